@@ -188,7 +188,7 @@ class LanguageModel(nn.Module):
 
         Returns
         -------
-        Tensor, (M, P, L), float32
+        Tensor, (M, P, L), of the tokens' type
         """
         n_patches = tokens.shape[1]
         inputs = tokens.to(self.model.dtype)
@@ -203,7 +203,7 @@ class LanguageModel(nn.Module):
         # One call for all families: only BERT has no cache to switch off.
         cache = {} if self.identity.family == "bert" else {"use_cache": False}
         output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **cache)
-        return output.last_hidden_state[:, -n_patches:].float()
+        return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
 
 
 class AttentionTwin(nn.Module):
