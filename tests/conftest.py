@@ -36,7 +36,11 @@ def save_tiny_backbone(folder: Path, family: str, *, layers: int = 2, hidden: in
             single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
         )
         fast = transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]"
+            tokenizer_object=tokenizer,
+            unk_token="[UNK]",
+            cls_token="[CLS]",
+            sep_token="[SEP]",
+            pad_token="[PAD]",
         )
         config = transformers.BertConfig(
             vocab_size=len(vocabulary),
@@ -49,7 +53,16 @@ def save_tiny_backbone(folder: Path, family: str, *, layers: int = 2, hidden: in
         model_class = transformers.BertModel
     else:
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-        merges = [("t", "h"), ("i", "n"), ("s", "t"), ("e", "p"), ("a", "l"), ("u", "e"), ("th", "e"), ("0", "0")]
+        merges = [
+            ("t", "h"),
+            ("i", "n"),
+            ("s", "t"),
+            ("e", "p"),
+            ("a", "l"),
+            ("u", "e"),
+            ("th", "e"),
+            ("0", "0"),
+        ]
         bos = ["<s>", "</s>"] if family == "llama" else ["<|endoftext|>"]
         entries = bos + alphabet + ["".join(pair) for pair in merges]
         vocabulary = {word: i for i, word in enumerate(dict.fromkeys(entries))}

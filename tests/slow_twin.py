@@ -100,7 +100,12 @@ def forecast(weights, context, *, transformer, tokenizer, embedding, options):
             tokens = circular_convolution(features, kernel) if kernel.shape[-1] == 3 else features @ kernel[..., 0].T
         else:
             features = wavelet_patches(
-                z, options["patch_len"], options["stride"], options["wavelet"], options["level"], options["pad"]
+                z,
+                options["patch_len"],
+                options["stride"],
+                options["wavelet"],
+                options["level"],
+                options["pad"],
             )
             tokens = features @ weights["embed.projection.weight"].T
         vocabulary = transformer.get_input_embeddings().weight
@@ -118,9 +123,4 @@ def forecast(weights, context, *, transformer, tokenizer, embedding, options):
 def circular_convolution(features, kernel):
     """Conv1d of width 3 over the patches, wrapping around: features (P, R), kernel (D, R, 3) -> (P, D)."""
     count = len(features)
-    return torch.stack(
-        [
-            sum(kernel[:, :, k] @ features[(p + k - 1) % count] for k in range(3))
-            for p in range(count)
-        ]
-    )
+    return torch.stack([sum(kernel[:, :, k] @ features[(p + k - 1) % count] for k in range(3)) for p in range(count)])

@@ -1,9 +1,9 @@
 """The composed model: equal to the slow twin, independent of its batch neighbours, equivariant."""
 
 import pytest
-import slow_twin
 import torch
 
+import slow_twin
 from swt_time.config import Config
 from swt_time.layers import normalize
 from swt_time.model import build_model
@@ -13,7 +13,14 @@ PAPER = {
     "embedding": {"d_model": 16, "level": 2, "wavelet": "db4", "pad": "coefficient"},
     "prompt": {"template": "paper"},
     "backbone": {"precision": "float32"},
-    "model": {"d_ff": 16, "n_heads": 4, "prototypes": "mapping", "n_prototypes": 20, "skip": "none", "dropout": 0.0},
+    "model": {
+        "d_ff": 16,
+        "n_heads": 4,
+        "prototypes": "mapping",
+        "n_prototypes": 20,
+        "skip": "none",
+        "dropout": 0.0,
+    },
 }
 
 

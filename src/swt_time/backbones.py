@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from swt_time.errors import BackboneError
+from swt_time.errors import BackboneError, SWTTimeWarning
 
 TWINS = ("none", "attention", "transformer")
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
@@ -98,6 +98,7 @@ class Tokenizer:
             warnings.warn(
                 f"the description is longer than the backbone has room for beside the patches ({self.room} prompt "
                 f"tokens): its last {surplus} tokens or so are left out of the prompt",
+                SWTTimeWarning,
                 stacklevel=2,
             )
         return ids[: inside[-surplus]] + ids[inside[-1] + 1 :]
@@ -199,7 +200,9 @@ class LanguageModel(nn.Module):
             inputs = torch.cat([text, inputs], dim=1)
             slots = torch.arange(text.shape[1], device=tokens.device).expand(len(tokens), -1)
             position = torch.cat([slots, position + prompt.lengths.unsqueeze(1)], dim=1)
-            mask = torch.cat([slots < prompt.lengths.unsqueeze(1), torch.ones_like(tokens[..., 0], dtype=bool)], dim=1)
+            mask = torch.cat(
+                [slots < prompt.lengths.unsqueeze(1), torch.ones_like(tokens[..., 0], dtype=torch.bool)], dim=1
+            )
         # One call for all families: only BERT has no cache to switch off.
         cache = {} if self.identity.family == "bert" else {"use_cache": False}
         output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **cache)
@@ -333,7 +336,7 @@ def file_sha256(path: Path) -> str:
 
 def _download(repo_id: str, otherwise: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]

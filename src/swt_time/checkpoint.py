@@ -143,7 +143,10 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     All files are written and flushed under a temporary name beside the folder, which is then renamed.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.weights.items())}
-    provenance = {**checkpoint.provenance, "backbone": asdict(checkpoint.backbone) if checkpoint.backbone else None}
+    provenance = {
+        **checkpoint.provenance,
+        "backbone": asdict(checkpoint.backbone) if checkpoint.backbone else None,
+    }
     content = {
         "config.json": checkpoint.config.to_json().encode(),
         "model.safetensors": save_tensors(weights),

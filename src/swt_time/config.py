@@ -121,7 +121,7 @@ class TrainingConfig(Section):
     loss: Literal["mse", "mae", "huber"] = "mse"
     clip_norm: float | None = Field(default=1.0, gt=0)
     validate_every: Positive | None = None
-    """Steps between validations; when not given, an epoch or a tenth of the run, whichever is shorter."""
+    """Steps between validations; when not given, a tenth of the run."""
     validation_windows: Positive = 1024
     """Windows that one validation looks at, evenly spread over the validation part."""
     patience: Positive | None = 5

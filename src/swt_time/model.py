@@ -5,6 +5,7 @@ Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,11 @@ class Reprogrammed(nn.Module):
     """
 
     def __init__(
-        self, prototypes: nn.Module, reprogram: Reprogramming, language_model: LanguageModel, prompter: Prompter | None
+        self,
+        prototypes: nn.Module,
+        reprogram: Reprogramming,
+        language_model: LanguageModel,
+        prompter: Prompter | None,
     ):
         super().__init__()
         self.prototypes = prototypes
@@ -175,9 +180,7 @@ def build_model(config: Config, language_model: LanguageModel | None = None) -> 
     name = config.backbone.name
     if name == "none":
         return SWTTime(embed, None, FlattenHead(d_model, n_patches, horizon, model.dropout))
-    branch, width = (
-        (_build_twin(config), d_model) if name in TWINS else _build_reprogrammed(config, language_model)
-    )
+    branch, width = (_build_twin(config), d_model) if name in TWINS else _build_reprogrammed(config, language_model)
     head = FlattenHead(width, n_patches, horizon, model.dropout)
     skip = FlattenHead(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
     return SWTTime(embed, branch, head, skip)
@@ -185,7 +188,7 @@ def build_model(config: Config, language_model: LanguageModel | None = None) -> 
 
 def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
     """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
-    shared = {"positions": config.positions, "dropout": config.dropout, "context": context}
+    shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
     try:
         if config.kind == "patch":
             return PatchEmbedding(
@@ -235,7 +238,8 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None) ->
     width = language_model.hidden_size
     if model.d_ff > width:
         raise ConfigError(
-            f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; set it to at most {width}"
+            f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; "
+            f"set it to at most {width}"
         )
     tokenizer = language_model.tokenizer(config.n_patches)
     prompter = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from swt_time.data.series import SeriesTable
 from swt_time.errors import InputError, MissingDependencyError
 
 MOST_PANELS = 6
@@ -59,7 +60,9 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
     """
     plt = import_pyplot()
     shown = panels[:MOST_PANELS]
-    figure, axes = plt.subplots(len(shown), 1, figsize=(10, 1.2 + 2.6 * len(shown)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(shown), 1, figsize=(10, 1.2 + 2.6 * len(shown)), squeeze=False, layout="constrained"
+    )
     for axis, panel in zip(axes[:, 0], shown, strict=True):
         _draw(axis, panel)
     axes[0, 0].legend(loc="upper left", frameon=False, ncols=3)
@@ -89,3 +92,34 @@ def _draw(axis: Any, panel: ForecastPanel) -> None:
     axis.set_title(panel.title, loc="left", fontsize=10, color=INK)
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(x=0.01)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse, before any work is done, a picture that could not be drawn.
+
+    Raises
+    ------
+    MissingDependencyError
+        Matplotlib is not installed.
+    InputError
+        Unknown format, or a folder that does not exist.
+    """
+    formats = import_pyplot().gcf().canvas.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in formats:
+        raise InputError(f"cannot draw {path}: expected a name that ends in one of {', '.join(sorted(formats))}")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
+
+
+def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> list[ForecastPanel]:
+    """One panel a series: ``known`` is what the forecast (N, H) was made from, ``series`` what is known by now."""
+    horizon = yhat.shape[1]
+    future = known.future(horizon).tz_localize(None).to_numpy().reshape(-1, horizon)
+    now = dict(zip(series.ids, series.values, strict=True))
+    panels = []
+    for i, name in enumerate(known.ids):
+        seen = len(known.values[i])
+        times = known.times[i].tz_localize(None).to_numpy()
+        truth = now[name][seen : seen + horizon]
+        panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
+    return panels

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from swt_time.training import Event, Plan, Step, Validation
+from swt_time.training import Event, Plan, Step
 
 PLAIN_SECONDS = 10.0
 """Least time between two plain lines about steps."""

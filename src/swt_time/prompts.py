@@ -49,7 +49,11 @@ def window_statistics(z: Tensor, template: Template) -> WindowStatistics:
     rising = z.diff(dim=-1).sum(dim=-1) > 0
     lags = circular_lags(z) if template == "paper" else peak_lags(z)
     return WindowStatistics(
-        z.amin(dim=-1).tolist(), z.amax(dim=-1).tolist(), z.median(dim=-1).values.tolist(), rising.tolist(), lags
+        z.amin(dim=-1).tolist(),
+        z.amax(dim=-1).tolist(),
+        z.median(dim=-1).values.tolist(),
+        rising.tolist(),
+        lags,
     )
 
 

@@ -16,12 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swt_time.config import TrainingConfig
-from swt_time.data.windows import epoch_order
+from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
 from swt_time.model import SWTTime
 
 MEASURED_STEPS = 5
 """Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
+
+VALIDATIONS = 10
+"""Validations of a run, evenly spread, unless ``validate_every`` says otherwise."""
+
+VALIDATION_SHARE = 0.25
+"""Most of a time budget that validations may take."""
 
 
 class Windows(Protocol):
@@ -101,8 +107,11 @@ def learning_rate(step: int, total_steps: int, peak: float, schedule: Literal["o
 
 def point_loss(forecast: Tensor, target: Tensor, kind: Literal["mse", "mae", "huber"]) -> Tensor:
     """Sum of a loss over all points; Huber's delta is 1 standard deviation."""
-    loss = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}[kind]
-    return loss(forecast, target, reduction="sum")
+    if kind == "mse":
+        return F.mse_loss(forecast, target, reduction="sum")
+    if kind == "mae":
+        return F.l1_loss(forecast, target, reduction="sum")
+    return F.huber_loss(forecast, target, reduction="sum")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -186,8 +195,9 @@ class _Run:
         self.report, self.save_best = report, save_best
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.optimizer = make_optimizer(model, config)
-        self.steps_per_epoch = math.ceil(len(windows) / config.batch_size)
-        self.total_steps = config.max_steps or config.epochs * self.steps_per_epoch
+        self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
+        self.total_steps = config.max_steps or config.epochs * len(self.batches)
+        self.validations = VALIDATIONS
         self.step_seconds: list[float] = []
         self.validation_seconds = 0.0
         self.began = time.monotonic()
@@ -195,7 +205,6 @@ class _Run:
         self.best_weights: dict[str, Tensor] = {}
         self.bad_rounds = 0
         self.loss_sum, self.loss_points = 0.0, 0
-        self.epoch, self.order = -1, np.empty(0, dtype=np.int64)
 
     def loop(self, stop: threading.Event) -> TrainingResult:
         """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
@@ -230,7 +239,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        forecast, target = self._forecast(self.windows, self._training_numbers(step))
+        forecast, target = self._forecast(self.windows, self.batches.batch(*divmod(step, len(self.batches))))
         loss = point_loss(forecast, target, config.loss)
         mean = loss / target.numel()
         value = mean.item()
@@ -247,16 +256,7 @@ class _Run:
         self.loss_sum += loss.item()
         self.loss_points += target.numel()
         self.step_seconds.append(time.monotonic() - began)
-        self.report(
-            Step(step + 1, self.total_steps, value, self._windows_per_second(), self._seconds_left(step + 1))
-        )
-
-    def _training_numbers(self, step: int) -> np.ndarray:
-        """The windows of a step: a function of the seed and the step alone."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch != self.epoch:
-            self.epoch, self.order = epoch, epoch_order(len(self.windows), self.config.seed, epoch)
-        return self.order[position * self.config.batch_size : (position + 1) * self.config.batch_size]
+        self.report(Step(step + 1, self.total_steps, value, self._windows_per_second(), self._seconds_left(step + 1)))
 
     def _forecast(self, windows: Windows, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
         """Forecast and target, both (M, H, 1)."""
@@ -290,7 +290,7 @@ class _Run:
         gate = self.model.gate
         row = Validation(
             step=step,
-            epoch=round(step / self.steps_per_epoch, 4),
+            epoch=round(step / len(self.batches), 4),
             train_loss=self.loss_sum / max(self.loss_points, 1),
             validation_loss=loss,
             learning_rate=self.optimizer.param_groups[0]["lr"],
@@ -316,25 +316,23 @@ class _Run:
         return np.linspace(0, len(self.validation) - 1, count).round().astype(np.int64)
 
     def _validate_every(self) -> int:
-        every = self.config.validate_every or min(self.steps_per_epoch, math.ceil(self.total_steps / 10))
-        return max(every, 1)
+        return self.config.validate_every or math.ceil(self.total_steps / self.validations)
 
     def _make_plan(self, step: int) -> None:
-        """Foretell the run from its first steps and, with a time budget, fit the number of steps into it."""
-        per_step = self._seconds_per_step()
+        """Foretell the run from its first steps and, with a time budget, fit steps and validations into it."""
         if self.validation is not None:
             began = time.monotonic()
             numbers = self._validation_numbers()
             self._validation_loss(numbers[: self.config.batch_size], None)
-            self.validation_seconds = (time.monotonic() - began) * math.ceil(len(numbers) / self.config.batch_size)
+            batches = math.ceil(len(numbers) / self.config.batch_size)
+            self.validation_seconds = (time.monotonic() - began) * batches
         if self.config.max_seconds is not None:
             left = self.config.max_seconds - (time.monotonic() - self.began)
-            rounds = max(self.total_steps / self._validate_every(), 1)
-            # Ten validations, or one for every epoch, come out of the same budget.
-            per_step_with_validation = per_step + self.validation_seconds * rounds / self.total_steps
-            by_epochs = int(left / per_step_with_validation)
-            by_tenths = int((left - 10 * self.validation_seconds) / per_step)
-            self.total_steps = max(min(self.total_steps, step + max(min(by_epochs, by_tenths), 0)), step)
+            if self.validation_seconds > 0:
+                affordable = int(VALIDATION_SHARE * left / self.validation_seconds)
+                self.validations = max(1, min(VALIDATIONS, affordable))
+            fitting = int((left - self.validations * self.validation_seconds) / self._seconds_per_step())
+            self.total_steps = min(self.total_steps, step + max(fitting, 0))
         self.report(Plan(self.total_steps, time.monotonic() - self.began + self._seconds_left(step)))
 
     def _seconds_per_step(self) -> float:
@@ -374,13 +372,15 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
     def wish(number: int, frame: Any) -> None:
         stop.set()
-        for signal_number, handler in former.items():
-            signal.signal(signal_number, handler)
+        restore()
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         former[number] = signal.signal(number, wish)
     try:
         yield stop
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        restore()
