@@ -128,8 +128,8 @@ def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
                     f"several columns hold times ({listed(found)}); choose one with --time-column"
                 )
     raise TableError(
-        f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or 'date': "
-        "name it with --time-column"
+        f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
+        "'date': name it with --time-column"
     )
 
 

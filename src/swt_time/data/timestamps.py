@@ -6,7 +6,6 @@ or neither do the table is refused.
 """
 
 import datetime
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -40,6 +39,8 @@ DATES = (
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%Y")
 FORMATS = (*(date + clock for date, clock in product(DATES, CLOCKS)), *MONTHS_ALONE, "%Y%m%d")
+YEARS = (1678, 2261)
+"""What nanoseconds in 64 bits can hold: every pandas version and every frame agrees inside."""
 REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00"
 
 
@@ -167,7 +168,7 @@ def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.Dat
 def _zones(name: str, rows: np.ndarray, aware: list[bool]) -> TableError:
     odd = aware.index(not aware[0])
     return TableError(
-        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; give every row the same form"
+        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; write all in one form"
     )
 
 
@@ -177,8 +178,7 @@ def _from_text(cells: list[str], name: str, rows: np.ndarray) -> tuple[pd.Dateti
         times, note = _read(unique)
     except ValueError as error:
         raise _unreadable(cells, name, rows, str(error)) from error
-    positions = times.get_indexer if False else {cell: i for i, cell in enumerate(unique)}
-    assert isinstance(positions, dict)
+    positions = {cell: i for i, cell in enumerate(unique)}
     taken = np.fromiter((positions[cell] for cell in cells), dtype=np.int64, count=len(cells))
     return times.take(taken), None if note is None else f"column {name!r}: {note}"
 
@@ -236,22 +236,27 @@ def _unreadable(cells: list[str], name: str, rows: np.ndarray, reason: str) -> T
     """Point at the first cell that the best-fitting format cannot read."""
     if "mixed" in reason or "told apart" in reason:
         return TableError(f"column {name!r}: {reason} (row {rows[0]}: {cells[0]!r}); {REMEDY}")
-    readers: list[Callable[[pd.Series], pd.Series]] = [
-        lambda text: pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-    ]
-    readers += [
-        lambda text, form=form: pd.to_datetime(text, format=form, errors="coerce") for form in FORMATS
-    ]  # type: ignore[misc]
     text = pd.Series(cells)
     head = text.iloc[:1000]
-    failed = min((reader(head).isna() for reader in readers), key=lambda bad: int(bad.sum()))
-    best = min(readers, key=lambda reader: int(reader(head).isna().sum()))
-    failed = best(text).isna()
-    first = int(np.argmax(failed.to_numpy())) if failed.any() else 0
+
+    def failed(form: str, part: pd.Series) -> np.ndarray:
+        return pd.to_datetime(part, format=form, errors="coerce", utc=True).isna().to_numpy()
+
+    best = min(("ISO8601", *FORMATS), key=lambda form: int(failed(form, head).sum()))
+    bad = failed(best, text)
+    first = int(np.argmax(bad))
     return TableError(f"{place(name, int(rows[first]))}: {cells[first]!r} is not a date; {REMEDY}")
 
 
 def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
+    years = np.asarray(times.year)
+    far = (years < YEARS[0]) | (years > YEARS[1])
+    if far.any():
+        i = int(np.argmax(far))
+        raise TableError(
+            f"{place(name, int(rows[i]))}: the year {years[i]} is out of range; expected {YEARS[0]} to "
+            f"{YEARS[1]}: correct the date"
+        )
     exact = times.as_unit("us")
     lost = np.asarray(exact != times)
     if lost.any():
