@@ -132,7 +132,10 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
             sep=delimiter,
             decimal=decimal,
             dtype=dict.fromkeys(id_columns & set(header), str),
-            na_values={name: BLANKS for name in header if name not in id_columns},
+            # pandas calls a column without a name so, and leaves its blanks alone under the empty name
+            na_values={
+                name or f"Unnamed: {i}": BLANKS for i, name in enumerate(header) if name not in id_columns
+            },
             keep_default_na=False,
             skip_blank_lines=False,
             **_precision(decimal),

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from swt_time.data.frequency import Frequency, infer_frequency, microseconds, parse_frequency
+from swt_time.data.frequency import DAY, Frequency, infer_frequency, microseconds, parse_frequency
 from swt_time.errors import TableError
 
 Fill = Literal["linear", "ffill"]
@@ -167,7 +167,10 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
     off = ~fits
-    off[1:] |= inner & (steps % grid.step != 0)
+    off[1:] |= inner & ((steps % grid.step != 0) | (steps == 0))
+    if grid.kind != "elapsed":
+        clock = microseconds(block.times, wall=True) % DAY
+        off[1:] |= inner & (np.diff(clock) != 0)
     if off.any():
         i = int(np.argmax(off))
         raise TableError(
@@ -265,7 +268,7 @@ class _Repair:
             name = block.name(int(block.codes[start])) or f" of column {block.columns[column]!r}"
             raise TableError(
                 f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}): filling "
-                "would invent most of them; correct the times, resample to a longer step, or leave the series out"
+                "would invent most; correct the times, resample to a longer step, or leave the series out"
             )
         self.filled += missing
         self.touched += 1

@@ -132,8 +132,8 @@ def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, ho
         if Windows(borders, part, context, horizon).total == 0:
             raise TableError(
                 f"too few rows: split {split!r} with context {context} and horizon {horizon} needs a "
-                f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; give "
-                "more rows, or choose a shorter context or horizon"
+                f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
+                "give more rows, or choose a shorter context or horizon"
             )
     return borders
 
