@@ -504,27 +504,30 @@ def test_no_such_file(tmp_path):
         read_table(tmp_path)
 
 
+NASTY = list(b'",;\n\r\t 0123456789-.eN\x00\xff')
+
+
 def test_random_damage_never_escapes_untyped(tmp_path):
     """A valid file with random bytes changed, added or removed is read or refused, nothing else."""
     random = np.random.default_rng(0)
-    good = stacked(a=HOURS, b=HOURS).encode()
+    good = wide([f"{i}.123456789,{i}.5000000000000000000001" for i in range(8)], HOURS, "date,a,b").encode()
     path = tmp_path / "table.csv"
     refused = 0
     for _ in range(200):
         raw = bytearray(good)
-        for _ in range(int(random.integers(1, 6))):
+        for _ in range(int(random.integers(1, 3))):
             at = int(random.integers(len(raw)))
             kind = random.integers(3)
             if kind == 0:
                 raw[at] = int(random.integers(256))
             elif kind == 1:
-                raw.insert(at, int(random.choice(np.frombuffer(b'",;\n\r\t 0-.eN\x00\xff', dtype=np.uint8))))
+                raw.insert(at, int(random.choice(NASTY)))
             else:
-                del raw[at : at + int(random.integers(1, 20))]
+                del raw[at : at + int(random.integers(1, 4))]
         path.write_bytes(bytes(raw))
         try:
             table = to_series(read_table(path))
             assert all(np.isfinite(values).all() for values in table.values)
         except TableError:
             refused += 1
-    assert 40 < refused < 200
+    assert 40 < refused < 190

@@ -94,7 +94,13 @@ def _float64(column: nw.Series) -> np.ndarray:
 
 
 def _check_exact(column: nw.Series, rows: np.ndarray) -> None:
-    beyond = ((column > EXACT) | (column < -EXACT)).fill_null(False).to_numpy()
+    dtype = column.dtype
+    if not isinstance(dtype, nw.Int64 | nw.UInt64 | nw.Int128 | nw.UInt128):
+        return
+    outside = column > EXACT
+    if not dtype.is_unsigned_integer():
+        outside = outside | (column < -EXACT)
+    beyond = outside.fill_null(False).to_numpy()
     if beyond.any():
         row = int(np.argmax(beyond))
         raise _too_large(column.name, int(rows[row]), column[row])

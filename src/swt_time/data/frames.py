@@ -25,7 +25,7 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
     if isinstance(frame, pd.DataFrame):
         if NOTES in frame.attrs:
             notes += frame.attrs[NOTES]
-            rows = frame.index.to_numpy() + 2
+            rows = frame.index.to_numpy() + 2 if pd.api.types.is_integer_dtype(frame.index.dtype) else None
         frame = _plain_pandas(frame, {name for name in known if name is not None})
     try:
         table = nw.from_native(frame, eager_only=True)

@@ -156,7 +156,7 @@ def _is_row_counter(frame: nw.DataFrame, name: str, notes: list[str]) -> bool:
         notes.append(f"{shown} is blank and was left out")
         return True
     if column.dtype.is_integer() and not column.is_null().any():
-        values = np.sort(column.to_numpy().astype(np.int64))
+        values = np.sort(column.cast(nw.Float64).to_numpy())
         if (np.diff(values) == 1).all() and values[0] in (0, 1):
             notes.append(f"{shown} counts the rows and was left out")
             return True

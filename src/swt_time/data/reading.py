@@ -212,11 +212,12 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
         ) from error
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        # what pandas once noted about its index says nothing about the table
+        frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(f"{path} is a damaged Parquet file ({reason}); copy or write it again") from error
-    if table.num_rows == 0:
+    if len(frame) == 0:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
-    frame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     frame.attrs[NOTES] = ()
     return frame

@@ -275,7 +275,9 @@ class _Repair:
         grid = at[0] + self.grid.step * np.arange(length)
         if self.fill == "linear":
             # halved, so that the difference of two values cannot overflow
-            return int(at[0]), 2 * np.interp(grid, at, values / 2)
+            filled = 2 * np.interp(grid, at, values / 2)
+            filled[(at - at[0]) // self.grid.step] = values
+            return int(at[0]), filled
         return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
 
     def notes(self) -> list[str]:

@@ -108,10 +108,10 @@ def to_series(
     if fill not in (None, "linear", "ffill"):
         raise TableError(f"fill {fill!r} is unknown; expected 'linear' or 'ffill'")
     table, rows, notes = open_frame(frame, (id_column, time_column))
+    if len(table) == 0:
+        raise TableError("the table has no rows; expected at least two rows of data")
     layout = find_layout(table, id_column=id_column, time_column=time_column, target=target, columns=columns)
     notes += layout.notes
-    if len(table) == 0:
-        raise TableError("the table has a header but no rows; expected at least two rows of data")
     times, note = timestamps(table[layout.time], rows)
     notes += [note] if note else []
     if layout.id is None:

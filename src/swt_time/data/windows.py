@@ -158,6 +158,7 @@ def smallest_length(split: str, context: int, horizon: int) -> int:
     rows = context + horizon
     if shares is not None:
         # a part has at most two rows more than its share, by rounding
+        rows = max(rows, int((rows - 2) / shares[0]))
         rows = max(rows, *(int((horizon - 2) / share) for share in shares if share > 0))
     while not _has_windows(rows, split, context, horizon):
         rows += 1
