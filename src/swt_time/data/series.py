@@ -1,7 +1,7 @@
 """The internal form of a table: float64 series on regular calendars, whatever frame they came in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import narwhals as nw
@@ -144,6 +144,34 @@ def to_series(
         time_column=layout.time,
         value_column=None if layout.id is None else layout.values[0],
         notes=(*notes, *more),
+    )
+
+
+def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
+    """The table as it was at a time: rows up to and including the cutoff.
+
+    Raises
+    ------
+    TableError
+        The cutoff is no time, or lies before every row of some series.
+    """
+    try:
+        moment = pd.Timestamp(cutoff)
+    except ValueError:
+        raise TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00") from None
+    zone = table.times[0].tz
+    if zone is not None:
+        moment = moment.tz_localize(zone) if moment.tz is None else moment.tz_convert(zone)
+    elif moment.tz is not None:
+        raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give the plain clock time")
+    kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
+    for name, rows, times in zip(table.ids, kept, table.times, strict=True):
+        if rows == 0:
+            raise TableError(f"series {name!r} begins at {times[0]}, after the cutoff {cutoff}; choose a later cutoff")
+    return replace(
+        table,
+        values=tuple(values[:rows] for values, rows in zip(table.values, kept, strict=True)),
+        times=tuple(times[:rows] for times, rows in zip(table.times, kept, strict=True)),
     )
 
 

@@ -1,0 +1,106 @@
+"""Filter banks: the four filters of a discrete wavelet, by name or as tensors."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+
+import pywt
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class FilterBank:
+    """The filters of a two-band bank, in PyWavelets' order (``pywt.Wavelet.filter_bank``).
+
+    Attributes
+    ----------
+    dec_lo, dec_hi : Tensor, shape (L,)
+        Analysis filters; ``L`` is even and the same for all four.
+    rec_lo, rec_hi : Tensor, shape (L,)
+        Synthesis filters. For an orthogonal wavelet they are the analysis filters turned in time.
+    name : str
+        Where the filters come from, for messages.
+    turned : tuple of bool
+        Whether the causal transform turns the low-pass and the high-pass in time, so that their energy
+        sits on the newest sample. Fixed when the bank is made: a learnable bank must not flip as it learns.
+    lead : tuple of int
+        Zeros before the first tap of the (turned) analysis filters; the causal transform skips them.
+    """
+
+    dec_lo: Tensor
+    dec_hi: Tensor
+    rec_lo: Tensor
+    rec_hi: Tensor
+    name: str = "custom"
+    turned: tuple[bool, bool] = (False, False)
+    lead: tuple[int, int] = (0, 0)
+
+    def __len__(self) -> int:
+        return self.dec_lo.shape[-1]
+
+    def to(self, like: Tensor, dtype: torch.dtype | None = None) -> FilterBank:
+        """The same bank on the device of ``like``, in ``dtype`` (default: the dtype of ``like``)."""
+        dtype = like.dtype if dtype is None else dtype
+        dec_lo, dec_hi, rec_lo, rec_hi = (
+            f.to(like.device, dtype) for f in (self.dec_lo, self.dec_hi, self.rec_lo, self.rec_hi)
+        )
+        return FilterBank(dec_lo, dec_hi, rec_lo, rec_hi, self.name, self.turned, self.lead)
+
+
+def turn_to_newest(taps: list[float]) -> tuple[bool, int]:
+    """Whether to turn a filter so that its energy lies at small delays, and how many zeros then lead.
+
+    Parameters
+    ----------
+    taps : list of float
+        Impulse response: ``taps[k]`` weighs the sample ``k`` steps in the past.
+
+    Returns
+    -------
+    turn : bool
+        True if the reversed filter has its centre of energy nearer to delay 0.
+    lead : int
+        Number of leading zeros after the turn (biorthogonal filters are stored with zeros around them).
+    """
+    nonzero = [k for k, tap in enumerate(taps) if tap != 0.0]
+    first, last = nonzero[0], nonzero[-1]
+    energy = sum(tap * tap for tap in taps)
+    centre = sum(k * tap * tap for k, tap in enumerate(taps)) / energy
+    turn = centre - first > last - centre
+    return turn, (len(taps) - 1 - last) if turn else first
+
+
+@cache
+def filter_bank(name: str) -> FilterBank:
+    """Filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
+
+    Raises
+    ------
+    ValueError
+        If PyWavelets knows no discrete wavelet of that name; the nearest names are suggested.
+    """
+    known = pywt.wavelist(kind="discrete")
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.4)
+        remedy = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+        raise ValueError(f"expected the name of a discrete wavelet, got {name!r}; {remedy}")
+    filters = pywt.Wavelet(name).filter_bank
+    turns = [turn_to_newest(list(taps)) for taps in filters[:2]]
+    dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64) for taps in filters)
+    return FilterBank(
+        dec_lo,
+        dec_hi,
+        rec_lo,
+        rec_hi,
+        name,
+        turned=(turns[0][0], turns[1][0]),
+        lead=(turns[0][1], turns[1][1]),
+    )
+
+
+def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
+    """The bank itself, or the bank of that name."""
+    return wavelet if isinstance(wavelet, FilterBank) else filter_bank(wavelet)
