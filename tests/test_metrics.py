@@ -83,12 +83,8 @@ def test_steps_and_channels():
     np.testing.assert_allclose(sums.per_step()["mae"], np.abs(FORECAST - TARGET).mean(0), rtol=1e-12)
     for one in (0, 1):
         mine = channel == one
-        np.testing.assert_allclose(
-            sums.per_channel()["mse"][one], mse(FORECAST[mine], TARGET[mine]), rtol=1e-12
-        )
-        np.testing.assert_allclose(
-            sums.per_channel()["mae"][one], mae(FORECAST[mine], TARGET[mine]), rtol=1e-12
-        )
+        np.testing.assert_allclose(sums.per_channel()["mse"][one], mse(FORECAST[mine], TARGET[mine]), rtol=1e-12)
+        np.testing.assert_allclose(sums.per_channel()["mae"][one], mae(FORECAST[mine], TARGET[mine]), rtol=1e-12)
     assert np.isnan(sums.per_channel()["mse"][2])
 
 

@@ -111,9 +111,7 @@ def test_zones(zone):
 def test_cross_validation():
     for source in (LONG, pl.DataFrame({name: LONG[name].tolist() for name in LONG.columns})):
         table = to_series(source, **NAMES)
-        frame = cross_validation_frame(
-            table, np.array([[0, 2], [1, 3], [1, 4]]), np.arange(6.0).reshape(3, 2), source
-        )
+        frame = cross_validation_frame(table, np.array([[0, 2], [1, 3], [1, 4]]), np.arange(6.0).reshape(3, 2), source)
         assert isinstance(frame, type(source))
         assert list(frame.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
         assert list(frame["unique_id"]) == ["a", "a", "b", "b", "b", "b"]

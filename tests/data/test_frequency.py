@@ -114,9 +114,7 @@ def test_calendars_that_cannot_be_forecast(alias):
 @settings(max_examples=150, deadline=None)
 @given(
     alias=st.sampled_from([a for a in ALIASES if a not in ("us", "250ms")]),
-    start=st.datetimes(
-        pd.Timestamp("1900-01-01").to_pydatetime(), pd.Timestamp("2150-01-01").to_pydatetime()
-    ),
+    start=st.datetimes(pd.Timestamp("1900-01-01").to_pydatetime(), pd.Timestamp("2150-01-01").to_pydatetime()),
     lost=st.sets(st.integers(1, 28), max_size=9),
 )
 def test_gaps_do_not_disturb_the_inference(alias, start, lost):
@@ -160,9 +158,7 @@ def test_irregular_stamps_are_refused(stamps):
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
-@pytest.mark.parametrize(
-    "day", ["2024-03-08", "2024-03-29", "2024-10-04", "2024-10-25", "2024-11-01", "2024-04-05"]
-)
+@pytest.mark.parametrize("day", ["2024-03-08", "2024-03-29", "2024-10-04", "2024-10-25", "2024-11-01", "2024-04-05"])
 def test_daylight_saving(zone, day):
     """Hours elapse, days keep the wall clock: as pandas' own ranges in the zone."""
     for alias, periods in [("h", 120), ("15min", 500), ("D", 12), ("W-FRI", 6), ("B", 8), ("MS", 5)]:

@@ -84,8 +84,7 @@ def test_numbers_are_read_exactly(tmp_path):
 def test_the_id_column_may_have_another_name(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(
-        "shop,ds,y\n"
-        + "".join(f"{shop},2024-01-0{day},1\n" for shop in ("01", "1", "NA") for day in (1, 2, 3))
+        "shop,ds,y\n" + "".join(f"{shop},2024-01-0{day},1\n" for shop in ("01", "1", "NA") for day in (1, 2, 3))
     )
     assert to_series(read_table(path, id_column="shop"), id_column="shop").ids == ("01", "1", "NA")
 

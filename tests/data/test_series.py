@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swt_time.data.reading import read_table
-from swt_time.data.series import SeriesTable, to_series
+from swt_time.data.series import SeriesTable, cut_series, to_series
 from swt_time.errors import TableError
 
 pl = pytest.importorskip("polars")
@@ -82,9 +82,7 @@ def test_wide():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.randoms(use_true_random=False), st.sampled_from(sorted(LIBRARIES)), st.sampled_from(["long", "wide"])
-)
+@given(st.randoms(use_true_random=False), st.sampled_from(sorted(LIBRARIES)), st.sampled_from(["long", "wide"]))
 def test_order_of_rows_and_columns_is_irrelevant(random, library, layout):
     frame = {"long": LONG, "wide": WIDE}[layout]
     rows, columns = list(range(len(frame))), list(frame.columns)
@@ -95,9 +93,7 @@ def test_order_of_rows_and_columns_is_irrelevant(random, library, layout):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.randoms(use_true_random=False), st.sampled_from(["linear", "ffill"]), st.sampled_from(["long", "wide"])
-)
+@given(st.randoms(use_true_random=False), st.sampled_from(["linear", "ffill"]), st.sampled_from(["long", "wide"]))
 def test_order_is_irrelevant_under_repair(random, fill, layout):
     frame = {"long": LONG, "wide": WIDE}[layout].copy()
     frame.loc[[2, 5], frame.columns[2 if layout == "long" else 1]] = np.nan
@@ -123,6 +119,36 @@ def test_the_input_is_never_changed():
         for values in table.values:
             values[:] = -1
         pd.testing.assert_frame_equal(frame, before)
+
+
+# cutting
+
+
+def test_a_cutoff_is_the_last_known_row():
+    table = to_series(LONG)
+    cut = cut_series(table, "2024-01-05")
+    assert cut.lengths.tolist() == [5, 5, 2]
+    assert cut.last.tolist() == [TIMES[4]] * 3
+    assert cut_series(table, "2030").lengths.tolist() == table.lengths.tolist()
+    assert (cut.ids, cut.frequency) == (table.ids, table.frequency)
+    with pytest.raises(TableError, match="series 'c' begins at 2024-01-04 00:00:00, after the cutoff"):
+        cut_series(table, "2024-01-03")
+    with pytest.raises(TableError, match="has a time zone, the table has none"):
+        cut_series(table, "2024-01-05T00:00Z")
+    for wrong in ("soon", "NaT", "", "2024-13-01"):
+        with pytest.raises(TableError, match="is not a time; expected one such as"):
+            cut_series(table, wrong)
+
+
+def test_a_cutoff_in_a_time_zone():
+    times = pd.date_range("2024-10-26 22:00", periods=10, freq="h", tz="Europe/Berlin")
+    table = to_series(pd.DataFrame({"ds": times, "y": np.arange(10.0)}))
+    # 02:00 comes twice in this night: both hours are kept
+    assert cut_series(table, "2024-10-27 02:00").lengths.tolist() == [6]
+    assert cut_series(table, "2024-10-27T00:00Z").lengths.tolist() == [5]
+    spring = pd.date_range("2024-03-31", periods=10, freq="h", tz="Europe/Berlin")
+    table = to_series(pd.DataFrame({"ds": spring, "y": np.arange(10.0)}))
+    assert cut_series(table, "2024-03-31 02:30").lengths.tolist() == [3]
 
 
 # repairs
@@ -331,9 +357,7 @@ def test_python_times_in_several_zones_become_utc():
         datetime.datetime(2024, 1, 1, 14, tzinfo=east),
     ]
     table = to_series(pd.DataFrame({"ds": np.array(cells, dtype=object), "y": [1, 2, 3]}))
-    assert table.times[0].equals(
-        pd.date_range("2024-01-01 10:00", periods=3, freq="h", tz="UTC").as_unit("us")
-    )
+    assert table.times[0].equals(pd.date_range("2024-01-01 10:00", periods=3, freq="h", tz="UTC").as_unit("us"))
     assert table.notes == ("column 'ds': several time zones became UTC",) or table.notes == (
         "rows were sorted by time",
     )

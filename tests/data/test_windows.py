@@ -31,7 +31,7 @@ SHARED = Path(os.environ.get("SWT_TIME_SHARED_DATA", Path(__file__).parents[3] /
 
 
 def slow_windows(borders, part, context, horizon):
-    """The twin: every start is tried, and kept if its targets lie in the part and its context in the series."""
+    """The twin: every start is tried, and kept if all its targets lie in the part."""
     found = []
     for series, border in enumerate(borders):
         start, stop = border.part(part)
@@ -86,9 +86,7 @@ def test_unknown_splits_are_refused(split):
 def test_a_table_too_short_for_ett():
     with pytest.raises(TableError, match=r"'etth' needs at least 14400 rows, the series has 14399"):
         split_borders(14399, "etth")
-    with pytest.raises(
-        ConfigError, match=r"do not fit into the parts of split 'etth' \(8640/2880/2880 rows\)"
-    ):
+    with pytest.raises(ConfigError, match=r"do not fit into the parts of split 'etth' \(8640/2880/2880 rows\)"):
         plan_split([17420], "etth", 512, 2881)
 
 
@@ -168,9 +166,7 @@ def test_the_twin_sees_an_off_by_one():
     """The control: borders moved by one row give other windows."""
     right = [split_borders(100, "0.7/0.1/0.2")]
     wrong = [Borders((0, 71), (71, 80), (80, 100))]
-    assert Windows(wrong, "train", 10, 5).pairs().tolist() != [
-        list(p) for p in slow_windows(right, "train", 10, 5)
-    ]
+    assert Windows(wrong, "train", 10, 5).pairs().tolist() != [list(p) for p in slow_windows(right, "train", 10, 5)]
 
 
 def test_stride_keeps_the_first_window():

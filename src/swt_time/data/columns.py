@@ -143,9 +143,7 @@ def _number(cell: Any, name: str, row: int) -> float | None:
         if not WHOLE.fullmatch(cell):
             return float(cell)
         cell = int(cell) if len(cell) < 400 else EXACT + 1
-    if isinstance(cell, bool | np.bool_) or not isinstance(
-        cell, int | float | np.integer | np.floating | Decimal
-    ):
+    if isinstance(cell, bool | np.bool_) or not isinstance(cell, int | float | np.integer | np.floating | Decimal):
         return None
     if isinstance(cell, int | np.integer) and abs(int(cell)) > EXACT:
         raise _too_large(name, row, cell)

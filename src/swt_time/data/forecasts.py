@@ -70,9 +70,7 @@ def cross_validation_frame(
         cutoffs.append(np.repeat(known[origin - 1], horizon))
         truth.append(table.values[number][origin : origin + horizon])
     extra = {"cutoff": _index(np.concatenate(cutoffs), zone), "y": np.concatenate(truth)}
-    return _frame(
-        table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name
-    )
+    return _frame(table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name)
 
 
 def _index(stamps: np.ndarray, zone: Any) -> pd.DatetimeIndex:

@@ -327,9 +327,7 @@ def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int]
     place = f" ({where(first + 1)})" if where else ""
     remedy = "remove or correct the odd rows, or resample the table to one step"
     if usual >= 28 * DAY:
-        remedy = (
-            "months, quarters and years must be stamped on the first or the last (business) day of a month"
-        )
+        remedy = "months, quarters and years must be stamped on the first or the last (business) day of a month"
     return (
         f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} "
         f"is followed by {times[first + 1]}{place}; {remedy}"

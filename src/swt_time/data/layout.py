@@ -62,19 +62,13 @@ def find_layout(
     chosen = set(columns or ()) | {target} - {None}
     time = time_column or _find_time(frame, skip={id_column, *chosen})
     if id_column == time:
-        raise TableError(
-            f"column {time!r} cannot be both the id and the time; see --id-column and --time-column"
-        )
+        raise TableError(f"column {time!r} cannot be both the id and the time; see --id-column and --time-column")
     if time in chosen:
-        raise TableError(
-            f"column {time!r} is the time and cannot be forecast; see --time-column and --columns"
-        )
+        raise TableError(f"column {time!r} is the time and cannot be forecast; see --time-column and --columns")
     rest = [name for name in frame.columns if name not in (id_column, time)]
     if id_column is not None:
         if columns is not None:
-            raise TableError(
-                "--columns chooses among the columns of a wide table; a long table takes --target"
-            )
+            raise TableError("--columns chooses among the columns of a wide table; a long table takes --target")
         value = target or _find_value(rest)
         unused = [name for name in rest if name != value]
         if unused:
@@ -87,9 +81,7 @@ def find_layout(
     else:
         values = [name for name in rest if not _is_row_counter(frame, name, notes)]
         if not values:
-            raise TableError(
-                f"no numeric column: the table holds only the time column {time!r}; add the values"
-            )
+            raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
     return Layout(None, time, tuple(values), tuple(notes))
 
 
@@ -115,9 +107,7 @@ def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
         for wanted in group:
             for name in names:
                 dtype = frame[name].dtype
-                possible = not (
-                    dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
-                )
+                possible = not (dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean)
                 if name.strip().lower() == wanted and possible:
                     return name
         if group is TIME_NAMES:
@@ -125,9 +115,7 @@ def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
             if len(found) == 1:
                 return found[0]
             if found:
-                raise TableError(
-                    f"several columns hold times ({listed(found)}); choose one with --time-column"
-                )
+                raise TableError(f"several columns hold times ({listed(found)}); choose one with --time-column")
     raise TableError(
         f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
         "'date': name it with --time-column"
@@ -140,9 +128,7 @@ def _find_value(rest: list[str]) -> str:
     if len(rest) == 1:
         return rest[0]
     if not rest:
-        raise TableError(
-            "no numeric column: the long table has only an id and a time; add the values as column 'y'"
-        )
+        raise TableError("no numeric column: the long table has only an id and a time; add the values as column 'y'")
     raise TableError(f"which column holds the values: {listed(rest)}? Name it with --target")
 
 
@@ -160,6 +146,4 @@ def _is_row_counter(frame: nw.DataFrame, name: str, notes: list[str]) -> bool:
         if (np.diff(values) == 1).all() and values[0] in (0, 1):
             notes.append(f"{shown} counts the rows and was left out")
             return True
-    raise TableError(
-        f"{shown} holds values; give it a name in the header or choose the columns with --columns"
-    )
+    raise TableError(f"{shown} holds values; give it a name in the header or choose the columns with --columns")

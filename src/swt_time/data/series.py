@@ -156,13 +156,16 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
         The cutoff is no time, or lies before every row of some series.
     """
     try:
-        moment = pd.Timestamp(cutoff)
-    except ValueError:
-        raise TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00") from None
+        moment = pd.to_datetime([cutoff])[0]
+    except ValueError as error:
+        raise _no_time(cutoff) from error
+    if pd.isna(moment):
+        raise _no_time(cutoff)
     zone = table.times[0].tz
-    if zone is not None:
-        moment = moment.tz_localize(zone) if moment.tz is None else moment.tz_convert(zone)
-    elif moment.tz is not None:
+    if zone is not None and moment.tz is None:
+        # the later of two equal hours, so that both are kept
+        moment = moment.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
+    elif zone is None and moment.tz is not None:
         raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give the plain clock time")
     kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
     for name, rows, times in zip(table.ids, kept, table.times, strict=True):
@@ -175,12 +178,14 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
     )
 
 
+def _no_time(cutoff: str) -> TableError:
+    return TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00")
+
+
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
     """Sorted ids of a long table, and the number of its series for each row."""
     if column.dtype.is_nested():
-        raise TableError(
-            f"column {column.name!r} holds nested values; expected the id of a series in each row"
-        )
+        raise TableError(f"column {column.name!r} holds nested values; expected the id of a series in each row")
     cells = column.to_list()
     blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():

@@ -84,9 +84,7 @@ def timestamps(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, s
     elif isinstance(dtype, nw.String | nw.Object | nw.Unknown | nw.Categorical | nw.Enum):
         times, note = _from_cells(column, rows)
     else:
-        raise TableError(
-            f"column {column.name!r} should hold points in time, but its type is {dtype}; {REMEDY}"
-        )
+        raise TableError(f"column {column.name!r} should hold points in time, but its type is {dtype}; {REMEDY}")
     return _microseconds(times, column.name, rows), note
 
 
@@ -163,9 +161,7 @@ def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.Dat
         raise _zones(name, rows, aware)
     zones = {str(cell.tzinfo) for cell in cells} if aware[0] else set()
     if len(zones) > 1:
-        return pd.DatetimeIndex(
-            pd.to_datetime(cells, utc=True)
-        ), f"column {name!r}: several time zones became UTC"
+        return pd.DatetimeIndex(pd.to_datetime(cells, utc=True)), f"column {name!r}: several time zones became UTC"
     return pd.DatetimeIndex(cells), None
 
 
