@@ -55,6 +55,31 @@ def test_libraries_agree(frame, library):
     assert same(to_series(frame), to_series(LIBRARIES[library](frame)))
 
 
+def test_the_comparison_sees_a_changed_value():
+    """The control: one value, one stamp, one id."""
+    table = to_series(LONG)
+    assert not same(table, to_series(LONG.assign(y=LONG["y"].where(LONG.index != 3, 0.0))))
+    assert not same(table, to_series(LONG.assign(ds=LONG["ds"] + pd.Timedelta("1D"))))
+    assert not same(table, to_series(LONG.assign(unique_id=LONG["unique_id"].replace("a", "A"))))
+
+
+def test_repairs_of_many_columns_are_one_note():
+    frame = pd.DataFrame({"ds": TIMES[:2], **{f"c{i}": ["1", "2"] for i in range(20)}})
+    assert to_series(frame).notes == (
+        "numbers were written as text in 'c0', 'c1', 'c10', 'c11', 'c12', 'c13', 'c14', 'c15' and 12 more",
+    )
+    ids = [name for i in range(5) for name in (f"a{i}", f"A{i}")]
+    long = pd.DataFrame({"unique_id": ids * 2, "ds": [*[TIMES[0]] * 10, *[TIMES[1]] * 10], "y": 1.0})
+    assert to_series(long).notes == ("ids 'A0' and 'a0' differ only in case and were kept apart (5 such pairs)",)
+
+
+def test_a_column_called_time_need_not_be_the_time():
+    frame = pd.DataFrame({"time": ["morning", "noon"], "seen": TIMES[:2], "y": [1, 2]})
+    with pytest.raises(TableError, match="column 'time' holds text"):
+        to_series(frame)
+    assert to_series(frame, target="y").time_column == "seen"
+
+
 def test_long():
     table = to_series(LONG)
     assert table.ids == ("a", "b", "c")

@@ -52,7 +52,7 @@ def place(column: str, row: int) -> str:
     return f"column {column!r}, row {row}"
 
 
-def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Values of a column as float64, NaN where missing.
 
     Parameters
@@ -65,8 +65,8 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None
     Returns
     -------
     values : (n,) float64 array
-    note : str or None
-        The repair that was needed, if any.
+    text : bool
+        Whether numbers were written as text.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None
     dtype = column.dtype
     if dtype.is_integer():
         _check_exact(column, rows)
-        return _float64(column), None
+        return _float64(column), False
     if dtype.is_float() or dtype.is_decimal():
-        return _float64(column), None
+        return _float64(column), False
     if column.is_null().all():
-        return np.full(len(column), np.nan), None
+        return np.full(len(column), np.nan), False
     if isinstance(dtype, nw.String | nw.Object | nw.Unknown):
         return _from_cells(column, rows)
     kind = KINDS.get(type(dtype).__name__, f"values of type {dtype}")
@@ -113,7 +113,7 @@ def _too_large(name: str, row: int, value: object) -> TableError:
     )
 
 
-def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Numbers from text or from mixed Python objects, cell by cell."""
     values = np.full(len(column), np.nan)
     bad: list[int] = []
@@ -131,7 +131,7 @@ def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | 
         text += isinstance(cell, str)
     if bad:
         raise TableError(_not_a_number(column.name, cells, rows, bad, good))
-    return values, f"column {column.name!r}: numbers were written as text" if text else None
+    return values, text > 0
 
 
 def _number(cell: Any, name: str, row: int) -> float | None:

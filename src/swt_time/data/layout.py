@@ -101,25 +101,34 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
-    """The time column: by name, then by type or content, then by the names that could be covariates."""
+    """The time column: by name and content, by content, by name, and last by names that could be covariates."""
     names = [name for name in frame.columns if name not in skip]
-    for group in (TIME_NAMES, LATE_TIME_NAMES):
-        for wanted in group:
-            for name in names:
-                dtype = frame[name].dtype
-                possible = not (dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean)
-                if name.strip().lower() == wanted and possible:
-                    return name
-        if group is TIME_NAMES:
-            found = [name for name in names if looks_like_time(frame[name])]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise TableError(f"several columns hold times ({listed(found)}); choose one with --time-column")
+    found = [name for name in names if looks_like_time(frame[name])]
+    named = _first_named(found, TIME_NAMES)
+    if named is not None:
+        return named
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TableError(f"several columns hold times ({listed(found)}); choose one with --time-column")
+    possible = [name for name in names if not _is_quantity(frame[name].dtype)]
+    named = _first_named(possible, TIME_NAMES) or _first_named(possible, LATE_TIME_NAMES)
+    if named is not None:
+        return named
     raise TableError(
         f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
         "'date': name it with --time-column"
     )
+
+
+def _first_named(names: list[str], wanted: tuple[str, ...]) -> str | None:
+    ranked = [name for want in wanted for name in names if name.strip().lower() == want]
+    return ranked[0] if ranked else None
+
+
+def _is_quantity(dtype: nw.dtypes.DType) -> bool:
+    """Whether a column of this type cannot hold points in time."""
+    return dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
 
 
 def _find_value(rest: list[str]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from swt_time.data.columns import is_missing, numbers, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
-from swt_time.data.layout import find_layout
+from swt_time.data.layout import find_layout, listed
 from swt_time.data.regular import Block, Fill, regularize
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
@@ -119,11 +119,13 @@ def to_series(
         codes = np.zeros(len(rows), dtype=np.int64)
     else:
         names, codes = _ids(table[layout.id], rows, notes)
-    values = []
+    values, text = [], []
     for name in sorted(layout.values):
-        column, note = numbers(table[name], rows)
+        column, was_text = numbers(table[name], rows)
         values.append(column)
-        notes += [note] if note else []
+        text += [name] if was_text else []
+    if text:
+        notes.append(f"numbers were written as text in {listed(text)}")
     block = Block(
         times,
         codes,
@@ -210,7 +212,7 @@ def _check_alike(ids: list[str], notes: list[str]) -> None:
                 f"ids {other!r} and {one!r} differ only in blanks; write them alike, or make them distinct"
             )
     folded: dict[str, str] = {}
-    for one in ids:
-        other = folded.setdefault(one.casefold(), one)
-        if other != one:
-            notes.append(f"ids {other!r} and {one!r} differ only in case and were kept apart")
+    pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
+    if pairs:
+        more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
+        notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and were kept apart{more}")
