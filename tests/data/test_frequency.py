@@ -138,6 +138,7 @@ def test_many_series_are_inferred_together():
         pd.date_range("2023-05-05", periods=5, freq="D"),
     )
     assert infer_frequency(one.append(other), [0, 3]) == "D"
+    assert infer_frequency(other[4:].append(one), [0, 1]) == "D"
     # the control: without the border the jump back in time is a step
     with pytest.raises(TableError, match="irregular"):
         infer_frequency(one.append(other + pd.Timedelta("1h")))

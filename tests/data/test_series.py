@@ -257,6 +257,12 @@ def test_fill_does_not_overflow():
     assert table.values[0][1] == 0.0
 
 
+def test_fill_leaves_the_smallest_numbers_alone():
+    """Halving and doubling would lose the last bit of 5e-324."""
+    frame = pd.DataFrame({"ds": TIMES[:4], "y": [5e-324, np.nan, 2.0, 5e-324]})
+    assert to_series(frame, fill="linear").values[0][[0, 3]].tolist() == [5e-324, 5e-324]
+
+
 def test_unknown_fill():
     with pytest.raises(TableError, match="fill 'zero' is unknown; expected 'linear' or 'ffill'"):
         to_series(WIDE, fill="zero")

@@ -161,7 +161,7 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
     off = ~fits
-    off[1:] |= inner & ((steps % grid.step != 0) | (steps == 0))
+    off[1:] |= inner & (steps % grid.step != 0)
     if grid.kind != "elapsed":
         clock = microseconds(block.times, wall=True) % DAY
         off[1:] |= inner & (np.diff(clock) != 0)
