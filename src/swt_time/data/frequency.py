@@ -111,11 +111,6 @@ class Frequency:
         month = self.phase if "start" in self.anchor else self.phase + 9
         return _times(self.step // 3, f"{base.replace('M', 'Q')}-{MONTHS[month]}")
 
-    @property
-    def nominal(self) -> int:
-        """Length of one step in microseconds, months counted as 30 days."""
-        return self.step * {"elapsed": 1, "day": DAY, "business": DAY, "month": 30 * DAY}[self.kind]
-
     def ordinals(self, times: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
         """Ordinals of the stamps, and which stamps can lie on this grid at all.
 
