@@ -178,9 +178,7 @@ def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, 
     return torch.stack([c[:, n : n + wanted] for c, n in zip(bands, starts, strict=True)], dim=1)
 
 
-def iswt(
-    coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False
-) -> Tensor:
+def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False) -> Tensor:
     """Inverse of :func:`swt` for the periodic boundary: the mean over all shifted inverse transforms.
 
     Parameters
