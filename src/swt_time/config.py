@@ -89,6 +89,9 @@ class BackboneConfig(Section):
     random_init: bool = False
     """Keep the architecture and draw the weights at random."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    prompt_attention: Literal["full", "prefix"] = "full"
+    """Of an encoder (BERT): whether the prompt sees the patches too, as in the paper, or only itself, which lets it be
+    read outside the graph. A causal model reads its prompt so in any case; both words mean the same to it."""
 
 
 class ModelConfig(Section):

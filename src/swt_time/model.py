@@ -4,7 +4,7 @@ Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches
 ``L`` hidden size of the language model, ``M = B * N`` series.
 """
 
-from dataclasses import dataclass
+import os.path
 from typing import Any
 
 import torch
@@ -15,11 +15,9 @@ from swt_time.backbones import (
     TWINS,
     AttentionTwin,
     LanguageModel,
-    Prompt,
     Tokenizer,
     TransformerTwin,
     load_language_model,
-    pad_prompts,
 )
 from swt_time.config import Config, EmbeddingConfig
 from swt_time.errors import ConfigError
@@ -33,36 +31,52 @@ from swt_time.layers import (
     denormalize,
     normalize,
 )
+from swt_time.prompt_cache import Prompt, pad_prompts
 from swt_time.wavelets.stationary import check_level
 
 TRANSFORMER_TWIN_LAYERS = 3
 """Layers of the ``transformer`` twin when ``backbone.layers`` is not given: PatchTST's."""
 
 
-@dataclass(frozen=True)
 class Prompter:
     """Writes the prompt of each window: statistics, text, token ids.
 
-    Attributes
+    Parameters
     ----------
     template, description
         As in the configuration.
     context, horizon : int
         ``T`` and ``H``, named in the task.
     tokenizer : Tokenizer
+
+    Attributes
+    ----------
+    shared : tuple of int
+        Token ids that the prompts have in common: found by comparing two prompts, since the last token of the shared
+        text may merge with what follows it.
     """
 
-    template: prompts.Template
-    description: str
-    context: int
-    horizon: int
-    tokenizer: Tokenizer
+    def __init__(
+        self,
+        template: prompts.Template,
+        description: str,
+        context: int,
+        horizon: int,
+        tokenizer: Tokenizer,
+    ):
+        self.template = template
+        self._text = prompts.shared_text(template, description, context, horizon)
+        self._description = prompts.description_span(template, description)
+        self._longest = prompts.longest_text(template, context)
+        self._tokenizer = tokenizer
+        self.shared = tuple(os.path.commonprefix(self._tokenise(prompts.opposite_texts(template))))
 
     def __call__(self, z: Tensor) -> list[list[int]]:
         """Token ids for normalised windows ``(M, T)``; each depends on its own window only."""
-        shared = prompts.shared_text(self.template, self.description, self.context, self.horizon)
-        own = prompts.own_texts(self.template, prompts.window_statistics(z, self.template))
-        return self.tokenizer(shared, own, prompts.description_span(self.template, self.description))
+        return self._tokenise(prompts.own_texts(self.template, prompts.window_statistics(z, self.template)))
+
+    def _tokenise(self, own: list[str]) -> list[list[int]]:
+        return self._tokenizer(self._text, own, self._description, self._longest)
 
 
 class Reprogrammed(nn.Module):
@@ -93,7 +107,9 @@ class Reprogrammed(nn.Module):
 
     def write_prompt(self, z: Tensor) -> Prompt | None:
         """Prompts for normalised windows ``(B, N, T)``, or None where the template is ``none``."""
-        return None if self.prompter is None else pad_prompts(self.prompter(z.flatten(0, 1))).to(z.device)
+        if self.prompter is None:
+            return None
+        return pad_prompts(self.prompter(z.flatten(0, 1)), self.prompter.shared).to(z.device)
 
     def forward(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
         """``(M, P, D)`` to last hidden states ``(M, P, L)``."""
@@ -237,6 +253,7 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None) ->
             layers=backbone.layers,
             random_init=backbone.random_init,
             precision=backbone.precision,
+            prompt_attention=backbone.prompt_attention,
         )
     width = language_model.hidden_size
     if model.d_ff > width:

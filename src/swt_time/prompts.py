@@ -138,3 +138,14 @@ def own_texts(template: Template, statistics: WindowStatistics) -> list[str]:
         f"lags {' '.join(map(str, lags)) or 'none'}."
         for low, high, middle, rising, lags in rows
     ]
+
+
+def opposite_texts(template: Template) -> list[str]:
+    """Two own texts that differ in every statistic: what their prompts have in common, all prompts have."""
+    return own_texts(template, WindowStatistics([-1.5, 2.5], [3.5, -4.5], [-0.5, 0.25], [True, False], [[12], [7]]))
+
+
+def longest_text(template: Template, context: int) -> str:
+    """An own text as long as one gets: every digit of a float32 that is tiny and negative, the largest lags."""
+    value = [-1.2345678806304932e-05]
+    return own_texts(template, WindowStatistics(value, value, value, [False], [[context - 1] * N_LAGS]))[0]

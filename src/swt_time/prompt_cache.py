@@ -1,0 +1,186 @@
+"""Prompts read once: keys and values of the prompt's tokens, kept apart from the patches that are trained through.
+
+A frozen model's states of a prompt depend on no trained weight, as long as the prompt does not look at the patches.
+So three parts of a sequence are read one after the other, each seeing the keys and values of those before it:
+
+1. the shared part (description and task), once for the model's life;
+2. each window's own part (its statistics), without a graph;
+3. the patches, the only part with a backward pass.
+
+In a causal model this is exact. In an encoder it is a choice (``prompt_attention="prefix"``): each part sees itself
+both ways and the parts before it, never those behind it.
+
+Shapes: ``M`` series, ``Q`` prompt tokens, ``P`` patches, ``L`` hidden size, ``A`` attention heads (of the keys).
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Prompt(NamedTuple):
+    """Token ids of M prompts, padded on the right.
+
+    Attributes
+    ----------
+    ids : Tensor, (M, Q)
+    lengths : Tensor, (M,)
+    shared : tuple of int
+        Tokens that prompts of this kind begin with. It must not depend on the batch; a row that begins otherwise is
+        read on its own from its first token.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    shared: tuple[int, ...] = ()
+
+    def to(self, device: torch.device) -> "Prompt":
+        """Move both tensors."""
+        return Prompt(self.ids.to(device), self.lengths.to(device), self.shared)
+
+
+def pad_prompts(rows: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> Prompt:
+    """Stack token ids of unequal length; the padding is masked, so its value (0) never matters."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    ids = np.zeros((len(rows), lengths.max(initial=0)), dtype=np.int64)
+    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.concatenate([np.empty(0, np.int64), *rows])
+    return Prompt(torch.from_numpy(ids), torch.from_numpy(lengths), tuple(shared))
+
+
+def attention_mask(visible: Tensor, queries: int, *, causal: bool, dtype: torch.dtype) -> Tensor:
+    """What is added to the scores of the last ``queries`` of ``K`` tokens.
+
+    Parameters
+    ----------
+    visible : Tensor of bool, (M, K)
+        False for padding.
+    causal : bool
+        Whether a token sees only itself and those before it.
+
+    Returns
+    -------
+    Tensor, (M, 1, queries, K) if causal, else (M, 1, 1, K)
+        0, or the lowest number: not minus infinity, since the rows of padding may see nothing at all.
+    """
+    visible = visible[:, None, None, :]
+    if causal:
+        keys = visible.shape[-1]
+        visible = visible & torch.ones(queries, keys, dtype=torch.bool, device=visible.device).tril(keys - queries)
+    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, torch.finfo(dtype).min)
+
+
+class _LastKeysKept(Exception):
+    """All layers' keys are known: what the last layer makes of them is of no use to a prompt."""
+
+
+class KeyValues:
+    """Keys and values of tokens already read, layer by layer; stands where a Hugging Face model expects its cache.
+
+    Parameters
+    ----------
+    *earlier : KeyValues
+        Parts that stand before this one; one with a single row serves every row.
+    keep_layers : int
+        Layers whose keys and values are to be kept for later parts; 0 for the patches, which are the last part.
+    """
+
+    def __init__(self, *earlier: "KeyValues", keep_layers: int = 0):
+        self._earlier = earlier
+        self._keep_layers = keep_layers
+        self._kept: list[tuple[Tensor, Tensor]] = []
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """Tokens in all parts before this one."""
+        return sum(part._kept[layer][0].shape[2] for part in self._earlier)
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
+        """Called by a layer with its new keys and values ``(M, A, Q, L/A)``; returns all that its queries may see."""
+        if self._keep_layers:
+            self._kept.append((keys, values))
+            if len(self._kept) == self._keep_layers:
+                raise _LastKeysKept
+        rows = len(keys)
+        seen = [part._kept[layer] for part in self._earlier]
+        if not seen:
+            return keys, values
+        return (
+            torch.cat([*(k.expand(rows, -1, -1, -1) for k, _ in seen), keys], dim=2),
+            torch.cat([*(v.expand(rows, -1, -1, -1) for _, v in seen), values], dim=2),
+        )
+
+
+class PromptReader:
+    """Reads prompts and patches part by part with a frozen Hugging Face model.
+
+    Parameters
+    ----------
+    model
+        BERT, GPT-2 or LLaMA; its layers must hand new keys and values to ``past_key_values.update``.
+    causal : bool
+        Whether tokens see only those before them, which a model's own mask would do and an explicit one must.
+    """
+
+    def __init__(self, model: Any, *, causal: bool):
+        self.model = model
+        self.causal = causal
+        self._shared: tuple[Any, KeyValues] | None = None
+
+    def __call__(self, prompt: Prompt, tokens: Tensor) -> Tensor:
+        """Last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both of the model's type."""
+        with torch.inference_mode(False), torch.no_grad():
+            parts, visible = self._read_prompts(prompt)
+        n_patches = tokens.shape[1]
+        position = prompt.lengths[:, None] + torch.arange(n_patches, device=tokens.device)
+        visible = torch.cat([visible, visible.new_ones(len(tokens), n_patches)], dim=1)
+        return self._run(tokens, position, visible, KeyValues(*parts))
+
+    def _read_prompts(self, prompt: Prompt) -> tuple[list[KeyValues], Tensor]:
+        """The shared and the own part of M prompts, and which of their tokens ``(M, K)`` are no padding."""
+        n_shared = len(prompt.shared)
+        shared = torch.tensor(prompt.shared, dtype=torch.long, device=prompt.ids.device)
+        begins = torch.zeros_like(prompt.lengths, dtype=torch.bool)
+        if 0 < n_shared <= prompt.ids.shape[1]:
+            begins = (prompt.ids[:, :n_shared] == shared).all(dim=1) & (prompt.lengths >= n_shared)
+        any_shared = bool(begins.any())
+        parts = [self._read_shared(prompt.shared, shared)] if any_shared else []
+        visible = begins[:, None].expand(-1, n_shared if any_shared else 0)
+
+        start = begins.long() * n_shared
+        own_lengths = prompt.lengths - start
+        width = int(own_lengths.max()) if len(own_lengths) else 0
+        if width == 0:
+            return parts, visible
+        slots = torch.arange(width, device=prompt.ids.device)
+        # Padding repeats a row's last token and position, so that neither leaves the model's range.
+        position = torch.minimum(start[:, None] + slots, (prompt.lengths[:, None] - 1).clamp_min(0))
+        visible = torch.cat([visible, slots < own_lengths[:, None]], dim=1)
+        own = self._keep(prompt.ids.gather(1, position), position, visible, parts)
+        return [*parts, own], visible
+
+    def _read_shared(self, ids: tuple[int, ...], row: Tensor) -> KeyValues:
+        """Keys and values of the shared part, kept until its ids, the weights or their type or place change."""
+        weights = list(self.model.parameters())
+        key = (ids, weights[0].device, weights[0].dtype, *((id(w), w._version) for w in weights))
+        if self._shared is None or self._shared[0] != key:
+            position = torch.arange(len(ids), device=row.device)[None]
+            visible = torch.ones_like(position, dtype=torch.bool)
+            self._shared = key, self._keep(row[None], position, visible, [])
+        return self._shared[1]
+
+    def _keep(self, ids: Tensor, position: Tensor, visible: Tensor, earlier: list[KeyValues]) -> KeyValues:
+        part = KeyValues(*earlier, keep_layers=self.model.config.num_hidden_layers)
+        try:
+            self._run(self.model.get_input_embeddings()(ids), position, visible, part)
+        except _LastKeysKept:
+            return part
+        raise AssertionError("the model ended without handing over the keys of all its layers")
+
+    def _run(self, inputs: Tensor, position: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
+        mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
+        output = self.model(
+            inputs_embeds=inputs, attention_mask=mask, position_ids=position, past_key_values=memory, use_cache=False
+        )
+        return output.last_hidden_state

@@ -1,0 +1,200 @@
+"""Prompts read part by part: equal to the whole sequence, forward and backward, whatever the lengths."""
+
+import warnings
+
+import pytest
+import torch
+
+from swt_time.backbones import LanguageModel, load_language_model
+from swt_time.config import Config
+from swt_time.model import build_model
+from swt_time.prompt_cache import KeyValues, attention_mask, pad_prompts
+
+SHARED = (5, 6, 7, 8, 9, 10, 11)
+OWN = [[12, 13, 14], [15], [], [16, 17, 18, 19, 20, 21]]
+
+
+def read(folder, **options) -> LanguageModel:
+    return load_language_model(str(folder), **{"precision": "float32", "prompt_attention": "prefix", **options})
+
+
+def patches(rows, count=5, seed=0):
+    tokens = torch.randn(rows, count, 32, generator=torch.Generator().manual_seed(seed))
+    return tokens.requires_grad_()
+
+
+def prefix_by_mask(model, prompt, tokens):
+    """The three levels written as one 4-D mask over each whole, unpadded sequence: the slow twin."""
+    rows = []
+    for ids, length, patch in zip(prompt.ids, prompt.lengths.tolist(), tokens, strict=True):
+        ids = ids[:length]
+        n_shared = len(prompt.shared) if tuple(ids[: len(prompt.shared)].tolist()) == prompt.shared else 0
+        level = [0] * n_shared + [1] * (length - n_shared) + [2] * len(patch)
+        seen = torch.tensor([[key <= query for key in level] for query in level])
+        mask = torch.where(seen, 0.0, -torch.inf)[None, None]
+        sequence = torch.cat([model.model.get_input_embeddings()(ids), patch])[None]
+        hidden = model.model(inputs_embeds=sequence, attention_mask=mask).last_hidden_state
+        rows.append(hidden[0, length:])
+    return torch.stack(rows)
+
+
+def oracle(model, prompt, tokens):
+    return (
+        prefix_by_mask(model, prompt, tokens) if model.identity.family == "bert" else model.read_whole(prompt, tokens)
+    )
+
+
+def assert_equal_with_gradients(model, prompt):
+    ours, theirs = patches(len(prompt.ids)), patches(len(prompt.ids))
+    got, expected = model(prompt, ours), oracle(model, prompt, theirs)
+    assert (got - expected).abs().max() < 1e-5
+    probe = torch.randn(got.shape, generator=torch.Generator().manual_seed(1))
+    (got * probe).sum().backward()
+    (expected * probe).sum().backward()
+    assert theirs.grad.abs().max() > 1e-3
+    assert (ours.grad - theirs.grad).abs().max() < 1e-4 * theirs.grad.abs().max()
+
+
+@pytest.mark.parametrize("shared", [SHARED, SHARED[:1], (), (99, 98)], ids=["all", "first token", "nothing", "wrong"])
+def test_parts_equal_the_whole(tiny_backbones, family, shared):
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], shared)
+    assert_equal_with_gradients(read(tiny_backbones[family]), prompt)
+
+
+def test_a_row_that_begins_otherwise_is_read_on_its_own(tiny_backbones, family):
+    rows = [[*SHARED, *own] for own in OWN] + [[5, 6, 30, 31], [7], list(SHARED[:4])]
+    assert_equal_with_gradients(read(tiny_backbones[family]), pad_prompts(rows, SHARED))
+
+
+def test_the_longest_prompt_reaches_the_last_position(tiny_backbones, family):
+    model = read(tiny_backbones[family])
+    rows = [[*SHARED, *range(20, 20 + 1024 - 5 - len(SHARED) - 900), *[3] * 900], [4] * (1024 - 5), [*SHARED, 3]]
+    assert max(map(len, rows)) + 5 == model.max_positions
+    assert_equal_with_gradients(model, pad_prompts(rows, SHARED))
+
+
+def test_padding_never_matters(tiny_backbones, family):
+    model = read(tiny_backbones[family])
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    tokens = patches(len(OWN))
+    other = prompt.ids.clone()
+    other[torch.arange(prompt.ids.shape[1]) >= prompt.lengths[:, None]] = 50
+    together = model(prompt, tokens)
+    assert torch.equal(together, model(prompt._replace(ids=other), tokens))
+    for i, own in enumerate(OWN):
+        alone = model(pad_prompts([[*SHARED, *own]], SHARED), tokens[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_full_attention_of_an_encoder_is_another_model(tiny_backbones):
+    """The control: the three levels are not what the paper does, and the tests above would see the difference."""
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    tokens = patches(len(OWN))
+    prefix, full = (read(tiny_backbones["bert"], prompt_attention=kind) for kind in ("prefix", "full"))
+    assert (prefix(prompt, tokens) - full(prompt, tokens)).abs().max() > 1e-2
+    assert torch.equal(full(prompt, tokens), full.read_whole(prompt, tokens))
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_both_words_mean_the_same_to_a_causal_model(tiny_backbones, family):
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    tokens = patches(len(OWN))
+    prefix, full = (read(tiny_backbones[family], prompt_attention=kind) for kind in ("prefix", "full"))
+    assert torch.equal(prefix(prompt, tokens), full(prompt, tokens))
+
+
+def embedded_tokens(model):
+    """Counts the prompt tokens that the model embeds."""
+    counts = []
+    model.model.get_input_embeddings().register_forward_hook(lambda _, inputs, out: counts.append(inputs[0].shape))
+    return counts
+
+
+def test_the_shared_part_is_read_once_and_again_when_anything_changes(tiny_backbones, family):
+    model = read(tiny_backbones[family])
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    counts = embedded_tokens(model)
+    for seed in range(3):
+        model(prompt, patches(len(OWN), seed=seed))
+    assert counts == [(1, 7), (4, 6), (4, 6), (4, 6)]
+
+    counts.clear()
+    with torch.no_grad():
+        next(model.model.parameters()).mul_(1.1)
+    assert_equal_with_gradients(model, prompt)
+    assert (1, 7) in counts
+    counts.clear()
+    model.model.load_state_dict({name: 0.9 * w for name, w in model.model.state_dict().items()})
+    assert_equal_with_gradients(model, prompt)
+    assert (1, 7) in counts
+    counts.clear()
+    assert model.double()(prompt, patches(len(OWN)).double()).dtype == torch.float64
+    assert (1, 7) in counts
+    counts.clear()
+    model.float()(pad_prompts([[*SHARED[:3], 50], [*SHARED[:3], 51, 52]], SHARED[:3]), patches(2))
+    assert (1, 3) in counts
+
+
+def test_a_prefix_read_in_inference_mode_serves_training(tiny_backbones, family):
+    model = read(tiny_backbones[family])
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    with torch.inference_mode():
+        model(pad_prompts([[*SHARED, 1]], SHARED), patches(1))
+    assert_equal_with_gradients(model, prompt)
+
+
+def test_prompts_hold_no_graph_and_patches_do(tiny_backbones, family):
+    """Only the patches' own tokens reach the backward pass of a linear layer."""
+    model = read(tiny_backbones[family])
+    seen = []
+    last = [m for m in model.model.modules() if hasattr(m, "weight") and m.weight.dim() == 2][-1]
+    last.register_full_backward_hook(lambda module, grad_in, grad_out: seen.append(grad_out[0].shape[1]))
+    tokens = patches(4)
+    model(pad_prompts([[*SHARED, *own] for own in OWN], SHARED), tokens).sum().backward()
+    assert seen == [5]
+
+
+def test_mask_of_a_small_case():
+    visible = torch.tensor([[True, True, False, True, True]])
+    causal = attention_mask(visible, 2, causal=True, dtype=torch.float32)
+    low = torch.finfo(torch.float32).min
+    assert causal.tolist() == [[[[0, 0, low, 0, low], [0, 0, low, 0, 0]]]]
+    both_ways = attention_mask(visible, 2, causal=False, dtype=torch.float32)
+    assert both_ways.tolist() == [[[[0, 0, low, 0, 0]]]]
+
+
+def test_parts_are_joined_in_their_order():
+    first = KeyValues(keep_layers=2)
+    first.update(torch.full((1, 1, 2, 1), 1.0), torch.full((1, 1, 2, 1), 10.0), 0)
+    last = KeyValues(first)
+    keys, values = last.update(torch.full((3, 1, 1, 1), 2.0), torch.full((3, 1, 1, 1), 20.0), 0)
+    assert keys.squeeze().tolist() == [[1, 1, 2]] * 3
+    assert values.squeeze().tolist() == [[10, 10, 20]] * 3
+    assert last.get_seq_length() == 2
+
+
+@pytest.mark.parametrize("template", ["paper", "compact"])
+def test_prompts_begin_with_the_shared_tokens(tiny_backbones, family, template):
+    """Of every window, even where the description had to give way."""
+    walks = torch.randn(300, 96, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
+    z = (walks - walks.mean(dim=1, keepdim=True)) / walks.std(dim=1, keepdim=True)
+    for words in (3, 2000):
+        config = Config.parse(
+            {
+                "data": {"context": 96, "horizon": 24, "description": "load " * words},
+                "prompt": {"template": template},
+                "backbone": {"name": str(tiny_backbones[family]), "precision": "float32"},
+                "model": {"d_ff": 16},
+            }
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            prompter = build_model(config).branch.prompter
+            rows = prompter(z)
+        assert all(tuple(row[: len(prompter.shared)]) == prompter.shared for row in rows)
+        assert len(prompter.shared) > 20
+        lengths = {len(row) for row in rows}
+        assert len(lengths) > 1
+        assert max(lengths) <= 1024 - config.n_patches
+        if words == 2000:
+            assert len(prompter.shared) > 600
