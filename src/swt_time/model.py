@@ -4,7 +4,7 @@ Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches
 ``L`` hidden size of the language model, ``M = B * N`` series.
 """
 
-import os.path
+import itertools
 from typing import Any
 
 import torch
@@ -69,7 +69,8 @@ class Prompter:
         self._description = prompts.description_span(template, description)
         self._longest = prompts.longest_text(template, context)
         self._tokenizer = tokenizer
-        self.shared = tuple(os.path.commonprefix(self._tokenise(prompts.opposite_texts(template))))
+        pairs = zip(*self._tokenise(prompts.opposite_texts(template)), strict=False)
+        self.shared = tuple(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def __call__(self, z: Tensor) -> list[list[int]]:
         """Token ids for normalised windows ``(M, T)``; each depends on its own window only."""
