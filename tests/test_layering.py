@@ -27,6 +27,7 @@ ORDER = [
     "baselines",
     "evaluation",
     "ablation",
+    "benchmarks",
     "plots",
     "progress",
     "cli",
