@@ -79,8 +79,8 @@ class PatchEmbedding(nn.Module):
         both neighbours, circularly, as the original does.
     receptive_field : int or tuple of int, optional
         Samples that one patch sees (an integer, at least ``patch_len``; the surplus lies on both sides,
-        the odd sample after the patch), or the samples (before, after) the patch, for the exact place of a wavelet's
-        support (``swt_time.wavelets.reach``). Default: the patch itself.
+        the odd sample after the patch), or the samples (before, after) the patch, for the exact place of a
+        wavelet's support (``swt_time.wavelets.reach``). Default: the patch itself.
     boundary : str
         How the series is extended at its ends: ``replicate`` as the original, or any of ``swt``'s.
     positions : {"none", "patch"}
