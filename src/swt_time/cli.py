@@ -1,0 +1,318 @@
+"""The command line: a thin shell over the library.
+
+Exit codes: 0 done, 2 the user's input is wrong (one line: what, where, remedy), 130 interrupted by Ctrl-C or SIGTERM
+(the best weights so far are kept), 1 anything else. Results go to standard output, everything else to standard error.
+"""
+
+import json
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swt_time import __version__
+from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarning
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from swt_time.config import Config
+    from swt_time.data.series import SeriesTable
+    from swt_time.forecaster import Forecaster
+
+# Torch, pandas and transformers load inside the commands, so that --help answers at once.
+
+INTERRUPTED = 130
+
+# Typer carries its own copy of click or uses the installed one, by version; its public error leads to either.
+_ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="swt-time",
+    help="Forecast time series with a frozen language model and a wavelet view of the series.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataOption = Annotated[Path, typer.Option("--data", help="Table: CSV or Parquet, long or wide.")]
+ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder made by train.")]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+TargetOption = Annotated[str | None, typer.Option(help="The one column to forecast.")]
+ColumnsOption = Annotated[str | None, typer.Option(help="Columns to forecast, separated by commas (wide tables).")]
+TimeOption = Annotated[str | None, typer.Option(help="Column with the timestamps.")]
+IdOption = Annotated[str | None, typer.Option(help="Column that names the series (long tables).")]
+FrequencyOption = Annotated[str | None, typer.Option("--freq", help="Pandas alias such as h, D, W, MS; else inferred.")]
+FillOption = Annotated[str | None, typer.Option(help="Repair gaps and missing values: linear or ffill.")]
+
+
+@app.command()
+def train(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    horizon: Annotated[int | None, typer.Option(help="Steps to forecast.  [default: 96]")] = None,
+    context: Annotated[int | None, typer.Option(help="Steps the model sees.  [default: 512]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="etth, ettm, none, or train/validation/test shares.  [default: 0.7/0.1/0.2]")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="minilm, a folder, a hub id, or a twin: none, attention, transformer.  [default: minilm]"),
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What the data are, in words; begins every prompt.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file, TOML or JSON; flags win over it.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.  [default: 0]")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Training steps; else ten epochs.")] = None,
+    max_time: Annotated[str | None, typer.Option(help="Time budget such as 90s, 20m, 1h30m.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Of the frozen model: auto, float32 or bfloat16.")] = None,
+    device: DeviceOption = None,
+    target: TargetOption = None,
+    columns: ColumnsOption = None,
+    time_column: TimeOption = None,
+    id_column: IdOption = None,
+    frequency: FrequencyOption = None,
+    fill: FillOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint in --out.")] = False,
+) -> None:
+    """Train a model on a table and write a checkpoint folder."""
+    flags = {
+        "data.horizon": horizon,
+        "data.context": context,
+        "data.split": split,
+        "data.description": description,
+        "backbone.name": backbone,
+        "backbone.precision": precision,
+        "training.seed": seed,
+        "training.max_steps": max_steps,
+        "training.max_seconds": None if max_time is None else parse_duration(max_time),
+        "training.device": device,
+        **_column_flags(target, columns, time_column, id_column, frequency, fill),
+    }
+    settings = _build_config(config, set_ or [], flags)
+
+    from swt_time.checkpoint import check_output_folder
+    from swt_time.data.reading import read_table
+    from swt_time.forecaster import Forecaster
+    from swt_time.progress import format_seconds, training_progress
+
+    check_output_folder(out, overwrite)
+    table = read_table(data, id_column=settings.data.id_column)
+    forecaster = Forecaster.from_config(settings)
+    with training_progress(_stderr()) as report:
+        forecaster.fit(table, out=out, report=report)
+    result = forecaster.result
+    assert result is not None
+    best = "" if result.best_loss is None else f", best validation {settings.training.loss} {result.best_loss:.4f}"
+    at = f" at step {result.best_step}" if best else ""
+    typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
+    typer.echo(f"model: {out}")
+    if result.ended == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def forecast(
+    model: ModelOption,
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Forecast to write: .csv, .csv.gz or .parquet.")],
+    plot: Annotated[Path | None, typer.Option(help="Picture to draw: context, truth where known, forecast.")] = None,
+    cutoff: Annotated[
+        str | None, typer.Option(help="Forecast as if the table ended at this time; what follows is drawn as truth.")
+    ] = None,
+    device: DeviceOption = None,
+    target: TargetOption = None,
+    columns: ColumnsOption = None,
+    time_column: TimeOption = None,
+    id_column: IdOption = None,
+    frequency: FrequencyOption = None,
+    fill: FillOption = None,
+) -> None:
+    """Forecast the steps after the end of every series of a table."""
+    from swt_time.data.forecasts import forecast_frame
+    from swt_time.data.series import cut_series
+    from swt_time.data.writing import check_output, write_table
+    from swt_time.plots import check_picture, plot_forecasts, series_panels
+
+    check_output(out)
+    if plot is not None:
+        check_picture(plot)
+    flags = _column_flags(target, columns, time_column, id_column, frequency, fill)
+    forecaster = _load(model, device, flags)
+    table, series = _read(forecaster, data)
+    known = series if cutoff is None else cut_series(series, cutoff)
+    yhat = forecaster.predict_series(known)
+    write_table(forecast_frame(known, yhat, table), out)
+    typer.echo(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
+    if plot is not None:
+        plot_forecasts(series_panels(series, known, yhat), plot)
+        typer.echo(f"picture: {plot}")
+
+
+@app.command()
+def evaluate(
+    model: ModelOption,
+    data: DataOption,
+    split: Annotated[str | None, typer.Option(help="Another split than the model was trained with.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: DeviceOption = None,
+    target: TargetOption = None,
+    columns: ColumnsOption = None,
+    time_column: TimeOption = None,
+    id_column: IdOption = None,
+    frequency: FrequencyOption = None,
+    fill: FillOption = None,
+) -> None:
+    """Score a model on every test window of a table, beside seasonal naive."""
+    from swt_time.evaluation import evaluate_table
+    from swt_time.progress import counting_progress
+
+    flags = _column_flags(target, columns, time_column, id_column, frequency, fill)
+    forecaster = _load(model, device, flags)
+    _, series = _read(forecaster, data)
+    settings = forecaster.config.data
+    with counting_progress(_stderr(), "windows") as report:
+        scores = evaluate_table(
+            forecaster, series, split or settings.split, settings.context, settings.horizon, report=report
+        )
+    if as_json:
+        typer.echo(json.dumps(scores.as_json()))
+        return
+    typer.echo(f"{scores.model.windows} test windows, {scores.model.series} series, horizon {scores.model.horizon}")
+    typer.echo(f"{'':16}  {'MSE':>8}  {'MAE':>8}   (scaled data)")
+    typer.echo(f"{'swt-time':16}  {scores.model.mse:8.4f}  {scores.model.mae:8.4f}")
+    naive = f"seasonal naive {scores.season}"
+    typer.echo(f"{naive:16}  {scores.seasonal_naive.mse:8.4f}  {scores.seasonal_naive.mae:8.4f}")
+
+
+@app.command()
+def info(
+    model: Annotated[Path | None, typer.Option("--model", help="Describe a checkpoint folder.")] = None,
+) -> None:
+    """Show versions, devices and backbones, or what a checkpoint holds."""
+    from swt_time import forecaster
+
+    if model is not None:
+        from swt_time.checkpoint import read_checkpoint
+
+        checkpoint = read_checkpoint(model)
+        weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
+        typer.echo(f"trained weights: {weights:,}")
+        on = checkpoint.trained_on
+        typer.echo(f"trained on: {len(on.ids)} series ({on.layout} table), frequency {on.frequency}")
+        typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
+        return
+    for name, number in forecaster.package_versions().items():
+        typer.echo(f"{name:14} {number}")
+    typer.echo(f"{'source commit':14} {forecaster.source_commit() or 'installed package'}")
+    for name, value in forecaster.machine_facts().items():
+        typer.echo(f"{name:14} {value}")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``20m``, ``1h30m``.
+
+    Raises
+    ------
+    ConfigError
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
+    if not text.strip() or match is None:
+        raise ConfigError(f"--max-time: expected a duration such as 90s, 20m or 1h30m, got {text!r}")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _column_flags(
+    target: str | None,
+    columns: str | None,
+    time_column: str | None,
+    id_column: str | None,
+    frequency: str | None,
+    fill: str | None,
+) -> dict[str, Any]:
+    names = None if columns is None else tuple(name.strip() for name in columns.split(",") if name.strip())
+    return {
+        "data.target": target,
+        "data.columns": names,
+        "data.time_column": time_column,
+        "data.id_column": id_column,
+        "data.frequency": frequency,
+        "data.fill": fill,
+    }
+
+
+def _build_config(file: Path | None, assignments: list[str], flags: dict[str, Any]) -> "Config":
+    """File, then ``--set``, then flags; the later one wins."""
+    from swt_time.config import Config, parse_assignment, read_config_file
+
+    base = Config() if file is None else Config.parse(read_config_file(file))
+    changes = dict(parse_assignment(text) for text in assignments)
+    changes |= {key: value for key, value in flags.items() if value is not None}
+    return base.replace(changes)
+
+
+def _load(model: Path, device: str | None, flags: dict[str, Any]) -> "Forecaster":
+    from swt_time.forecaster import Forecaster
+
+    forecaster = Forecaster.load(model, device=device or "auto")
+    forecaster.config = forecaster.config.replace({k: v for k, v in flags.items() if v is not None})
+    return forecaster
+
+
+def _read(forecaster: "Forecaster", data: Path) -> tuple[Any, "SeriesTable"]:
+    from swt_time.data.reading import read_table
+
+    table = read_table(data, id_column=forecaster.config.data.id_column)
+    return table, forecaster.read_series(table)
+
+
+def _stderr() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    if issubclass(category, SWTTimeWarning):
+        print(f"note: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    warnings.simplefilter("always", SWTTimeWarning)
+    warnings.showwarning = _show_warning
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; errors become one line on standard error and an exit code."""
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="swt-time", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", INTERRUPTED)
+    except SWTTimeError as error:
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    except Exception as error:
+        if isinstance(error, _ClickException):
+            return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
+        raise
+
+
+def _fail(message: str, code: int) -> int:
+    # One line, whatever the message was made of.
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,246 @@
+"""One frozen configuration for a whole run, saved beside the weights it made.
+
+Six sections (``data``, ``embedding``, ``prompt``, ``backbone``, ``model``, ``training``) of plain values.
+It reads and writes TOML and JSON, refuses unknown keys with the nearest known names, and is handed to
+builders only: layers take plain arguments.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from swt_time.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """A frozen group of options that refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(Section):
+    """Which columns of the table are series, and how their rows are divided."""
+
+    horizon: Positive = 96
+    """Steps to forecast, ``H``."""
+    context: Positive = 512
+    """Steps the model sees, ``T``."""
+    split: str = "0.7/0.1/0.2"
+    """``etth``, ``ettm``, ``none``, or the shares of train/validation/test."""
+    train_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Share of the training part that is used (few-shot)."""
+    description: str = ""
+    """What the data are, in words: the beginning of every prompt."""
+    target: str | None = None
+    columns: tuple[str, ...] | None = None
+    time_column: str | None = None
+    id_column: str | None = None
+    frequency: str | None = None
+    fill: Literal["linear", "ffill"] | None = None
+
+
+class EmbeddingConfig(Section):
+    """From a normalised window to patch tokens ``(B*N, P, D)``."""
+
+    kind: Literal["wavelet", "patch"] = "wavelet"
+    d_model: Positive = 32
+    patch_len: Positive = 16
+    stride: Positive = 8
+    wavelet: str = "db4"
+    level: Positive = 3
+    boundary: Literal["periodic", "reflect", "replicate", "zero", "causal"] = "periodic"
+    norm: bool = False
+    bands: Literal["all", "approx"] = "all"
+    band_weights: Literal["none", "free", "softmax"] = "none"
+    shrink: Literal["none", "soft"] = "none"
+    projection: Literal["joint", "per_band"] = "joint"
+    positions: Literal["none", "patch", "band"] = "none"
+    semantic: bool = False
+    learnable: Literal["none", "lattice", "free"] = "none"
+    pad: Literal["signal", "coefficient"] = "signal"
+    kernel_size: Literal[1, 3] = 1
+    """Patches that one token of the plain embedding sees; 3 (circular) is the original's."""
+    receptive_field: Literal["patch", "wavelet"] = "patch"
+    """Samples behind one token of the plain embedding: its own patch, or as many as the wavelet embedding sees."""
+    dropout: Probability = 0.0
+
+
+class PromptConfig(Section):
+    """The text in front of the patches."""
+
+    template: Literal["compact", "paper", "none"] = "compact"
+
+
+class BackboneConfig(Section):
+    """The frozen language model, or the twin that stands in for it."""
+
+    name: str = "minilm"
+    """``minilm``, a local folder, a hub id, or a twin: ``none``, ``attention``, ``transformer``."""
+    layers: Positive | None = None
+    """Layers kept, counted from the input; all of them when not given."""
+    random_init: bool = False
+    """Keep the architecture and draw the weights at random."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class ModelConfig(Section):
+    """Reprogramming and head."""
+
+    d_ff: Positive = 128
+    """Key width of each reprogramming head, and hidden dimensions of the language model that the head reads."""
+    n_heads: Positive = 8
+    prototypes: Literal["free", "mapping"] = "free"
+    n_prototypes: Positive = 1000
+    skip: Literal["linear", "none"] = "linear"
+    """``linear`` adds a linear head straight from the patches; the language model enters through a gate."""
+    dropout: Probability = 0.1
+    attention_dropout: Probability = 0.0
+
+
+class TrainingConfig(Section):
+    """The optimisation."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    max_steps: Positive | None = None
+    """Steps to take; when not given, ``epochs`` times over the training windows."""
+    epochs: Positive = 10
+    max_seconds: float | None = Field(default=None, gt=0)
+    """Time budget; the schedule is fitted into it after the first steps are measured."""
+    batch_size: Positive = 32
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    validate_every: Positive | None = None
+    """Steps between validations; when not given, a tenth of the run."""
+    validation_windows: Positive = 1024
+    """Windows that one validation looks at, evenly spread over the validation part."""
+    patience: Positive | None = 5
+    """Validations without improvement after which training stops."""
+    device: str = "auto"
+
+
+class Config(Section):
+    """Everything that, with the table and the backbone's weights, determines a trained model."""
+
+    data: DataConfig = DataConfig()
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    prompt: PromptConfig = PromptConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _patches_fit(self) -> Self:
+        if self.embedding.patch_len > self.data.context:
+            raise ValueError(
+                f"embedding.patch_len {self.embedding.patch_len} is longer than data.context {self.data.context}; "
+                "shorten the patches or lengthen the context"
+            )
+        return self
+
+    @property
+    def n_patches(self) -> int:
+        """``P = (T - patch_len) // stride + 2``; the last patch reaches half a patch past the end."""
+        return (self.data.context - self.embedding.patch_len) // self.embedding.stride + 2
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> Self:
+        """Check nested plain values.
+
+        Raises
+        ------
+        ConfigError
+            Unknown key (with the nearest known names) or a value out of range, one clause for each.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ConfigError("; ".join(_explain(e, cls) for e in error.errors())) from None
+
+    def replace(self, changes: Mapping[str, Any]) -> Self:
+        """Return a copy with dotted keys (``"data.horizon"``) set to new values."""
+        values = self.model_dump()
+        for key, value in changes.items():
+            section, _, name = key.partition(".")
+            if section not in values or not name:
+                raise ConfigError(
+                    f"unknown configuration key {key!r}; expected section.name{_nearest(key, dotted_keys(type(self)))}"
+                )
+            values[section][name] = value
+        return type(self).parse(values)
+
+    def to_json(self) -> str:
+        """Write every value, defaults included."""
+        return json.dumps(self.model_dump(), indent=2) + "\n"
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """Read a ``.toml`` or ``.json`` file into nested values; they are checked by `Config.parse`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
+    try:
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "TOML"
+        raise ConfigError(f"the configuration file {path} is not valid {kind}: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"the configuration file {path} must hold a table of sections, got {type(values).__name__}")
+    return values
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``section.key=value``; the value is read as TOML where it is TOML, else as text."""
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise ConfigError(f"expected section.key=value, got {text!r}; for example training.learning_rate=0.0005")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value
+
+
+def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """All keys of a configuration, as ``section.name``."""
+    keys = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            keys += dotted_keys(kind, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """The known names most like ``name``; an exact last part (``horizon`` for ``data.horizon``) comes first."""
+    known = list(known)
+    tail = name.rpartition(".")[2]
+    same = [k for k in known if k.rpartition(".")[2] == tail]
+    return list(dict.fromkeys(same + difflib.get_close_matches(name, known, n=3)))[:3]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = nearest_names(name, known)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _explain(error: Any, model: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part != "function-after")
+    if error["type"] == "extra_forbidden":
+        return f"unknown configuration key {key!r}{_nearest(key, dotted_keys(model))}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{key}: {message}, got {error['input']!r}" if key else message

@@ -1,0 +1,162 @@
+"""One column of a frame as float64 numbers, or an error that names the cell.
+
+A missing value becomes NaN and infinity stays: whether they may stand is decided with the whole table in
+view. Text that reads as a number is taken as that number; nothing else is converted silently.
+"""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from swt_time.errors import TableError
+
+EXACT = 2**53
+"""Largest whole number up to which float64 holds every whole number."""
+
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat"})
+"""Text that marks a missing value, in any case."""
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+WHOLE = re.compile(r"[+-]?\d+")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+
+KINDS = {
+    "Boolean": "true/false",
+    "Categorical": "categories",
+    "Enum": "categories",
+    "Datetime": "timestamps",
+    "Date": "dates",
+    "Time": "times of day",
+    "Duration": "durations",
+    "List": "lists",
+    "Array": "arrays",
+    "Struct": "nested records",
+    "Binary": "bytes",
+}
+"""What a column of a type that is no number holds, in words."""
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN, NaT, NA or a blank."""
+    if isinstance(cell, str):
+        return cell.strip().lower() in MISSING
+    return cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and cell != cell)
+
+
+def place(column: str, row: int) -> str:
+    """Where a cell is, as a spreadsheet shows it: the header is row 1."""
+    return f"column {column!r}, row {row}"
+
+
+def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Values of a column as float64, NaN where missing.
+
+    Parameters
+    ----------
+    column : nw.Series
+        Any column of an eager frame.
+    rows : (n,) int array
+        Row numbers for messages.
+
+    Returns
+    -------
+    values : (n,) float64 array
+    note : str or None
+        The repair that was needed, if any.
+
+    Raises
+    ------
+    TableError
+        If a cell is no number, or is a whole number that float64 cannot hold exactly.
+    """
+    dtype = column.dtype
+    if dtype.is_integer():
+        _check_exact(column, rows)
+        return _float64(column), None
+    if dtype.is_float() or dtype.is_decimal():
+        return _float64(column), None
+    if column.is_null().all():
+        return np.full(len(column), np.nan), None
+    if isinstance(dtype, nw.String | nw.Object | nw.Unknown):
+        return _from_cells(column, rows)
+    kind = KINDS.get(type(dtype).__name__, f"values of type {dtype}")
+    remedy = "convert it to numbers or choose other columns with --columns"
+    raise TableError(f"column {column.name!r} holds {kind}; expected numbers; {remedy}")
+
+
+def _float64(column: nw.Series) -> np.ndarray:
+    values = column.cast(nw.Float64).to_numpy()
+    return np.array(values, dtype=np.float64)
+
+
+def _check_exact(column: nw.Series, rows: np.ndarray) -> None:
+    beyond = ((column > EXACT) | (column < -EXACT)).fill_null(False).to_numpy()
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        raise _too_large(column.name, int(rows[row]), column[row])
+
+
+def _too_large(name: str, row: int, value: object) -> TableError:
+    return TableError(
+        f"{place(name, row)}: the whole number {value} is beyond 2^53 and cannot be held exactly; "
+        "subtract a constant, or leave the column out with --columns"
+    )
+
+
+def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Numbers from text or from mixed Python objects, cell by cell."""
+    values = np.full(len(column), np.nan)
+    bad: list[int] = []
+    good = text = 0
+    cells = column.to_list()
+    for i, cell in enumerate(cells):
+        if is_missing(cell):
+            continue
+        number = _number(cell, column.name, int(rows[i]))
+        if number is None:
+            bad.append(i)
+            continue
+        values[i] = number
+        good += 1
+        text += isinstance(cell, str)
+    if bad:
+        raise TableError(_not_a_number(column.name, cells, rows, bad, good))
+    return values, f"column {column.name!r}: numbers were written as text" if text else None
+
+
+def _number(cell: Any, name: str, row: int) -> float | None:
+    """The cell as a float, None if it is no number."""
+    if isinstance(cell, str):
+        cell = cell.strip()
+        if not NUMBER.fullmatch(cell):
+            return None
+        if not WHOLE.fullmatch(cell):
+            return float(cell)
+        cell = int(cell) if len(cell) < 400 else EXACT + 1
+    if isinstance(cell, bool | np.bool_) or not isinstance(
+        cell, int | float | np.integer | np.floating | Decimal
+    ):
+        return None
+    if isinstance(cell, int | np.integer) and abs(int(cell)) > EXACT:
+        raise _too_large(name, row, cell)
+    return float(cell)
+
+
+def _not_a_number(name: str, cells: list[Any], rows: np.ndarray, bad: list[int], good: int) -> str:
+    cell = cells[bad[0]]
+    shown = repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."
+    if good == 0:
+        kind = "text" if isinstance(cell, str) else f"values of type {type(cell).__name__}"
+        return (
+            f"column {name!r} holds {kind} (row {rows[bad[0]]}: {shown}); expected numbers; "
+            "if it names the series use --id-column, else choose the numeric columns with --columns"
+        )
+    more = f" (and {len(bad) - 1} more cells)" if len(bad) > 1 else ""
+    remedy = "correct it, leave it empty and use --fill, or leave the column out with --columns"
+    if isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()):
+        remedy = "write numbers with a decimal point and without thousands separators"
+    return f"{place(name, int(rows[bad[0]]))}: {shown} is not a number{more}; {remedy}"

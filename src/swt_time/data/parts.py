@@ -1,0 +1,89 @@
+"""From a table to the scaled windows of its train, validation and test parts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from swt_time.data.scaling import Scaler, fit_scaler
+from swt_time.data.series import SeriesTable
+from swt_time.data.windows import (
+    FlatSeries,
+    Part,
+    Windows,
+    flatten,
+    gather,
+    shorten_train,
+    smallest_length,
+    split_borders,
+)
+from swt_time.errors import TableError
+
+
+@dataclass(frozen=True)
+class PartWindows:
+    """All windows of one part, by number; ``len`` of them."""
+
+    series: FlatSeries
+    windows: Windows
+
+    def __len__(self) -> int:
+        return self.windows.total
+
+    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Contexts (B, T) and targets (B, H), float32, scaled."""
+        return gather(self.series, self.windows.pairs(numbers), self.windows.context, self.windows.horizon)
+
+    def series_of(self, numbers: np.ndarray) -> np.ndarray:
+        """Which series each window belongs to, (B,) int64."""
+        return self.windows.pairs(numbers)[:, 0]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A table split and scaled; the scaler has seen train rows only."""
+
+    table: SeriesTable
+    scaler: Scaler
+    train: PartWindows
+    validation: PartWindows
+    test: PartWindows
+
+    def part(self, part: Part) -> PartWindows:
+        """A part by its name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
+
+
+def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0) -> Parts:
+    """Split each series in time, fit the scaler on train rows, and number the windows.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    split : str
+        See `swt_time.data.windows.split_borders`.
+    context, horizon : int
+        ``T`` and ``H``.
+    train_fraction : float
+        Share of the train windows that is kept; the scaler is fitted on the whole train part all the same.
+
+    Raises
+    ------
+    TableError
+        No series is long enough for a train window, or the longest leaves a part of the split without a window.
+    """
+    borders = [split_borders(len(values), split) for values in table.values]
+    scaler = fit_scaler(table.values, [b.train[1] for b in borders])
+    flat = flatten(scaler.apply(table.values))
+    shortened = [shorten_train(b, context, train_fraction) for b in borders]
+
+    def windows(part: Part) -> PartWindows:
+        return PartWindows(flat, Windows(shortened, part, context, horizon))
+
+    parts = Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
+    if len(parts.train) == 0:
+        longest, needed = int(table.lengths.max()), smallest_length(split, context, horizon)
+        raise TableError(
+            f"too few rows: the longest series has {longest}, but context {context} and horizon {horizon} with split "
+            f"{split} need {needed}; shorten the context or the horizon, or provide more rows"
+        )
+    return parts

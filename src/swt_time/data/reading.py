@@ -1,0 +1,209 @@
+"""Table files in: CSV (also gzipped) and Parquet, told by content, not by suffix.
+
+Repairs that are documented and noted: a byte order mark, UTF-16, semicolons or tabs between cells, decimal
+commas in a semicolon file, blank lines. Everything else that is wrong with a file is a ``TableError``.
+"""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from swt_time.data.columns import MISSING
+from swt_time.data.frames import NOTES
+from swt_time.data.layout import ID_NAME
+from swt_time.errors import MissingDependencyError, TableError
+
+BLANKS = sorted(
+    {form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"}
+)
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+COMMA_NUMBER = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
+POINT_NUMBER = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
+
+
+def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFrame:
+    """Read a table file into a pandas frame whose index remembers the rows of the file.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV, gzipped CSV, or Parquet (needs pyarrow).
+    id_column : str, optional
+        A column to keep as text exactly as written, beside ``unique_id``.
+
+    Raises
+    ------
+    TableError
+        If there is no such file or it holds no table.
+    MissingDependencyError
+        If the file is Parquet and pyarrow is not installed.
+    """
+    path = Path(path)
+    raw = _bytes(path)
+    if raw[:2] == b"\x1f\x8b":
+        raw = _unzipped(raw, path)
+    if not raw.strip():
+        raise TableError(f"{path} is empty; expected a table with a header row")
+    if raw[:4] == b"PAR1":
+        return _parquet(raw, path)
+    if raw[:4] == b"PK\x03\x04" or raw[:4] == b"\xd0\xcf\x11\xe0":
+        raise TableError(
+            f"{path} is a workbook or an archive; expected CSV or Parquet: save the sheet as CSV"
+        )
+    text, notes = _decoded(raw, path)
+    return _csv(text, path, {ID_NAME, id_column or ID_NAME}, notes)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
+        hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
+        raise TableError(f"no such file: {path}; {hint}") from error
+    except OSError as error:
+        raise TableError(f"cannot read {path}: {error.strerror}; expected a CSV or Parquet file") from error
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _unzipped(raw: bytes, path: Path) -> bytes:
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise TableError(
+            f"{path} is a damaged or truncated gzip file ({error}); copy or download it again"
+        ) from error
+
+
+def _decoded(raw: bytes, path: Path) -> tuple[str, list[str]]:
+    """Text of a file: UTF-8, or UTF-16 with a byte order mark."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return raw.decode("utf-16"), ["the file was read as UTF-16"]
+        except UnicodeDecodeError as error:
+            raise TableError(f"{path} is a binary file; expected CSV or Parquet") from error
+    if b"\0" in raw:
+        raise TableError(f"{path} is a binary file (byte {raw.index(0) + 1} is NUL); expected CSV or Parquet")
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise TableError(
+            f"{path}, row {line}: byte {error.start + 1} is not UTF-8; expected CSV text: save it with encoding UTF-8"
+        ) from error
+
+
+def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.DataFrame:
+    text = text.lstrip("\r\n")
+    header_line = next(iter(text.splitlines()), "")
+    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header_line], delimiter=mark))))
+    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    _check_header(header, path)
+    decimal = "."
+    if delimiter != ",":
+        notes.append(f"cells are separated by {DELIMITERS[delimiter]}")
+        if _has_decimal_comma(text, delimiter):
+            decimal = ","
+            notes.append("numbers were read with a decimal comma")
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            decimal=decimal,
+            dtype=dict.fromkeys(id_columns & set(header), str),
+            na_values={name: BLANKS for name in header if name not in id_columns},
+            keep_default_na=False,
+            skip_blank_lines=False,
+            **_precision(decimal),
+            low_memory=False,
+        )
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path} is empty; expected a table with a header row") from error
+    except pd.errors.ParserError as error:
+        raise TableError(
+            f"{path}: {_where(str(error))}; every row needs as many cells as the header"
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise TableError(
+            f"{path}, row 2: more cells than the {len(header)} names in the header; add the missing names"
+        )
+    blank = (frame.isna() | (frame == "")).all(axis=1)
+    if blank.any():
+        if not blank.iloc[-int(blank.sum()) :].all():
+            notes.append(f"{int(blank.sum())} blank rows were left out")
+        frame = frame[~blank]
+    if len(frame) == 0:
+        raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
+    frame.attrs[NOTES] = tuple(notes)
+    return frame
+
+
+def _precision(decimal: str) -> dict[str, Any]:
+    """Numbers read as Python reads them: an option in older pandas, the only way from 3.1 on."""
+    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
+    return {"float_precision": "round_trip"} if version < (3, 1) and decimal == "." else {}
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    for i, name in enumerate(header):
+        if name and name in header[:i]:
+            first = header.index(name) + 1
+            raise TableError(
+                f"{path}: the name {name!r} stands over columns {first} and {i + 1}; rename one of them"
+            )
+    if re.fullmatch(r"\d{4}-\d\d-\d\d.*", header[0].strip()):
+        raise TableError(
+            f"{path}: row 1 holds data ({header[0]!r}); expected a header: add a row of column names"
+        )
+
+
+def _has_decimal_comma(text: str, delimiter: str) -> bool:
+    """Whether numbers in the first rows use a comma, and none a point."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    cells = [cell for _, row in zip(range(200), rows, strict=False) for cell in row][1:]
+    comma = any(COMMA_NUMBER.fullmatch(cell) for cell in cells)
+    return comma and not any(POINT_NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _where(message: str) -> str:
+    """The parser's complaint with its place."""
+    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
+    if match:
+        return f"row {match[2]} has {match[3]} cells, the header has {match[1]}"
+    match = re.search(r"EOF inside string starting at row (\d+)", message)
+    if match:
+        return f"a quotation mark opened in row {int(match[1]) + 1} is never closed"
+    return message.removeprefix("Error tokenizing data. C error: ")
+
+
+def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'{path} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
+        ) from error
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise TableError(f"{path} is a damaged Parquet file ({reason}); copy or write it again") from error
+    if table.num_rows == 0:
+        raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
+    frame.attrs[NOTES] = ()
+    return frame

@@ -1,0 +1,295 @@
+"""Rows in any order to gapless series: sorting, duplicates, one frequency, gaps and their repair."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from swt_time.data.frequency import Frequency, infer_frequency, microseconds, parse_frequency
+from swt_time.errors import TableError
+
+Fill = Literal["linear", "ffill"]
+REPAIR = "repair it with --fill linear or --fill ffill (in Python fill='linear'), or correct the table"
+
+
+@dataclass(frozen=True)
+class Block:
+    """All cells of a table before they are checked: ``R`` rows, ``C`` value columns.
+
+    A long table has one value column and many codes; a wide one many columns and the single code 0.
+
+    Parameters
+    ----------
+    times : pd.DatetimeIndex
+        ``R`` stamps.
+    codes : (R,) int array
+        Number of the series that each row belongs to.
+    values : (C, R) float64 array
+        NaN where missing.
+    rows : (R,) int array
+        Row numbers for messages.
+    columns : tuple of str
+        ``C`` names of value columns.
+    ids : tuple of str
+        Names of the series: one for each code if ``long``, else one for each column.
+    long : bool
+    """
+
+    times: pd.DatetimeIndex
+    codes: np.ndarray
+    values: np.ndarray
+    rows: np.ndarray
+    columns: tuple[str, ...]
+    ids: tuple[str, ...]
+    long: bool
+
+    def name(self, code: int) -> str:
+        """`` of series 'a'`` in a long table, nothing in a wide one."""
+        return f" of series {self.ids[code]!r}" if self.long else ""
+
+
+Regular = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...], str, list[str]]
+
+
+def regularize(block: Block, frequency: str | None, fill: Fill | None) -> Regular:
+    """Sort, check and, where asked, repair; see ``to_series`` for what is promised.
+
+    Returns
+    -------
+    ids, values, times, frequency, notes
+    """
+    notes: list[str] = []
+    block = _sorted(block, notes)
+    _refuse_duplicates(block)
+    _refuse_empty(block)
+    starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
+    grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
+    ordinals = _on_grid(block, starts, grid, given=frequency)
+    bad = ~np.isfinite(block.values)
+    inner = np.diff(block.codes) == 0
+    skipped = np.where(inner, np.diff(ordinals) // grid.step - 1, 0)
+    if fill is None:
+        _refuse_gaps(block, grid, skipped, ordinals)
+        _refuse_missing(block, bad)
+    if not bad.any() and not skipped.any():
+        return *_cut(block, starts), grid.alias, notes
+    assert fill is not None
+    filled = _Repair(block, grid, ordinals, bad, fill)
+    return *filled.series(starts), grid.alias, [*notes, *filled.notes()]
+
+
+def _sorted(block: Block, notes: list[str]) -> Block:
+    stamps = microseconds(block.times, wall=False)
+    grouped = np.argsort(block.codes, kind="stable")
+    if (np.diff(stamps[grouped])[np.diff(block.codes[grouped]) == 0] < 0).any():
+        notes.append("rows were sorted by time")
+    order = np.lexsort((stamps, block.codes))
+    return Block(
+        block.times[order],
+        block.codes[order],
+        block.values[:, order],
+        block.rows[order],
+        block.columns,
+        block.ids,
+        block.long,
+    )
+
+
+def _refuse_duplicates(block: Block) -> None:
+    same = (np.diff(microseconds(block.times, wall=False)) == 0) & (np.diff(block.codes) == 0)
+    if not same.any():
+        return
+    i = int(np.argmax(same))
+    first, second = sorted(int(row) for row in block.rows[i : i + 2])
+    remedy = "keep one row for each time"
+    if not block.long:
+        remedy += ", or name the column that tells stacked series apart with --id-column"
+    if block.times.tz is None and block.times[i] != block.times[i].normalize():
+        remedy += (
+            "; local clock time repeats an hour when daylight saving ends: give UTC or times with an offset"
+        )
+    raise TableError(
+        f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} stands in rows {first} and {second} "
+        f"({int(same.sum())} duplicates in all); {remedy}"
+    )
+
+
+def _refuse_empty(block: Block) -> None:
+    for column, values in zip(block.columns, block.values, strict=True):
+        if np.isnan(values).all():
+            raise TableError(
+                f"column {column!r} has no values; add them or choose other columns with --columns"
+            )
+    if block.long:
+        known = np.zeros(len(block.ids), dtype=bool)
+        known[block.codes[np.isfinite(block.values[0])]] = True
+        if not known.all():
+            raise TableError(
+                f"series {block.ids[int(np.argmin(known))]!r} has no values; add them or remove its rows"
+            )
+
+
+def _frequency(block: Block, starts: np.ndarray) -> str:
+    def where(i: int) -> str:
+        return f"row {block.rows[i]}{block.name(int(block.codes[i]))}"
+
+    try:
+        return infer_frequency(block.times, starts, where=where)
+    except TableError:
+        found: dict[str, str] = {}
+        ends = [*starts[1:], len(block.times)]
+        for start, end in list(zip(starts, ends, strict=True))[:1000]:
+            try:
+                alias = infer_frequency(block.times[start:end])
+            except TableError:
+                continue
+            found.setdefault(alias, block.ids[block.codes[start]])
+        if len(found) > 1:
+            raise _mixed(found) from None
+        raise
+
+
+def _mixed(found: dict[str, str]) -> TableError:
+    shown = ", ".join(f"{name!r} has {alias}" for alias, name in sorted(found.items())[:3])
+    return TableError(
+        f"mixed frequencies: series {shown}; expected one for the whole table: split it or resample the series"
+    )
+
+
+def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | None) -> np.ndarray:
+    """Ordinals of all rows; refuses stamps beside the grid and series on a coarser one."""
+    ordinals, fits = grid.ordinals(block.times)
+    steps = np.diff(ordinals)
+    inner = np.diff(block.codes) == 0
+    off = ~fits
+    off[1:] |= inner & (steps % grid.step != 0)
+    if off.any():
+        i = int(np.argmax(off))
+        raise TableError(
+            f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not lie on the calendar "
+            f"{grid.alias!r}; correct the time, or name another frequency with --freq"
+        )
+    if given is None and block.long:
+        smallest = np.minimum.reduceat(np.append(np.where(inner, steps, np.iinfo(np.int64).max), 0), starts)
+        ends = np.append(starts[1:], len(block.times))
+        smallest = np.array(
+            [
+                steps[start : end - 1].min() if end - start > 1 else grid.step
+                for start, end in zip(starts, ends, strict=True)
+            ]
+        )
+        if (smallest > grid.step).any():
+            coarse = int(np.argmax(smallest > grid.step))
+            fine = int(np.argmax(smallest == grid.step))
+            one, other = (block.ids[block.codes[starts[k]]] for k in (fine, coarse))
+            raise TableError(
+                f"mixed frequencies: series {one!r} has {grid.alias}, series {other!r} leaves out every second stamp "
+                "or more; expected one frequency for the whole table: split it or resample the series"
+            )
+    return ordinals
+
+
+def _refuse_gaps(block: Block, grid: Frequency, skipped: np.ndarray, ordinals: np.ndarray) -> None:
+    if not skipped.any():
+        return
+    i = int(np.argmax(skipped > 0))
+    missing = grid.stamps(ordinals[i : i + 1] + grid.step, block.times[i : i + 1])[0]
+    raise TableError(
+        f"{int(skipped.sum())} missing timestamps (frequency {grid.alias}), the first {missing}"
+        f"{block.name(int(block.codes[i]))} after row {block.rows[i]}; {REPAIR}"
+    )
+
+
+def _refuse_missing(block: Block, bad: np.ndarray) -> None:
+    if not bad.any():
+        return
+    column = int(np.argmax(bad.any(axis=1)))
+    i = int(np.argmax(bad[column]))
+    infinite = int(np.isinf(block.values).sum())
+    counts = [f"{int(bad.sum()) - infinite} missing values (NaN)"] if bad.sum() > infinite else []
+    counts += [f"{infinite} infinite values"] if infinite else []
+    raise TableError(
+        f"{' and '.join(counts)}, the first in column {block.columns[column]!r}, row {block.rows[i]}"
+        f"{block.name(int(block.codes[i]))} ({block.times[i]}); {REPAIR}"
+    )
+
+
+def _cut(
+    block: Block, starts: np.ndarray
+) -> tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]:
+    """Series of a block without flaws."""
+    if not block.long:
+        return block.ids, tuple(block.values), (block.times,) * len(block.ids)
+    ends = np.append(starts[1:], len(block.times))
+    spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    return (
+        block.ids,
+        tuple(block.values[0, span] for span in spans),
+        tuple(block.times[span] for span in spans),
+    )
+
+
+class _Repair:
+    """Fills what is missing inside each series and counts what it did."""
+
+    def __init__(
+        self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill
+    ) -> None:
+        self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
+        self.filled = self.touched = self.cut = 0
+
+    def series(
+        self, starts: np.ndarray
+    ) -> tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]:
+        values, times = [], []
+        ends = np.append(starts[1:], len(self.block.times))
+        for start, end in zip(starts, ends, strict=True):
+            for column in range(len(self.block.columns)):
+                ordinals, one = self._one(column, int(start), int(end))
+                values.append(one)
+                same = times and len(times[-1][0]) == len(ordinals) and (times[-1][0] == ordinals).all()
+                times.append(
+                    times[-1]
+                    if same and not self.block.long
+                    else (ordinals, self._stamps(ordinals, int(start)))
+                )
+        return self.block.ids, tuple(values), tuple(stamps for _, stamps in times)
+
+    def _stamps(self, ordinals: np.ndarray, start: int) -> pd.DatetimeIndex:
+        clock = self.block.times[start : start + 1]
+        return self.grid.stamps(ordinals, clock)
+
+    def _one(self, column: int, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Grid ordinals and values of one series, from its first known value to its last."""
+        known = np.flatnonzero(~self.bad[column, start:end]) + start
+        self.cut += end - start - (known[-1] + 1 - known[0])
+        at, values = self.ordinals[known], self.block.values[column, known]
+        length = (at[-1] - at[0]) // self.grid.step + 1
+        missing = int(length - len(known))
+        if missing == 0:
+            return at, values
+        if missing > len(known) + 10:
+            name = (
+                self.block.name(int(self.block.codes[start])) or f" of column {self.block.columns[column]!r}"
+            )
+            raise TableError(
+                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}): filling would invent "
+                "most of it; correct the times, resample to a coarser frequency, or leave the series out"
+            )
+        self.filled += missing
+        self.touched += 1
+        grid = at[0] + self.grid.step * np.arange(length)
+        if self.fill == "linear":
+            return grid, np.interp(grid, at, values)
+        return grid, values[np.searchsorted(at, grid, side="right") - 1]
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self.filled:
+            notes.append(f"fill {self.fill}: {self.filled} values in {self.touched} series")
+        if self.cut:
+            notes.append(
+                f"fill: {self.cut} missing values before the first or after the last known one were cut off"
+            )
+        return notes

@@ -1,0 +1,62 @@
+"""Scaling that sees train rows only. Pure NumPy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+EPSILON = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Mean and standard deviation of each series, ``(N,)`` float64 each."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def apply(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Scale ``N`` series, float64."""
+        return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
+
+    def invert(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Undo the scaling of windows.
+
+        Parameters
+        ----------
+        values : (B, H) array
+        series : (B,) int array
+            Which series each window belongs to.
+
+        Returns
+        -------
+        (B, H) float64 array
+        """
+        return np.asarray(values, np.float64) * self.std[series][:, None] + self.mean[series][:, None]
+
+
+def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
+    """Mean and population standard deviation of the first ``stops[i]`` rows of each series.
+
+    As scikit-learn's ``StandardScaler``: a series that is constant up to rounding gets the deviation 1. A series
+    without train rows gets mean 0 and deviation 1. Any finite float64 is safe: nothing overflows.
+    """
+    pairs = [
+        _mean_and_std(np.asarray(one[:stop], np.float64)) for one, stop in zip(values, stops, strict=True)
+    ]
+    return Scaler(np.array([mean for mean, _ in pairs]), np.array([std for _, std in pairs]))
+
+
+def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
+    if len(values) == 0:
+        return 0.0, 1.0
+    # dividing by a power of two is exact, and keeps squares of 1e300 and of 1e-300 inside float64
+    _, exponent = np.frexp(np.abs(values).max())
+    exponent = min(max(int(exponent), -1000), 1000)
+    scaled = np.ldexp(values, -exponent)
+    mean = float(scaled.mean())
+    variance = float(np.mean((scaled - mean) ** 2))
+    rounding = len(values) * EPSILON * variance + (len(values) * mean * EPSILON) ** 2
+    if variance <= rounding:
+        return float(np.ldexp(mean, exponent)), 1.0
+    return float(np.ldexp(mean, exponent)), float(np.ldexp(np.sqrt(variance), exponent))

@@ -1,0 +1,218 @@
+"""The internal form of a table: float64 series on regular calendars, whatever frame they came in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+
+from swt_time.data.columns import numbers, place
+from swt_time.data.frames import open_frame
+from swt_time.data.frequency import future_times
+from swt_time.data.layout import find_layout
+from swt_time.data.regular import Block, Fill, regularize
+from swt_time.data.timestamps import timestamps
+from swt_time.errors import TableError
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """Series of one table, sorted by id, without gaps, every value finite.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        ``unique_id`` of a long table, column name of a wide one; ``N`` of them in ascending order.
+    values : tuple of float64 arrays
+        One-dimensional; lengths may differ.
+    times : tuple of pd.DatetimeIndex
+        Stamp of each value, in microseconds; the same object for series of equal times.
+    frequency : str
+        Canonical pandas alias of the one calendar of all series.
+    layout : {"long", "wide"}
+    id_column, time_column, value_column : str or None
+        Names in the table that came in; a wide table has no id and no single value column.
+    notes : tuple of str
+        Repairs that were made, one sentence each, for the user.
+    """
+
+    ids: tuple[str, ...]
+    values: tuple[np.ndarray, ...]
+    times: tuple[pd.DatetimeIndex, ...]
+    frequency: str
+    layout: Literal["long", "wide"]
+    id_column: str | None
+    time_column: str
+    value_column: str | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Number of rows of each series, ``(N,)`` int64."""
+        return np.array([len(values) for values in self.values], dtype=np.int64)
+
+    @property
+    def last(self) -> pd.DatetimeIndex:
+        """Last stamp of each series, ``N`` of them."""
+        stamps = np.array([times.asi8[-1] for times in self.times], dtype="datetime64[us]")
+        zone = self.times[0].tz
+        index = pd.DatetimeIndex(stamps)
+        return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
+
+    def future(self, horizon: int) -> pd.DatetimeIndex:
+        """The ``N * horizon`` stamps after the end of each series, one series after the other."""
+        return future_times(self.last, self.frequency, horizon)
+
+
+def to_series(
+    frame: Any,
+    *,
+    id_column: str | None = None,
+    time_column: str | None = None,
+    target: str | None = None,
+    columns: Sequence[str] | None = None,
+    frequency: str | None = None,
+    fill: Fill | None = None,
+) -> SeriesTable:
+    """Turn a pandas, polars or pyarrow table into series.
+
+    Neither the order of rows nor that of series or columns changes the result.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Long (``unique_id, ds, y`` or other names by the options) or wide (a time column and numeric
+        columns). A pandas time index serves as the time column.
+    id_column, time_column, target : str, optional
+        The columns with the id, the time, and the values.
+    columns : sequence of str, optional
+        The columns of a wide table that are series; default all.
+    frequency : str, optional
+        Pandas alias; inferred by default.
+    fill : {"linear", "ffill"}, optional
+        Repair missing stamps, NaN and infinity inside a series: by a straight line in time, or by the last
+        value. What is missing before the first or after the last value of a series is cut off, never
+        invented. Without ``fill`` they are errors.
+
+    Returns
+    -------
+    SeriesTable
+
+    Raises
+    ------
+    TableError
+        With the column and the row (the header is row 1) of what cannot be read as series.
+    """
+    if fill not in (None, "linear", "ffill"):
+        raise TableError(f"fill {fill!r} is unknown; expected 'linear' or 'ffill'")
+    table, rows, notes = open_frame(frame, (id_column, time_column))
+    layout = find_layout(table, id_column=id_column, time_column=time_column, target=target, columns=columns)
+    notes += layout.notes
+    if len(table) == 0:
+        raise TableError("the table has a header but no rows; expected at least two rows of data")
+    times, note = timestamps(table[layout.time], rows)
+    notes += [note] if note else []
+    if layout.id is None:
+        names: list[str] = sorted(layout.values)
+        codes = np.zeros(len(rows), dtype=np.int64)
+    else:
+        names, codes = _ids(table[layout.id], rows, notes)
+    values = []
+    for name in sorted(layout.values):
+        column, note = numbers(table[name], rows)
+        values.append(column)
+        notes += [note] if note else []
+    block = Block(
+        times,
+        codes,
+        np.stack(values),
+        rows,
+        tuple(sorted(layout.values)),
+        tuple(names),
+        layout.id is not None,
+    )
+    ids, series, stamps, alias, more = regularize(block, frequency, fill)
+    return SeriesTable(
+        ids=ids,
+        values=series,
+        times=stamps,
+        frequency=alias,
+        layout="wide" if layout.id is None else "long",
+        id_column=layout.id,
+        time_column=layout.time,
+        value_column=None if layout.id is None else layout.values[0],
+        notes=(*notes, *more),
+    )
+
+
+def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
+    """The table as it was at a time: rows up to and including the cutoff.
+
+    Raises
+    ------
+    TableError
+        The cutoff is no time, or lies before every row of some series.
+    """
+    try:
+        moment = pd.Timestamp(cutoff)
+    except ValueError:
+        raise TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00") from None
+    zone = table.times[0].tz
+    if zone is not None:
+        moment = moment.tz_localize(zone) if moment.tz is None else moment.tz_convert(zone)
+    elif moment.tz is not None:
+        raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give the plain clock time")
+    kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
+    for name, rows, times in zip(table.ids, kept, table.times, strict=True):
+        if rows == 0:
+            raise TableError(f"series {name!r} begins at {times[0]}, after the cutoff {cutoff}; choose a later cutoff")
+    return replace(
+        table,
+        values=tuple(values[:rows] for values, rows in zip(table.values, kept, strict=True)),
+        times=tuple(times[:rows] for times, rows in zip(table.times, kept, strict=True)),
+    )
+
+
+def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
+    """Sorted ids of a long table, and the number of its series for each row."""
+    cells = column.to_list()
+    blank = (
+        np.fromiter(
+            (
+                cell is None or cell != cell if not isinstance(cell, str) else not cell.strip()
+                for cell in cells
+            ),
+            dtype=bool,
+            count=len(cells),
+        )
+        if not all(isinstance(cell, int) for cell in cells)
+        else np.zeros(len(cells), dtype=bool)
+    )
+    if blank.any():
+        raise TableError(
+            f"{place(column.name, int(rows[int(np.argmax(blank))]))}: the id is missing ({int(blank.sum())} such "
+            "rows); every row of a long table needs the id of its series"
+        )
+    texts = np.array([str(cell) for cell in cells], dtype=object)
+    codes, found = pd.factorize(texts, sort=True)
+    ids = [str(one) for one in found]
+    _check_alike(ids, notes)
+    return ids, codes.astype(np.int64)
+
+
+def _check_alike(ids: list[str], notes: list[str]) -> None:
+    """Ids that differ only in blanks are refused as slips; ids that differ only in case are kept and named."""
+    seen: dict[str, str] = {}
+    for one in ids:
+        other = seen.setdefault(" ".join(one.split()), one)
+        if other != one:
+            raise TableError(
+                f"ids {other!r} and {one!r} differ only in blanks; write them alike, or make them distinct"
+            )
+    folded: dict[str, str] = {}
+    for one in ids:
+        other = folded.setdefault(one.casefold(), one)
+        if other != one:
+            notes.append(f"ids {other!r} and {one!r} differ only in case and were kept apart")

@@ -1,0 +1,92 @@
+"""Table files out, complete or not at all."""
+
+import contextlib
+import gzip
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+from swt_time.errors import MissingDependencyError, SWTTimeError, TableError
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def check_output(path: str | Path) -> Path:
+    """Refuse early what ``write_table`` would refuse at the end: an unknown suffix or an unwritable folder.
+
+    Raises
+    ------
+    TableError
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(SUFFIXES):
+        raise TableError(
+            f"cannot tell the format of {path}; expected a name that ends in {', '.join(SUFFIXES)}"
+        )
+    if path.is_dir():
+        raise TableError(f"cannot write {path}: it is a folder; expected a file name")
+    if not path.parent.is_dir():
+        raise TableError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise TableError(f"cannot write {path}: the folder {path.parent} is not writable")
+    return path
+
+
+def write_table(frame: Any, path: str | Path) -> None:
+    """Write a pandas, polars or pyarrow table as CSV, gzipped CSV or Parquet, by the suffix.
+
+    The file is written beside its place and then renamed: it is never seen half written.
+
+    Raises
+    ------
+    TableError
+        If the path cannot be written.
+    MissingDependencyError
+        If Parquet is asked for and pyarrow is not installed.
+    """
+    path = check_output(path)
+    table = _to_pandas(frame)
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        _replace(path, lambda part: _write_parquet(table, part))
+        return
+    text = table.to_csv(index=False, lineterminator="\n").encode()
+    # no file name and no time inside, so that equal tables give equal files
+    raw = gzip.compress(text, mtime=0) if name.endswith(".gz") else text
+    _replace(path, lambda part: part.write_bytes(raw))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except PermissionError as error:
+        raise TableError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    except OSError as error:
+        raise SWTTimeError(f"writing {path} failed: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+
+
+def _write_parquet(table: pd.DataFrame, part: Path) -> None:
+    try:
+        table.to_parquet(part, index=False, engine="pyarrow")
+    except ImportError as error:
+        raise MissingDependencyError('Parquet needs pyarrow: pip install "swt-time[parquet]"') from error
+
+
+def _to_pandas(frame: Any) -> pd.DataFrame:
+    """A pandas copy of any frame; without pyarrow, which polars would ask for."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    table = nw.from_native(frame, eager_only=True)
+    return pd.DataFrame({name: table[name].to_list() for name in table.columns})

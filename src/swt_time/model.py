@@ -1,0 +1,252 @@
+"""The forecasting model, composed; the one place where a configuration becomes layers.
+
+Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches, ``D`` = ``d_model``,
+``L`` hidden size of the language model, ``M = B * N`` series.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from swt_time import prompts
+from swt_time.backbones import (
+    TWINS,
+    AttentionTwin,
+    LanguageModel,
+    Prompt,
+    Tokenizer,
+    TransformerTwin,
+    load_language_model,
+    pad_prompts,
+)
+from swt_time.config import Config, EmbeddingConfig
+from swt_time.errors import ConfigError
+from swt_time.layers import (
+    FlattenHead,
+    FreePrototypes,
+    MappingPrototypes,
+    PatchEmbedding,
+    Reprogramming,
+    WaveletPatchEmbedding,
+    denormalize,
+    normalize,
+)
+
+TRANSFORMER_TWIN_LAYERS = 3
+"""Layers of the ``transformer`` twin when ``backbone.layers`` is not given: PatchTST's."""
+
+
+@dataclass(frozen=True)
+class Prompter:
+    """Writes the prompt of each window: statistics, text, token ids.
+
+    Attributes
+    ----------
+    template, description
+        As in the configuration.
+    context, horizon : int
+        ``T`` and ``H``, named in the task.
+    tokenizer : Tokenizer
+    """
+
+    template: prompts.Template
+    description: str
+    context: int
+    horizon: int
+    tokenizer: Tokenizer
+
+    def __call__(self, z: Tensor) -> list[list[int]]:
+        """Token ids for normalised windows ``(M, T)``; each depends on its own window only."""
+        shared = prompts.shared_text(self.template, self.description, self.context, self.horizon)
+        own = prompts.own_texts(self.template, prompts.window_statistics(z, self.template))
+        return self.tokenizer(shared, own, prompts.description_span(self.template, self.description))
+
+
+class Reprogrammed(nn.Module):
+    """The language path: patches reprogrammed onto text prototypes, then read by a frozen language model.
+
+    Parameters
+    ----------
+    prototypes : module
+        Called without arguments; gives ``(S, L)``.
+    reprogram : Reprogramming
+    language_model : LanguageModel
+    prompter : Prompter or None
+        None for the template ``none``.
+    """
+
+    def __init__(
+        self,
+        prototypes: nn.Module,
+        reprogram: Reprogramming,
+        language_model: LanguageModel,
+        prompter: Prompter | None,
+    ):
+        super().__init__()
+        self.prototypes = prototypes
+        self.reprogram = reprogram
+        self.language_model = language_model
+        self.prompter = prompter
+
+    def write_prompt(self, z: Tensor) -> Prompt | None:
+        """Prompts for normalised windows ``(B, N, T)``, or None where the template is ``none``."""
+        return None if self.prompter is None else pad_prompts(self.prompter(z.flatten(0, 1))).to(z.device)
+
+    def forward(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
+        """``(M, P, D)`` to last hidden states ``(M, P, L)``."""
+        return self.language_model(prompt, self.reprogram(tokens, self.prototypes()))
+
+
+class SWTTime(nn.Module):
+    """Time-LLM with a wavelet view: normalise, embed, reprogram, read with a frozen language model, project.
+
+    Parameters
+    ----------
+    embed : module
+        ``(B, N, T)`` to ``(M, P, D)``.
+    branch : module or None
+        `Reprogrammed`, a twin ``(M, P, D)`` to ``(M, P, D)``, or None: no branch at all, the head reads the patches.
+    head : FlattenHead
+    skip : FlattenHead, optional
+        A head straight from the patches. The branch then enters through a gate that starts at zero, so that the
+        network starts as its own twin without a language model.
+    """
+
+    def __init__(self, embed: nn.Module, branch: nn.Module | None, head: FlattenHead, skip: FlattenHead | None = None):
+        super().__init__()
+        self.embed = embed
+        self.branch = branch
+        self.head = head
+        self.skip = skip
+        self.gate = nn.Parameter(torch.zeros(())) if skip is not None else None
+
+    def forward(self, context: Tensor, prompt: Prompt | None = None) -> Tensor:
+        """Forecast.
+
+        Parameters
+        ----------
+        context : Tensor, (B, T, N)
+        prompt : Prompt, optional
+            Of the M = B * N series, when it is at hand; written from the context otherwise.
+
+        Returns
+        -------
+        Tensor, (B, H, N)
+        """
+        z, scale = normalize(context)  # (B, N, T)
+        tokens = self.embed(z)  # SWT, patches: (M, P, D)
+        hidden = self._read(z, tokens, prompt)  # reprogramming, prompt, language model: (M, P, L)
+        forecast = self.head(hidden)  # (M, H)
+        if self.skip is not None:
+            forecast = self.skip(tokens) + self.gate * forecast
+        return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
+
+    def _read(self, z: Tensor, tokens: Tensor, prompt: Prompt | None) -> Tensor:
+        if isinstance(self.branch, Reprogrammed):
+            return self.branch(tokens, self.branch.write_prompt(z) if prompt is None else prompt)
+        return tokens if self.branch is None else self.branch(tokens)
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The frozen backbone, if there is one."""
+        return self.branch.language_model if isinstance(self.branch, Reprogrammed) else None
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The trained weights by name: what a checkpoint holds. The frozen backbone is not among them."""
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+
+
+def build_model(config: Config, language_model: LanguageModel | None = None) -> SWTTime:
+    """Compose the model that a configuration describes.
+
+    Parameters
+    ----------
+    config : Config
+    language_model : LanguageModel, optional
+        Loaded already; otherwise the configuration's backbone is loaded.
+
+    Raises
+    ------
+    ConfigError
+        Options that contradict each other.
+    BackboneError
+        The backbone cannot be had, or has no room for the patches.
+    """
+    d_model, n_patches = config.embedding.d_model, config.n_patches
+    horizon, model = config.data.horizon, config.model
+    embed = build_embedding(config.embedding, config.data.context)
+    name = config.backbone.name
+    if name == "none":
+        return SWTTime(embed, None, FlattenHead(d_model, n_patches, horizon, model.dropout))
+    branch, width = (_build_twin(config), d_model) if name in TWINS else _build_reprogrammed(config, language_model)
+    head = FlattenHead(width, n_patches, horizon, model.dropout)
+    skip = FlattenHead(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
+    return SWTTime(embed, branch, head, skip)
+
+
+def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
+    """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
+    shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
+    try:
+        if config.kind == "patch":
+            return PatchEmbedding(
+                config.d_model, config.patch_len, config.stride, kernel_size=config.kernel_size, **shared
+            )
+        return WaveletPatchEmbedding(
+            config.d_model,
+            config.patch_len,
+            config.stride,
+            wavelet=config.wavelet,
+            level=config.level,
+            boundary=config.boundary,
+            norm=config.norm,
+            bands=config.bands,
+            band_weights=config.band_weights,
+            shrink=config.shrink,
+            projection=config.projection,
+            semantic=config.semantic,
+            learnable=config.learnable,
+            pad=config.pad,
+            **shared,
+        )
+    except ValueError as error:
+        raise ConfigError(f"embedding: {error}") from None
+
+
+def _build_twin(config: Config) -> nn.Module:
+    d_model, heads, dropout = config.embedding.d_model, config.model.n_heads, config.model.dropout
+    if d_model % heads:
+        raise ConfigError(f"embedding.d_model {d_model} must be a multiple of model.n_heads {heads} for this twin")
+    if config.backbone.name == "attention":
+        return AttentionTwin(d_model, heads, dropout)
+    layers = config.backbone.layers or TRANSFORMER_TWIN_LAYERS
+    return TransformerTwin(d_model, config.n_patches, heads, config.model.d_ff, layers, dropout)
+
+
+def _build_reprogrammed(config: Config, language_model: LanguageModel | None) -> tuple[Reprogrammed, int]:
+    """The language path and the number of hidden dimensions that the head reads."""
+    model, backbone = config.model, config.backbone
+    if language_model is None:
+        language_model = load_language_model(
+            backbone.name,
+            layers=backbone.layers,
+            random_init=backbone.random_init,
+            precision=backbone.precision,
+        )
+    width = language_model.hidden_size
+    if model.d_ff > width:
+        raise ConfigError(
+            f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; "
+            f"set it to at most {width}"
+        )
+    tokenizer = language_model.tokenizer(config.n_patches)
+    prompter = None
+    if config.prompt.template != "none":
+        data = config.data
+        prompter = Prompter(config.prompt.template, data.description, data.context, data.horizon, tokenizer)
+    make_prototypes = MappingPrototypes if model.prototypes == "mapping" else FreePrototypes
+    prototypes = make_prototypes(language_model.word_embeddings, model.n_prototypes)
+    reprogram = Reprogramming(config.embedding.d_model, width, model.n_heads, model.d_ff, model.attention_dropout)
+    return Reprogrammed(prototypes, reprogram, language_model, prompter), model.d_ff

@@ -1,0 +1,140 @@
+"""What a prompt says: window statistics as numbers, and numbers as text. No tokenizer here.
+
+A prompt is a shared part (description and task, the same for every series) followed by the window's own part
+(its statistics), so that a language model can read the shared part once.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Template = Literal["compact", "paper", "none"]
+N_LAGS = 5
+
+
+@dataclass(frozen=True)
+class WindowStatistics:
+    """Statistics of ``M`` normalised windows; each row depends on its own window only.
+
+    Attributes
+    ----------
+    minimum, maximum, median : list of float, M
+    rising : list of bool, M
+        Whether the last value lies above the first.
+    lags : list of list of int, M
+        Most correlated lags, best first.
+    """
+
+    minimum: list[float]
+    maximum: list[float]
+    median: list[float]
+    rising: list[bool]
+    lags: list[list[int]]
+
+
+def window_statistics(z: Tensor, template: Template) -> WindowStatistics:
+    """Compute the statistics that a template prints.
+
+    Parameters
+    ----------
+    z : Tensor, (M, T)
+        Normalised windows.
+    template : {"compact", "paper"}
+        ``paper`` takes the five largest values of the circular autocorrelation (lag 0 is always among them);
+        ``compact`` takes local peaks of the autocorrelation between lag 2 and T/2.
+    """
+    z = z.detach().to("cpu", torch.float32)
+    rising = z.diff(dim=-1).sum(dim=-1) > 0
+    lags = circular_lags(z) if template == "paper" else peak_lags(z)
+    return WindowStatistics(
+        z.amin(dim=-1).tolist(),
+        z.amax(dim=-1).tolist(),
+        z.median(dim=-1).values.tolist(),
+        rising.tolist(),
+        lags,
+    )
+
+
+def circular_lags(z: Tensor) -> list[list[int]]:
+    """The five lags of largest circular autocorrelation, as Time-LLM computes them; ``(M, T)`` to M lists."""
+    spectrum = torch.fft.rfft(z, dim=-1)
+    correlation = torch.fft.irfft(spectrum * torch.conj(spectrum), dim=-1)
+    return torch.topk(correlation, min(N_LAGS, correlation.shape[-1]), dim=-1).indices.tolist()
+
+
+def peak_lags(z: Tensor) -> list[list[int]]:
+    """Up to five positive local peaks of the autocorrelation, lags 2 to T/2, highest first; ``(M, T)`` to M lists.
+
+    The autocorrelation is linear (zero-padded) and divided by the number of overlapping samples, so that long
+    lags are not put at a disadvantage; values are rounded to 1e-4 so that ties break towards the short lag.
+    """
+    steps = z.shape[-1]
+    z = z.double() - z.double().mean(dim=-1, keepdim=True)
+    longest = steps // 2
+    if longest < 2:
+        return [[] for _ in z]
+    spectrum = torch.fft.rfft(z, n=2 * steps, dim=-1)
+    correlation = torch.fft.irfft(spectrum.abs().square(), n=2 * steps, dim=-1)[..., : longest + 2]
+    correlation = correlation / torch.arange(steps, steps - longest - 2, -1)
+    variance = correlation[..., :1].clamp_min(torch.finfo(torch.float64).tiny)
+    correlation = (correlation / variance * 1e4).round()
+    middle = correlation[..., 2:-1]
+    is_peak = (middle > correlation[..., 1:-2]) & (middle >= correlation[..., 3:]) & (middle > 0)
+    height = torch.where(is_peak, middle, -torch.inf)
+    order = torch.argsort(height, dim=-1, descending=True, stable=True)[..., :N_LAGS]
+    found = height.gather(-1, order) > 0
+    return [(o[f] + 2).tolist() for o, f in zip(order, found, strict=True)]
+
+
+def shared_text(template: Template, description: str, context: int, horizon: int) -> str:
+    """The part of the prompt that all windows share: description, then task."""
+    if template == "none":
+        return ""
+    if template == "paper":
+        return (
+            f"<|start_prompt|>Dataset description: {description}"
+            f"Task description: forecast the next {horizon} steps given the previous {context} steps information; "
+            "Input statistics: "
+        )
+    head = f"Dataset description: {description.strip()} " if description.strip() else ""
+    return f"{head}Task: forecast the next {horizon} steps given the previous {context} steps. Input statistics: "
+
+
+def description_span(template: Template, description: str) -> tuple[int, int]:
+    """Start and end, in characters of the shared text, of the part that may be cut when space is short."""
+    if template == "paper":
+        start = len("<|start_prompt|>Dataset description: ")
+        return start, start + len(description)
+    description = description.strip()
+    start = len("Dataset description: ") if description and template == "compact" else 0
+    return start, start + (len(description) if template == "compact" else 0)
+
+
+def own_texts(template: Template, statistics: WindowStatistics) -> list[str]:
+    """The part of the prompt that says each window's statistics, M texts.
+
+    ``paper`` prints every digit and closes with the original's malformed tag; ``compact`` prints four
+    significant digits.
+    """
+    rows = zip(
+        statistics.minimum,
+        statistics.maximum,
+        statistics.median,
+        statistics.rising,
+        statistics.lags,
+        strict=True,
+    )
+    if template == "paper":
+        return [
+            f"min value {low}, max value {high}, median value {middle}, "
+            f"the trend of input is {'upward' if rising else 'downward'}, "
+            f"top 5 lags are : {lags}<|<end_prompt>|>"
+            for low, high, middle, rising, lags in rows
+        ]
+    return [
+        f"min {low:.4g}, max {high:.4g}, median {middle:.4g}, trend {'up' if rising else 'down'}, "
+        f"lags {' '.join(map(str, lags)) or 'none'}."
+        for low, high, middle, rising, lags in rows
+    ]

@@ -1,0 +1,386 @@
+"""Training: one visible loop over windows, from the first step to the best weights restored."""
+
+import contextlib
+import math
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swt_time.config import TrainingConfig
+from swt_time.data.windows import ShuffledBatches
+from swt_time.errors import ConfigError, SWTTimeError, TableError
+from swt_time.model import SWTTime
+
+MEASURED_STEPS = 5
+"""Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
+
+VALIDATIONS = 10
+"""Validations of a run, evenly spread, unless ``validate_every`` says otherwise."""
+
+VALIDATION_SHARE = 0.25
+"""Most of a time budget that validations may take."""
+
+
+class Windows(Protocol):
+    """Numbered windows of one part of a table."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Contexts (M, T) and targets (M, H), float32, scaled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long the run will take: foretold after the first steps, and fitted into the time budget."""
+
+    total_steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimisation step, as reported while training runs."""
+
+    step: int
+    total_steps: int
+    loss: float
+    windows_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One row of the loss history; losses are means over all points, on scaled data."""
+
+    step: int
+    epoch: float
+    train_loss: float
+    validation_loss: float | None
+    learning_rate: float
+    gate: float | None
+    windows_per_second: float
+    seconds: float
+    best: bool
+
+
+Event = Plan | Step | Validation
+
+
+@dataclass
+class TrainingResult:
+    """What `train` leaves behind, beside the model with its best weights restored."""
+
+    steps: int
+    best_step: int
+    best_loss: float | None
+    ended: Literal["finished", "early stopping", "time budget", "interrupted"]
+    seconds: float
+    history: list[Validation] = field(default_factory=list)
+
+
+def learning_rate(step: int, total_steps: int, peak: float, schedule: Literal["one_cycle", "cosine"]) -> float:
+    """The learning rate of a step (counted from 0), a pure function so that a plan can change while running.
+
+    ``one_cycle`` rises from ``peak / 25`` over the first 30 % of the steps and falls to ``peak / 250000``, both along
+    a half cosine (Smith and Topin, arXiv 1708.07120; the constants are PyTorch's). ``cosine`` falls from the peak to 0.
+    """
+    if schedule == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0)))
+    start, end = peak / 25, peak / 25 / 1e4
+    turn = 0.3 * total_steps - 1
+    if step <= turn:
+        return start + (peak - start) * 0.5 * (1 - math.cos(math.pi * step / turn)) if turn > 0 else peak
+    progress = min((step - turn) / max(total_steps - 1 - turn, 1), 1.0)
+    return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def point_loss(forecast: Tensor, target: Tensor, kind: Literal["mse", "mae", "huber"]) -> Tensor:
+    """Sum of a loss over all points; Huber's delta is 1 standard deviation."""
+    if kind == "mse":
+        return F.mse_loss(forecast, target, reduction="sum")
+    if kind == "mae":
+        return F.l1_loss(forecast, target, reduction="sum")
+    return F.huber_loss(forecast, target, reduction="sum")
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    ConfigError
+        Unknown device, or one that this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used here ({reason}); expected auto, cpu or cuda") from None
+    return device
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW over the trained weights; matrices decay, biases, gates and positions do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate)
+
+
+def train(
+    model: SWTTime,
+    windows: Windows,
+    validation: Windows | None,
+    config: TrainingConfig,
+    *,
+    report: Callable[[Event], None] = lambda event: None,
+    save_best: Callable[[TrainingResult], None] = lambda result: None,
+) -> TrainingResult:
+    """Train a model in place and leave it with its best weights.
+
+    Parameters
+    ----------
+    model : SWTTime
+        On its device already; its frozen parts stay frozen.
+    windows, validation : Windows
+        Without a validation part the last weights are the best ones.
+    config : TrainingConfig
+    report : callable
+        Told of the plan, of every step and of every validation.
+    save_best : callable
+        Called with the model holding weights better than all before.
+
+    Notes
+    -----
+    The caller seeds the global generator (dropout); the order of windows is a function of the seed and the epoch.
+    Ctrl-C and SIGTERM end the loop after the step at hand; the best weights so far are kept.
+    """
+    if len(windows) == 0:
+        raise TableError("the training part holds no window; use a shorter context or horizon, or a longer table")
+    run = _Run(model, windows, validation, config, report, save_best)
+    with _stop_on_signals() as stop:
+        return run.loop(stop)
+
+
+class _Run:
+    """The state of one training run."""
+
+    def __init__(
+        self,
+        model: SWTTime,
+        windows: Windows,
+        validation: Windows | None,
+        config: TrainingConfig,
+        report: Callable[[Event], None],
+        save_best: Callable[[TrainingResult], None],
+    ):
+        self.model, self.windows, self.config = model, windows, config
+        self.validation = validation if validation is not None and len(validation) else None
+        self.report, self.save_best = report, save_best
+        self.device = next(p for p in model.parameters() if p.requires_grad).device
+        self.optimizer = make_optimizer(model, config)
+        self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
+        self.total_steps = config.max_steps or config.epochs * len(self.batches)
+        self.validations = VALIDATIONS
+        self.step_seconds: list[float] = []
+        self.validation_seconds = 0.0
+        self.began = time.monotonic()
+        self.result = TrainingResult(0, 0, None, "finished", 0.0)
+        self.best_weights: dict[str, Tensor] = {}
+        self.bad_rounds = 0
+        self.loss_sum, self.loss_points = 0.0, 0
+
+    def loop(self, stop: threading.Event) -> TrainingResult:
+        """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
+        step = 0
+        while step < self.total_steps:
+            if stop.is_set():
+                self.result.ended = "interrupted"
+                break
+            if self._out_of_time():
+                self.result.ended = "time budget"
+                break
+            self._step(step)
+            step += 1
+            self.result.steps = step
+            if step == min(MEASURED_STEPS, self.total_steps):
+                self._make_plan(step)
+            if step % self._validate_every() == 0 or step == self.total_steps:
+                self._validate(step, stop)
+                if self.config.patience and self.bad_rounds >= self.config.patience:
+                    self.result.ended = "early stopping"
+                    break
+        if self.result.ended == "time budget" and (not self.result.history or self.result.history[-1].step < step):
+            self._validate(step, stop)
+        self._restore_best()
+        self.result.seconds = time.monotonic() - self.began
+        return self.result
+
+    def _step(self, step: int) -> None:
+        began = time.monotonic()
+        config = self.config
+        rate = learning_rate(step, self.total_steps, config.learning_rate, config.schedule)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        forecast, target = self._forecast(self.windows, self.batches.batch(*divmod(step, len(self.batches))))
+        loss = point_loss(forecast, target, config.loss)
+        mean = loss / target.numel()
+        value = mean.item()
+        if not math.isfinite(value):
+            raise SWTTimeError(
+                f"the training loss became {value} at step {step + 1}; lower training.learning_rate "
+                f"(now {config.learning_rate:g}) or set backbone.precision to float32"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        mean.backward()
+        if config.clip_norm is not None:
+            nn.utils.clip_grad_norm_((p for g in self.optimizer.param_groups for p in g["params"]), config.clip_norm)
+        self.optimizer.step()
+        self.loss_sum += loss.item()
+        self.loss_points += target.numel()
+        self.step_seconds.append(time.monotonic() - began)
+        self.report(Step(step + 1, self.total_steps, value, self._windows_per_second(), self._seconds_left(step + 1)))
+
+    def _forecast(self, windows: Windows, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Forecast and target, both (M, H, 1)."""
+        context, target = (torch.from_numpy(part).to(self.device).unsqueeze(-1) for part in windows.gather(numbers))
+        return self.model(context), target
+
+    @torch.no_grad()
+    def _validation_loss(self, numbers: np.ndarray, stop: threading.Event | None) -> float | None:
+        """Mean loss over the given validation windows; None if a signal came meanwhile."""
+        assert self.validation is not None
+        self.model.eval()
+        total, points = 0.0, 0
+        for begin in range(0, len(numbers), self.config.batch_size):
+            if stop is not None and stop.is_set():
+                return None
+            batch = numbers[begin : begin + self.config.batch_size]
+            forecast, target = self._forecast(self.validation, batch)
+            total += point_loss(forecast, target, self.config.loss).item()
+            points += target.numel()
+        return total / points
+
+    def _validate(self, step: int, stop: threading.Event) -> None:
+        began = time.monotonic()
+        loss = None
+        if self.validation is not None:
+            loss = self._validation_loss(self._validation_numbers(), stop)
+            if loss is None:
+                return
+            self.validation_seconds = time.monotonic() - began
+        best = loss is None or self.result.best_loss is None or loss < self.result.best_loss
+        gate = self.model.gate
+        row = Validation(
+            step=step,
+            epoch=round(step / len(self.batches), 4),
+            train_loss=self.loss_sum / max(self.loss_points, 1),
+            validation_loss=loss,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            gate=None if gate is None else gate.item(),
+            windows_per_second=self._windows_per_second(),
+            seconds=time.monotonic() - self.began,
+            best=best,
+        )
+        self.loss_sum, self.loss_points = 0.0, 0
+        self.result.history.append(row)
+        self.bad_rounds = 0 if best else self.bad_rounds + 1
+        if best:
+            self.result.best_step, self.result.best_loss = step, loss
+            self.best_weights = {name: p.clone() for name, p in self.model.trained_state().items()}
+            self.result.seconds = time.monotonic() - self.began
+            self.save_best(self.result)
+        self.report(row)
+
+    def _validation_numbers(self) -> np.ndarray:
+        """Windows spread evenly over the validation part, the same ones every time."""
+        assert self.validation is not None
+        count = min(len(self.validation), self.config.validation_windows)
+        return np.linspace(0, len(self.validation) - 1, count).round().astype(np.int64)
+
+    def _validate_every(self) -> int:
+        return self.config.validate_every or math.ceil(self.total_steps / self.validations)
+
+    def _make_plan(self, step: int) -> None:
+        """Foretell the run from its first steps and, with a time budget, fit steps and validations into it."""
+        if self.validation is not None:
+            began = time.monotonic()
+            numbers = self._validation_numbers()
+            self._validation_loss(numbers[: self.config.batch_size], None)
+            batches = math.ceil(len(numbers) / self.config.batch_size)
+            self.validation_seconds = (time.monotonic() - began) * batches
+        if self.config.max_seconds is not None:
+            left = self.config.max_seconds - (time.monotonic() - self.began)
+            if self.validation_seconds > 0:
+                affordable = int(VALIDATION_SHARE * left / self.validation_seconds)
+                self.validations = max(1, min(VALIDATIONS, affordable))
+            fitting = int((left - self.validations * self.validation_seconds) / self._seconds_per_step())
+            self.total_steps = min(self.total_steps, step + max(fitting, 0))
+        self.report(Plan(self.total_steps, time.monotonic() - self.began + self._seconds_left(step)))
+
+    def _seconds_per_step(self) -> float:
+        recent = self.step_seconds[1:] or self.step_seconds
+        return statistics.median(recent[-50:])
+
+    def _windows_per_second(self) -> float:
+        return min(self.config.batch_size, len(self.windows)) / self._seconds_per_step()
+
+    def _seconds_left(self, step: int) -> float:
+        rounds = (self.total_steps - step) / self._validate_every()
+        return (self.total_steps - step) * self._seconds_per_step() + rounds * self.validation_seconds
+
+    def _out_of_time(self) -> bool:
+        """Whether the budget leaves no time for another step and the validation that must follow it."""
+        if self.config.max_seconds is None or not self.step_seconds:
+            return False
+        spent = time.monotonic() - self.began
+        return spent + self._seconds_per_step() + self.validation_seconds > self.config.max_seconds
+
+    def _restore_best(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self.model.trained_state().items():
+                if name in self.best_weights:
+                    parameter.copy_(self.best_weights[name])
+        self.model.eval()
+
+
+@contextlib.contextmanager
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Turn the first SIGINT or SIGTERM into a wish to stop; a second one acts as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    former: dict[int, Any] = {}
+
+    def wish(number: int, frame: Any) -> None:
+        stop.set()
+        restore()
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        former[number] = signal.signal(number, wish)
+    try:
+        yield stop
+    finally:
+        restore()
