@@ -235,9 +235,7 @@ class WaveletPatchEmbedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
         # Constants of fixed filters and the folded kernels of eval; never part of a state dict.
-        self.register_buffer(
-            "filters", self._placed_filters() if self.bank is None else None, persistent=False
-        )
+        self.register_buffer("filters", self._placed_filters() if self.bank is None else None, persistent=False)
         self.register_buffer("kernel", None, persistent=False)
         self.register_buffer("last_kernel", None, persistent=False)
         self._kernel_of: tuple[Any, ...] | None = None
@@ -288,9 +286,7 @@ class WaveletPatchEmbedding(nn.Module):
         needs_graph = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         if self.training or needs_graph or torch.compiler.is_compiling():
             return self.folded_kernels(length)
-        versions = tuple(
-            (id(p), p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters()
-        )
+        versions = tuple((id(p), p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.parameters())
         # Only the own kernel of the last patch knows the number of samples.
         state = (versions, length if self.pad == "coefficient" else None)
         if self.kernel is None or state != self._kernel_of:

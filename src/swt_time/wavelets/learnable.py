@@ -39,9 +39,7 @@ class LatticeFilters(nn.Module):
         """The bank of the present angles, in double precision (single where the device has no double)."""
         precise = torch.float32 if self.angles.device.type == "mps" else torch.float64
         low, high = lattice_filters(self.angles.to(precise))
-        return FilterBank(
-            low, high, low.flip(-1), high.flip(-1), "lattice", self.start.turned, self.start.lead
-        )
+        return FilterBank(low, high, low.flip(-1), high.flip(-1), "lattice", self.start.turned, self.start.lead)
 
 
 class FreeFilters(nn.Module):
@@ -67,9 +65,7 @@ class FreeFilters(nn.Module):
     def forward(self) -> FilterBank:
         """The bank of the present filters; its synthesis filters cancel aliasing by construction."""
         low, high = self.dec_lo, self.dec_hi
-        return FilterBank(
-            low, high, -alternate(high), alternate(low), "free", self.start.turned, self.start.lead
-        )
+        return FilterBank(low, high, -alternate(high), alternate(low), "free", self.start.turned, self.start.lead)
 
     def penalty(self) -> Tensor:
         """Squared deviation from perfect reconstruction, ``sum_n ((h0*g0 + h1*g1 - 2 delta)[n])**2``.

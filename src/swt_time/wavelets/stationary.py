@@ -194,10 +194,7 @@ def composite_filters(bank: FilterBank, level: int, boundary: str, norm: bool) -
     taps = analysis_taps(bank, boundary, norm)
     support = wavelet_support(bank, level)
     offsets = band_offsets(len(bank), level, boundary)
-    rows = [
-        F.pad(g, (n, support - n - g.shape[-1]))
-        for g, n in zip(band_filters(taps, level), offsets, strict=True)
-    ]
+    rows = [F.pad(g, (n, support - n - g.shape[-1])) for g, n in zip(band_filters(taps, level), offsets, strict=True)]
     return torch.stack(rows)
 
 
@@ -284,9 +281,7 @@ def swt(
     return bands.reshape(*x.shape[:-1], level + 1, length)
 
 
-def iswt(
-    coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False
-) -> Tensor:
+def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False) -> Tensor:
     """Inverse of :func:`swt`.
 
     Parameters
