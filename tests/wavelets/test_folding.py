@@ -8,12 +8,6 @@ from swt_time.wavelets.folding import fold, fold_last, folding_pays, patch_filte
 from swt_time.wavelets.stationary import composite_filters
 
 
-@pytest.fixture(autouse=True)
-def same_numbers():
-    """Every test draws the same numbers."""
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("name", ["haar", "db4", "bior2.2", "coif2"])
 @pytest.mark.parametrize("level", [1, 2, 4])

@@ -14,12 +14,6 @@ SHORT = [name for name in ORTHOGONAL if pywt.Wavelet(name).dec_len <= LONGEST]
 LONG = [name for name in ORTHOGONAL if pywt.Wavelet(name).dec_len > LONGEST]
 
 
-@pytest.fixture(autouse=True)
-def same_numbers():
-    """Every test draws the same numbers."""
-    torch.manual_seed(0)
-
-
 def filters(bank):
     return torch.stack((bank.dec_lo, bank.dec_hi, bank.rec_lo, bank.rec_hi))
 
