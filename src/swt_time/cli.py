@@ -229,10 +229,11 @@ def parse_duration(text: str) -> float:
     ConfigError
     """
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip())
-    if not text.strip() or match is None:
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    duration = 3600 * hours + 60 * minutes + seconds
+    if duration <= 0:
         raise ConfigError(f"--max-time: expected a duration such as 90s, 20m or 1h30m, got {text!r}")
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
+    return duration
 
 
 def _column_flags(

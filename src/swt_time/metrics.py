@@ -23,7 +23,7 @@ def rmse(forecast: ArrayLike, target: ArrayLike) -> float:
 
 
 def smape(forecast: ArrayLike, target: ArrayLike) -> float:
-    """Symmetric mean absolute percentage error, 0 to 200 (Makridakis, M4); a point where both are 0 counts 0."""
+    """Symmetric mean absolute percentage error, 0 to 200 (as in M4); a point where both are 0 counts 0."""
     errors = np.abs(_errors(forecast, target))
     size = np.abs(np.asarray(forecast, np.float64)) + np.abs(np.asarray(target, np.float64))
     return float(200 * np.mean(np.divide(errors, size, out=np.zeros_like(errors), where=size > 0)))
@@ -51,7 +51,7 @@ def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
 
 
 def mase(forecast: ArrayLike, target: ArrayLike, train: ArrayLike, season: int = 1) -> float:
-    """Mean absolute scaled error (Hyndman and Koehler 2006); NaN where the training series is constant per season."""
+    """Mean absolute scaled error (Hyndman and Koehler 2006); NaN where a season repeats without error."""
     scale = seasonal_scale(train, season)
     return mae(forecast, target) / scale if scale > 0 else float("nan")
 

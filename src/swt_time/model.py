@@ -33,6 +33,7 @@ from swt_time.layers import (
     denormalize,
     normalize,
 )
+from swt_time.wavelets.stationary import check_level
 
 TRANSFORMER_TWIN_LAYERS = 3
 """Layers of the ``transformer`` twin when ``backbone.layers`` is not given: PatchTST's."""
@@ -190,6 +191,8 @@ def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
     """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
     shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
     try:
+        if config.kind == "wavelet":
+            check_level(config.level, context)
         if config.kind == "patch":
             return PatchEmbedding(
                 config.d_model, config.patch_len, config.stride, kernel_size=config.kernel_size, **shared

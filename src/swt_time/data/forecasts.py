@@ -50,7 +50,7 @@ def cross_validation_frame(
     ----------
     table : SeriesTable
     pairs : (W, 2) int array
-        Number of the series and number of rows known at each cutoff: row ``origin`` is the first forecast one.
+        Number of the series, and number of its rows that are known at the cutoff.
     yhat : (W, H) array
     like : DataFrame
         See ``forecast_frame``.
@@ -108,12 +108,22 @@ def _frame(
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
 
 
-def _times(name: str, times: pd.DatetimeIndex, backend: Any, dtype: Any) -> nw.Series:
-    """Stamps as a column of a backend, of the type that the input's times had if that was a type of time."""
-    utc = times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
-    column = nw.new_series(name, utc.to_numpy(), nw.Datetime("us"), backend=backend)
-    if times.tz is not None:
-        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(str(times.tz))
-    if isinstance(dtype, nw.Datetime | nw.Date):
-        column = column.cast(dtype)
+def _times(name: str, times: pd.DatetimeIndex, backend: Any, dtype: nw.dtypes.DType | None) -> nw.Series:
+    """Stamps as a column of a backend, of the input's type of time where it had one."""
+    if backend is nw.Implementation.PANDAS:
+        column: nw.Series = nw.from_native(pd.Series(times, name=name), series_only=True)
+    else:
+        utc = times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
+        column = nw.new_series(name, utc.to_numpy(), nw.Datetime("us"), backend=backend)
+        if times.tz is not None:
+            # other backends know named zones only: a bare offset such as +01:00 stays in UTC
+            zone = getattr(times.tz, "key", None) or getattr(times.tz, "zone", None) or "UTC"
+            column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    if isinstance(dtype, nw.Date) or (isinstance(dtype, nw.Datetime) and dtype.time_zone == _zone(column)):
+        return column.cast(dtype)
     return column
+
+
+def _zone(column: nw.Series) -> str | None:
+    assert isinstance(column.dtype, nw.Datetime)
+    return column.dtype.time_zone

@@ -138,7 +138,7 @@ class Frequency:
         return months, fits
 
     def stamps(self, ordinals: np.ndarray, like: pd.DatetimeIndex) -> pd.DatetimeIndex:
-        """Stamps at the ordinals, with the time of day and the time zone of ``like`` (one stamp, or one each)."""
+        """Stamps at the ordinals; time of day and zone come from ``like`` (one stamp, or one for each)."""
         if self.kind == "elapsed":
             utc = pd.DatetimeIndex(ordinals.astype("datetime64[us]"))
             return utc if like.tz is None else utc.tz_localize("UTC").tz_convert(like.tz)
@@ -211,7 +211,7 @@ def parse_frequency(alias: str) -> Frequency:
         if kind == "Day":
             return Frequency("day", count_)
         if kind == "Week" and getattr(offset, "weekday", None) is not None:
-            return Frequency("day", 7 * count_, phase=int(offset.weekday))  # type: ignore[union-attr]
+            return Frequency("day", 7 * count_, phase=int(getattr(offset, "weekday")))  # noqa: B009
         if kind == "BusinessDay" and count_ == 1:
             return Frequency("business", 1)
         if kind in ANCHOR_CLASSES:
@@ -270,7 +270,7 @@ def infer_frequency(
     inner[cuts[(cuts > 0) & (cuts < len(times))] - 1] = False
     if not inner.any():
         raise TableError(
-            "the frequency cannot be inferred from a single row per series; give more rows or name it: --freq D"
+            "the frequency cannot be told from a single row per series; give more rows or name it: --freq D"
         )
     wall = microseconds(times, wall=True)
     for candidate in _candidates(times, wall, inner):
@@ -313,7 +313,7 @@ def _is_step(differences: np.ndarray, step: int) -> bool:
     """Whether all are whole multiples of the step and at least half are the step itself."""
     if step <= 0 or (differences % step).any():
         return False
-    return 2 * np.count_nonzero(differences == step) >= len(differences)
+    return 2 * int(np.count_nonzero(differences == step)) >= len(differences)
 
 
 def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int], str] | None) -> str:
@@ -327,10 +327,12 @@ def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int]
     place = f" ({where(first + 1)})" if where else ""
     remedy = "remove or correct the odd rows, or resample the table to one step"
     if usual >= 28 * DAY:
-        remedy = "monthly, quarterly and yearly stamps must fall on the first or the last (business) day of a month"
+        remedy = (
+            "months, quarters and years must be stamped on the first or the last (business) day of a month"
+        )
     return (
-        f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} is followed by "
-        f"{times[first + 1]}{place}; {remedy}"
+        f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} "
+        f"is followed by {times[first + 1]}{place}; {remedy}"
     )
 
 

@@ -95,7 +95,8 @@ def find_layout(
 
 def _require(frame: nw.DataFrame, name: str, option: str) -> None:
     if name not in frame.columns:
-        near = get_close_matches(name, frame.columns, n=3, cutoff=0.6)
+        near = [other for other in frame.columns if other.strip().casefold() == name.strip().casefold()]
+        near = near or get_close_matches(name, frame.columns, n=3, cutoff=0.6)
         hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(frame.columns)}"
         raise TableError(f"{option}: the table has no column {name!r}; {hint}")
 
@@ -128,8 +129,8 @@ def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
                     f"several columns hold times ({listed(found)}); choose one with --time-column"
                 )
     raise TableError(
-        f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or 'date': "
-        "name it with --time-column"
+        f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
+        "'date': name it with --time-column"
     )
 
 

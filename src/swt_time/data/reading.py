@@ -100,17 +100,25 @@ def _decoded(raw: bytes, path: Path) -> tuple[str, list[str]]:
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        row = raw[: error.start].count(b"\n") + 1
         raise TableError(
-            f"{path}, row {line}: byte {error.start + 1} is not UTF-8; expected CSV text: save it with encoding UTF-8"
+            f"{path}, row {row}: byte {error.start + 1} is not UTF-8; expected text: save it as UTF-8"
         ) from error
 
 
 def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.DataFrame:
-    text = text.lstrip("\r\n")
-    header_line = next(iter(text.splitlines()), "")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header_line], delimiter=mark))))
-    header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    leading = len(text) - len(text.lstrip("\n"))
+    text = text[leading:]
+    header_line = text.split("\n", 1)[0]
+    try:
+        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header_line], delimiter=mark))))
+        header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise TableError(
+            f"{path}: the header cannot be read as CSV ({error}); expected column names"
+        ) from error
     _check_header(header, path)
     decimal = "."
     if delimiter != ",":
@@ -124,7 +132,10 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
             sep=delimiter,
             decimal=decimal,
             dtype=dict.fromkeys(id_columns & set(header), str),
-            na_values={name: BLANKS for name in header if name not in id_columns},
+            # pandas calls a column without a name so, and leaves its blanks alone under the empty name
+            na_values={
+                name or f"Unnamed: {i}": BLANKS for i, name in enumerate(header) if name not in id_columns
+            },
             keep_default_na=False,
             skip_blank_lines=False,
             **_precision(decimal),
@@ -140,7 +151,9 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
         raise TableError(
             f"{path}, row 2: more cells than the {len(header)} names in the header; add the missing names"
         )
-    blank = (frame.isna() | (frame == "")).all(axis=1)
+    frame.index = frame.index + leading
+    ids = [name for name in frame.columns if name in id_columns]
+    blank = frame.drop(columns=ids).isna().all(axis=1) & (frame[ids] == "").all(axis=1)
     if blank.any():
         if not blank.iloc[-int(blank.sum()) :].all():
             notes.append(f"{int(blank.sum())} blank rows were left out")

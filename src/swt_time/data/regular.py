@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from swt_time.data.frequency import Frequency, infer_frequency, microseconds, parse_frequency
+from swt_time.data.frequency import DAY, Frequency, infer_frequency, microseconds, parse_frequency
 from swt_time.errors import TableError
 
 Fill = Literal["linear", "ffill"]
@@ -49,15 +49,18 @@ class Block:
         return f" of series {self.ids[code]!r}" if self.long else ""
 
 
-Regular = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...], str, list[str]]
+Parts = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]
+"""Ids, values and times of gapless series."""
 
 
-def regularize(block: Block, frequency: str | None, fill: Fill | None) -> Regular:
+def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[Parts, str, list[str]]:
     """Sort, check and, where asked, repair; see ``to_series`` for what is promised.
 
     Returns
     -------
-    ids, values, times, frequency, notes
+    parts : ids, values and times
+    frequency : str
+    notes : list of str
     """
     notes: list[str] = []
     block = _sorted(block, notes)
@@ -73,10 +76,11 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> Regula
         _refuse_gaps(block, grid, skipped, ordinals)
         _refuse_missing(block, bad)
     if not bad.any() and not skipped.any():
-        return *_cut(block, starts), grid.alias, notes
+        return _cut(block, starts), grid.alias, notes
     assert fill is not None
     filled = _Repair(block, grid, ordinals, bad, fill)
-    return *filled.series(starts), grid.alias, [*notes, *filled.notes()]
+    parts = filled.series(starts)
+    return parts, grid.alias, [*notes, *filled.notes()]
 
 
 def _sorted(block: Block, notes: list[str]) -> Block:
@@ -110,14 +114,14 @@ def _refuse_duplicates(block: Block) -> None:
             "; local clock time repeats an hour when daylight saving ends: give UTC or times with an offset"
         )
     raise TableError(
-        f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} stands in rows {first} and {second} "
-        f"({int(same.sum())} duplicates in all); {remedy}"
+        f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} stands in rows {first} and "
+        f"{second} ({int(same.sum())} duplicates in all); {remedy}"
     )
 
 
 def _refuse_empty(block: Block) -> None:
     for column, values in zip(block.columns, block.values, strict=True):
-        if np.isnan(values).all():
+        if not np.isfinite(values).any():
             raise TableError(
                 f"column {column!r} has no values; add them or choose other columns with --columns"
             )
@@ -153,7 +157,7 @@ def _frequency(block: Block, starts: np.ndarray) -> str:
 def _mixed(found: dict[str, str]) -> TableError:
     shown = ", ".join(f"{name!r} has {alias}" for alias, name in sorted(found.items())[:3])
     return TableError(
-        f"mixed frequencies: series {shown}; expected one for the whole table: split it or resample the series"
+        f"mixed frequencies: series {shown}; expected one for the whole table: split it or resample a series"
     )
 
 
@@ -163,29 +167,26 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
     off = ~fits
-    off[1:] |= inner & (steps % grid.step != 0)
+    off[1:] |= inner & ((steps % grid.step != 0) | (steps == 0))
+    if grid.kind != "elapsed":
+        clock = microseconds(block.times, wall=True) % DAY
+        off[1:] |= inner & (np.diff(clock) != 0)
     if off.any():
         i = int(np.argmax(off))
         raise TableError(
-            f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not lie on the calendar "
-            f"{grid.alias!r}; correct the time, or name another frequency with --freq"
+            f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not lie on the "
+            f"calendar {grid.alias!r}; correct the time, or name another frequency with --freq"
         )
-    if given is None and block.long:
-        smallest = np.minimum.reduceat(np.append(np.where(inner, steps, np.iinfo(np.int64).max), 0), starts)
-        ends = np.append(starts[1:], len(block.times))
-        smallest = np.array(
-            [
-                steps[start : end - 1].min() if end - start > 1 else grid.step
-                for start, end in zip(starts, ends, strict=True)
-            ]
-        )
-        if (smallest > grid.step).any():
-            coarse = int(np.argmax(smallest > grid.step))
-            fine = int(np.argmax(smallest == grid.step))
-            one, other = (block.ids[block.codes[starts[k]]] for k in (fine, coarse))
+    if given is None:
+        never = np.iinfo(np.int64).max
+        smallest = np.minimum.reduceat(np.append(np.where(inner, steps, never), never), starts)
+        coarse = (smallest > grid.step) & (smallest < never)
+        if coarse.any():
+            one = block.ids[block.codes[starts[int(np.argmax(smallest == grid.step))]]]
+            other = block.ids[block.codes[starts[int(np.argmax(coarse))]]]
             raise TableError(
-                f"mixed frequencies: series {one!r} has {grid.alias}, series {other!r} leaves out every second stamp "
-                "or more; expected one frequency for the whole table: split it or resample the series"
+                f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} leaves out every second "
+                "stamp or more; expected one for the whole table: split it or resample a series"
             )
     return ordinals
 
@@ -215,9 +216,7 @@ def _refuse_missing(block: Block, bad: np.ndarray) -> None:
     )
 
 
-def _cut(
-    block: Block, starts: np.ndarray
-) -> tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]:
+def _cut(block: Block, starts: np.ndarray) -> Parts:
     """Series of a block without flaws."""
     if not block.long:
         return block.ids, tuple(block.values), (block.times,) * len(block.ids)
@@ -239,52 +238,48 @@ class _Repair:
         self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
         self.filled = self.touched = self.cut = 0
 
-    def series(
-        self, starts: np.ndarray
-    ) -> tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]:
-        values, times = [], []
+    def series(self, starts: np.ndarray) -> Parts:
+        """Ids, values and times of all series after the repair."""
+        values: list[np.ndarray] = []
+        times: list[pd.DatetimeIndex] = []
         ends = np.append(starts[1:], len(self.block.times))
-        for start, end in zip(starts, ends, strict=True):
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            shared: dict[tuple[int, int], pd.DatetimeIndex] = {}
             for column in range(len(self.block.columns)):
-                ordinals, one = self._one(column, int(start), int(end))
+                first, one = self._one(column, start, end)
+                if (first, len(one)) not in shared:
+                    grid = first + self.grid.step * np.arange(len(one))
+                    shared[first, len(one)] = self.grid.stamps(grid, self.block.times[start : start + 1])
                 values.append(one)
-                same = times and len(times[-1][0]) == len(ordinals) and (times[-1][0] == ordinals).all()
-                times.append(
-                    times[-1]
-                    if same and not self.block.long
-                    else (ordinals, self._stamps(ordinals, int(start)))
-                )
-        return self.block.ids, tuple(values), tuple(stamps for _, stamps in times)
+                times.append(shared[first, len(one)])
+        return self.block.ids, tuple(values), tuple(times)
 
-    def _stamps(self, ordinals: np.ndarray, start: int) -> pd.DatetimeIndex:
-        clock = self.block.times[start : start + 1]
-        return self.grid.stamps(ordinals, clock)
-
-    def _one(self, column: int, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Grid ordinals and values of one series, from its first known value to its last."""
+    def _one(self, column: int, start: int, end: int) -> tuple[int, np.ndarray]:
+        """First ordinal and gapless values of one series, from its first known value to its last."""
         known = np.flatnonzero(~self.bad[column, start:end]) + start
-        self.cut += end - start - (known[-1] + 1 - known[0])
+        self.cut += int(end - start - (known[-1] + 1 - known[0]))
         at, values = self.ordinals[known], self.block.values[column, known]
-        length = (at[-1] - at[0]) // self.grid.step + 1
-        missing = int(length - len(known))
+        length = int(at[-1] - at[0]) // self.grid.step + 1
+        missing = length - len(known)
         if missing == 0:
-            return at, values
-        if missing > len(known) + 10:
-            name = (
-                self.block.name(int(self.block.codes[start])) or f" of column {self.block.columns[column]!r}"
-            )
+            return int(at[0]), values
+        if missing > len(known):
+            block = self.block
+            name = block.name(int(block.codes[start])) or f" of column {block.columns[column]!r}"
             raise TableError(
-                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}): filling would invent "
-                "most of it; correct the times, resample to a coarser frequency, or leave the series out"
+                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}): filling "
+                "would invent most; correct the times, resample to a longer step, or leave the series out"
             )
         self.filled += missing
         self.touched += 1
         grid = at[0] + self.grid.step * np.arange(length)
         if self.fill == "linear":
-            return grid, np.interp(grid, at, values)
-        return grid, values[np.searchsorted(at, grid, side="right") - 1]
+            # halved, so that the difference of two values cannot overflow
+            return int(at[0]), 2 * np.interp(grid, at, values / 2)
+        return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
 
     def notes(self) -> list[str]:
+        """What was done, for the user."""
         notes = []
         if self.filled:
             notes.append(f"fill {self.fill}: {self.filled} values in {self.touched} series")

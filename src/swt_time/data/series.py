@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.data.columns import numbers, place
+from swt_time.data.columns import is_missing, numbers, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
 from swt_time.data.layout import find_layout
@@ -133,7 +133,7 @@ def to_series(
         tuple(names),
         layout.id is not None,
     )
-    ids, series, stamps, alias, more = regularize(block, frequency, fill)
+    (ids, series, stamps), alias, more = regularize(block, frequency, fill)
     return SeriesTable(
         ids=ids,
         values=series,
@@ -177,23 +177,16 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
 
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
     """Sorted ids of a long table, and the number of its series for each row."""
-    cells = column.to_list()
-    blank = (
-        np.fromiter(
-            (
-                cell is None or cell != cell if not isinstance(cell, str) else not cell.strip()
-                for cell in cells
-            ),
-            dtype=bool,
-            count=len(cells),
+    if column.dtype.is_nested():
+        raise TableError(
+            f"column {column.name!r} holds nested values; expected the id of a series in each row"
         )
-        if not all(isinstance(cell, int) for cell in cells)
-        else np.zeros(len(cells), dtype=bool)
-    )
+    cells = column.to_list()
+    blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():
         raise TableError(
-            f"{place(column.name, int(rows[int(np.argmax(blank))]))}: the id is missing ({int(blank.sum())} such "
-            "rows); every row of a long table needs the id of its series"
+            f"{place(column.name, int(rows[int(np.argmax(blank))]))}: the id is missing "
+            f"({int(blank.sum())} such rows); every row of a long table needs the id of its series"
         )
     texts = np.array([str(cell) for cell in cells], dtype=object)
     codes, found = pd.factorize(texts, sort=True)
@@ -203,7 +196,7 @@ def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[st
 
 
 def _check_alike(ids: list[str], notes: list[str]) -> None:
-    """Ids that differ only in blanks are refused as slips; ids that differ only in case are kept and named."""
+    """Ids that differ only in blanks are refused as slips; those that differ only in case stay apart."""
     seen: dict[str, str] = {}
     for one in ids:
         other = seen.setdefault(" ".join(one.split()), one)

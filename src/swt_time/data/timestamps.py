@@ -5,8 +5,10 @@ where the day and the month could be swapped, the reading that gives a regular t
 or neither do the table is refused.
 """
 
+import contextlib
 import datetime
-from collections.abc import Callable
+import re
+import warnings
 from itertools import product
 from typing import Any
 
@@ -40,6 +42,9 @@ DATES = (
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%Y")
 FORMATS = (*(date + clock for date, clock in product(DATES, CLOCKS)), *MONTHS_ALONE, "%Y%m%d")
+YEARS = (1678, 2261)
+"""What nanoseconds in 64 bits can hold: every pandas version and every frame agrees inside."""
+OFFSET = re.compile(r"[T ].*([Zz]|[+-]\d\d(:?\d\d)?)$")
 REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00"
 
 
@@ -95,10 +100,9 @@ def looks_like_time(column: nw.Series) -> bool:
     if not head or not all(isinstance(cell, str | datetime.date) for cell in head):
         return False
     try:
-        _read([str(cell).strip() for cell in head])
-    except ValueError:
-        return False
-    return True
+        return _read([str(cell).strip() for cell in head]) is not None
+    except TableError:
+        return True
 
 
 def _missing(name: str, rows: np.ndarray, empty: np.ndarray) -> TableError:
@@ -167,47 +171,70 @@ def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.Dat
 def _zones(name: str, rows: np.ndarray, aware: list[bool]) -> TableError:
     odd = aware.index(not aware[0])
     return TableError(
-        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; give every row the same form"
+        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; write all in one form"
     )
 
 
 def _from_text(cells: list[str], name: str, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
     unique = sorted(set(cells))
     try:
-        times, note = _read(unique)
-    except ValueError as error:
-        raise _unreadable(cells, name, rows, str(error)) from error
-    positions = times.get_indexer if False else {cell: i for i, cell in enumerate(unique)}
-    assert isinstance(positions, dict)
+        reading = _read(unique)
+    except TableError as error:
+        raise TableError(f"column {name!r}: {error} (row {rows[0]}: {cells[0]!r}); {REMEDY}") from error
+    if reading is None:
+        raise _unreadable(cells, name, rows)
+    times, note = reading
+    positions = {cell: i for i, cell in enumerate(unique)}
     taken = np.fromiter((positions[cell] for cell in cells), dtype=np.int64, count=len(cells))
     return times.take(taken), None if note is None else f"column {name!r}: {note}"
 
 
-def _read(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None]:
-    """Read text by the one format that fits every cell; ValueError with the reason if there is none."""
-    # a bare year is ISO 8601, but so would be a count: years are left to the explicit formats
+def _read(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
+    """Read text by the one format that fits every cell, None if there is none.
+
+    Raises
+    ------
+    TableError
+        If the cells are dates but their meaning is open; the caller adds the place.
+    """
+    # a bare year is ISO 8601, but so would be a count: whole numbers are left to the explicit formats
     if not all(cell.isdigit() for cell in cells):
-        try:
-            return pd.DatetimeIndex(pd.to_datetime(cells, format="ISO8601")), None
-        except ValueError as error:
-            if "time zones" in str(error) or "tz-aware" in str(error):
-                return _several_zones(cells)
+        reading = _read_iso(cells)
+        if reading is not None:
+            return reading
     sample = cells[:: max(len(cells) // 20, 1)]
     found: list[tuple[str, pd.DatetimeIndex]] = []
     for form in FORMATS:
         if _parses(sample, form) and _parses(cells, form):
             found.append((form, pd.DatetimeIndex(pd.to_datetime(cells, format=form))))
     if not found:
-        raise ValueError("no known date format fits")
+        return None
     distinct = [found[0]] + [other for other in found[1:] if not other[1].equals(found[0][1])]
     if len(distinct) > 1:
         regular = [(form, times) for form, times in distinct if _regular(times)]
         if len(regular) != 1:
-            raise ValueError(f"day and month cannot be told apart ({' or '.join(f for f, _ in distinct)})")
+            raise TableError(f"day and month cannot be told apart ({' or '.join(f for f, _ in distinct)})")
         distinct = regular
     form, times = distinct[0]
     swapped = any(part in form for part in ("%d/%m", "%m/%d", "%d-%m", "%m-%d-"))
     return times, f"dates were read as {form}" if swapped else None
+
+
+def _read_iso(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
+    """Read ISO 8601; several offsets from UTC become UTC, a mixture with none is refused."""
+    utc = pd.to_datetime(pd.Series(cells), format="ISO8601", utc=True, errors="coerce")
+    if utc.isna().any():
+        return None
+    with warnings.catch_warnings(), contextlib.suppress(ValueError):
+        # pandas 2 warns of several offsets and returns objects, pandas 3 raises
+        warnings.simplefilter("ignore", FutureWarning)
+        times = pd.to_datetime(cells, format="ISO8601")
+        # pandas 2 takes a stamp without an offset among others for UTC
+        if isinstance(times, pd.DatetimeIndex) and (times.tz is None or all(map(OFFSET.search, cells))):
+            return times, None
+    if len({pd.Timestamp(cell).tzinfo is None for cell in cells}) > 1:
+        raise TableError("times with and without a time zone are mixed")
+    return pd.DatetimeIndex(utc), "several UTC offsets became UTC"
 
 
 def _parses(cells: list[str], form: str) -> bool:
@@ -222,36 +249,29 @@ def _regular(times: pd.DatetimeIndex) -> bool:
     return True
 
 
-def _several_zones(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None]:
-    """Several offsets from UTC in one column become UTC; a column where some have none is refused."""
-    aware = [pd.Timestamp(cell).tzinfo is not None for cell in cells]
-    if not all(aware):
-        raise ValueError("times with and without a time zone are mixed")
-    return pd.DatetimeIndex(
-        pd.to_datetime(cells, format="ISO8601", utc=True)
-    ), "several UTC offsets became UTC"
-
-
-def _unreadable(cells: list[str], name: str, rows: np.ndarray, reason: str) -> TableError:
+def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
     """Point at the first cell that the best-fitting format cannot read."""
-    if "mixed" in reason or "told apart" in reason:
-        return TableError(f"column {name!r}: {reason} (row {rows[0]}: {cells[0]!r}); {REMEDY}")
-    readers: list[Callable[[pd.Series], pd.Series]] = [
-        lambda text: pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-    ]
-    readers += [
-        lambda text, form=form: pd.to_datetime(text, format=form, errors="coerce") for form in FORMATS
-    ]  # type: ignore[misc]
     text = pd.Series(cells)
     head = text.iloc[:1000]
-    failed = min((reader(head).isna() for reader in readers), key=lambda bad: int(bad.sum()))
-    best = min(readers, key=lambda reader: int(reader(head).isna().sum()))
-    failed = best(text).isna()
-    first = int(np.argmax(failed.to_numpy())) if failed.any() else 0
+
+    def failed(form: str, part: pd.Series) -> np.ndarray:
+        return pd.to_datetime(part, format=form, errors="coerce", utc=True).isna().to_numpy()
+
+    best = min(("ISO8601", *FORMATS), key=lambda form: int(failed(form, head).sum()))
+    bad = failed(best, text)
+    first = int(np.argmax(bad))
     return TableError(f"{place(name, int(rows[first]))}: {cells[first]!r} is not a date; {REMEDY}")
 
 
 def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
+    years = np.asarray(times.year)
+    far = (years < YEARS[0]) | (years > YEARS[1])
+    if far.any():
+        i = int(np.argmax(far))
+        raise TableError(
+            f"{place(name, int(rows[i]))}: the year {years[i]} is out of range; expected {YEARS[0]} to "
+            f"{YEARS[1]}: correct the date"
+        )
     exact = times.as_unit("us")
     lost = np.asarray(exact != times)
     if lost.any():

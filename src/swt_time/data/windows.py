@@ -59,8 +59,8 @@ def parse_split(split: str) -> tuple[float, float, float] | None:
     fits = len(shares) == 3 and all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-9
     if not fits or shares[0] == 0:
         raise ConfigError(
-            f"split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test that "
-            "add up to 1, such as 0.7/0.1/0.2"
+            f"split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test "
+            "that add up to 1, such as 0.7/0.1/0.2"
         )
     return shares[0], shares[1], shares[2]
 
@@ -97,7 +97,6 @@ def split_borders(n_rows: int, split: str) -> Borders:
     else:
         test = int(n_rows * shares[2])
         train = int(n_rows * shares[0]) if shares[1] > 0 else n_rows - test
-        train = n_rows - int(n_rows * shares[1]) if shares[2] == 0 and shares[1] > 0 else train
         validation = n_rows - train - test
     return Borders((0, train), (train, train + validation), (train + validation, train + validation + test))
 
@@ -105,8 +104,8 @@ def split_borders(n_rows: int, split: str) -> Borders:
 def shorten_train(borders: Borders, context: int, fraction: float) -> Borders:
     """Few-shot training: keep the first ``fraction`` of the train windows' span.
 
-    The convention of Time-LLM's ``percent``: ``(train - context) * percent // 100 + context`` rows remain; the
-    scaler is still fitted on the whole train part.
+    The convention of Time-LLM's ``percent``: ``(train - context) * percent // 100 + context`` rows remain,
+    and the scaler is still fitted on the whole train part.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"train fraction {fraction} is out of range; expected 0 < fraction <= 1")
@@ -117,34 +116,65 @@ def shorten_train(borders: Borders, context: int, fraction: float) -> Borders:
     return Borders((start, start + kept), borders.validation, borders.test)
 
 
+def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, horizon: int) -> list[Borders]:
+    """Borders of every series, after making sure that each part of the split has a window.
+
+    A series that is too short contributes no windows; there must be windows from the others.
+
+    Raises
+    ------
+    TableError
+        If a part would have no window; the message gives the smallest length that would work.
+    """
+    needed = smallest_length(split, context, horizon)
+    borders = [split_borders(int(rows), split) for rows in lengths]
+    for part in filled_parts(split):
+        if Windows(borders, part, context, horizon).total == 0:
+            raise TableError(
+                f"too few rows: split {split!r} with context {context} and horizon {horizon} needs a "
+                f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
+                "give more rows, or choose a shorter context or horizon"
+            )
+    return borders
+
+
 def smallest_length(split: str, context: int, horizon: int) -> int:
-    """Fewest rows of a series that has at least one window in every part that the split fills."""
-    if split in ETT_ROWS:
-        return sum(ETT_ROWS[split])
+    """Fewest rows of a series that has at least one window in every part that the split fills.
+
+    Raises
+    ------
+    ConfigError
+        If the split has a fixed length and the windows do not fit into it.
+    """
     shares = parse_split(split)
-    wanted = (
-        PARTS if shares is None else [part for part, share in zip(PARTS, shares, strict=True) if share > 0]
-    )
-
-    def enough(rows: int) -> bool:
-        borders = split_borders(rows, split)
-        counts = [
-            Windows([borders], part, context, horizon).total
-            for part in wanted
-            if part in _filled(borders, split)
-        ]
-        return all(count > 0 for count in counts)
-
+    if shares is None and split != "none":
+        rows = sum(ETT_ROWS[split])
+        if not _has_windows(rows, split, context, horizon):
+            raise ConfigError(
+                f"context {context} and horizon {horizon} do not fit into the parts of split {split!r} "
+                f"({'/'.join(map(str, ETT_ROWS[split]))} rows); choose shorter ones"
+            )
+        return rows
     rows = context + horizon
-    while not enough(rows):
-        rows += max(rows // 1000, 1)
-    while rows > 1 and enough(rows - 1):
-        rows -= 1
+    if shares is not None:
+        # a part has at most two rows more than its share, by rounding
+        rows = max(rows, *(int((horizon - 2) / share) for share in shares if share > 0))
+    while not _has_windows(rows, split, context, horizon):
+        rows += 1
     return rows
 
 
-def _filled(borders: Borders, split: str) -> tuple[Part, ...]:
-    return ("train",) if split == "none" else PARTS
+def filled_parts(split: str) -> tuple[Part, ...]:
+    """The parts that a split gives rows to."""
+    if split == "none":
+        return ("train",)
+    shares = parse_split(split) or (1, 1, 1)
+    return tuple(part for part, share in zip(PARTS, shares, strict=True) if share > 0)
+
+
+def _has_windows(rows: int, split: str, context: int, horizon: int) -> bool:
+    borders = [split_borders(rows, split)]
+    return all(Windows(borders, part, context, horizon).total for part in filled_parts(split))
 
 
 class Windows:
@@ -203,7 +233,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class FlatSeries:
-    """Series of unequal length end to end in one float32 array; ``offsets[i]`` is where series ``i`` begins."""
+    """Series of unequal length end to end in one float32 array; series ``i`` begins at ``offsets[i]``."""
 
     flat: np.ndarray
     offsets: np.ndarray
@@ -219,14 +249,10 @@ def flatten(values: Sequence[np.ndarray]) -> FlatSeries:
     """
     lengths = np.array([len(one) for one in values], dtype=np.int64)
     with np.errstate(over="ignore"):
-        flat = (
-            np.concatenate([np.asarray(one) for one in values]).astype(np.float32)
-            if len(values)
-            else np.empty(0, np.float32)
-        )
+        flat = np.concatenate(values).astype(np.float32)
     if not np.isfinite(flat).all():
         raise TableError("values beyond 3.4e38 do not fit into single precision; scale the table")
-    return FlatSeries(flat, np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64))
+    return FlatSeries(flat, np.cumsum(lengths) - lengths)
 
 
 def gather(

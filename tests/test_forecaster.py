@@ -1,0 +1,227 @@
+"""Table in, table out: every kind of table, every backbone family, saved and loaded."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from swt_time import Forecaster
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
+
+TINY = {
+    "d_model": 8,
+    "level": 2,
+    "d_ff": 8,
+    "n_heads": 2,
+    "n_prototypes": 16,
+    "precision": "float32",
+    "batch_size": 16,
+    "validation_windows": 16,
+}
+
+
+def make(backbone="none", **options):
+    return Forecaster(**{"horizon": 12, "context": 48, "backbone": str(backbone), "max_steps": 4, **TINY, **options})
+
+
+def long_table(lengths=(200, 150, 90), start="2024-01-01"):
+    """Series of unequal length."""
+    frames = []
+    for i, length in enumerate(lengths):
+        t = np.arange(length)
+        y = i * 100 + np.sin(2 * np.pi * t / 24) + 0.1 * np.cos(7 * t)
+        frames.append(
+            pd.DataFrame({"unique_id": f"s{i}", "ds": pd.date_range(start, periods=length, freq="h"), "y": y})
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_every_family_trains_and_forecasts(tiny_backbones, family, hourly_wide):
+    forecaster = make(tiny_backbones[family]).fit(hourly_wide)
+    forecast = forecaster.predict(hourly_wide)
+    assert list(forecast.columns) == ["unique_id", "ds", "yhat"]
+    assert forecast["unique_id"].value_counts().to_dict() == {"heat": 12, "load": 12}
+    first = pd.date_range(hourly_wide["date"].iloc[-1], periods=13, freq="h")[1:]
+    assert list(forecast.loc[forecast["unique_id"] == "load", "ds"]) == list(first)
+    assert np.isfinite(forecast["yhat"]).all()
+
+
+@pytest.mark.parametrize("twin", ["none", "attention", "transformer"])
+def test_twins_train_and_forecast(twin, hourly_wide):
+    forecast = make(twin).fit(hourly_wide).predict(hourly_wide)
+    assert np.isfinite(forecast["yhat"]).all()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"prototypes": "mapping"}, {"skip": "none"}, {"kind": "patch"}, {"template": "paper"}]
+)
+def test_options_reach_the_model(tiny_backbones, hourly_wide, changes):
+    forecast = make(tiny_backbones["gpt2"], **changes).fit(hourly_wide).predict(hourly_wide)
+    assert np.isfinite(forecast["yhat"]).all()
+
+
+def test_it_learns_the_daily_cycle(hourly_wide):
+    past, future = hourly_wide[:-12], hourly_wide[-12:]
+    forecaster = (
+        make(max_steps=300, learning_rate=5e-3, dropout_free=None) if False else make(max_steps=300, learning_rate=5e-3)
+    )
+    forecast = forecaster.fit(past).predict(past)
+    load = forecast.loc[forecast["unique_id"] == "load", "yhat"].to_numpy()
+    error = np.abs(load - future["load"].to_numpy()).mean()
+    assert error < 0.25 * np.abs(future["load"] - past["load"].mean()).mean()
+
+
+def test_saved_and_loaded_forecasts_are_equal(tiny_backbones, family, hourly_wide, tmp_path):
+    forecaster = make(tiny_backbones[family]).fit(hourly_wide)
+    forecaster.save(tmp_path / "m")
+    loaded = Forecaster.load(tmp_path / "m")
+    pd.testing.assert_frame_equal(loaded.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
+    assert loaded.config == forecaster.config
+
+
+def test_same_seed_same_forecast(tiny_backbones, hourly_wide):
+    first, again, other = (
+        make(tiny_backbones["gpt2"], seed=seed, model={"dropout": 0.3}).fit(hourly_wide).predict(hourly_wide)
+        for seed in (0, 0, 1)
+    )
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert not np.allclose(first["yhat"], other["yhat"])
+
+
+def test_fit_leaves_the_global_generator_alone(hourly_wide):
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    make().fit(hourly_wide)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_series_of_unequal_length_in_one_table():
+    table = long_table()
+    forecaster = make().fit(table)
+    forecast = forecaster.predict(table)
+    assert forecast.groupby("unique_id")["ds"].min().tolist() == [
+        pd.Timestamp("2024-01-01") + pd.Timedelta(hours=n) for n in (200, 150, 90)
+    ]
+    # Forecasts stay on each series' own level.
+    means = forecast.groupby("unique_id")["yhat"].mean()
+    assert np.abs(means - [0, 100, 200]).max() < 5
+
+
+def test_newer_longer_shorter_and_other_series():
+    table = long_table()
+    forecaster = make().fit(table)
+    assert len(forecaster.predict(long_table((48,)))) == 12
+    assert len(forecaster.predict(long_table((900, 60)))) == 24
+    newer = forecaster.predict(long_table((60,), start="2030-05-01"))
+    assert newer["ds"].iloc[0] == pd.Timestamp("2030-05-01") + pd.Timedelta(hours=60)
+    other = long_table((60,)).assign(unique_id="never seen", y=lambda t: t["y"] * 1e6)
+    assert forecaster.predict(other)["yhat"].abs().max() > 1e4
+
+
+def test_only_the_context_matters():
+    """A forecast reads the last context rows alone: what came before them changes nothing."""
+    table = long_table((300,))
+    forecaster = make().fit(table)
+    changed = table.copy()
+    changed.loc[: 300 - 48 - 1, "y"] += 1000
+    pd.testing.assert_frame_equal(forecaster.predict(table), forecaster.predict(changed), check_exact=True)
+
+
+def test_pandas_and_polars_give_equal_forecasts(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    from_pandas = forecaster.predict(hourly_wide)
+    from_polars = forecaster.predict(pl.from_pandas(hourly_wide))
+    assert isinstance(from_polars, pl.DataFrame)
+    assert from_polars["yhat"].to_list() == from_pandas["yhat"].tolist()
+    assert from_polars["unique_id"].to_list() == from_pandas["unique_id"].tolist()
+
+
+def test_order_of_rows_and_series_does_not_matter():
+    table = long_table()
+    forecaster = make().fit(table)
+    with pytest.warns(SWTTimeWarning, match="sorted"):
+        shuffled = forecaster.predict(table.sample(frac=1, random_state=0))
+    pd.testing.assert_frame_equal(forecaster.predict(table), shuffled, check_exact=True)
+
+
+def test_validation_and_test_rows_do_not_change_the_scaler(hourly_wide):
+    changed = hourly_wide.copy()
+    changed.loc[421:, ["load", "heat"]] *= 50
+    first, second = make().fit(hourly_wide), make().fit(changed)
+    assert first._checkpoint.trained_on == second._checkpoint.trained_on
+
+
+def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
+    forecaster = make(max_steps=10).fit(hourly_wide)
+    forecaster.save(tmp_path / "m")
+    loaded = Forecaster.load(tmp_path / "m")._checkpoint
+    assert [int(row["step"]) for row in loaded.history] == list(range(1, 11))
+    assert loaded.provenance["training"]["steps"] == 10
+    assert len(loaded.provenance["data_sha256"]) == 64
+    assert loaded.provenance["versions"]["torch"] == torch.__version__
+
+
+def test_cross_validation_is_forecasting_from_each_cutoff(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    scores = forecaster.cross_validation(hourly_wide, windows=3, step=20)
+    assert list(scores.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
+    assert len(scores) == 2 * 3 * 12
+    for cutoff, part in scores.groupby("cutoff"):
+        known = hourly_wide[hourly_wide["date"] <= cutoff]
+        again = forecaster.predict(known)
+        np.testing.assert_allclose(part["yhat"], again["yhat"], rtol=1e-5)
+        truth = hourly_wide.set_index("date").loc[part["ds"].iloc[:12], "heat"]
+        assert part.loc[part["unique_id"] == "heat", "y"].tolist() == truth.tolist()
+
+
+def test_too_short_series_is_named(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    with pytest.raises(TableError, match=r"series 'heat' has 40 rows, the model needs at least 48"):
+        forecaster.predict(hourly_wide[:40])
+
+
+def test_missing_columns_are_named(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    with pytest.raises(TableError, match="'load'"):
+        forecaster.predict(hourly_wide.drop(columns="load"))
+
+
+def test_extra_columns_are_left_out(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    wider = hourly_wide.assign(extra=1.0)
+    pd.testing.assert_frame_equal(forecaster.predict(wider), forecaster.predict(hourly_wide), check_exact=True)
+
+
+def test_another_frequency_is_noted(hourly_wide):
+    forecaster = make().fit(hourly_wide)
+    daily = hourly_wide.assign(date=pd.date_range("2000-01-01", periods=600, freq="D"))
+    with pytest.warns(SWTTimeWarning, match="the table's frequency is D, the model was trained on h"):
+        forecaster.predict(daily)
+
+
+def test_untrained_forecaster_says_so(hourly_wide):
+    with pytest.raises(CheckpointError, match=r"not trained yet; call fit"):
+        make().predict(hourly_wide)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"wavelt": "haar"}, "unknown option 'wavelt'; did you mean wavelet"),
+        ({"dropout": 0.1}, "occurs in several sections"),
+        ({"model": {"dropot": 0.1}}, "model.dropot"),
+        ({"wavelet": "nonsense"}, "nonsense"),
+        ({"level": 9}, "level"),
+    ],
+)
+def test_wrong_options_are_named(options, text, hourly_wide):
+    with pytest.raises(ConfigError) as error:
+        make(**options).fit(hourly_wide)
+    assert text in str(error.value)
+
+
+def test_sections_may_be_given_whole():
+    config = Forecaster(model={"dropout": 0.3}, embedding={"wavelet": "haar"}).config
+    assert (config.model.dropout, config.embedding.wavelet) == (0.3, "haar")
