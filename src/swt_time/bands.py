@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from swt_time.errors import ConfigError
-from swt_time.wavelets import iswt, swt
+from swt_time.wavelets import FilterBank, iswt, swt
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class Bands:
     error: float
 
 
-def take_apart(values: np.ndarray, *, wavelet: str, level: int, boundary: str) -> Bands:
-    """Standardise a series (T,) and transform it.
+@torch.no_grad()
+def take_apart(values: np.ndarray, *, wavelet: str | FilterBank, level: int, boundary: str) -> Bands:
+    """Standardise a series (T,) and transform it, with a named wavelet or with learned filters.
 
     Raises
     ------

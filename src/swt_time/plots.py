@@ -121,7 +121,13 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
 
 
 def plot_bands(
-    bands: Bands, times: np.ndarray, values: np.ndarray, path: Path, *, title: str, weights: np.ndarray | None = None
+    bands: Bands,
+    times: np.ndarray,
+    values: np.ndarray,
+    path: Path,
+    *,
+    title: str,
+    weights: Sequence[float] | None = None,
 ) -> None:
     """Draw a series above its bands, one time axis for all.
 
@@ -133,7 +139,7 @@ def plot_bands(
         The series in its own units.
     path : Path
     title : str
-    weights : (K,) array, optional
+    weights : K floats, optional
         Band weights of a trained model, printed beside each band.
 
     Raises

@@ -249,7 +249,8 @@ class _Run:
                 f"(now {config.learning_rate:g}) or set backbone.precision to float32"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        mean.backward()
+        penalty = self.model.penalty()
+        (mean if penalty is None else mean + config.reconstruction_weight * penalty).backward()
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_((p for g in self.optimizer.param_groups for p in g["params"]), config.clip_norm)
         self.optimizer.step()
