@@ -12,7 +12,7 @@ import pandas as pd
 from swt_time.data.columns import is_missing, numbers, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
-from swt_time.data.layout import find_layout, listed, listed
+from swt_time.data.layout import find_layout, listed
 from swt_time.data.regular import Block, Fill, regularize
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
