@@ -27,6 +27,7 @@ ORDER = [
     "baselines",
     "evaluation",
     "ablation",
+    "bands",
     "benchmarks",
     "plots",
     "progress",

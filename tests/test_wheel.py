@@ -1,6 +1,7 @@
 """The wheel: built, installed into an empty environment, run from there."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,11 @@ def wheel(tmp_path_factory):
     return found
 
 
+def alone():
+    """The environment without what would lend the source tree to the installed wheel."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def environment(folder):
     """An empty environment and its Python."""
     venv.create(folder, with_pip=True)
@@ -44,7 +50,9 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
     ).stdout.strip()
     (Path(home) / "lent.pth").write_text(sysconfig.get_path("purelib"))
     command = tmp_path / "env" / "bin" / "swt-time"
-    shown = subprocess.run([command, "info"], capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+    shown = subprocess.run(
+        [command, "info"], capture_output=True, text=True, cwd=tmp_path, env=alone(), check=True
+    ).stdout
     assert re.search(r"swt-time +" + re.escape(swt_time.__version__), shown)
     assert "installed package" in shown
     where = subprocess.run(
@@ -52,6 +60,7 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        env=alone(),
         check=True,
     ).stdout
     assert where.startswith(str(tmp_path / "env"))
@@ -59,10 +68,11 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("date,y\n" + "".join(f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00,{i % 24}\n" for i in range(400)))
     train = f"train --data {table} --out model --horizon 6 --context 48 --backbone none --max-steps 3"
-    subprocess.run([command, *train.split()], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([command, *train.split()], cwd=tmp_path, env=alone(), check=True, capture_output=True)
     subprocess.run(
         [command, *f"forecast --model model --data {table} --out f.csv".split()],
         cwd=tmp_path,
+        env=alone(),
         check=True,
         capture_output=True,
     )
@@ -76,7 +86,12 @@ def test_wheel_brings_all_it_needs(wheel, tmp_path):
     install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
     subprocess.run(install, check=True)
     shown = subprocess.run(
-        [tmp_path / "env" / "bin" / "swt-time", "info"], capture_output=True, text=True, cwd=tmp_path, check=True
+        [tmp_path / "env" / "bin" / "swt-time", "info"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=alone(),
+        check=True,
     ).stdout
     assert "torch" in shown
 

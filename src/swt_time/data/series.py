@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import narwhals as nw
@@ -60,6 +61,20 @@ class SeriesTable:
         zone = self.times[0].tz
         index = pd.DatetimeIndex(stamps)
         return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
+
+    def number(self, name: str) -> int:
+        """Position of a series by its id.
+
+        Raises
+        ------
+        TableError
+            No such series, with the nearest ids.
+        """
+        if name in self.ids:
+            return self.ids.index(name)
+        near = get_close_matches(name, self.ids, n=3)
+        hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(self.ids)}"
+        raise TableError(f"the table has no series {name!r}; {hint}")
 
     def future(self, horizon: int) -> pd.DatetimeIndex:
         """The ``N * horizon`` stamps after the end of each series, one series after the other."""
