@@ -78,7 +78,7 @@ class Checkpoint:
         BackboneError
             The backbone cannot be had.
         """
-        model = build_model(self.config)
+        model = build_model(self.config, start=False)
         found = model.language_model.identity if model.language_model else None
         if found is not None and self.backbone is not None and found.sha256 != self.backbone.sha256:
             raise CheckpointError(

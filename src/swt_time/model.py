@@ -31,6 +31,7 @@ from swt_time.layers import (
     denormalize,
     normalize,
 )
+from swt_time.layers.remembered import Remembered, fingerprint
 from swt_time.prompt_cache import Prompt, pad_prompts
 from swt_time.wavelets import FreeFilters, reach
 from swt_time.wavelets.stationary import check_level
@@ -106,6 +107,12 @@ class Reprogrammed(nn.Module):
         self.reprogram = reprogram
         self.language_model = language_model
         self.prompter = prompter
+        self._text: Remembered[tuple[Tensor, Tensor]] = Remembered()
+
+    def train(self, mode: bool = True) -> "Reprogrammed":
+        """Drop the keys and values that were kept for inference."""
+        self._text.forget()
+        return super().train(mode)
 
     def write_prompt(self, z: Tensor) -> Prompt | None:
         """Prompts for normalised windows ``(B, N, T)``, or None where the template is ``none``."""
@@ -115,7 +122,17 @@ class Reprogrammed(nn.Module):
 
     def forward(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
         """``(M, P, D)`` to last hidden states ``(M, P, L)``."""
-        return self.language_model(prompt, self.reprogram(tokens, self.prototypes()))
+        return self.language_model(prompt, self.reprogram(tokens, *self._keys_values()))
+
+    def _keys_values(self) -> tuple[Tensor, Tensor]:
+        """Keys and values of the prototypes: in inference computed once for as long as the weights stay."""
+        if self.training or torch.is_grad_enabled():
+            return self._project_prototypes()
+        weights = [*self.prototypes.parameters(), *self.reprogram.parameters()]
+        return self._text.get(fingerprint(weights), self._project_prototypes)
+
+    def _project_prototypes(self) -> tuple[Tensor, Tensor]:
+        return self.reprogram.keys_values(self.prototypes())
 
 
 class SWTTime(nn.Module):
@@ -183,7 +200,7 @@ class SWTTime(nn.Module):
         return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
 
 
-def build_model(config: Config, language_model: LanguageModel | None = None) -> SWTTime:
+def build_model(config: Config, language_model: LanguageModel | None = None, *, start: bool = True) -> SWTTime:
     """Compose the model that a configuration describes.
 
     Parameters
@@ -191,6 +208,8 @@ def build_model(config: Config, language_model: LanguageModel | None = None) -> 
     config : Config
     language_model : LanguageModel, optional
         Loaded already; otherwise the configuration's backbone is loaded.
+    start : bool
+        False where trained weights are read right after: prototypes are then not computed from the vocabulary.
 
     Raises
     ------
@@ -205,7 +224,10 @@ def build_model(config: Config, language_model: LanguageModel | None = None) -> 
     name = config.backbone.name
     if name == "none":
         return SWTTime(embed, None, FlattenHead(d_model, n_patches, horizon, model.dropout))
-    branch, width = (_build_twin(config), d_model) if name in TWINS else _build_reprogrammed(config, language_model)
+    if name in TWINS:
+        branch, width = _build_twin(config), d_model
+    else:
+        branch, width = _build_reprogrammed(config, language_model, start)
     head = FlattenHead(width, n_patches, horizon, model.dropout)
     skip = FlattenHead(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
     return SWTTime(embed, branch, head, skip)
@@ -259,7 +281,7 @@ def _build_twin(config: Config) -> nn.Module:
     return TransformerTwin(d_model, config.n_patches, heads, config.model.d_ff, layers, dropout)
 
 
-def _build_reprogrammed(config: Config, language_model: LanguageModel | None) -> tuple[Reprogrammed, int]:
+def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:
     """The language path and the number of hidden dimensions that the head reads."""
     model, backbone = config.model, config.backbone
     if language_model is None:
@@ -281,7 +303,8 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None) ->
     if config.prompt.template != "none":
         data = config.data
         prompter = Prompter(config.prompt.template, data.description, data.context, data.horizon, tokenizer)
-    make_prototypes = MappingPrototypes if model.prototypes == "mapping" else FreePrototypes
-    prototypes = make_prototypes(language_model.word_embeddings, model.n_prototypes)
+    vocabulary, count = language_model.word_embeddings, model.n_prototypes
+    mapping = model.prototypes == "mapping"
+    prototypes = MappingPrototypes(vocabulary, count) if mapping else FreePrototypes(vocabulary, count, start=start)
     reprogram = Reprogramming(config.embedding.d_model, width, model.n_heads, model.d_ff, model.attention_dropout)
     return Reprogrammed(prototypes, reprogram, language_model, prompter), model.d_ff

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from swt_time.layers.remembered import Remembered, fingerprint
+
 
 class Prompt(NamedTuple):
     """Token ids of M prompts, padded on the right.
@@ -126,7 +128,7 @@ class PromptReader:
     def __init__(self, model: Any, *, causal: bool):
         self.model = model
         self.causal = causal
-        self._shared: tuple[Any, KeyValues] | None = None
+        self._shared: Remembered[KeyValues] = Remembered()
 
     def __call__(self, prompt: Prompt, tokens: Tensor) -> Tensor:
         """Last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both of the model's type."""
@@ -162,13 +164,10 @@ class PromptReader:
 
     def _read_shared(self, ids: tuple[int, ...], row: Tensor) -> KeyValues:
         """Keys and values of the shared part, kept until its ids, the weights or their type or place change."""
-        weights = list(self.model.parameters())
-        key = (ids, weights[0].device, weights[0].dtype, *((id(w), w._version) for w in weights))
-        if self._shared is None or self._shared[0] != key:
-            position = torch.arange(len(ids), device=row.device)[None]
-            visible = torch.ones_like(position, dtype=torch.bool)
-            self._shared = key, self._keep(row[None], position, visible, [])
-        return self._shared[1]
+        position = torch.arange(len(ids), device=row.device)[None]
+        visible = torch.ones_like(position, dtype=torch.bool)
+        key = ids, fingerprint(self.model.parameters())
+        return self._shared.get(key, lambda: self._keep(row[None], position, visible, []))
 
     def _keep(self, ids: Tensor, position: Tensor, visible: Tensor, earlier: list[KeyValues]) -> KeyValues:
         part = KeyValues(*earlier, keep_layers=self.model.config.num_hidden_layers)

@@ -6,6 +6,11 @@ Source: Jin et al., "Time-LLM", ICLR 2024, section 3.1.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+QUERIES_AT_ONCE = 512
+"""Patches whose attention weights, ``(heads, QUERIES_AT_ONCE, S)``, are in memory at once when they are dropped out:
+that takes PyTorch's plain attention, which writes the weights down."""
 
 
 class MappingPrototypes(nn.Module):
@@ -35,12 +40,21 @@ class FreePrototypes(nn.Module):
     """Prototypes as free parameters, started where `MappingPrototypes` starts: ``W0 E + b``.
 
     ``E`` has full column rank, so the same prototypes can be reached with ``V / L`` times fewer weights.
+
+    Parameters
+    ----------
+    word_embeddings : Tensor, (V, L)
+    n_prototypes : int
+        ``S``.
+    start : bool
+        False leaves them at zero, for weights that are read right after: the start costs ``2 V S L`` operations.
     """
 
-    def __init__(self, word_embeddings: Tensor, n_prototypes: int):
+    def __init__(self, word_embeddings: Tensor, n_prototypes: int, *, start: bool = True):
         super().__init__()
         with torch.no_grad():
-            self.prototypes = nn.Parameter(MappingPrototypes(word_embeddings, n_prototypes)())
+            made = MappingPrototypes(word_embeddings, n_prototypes)() if start else None
+        self.prototypes = nn.Parameter(torch.zeros(n_prototypes, word_embeddings.shape[1]) if made is None else made)
 
     def forward(self) -> Tensor:
         """Return the prototypes, ``(S, L)``."""
@@ -72,17 +86,26 @@ class Reprogramming(nn.Module):
         self.value_projection = nn.Linear(d_llm, n_heads * d_keys)
         self.out_projection = nn.Linear(n_heads * d_keys, d_llm)
 
-    def forward(self, tokens: Tensor, prototypes: Tensor) -> Tensor:
-        """Map patch tokens ``(B*N, P, D)`` and prototypes ``(S, L)`` to language-model tokens ``(B*N, P, L)``.
+    def keys_values(self, prototypes: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``(1, heads, S, d_keys)`` of prototypes ``(S, L)``: the same for every window."""
+        return self._heads(self.key_projection(prototypes)), self._heads(self.value_projection(prototypes))
 
-        Keys and values are the same for every window, so all windows' patches form one long query.
+    def forward(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Map patch tokens ``(M, P, D)`` to language-model tokens ``(M, P, L)``.
+
+        All windows' patches form one long query, so no tensor of ``M * heads * P * S`` weights is ever made.
         """
         queries = self._heads(self.query_projection(tokens).flatten(0, 1))
-        keys = self._heads(self.key_projection(prototypes))
-        values = self._heads(self.value_projection(prototypes))
-        dropout = self.attention_dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
+        if self.training and self.attention_dropout > 0:
+            mixed = torch.cat([self._dropped(q, keys, values) for q in queries.split(QUERIES_AT_ONCE, dim=2)], dim=2)
+        else:
+            mixed = F.scaled_dot_product_attention(queries, keys, values)
         return self.out_projection(mixed.transpose(1, 2).reshape(*tokens.shape[:2], -1))
+
+    def _dropped(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attention with dropout; its weights are computed again in the backward pass rather than kept."""
+        attend = F.scaled_dot_product_attention
+        return checkpoint(attend, queries, keys, values, dropout_p=self.attention_dropout, use_reentrant=False)
 
     def _heads(self, x: Tensor) -> Tensor:
         """``(rows, heads * width)`` to ``(1, heads, rows, width)``."""
