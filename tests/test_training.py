@@ -264,3 +264,110 @@ def test_only_matrices_decay():
 def test_unknown_device_is_an_error():
     with pytest.raises(ConfigError, match="cannot be used here"):
         resolve_device("abacus")
+
+
+@pytest.mark.parametrize("micro_batch", [1, 5, 16, 100])
+def test_micro_batches_give_the_gradients_of_the_whole_batch(tiny_backbones, micro_batch):
+    config = Config.parse(SMALL).replace(
+        {
+            "backbone.name": str(tiny_backbones["gpt2"]),
+            "backbone.precision": "float32",
+            "embedding.learnable": "free",
+            "embedding.boundary": "periodic",
+            "model.d_ff": 16,
+            "model.n_prototypes": 20,
+            "training.max_steps": 1,
+            "training.batch_size": 16,
+            "training.clip_norm": None,
+        }
+    )
+    gradients = []
+    for size in (None, micro_batch):
+        torch.manual_seed(0)
+        model = build_model(config)
+        torch.nn.init.constant_(model.gate, 0.5)
+        train(model, Sines(), None, config.replace({"training.micro_batch": size}).training)
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
+    whole, parts = gradients
+    for name, expected in whole.items():
+        assert expected.abs().max() > 0, name
+        assert (parts[name] - expected).abs().max() <= 1e-5 * max(1.0, expected.abs().max().item()), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: 99 bytes"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "python"],
+)
+@pytest.mark.parametrize(("size", "advice"), [(16, "training.micro_batch to 8"), (1, "model.n_prototypes")])
+def test_the_end_of_memory_names_what_to_lower(error, size, advice):
+    def fail(*_):
+        raise error
+
+    config = Config.parse(SMALL).replace({"training.max_steps": 2, "training.batch_size": size})
+    model = build_model(config)
+    model.head.register_forward_pre_hook(fail)
+    with pytest.raises(ConfigError, match=f"out of memory with {size} windows at once; set {advice}"):
+        train(model, Sines(), None, config.training)
+
+
+def test_another_error_is_not_taken_for_the_end_of_memory():
+    def fail(*_):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    config = Config.parse(SMALL).replace({"training.max_steps": 2})
+    model = build_model(config)
+    model.head.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        train(model, Sines(), None, config.training)
+
+
+def test_epochs_after_the_first_tokenise_nothing(tiny_backbones):
+    config = Config.parse(SMALL).replace(
+        {
+            "backbone.name": str(tiny_backbones["bert"]),
+            "backbone.precision": "float32",
+            "model.d_ff": 16,
+            "model.n_prototypes": 20,
+            "training.batch_size": 16,
+            "training.epochs": 3,
+            "training.validate_every": 4,
+        }
+    )
+    model = build_model(config)
+    prompter = model.branch.prompter
+    texts, tokenise = [], prompter._tokenise
+    prompter._tokenise = lambda own: texts.extend(own) or tokenise(own)
+    prompts = []
+    model.branch.register_forward_pre_hook(lambda _, inputs: prompts.append(inputs[1]))
+    train(model, Sines(count=40), Sines(count=20, seed=1), config.training)
+    assert len(texts) == 60
+    assert len(prompts) > 9
+    assert all(p is not None for p in prompts)
+
+
+def test_known_prompts_equal_fresh_ones_and_stay_within_their_memory(tiny_backbones, monkeypatch):
+    config = Config.parse(SMALL).replace(
+        {"backbone.name": str(tiny_backbones["gpt2"]), "model.d_ff": 16, "model.n_prototypes": 20}
+    )
+    prompter, other = (build_model(config).branch.prompter for _ in range(2))
+    z = torch.randn(30, 48, generator=torch.Generator().manual_seed(0))
+    first = prompter(z)
+    assert prompter(z) == first == other(z)
+    assert prompter(z.flip(0)) == first[::-1]
+    changed = z.clone()
+    changed[3, 7] += 9.0
+    rows = prompter(changed)
+    assert [i for i in range(30) if rows[i] != first[i]] == [3]
+    assert prompter(z[:0]) == []
+    assert prompter(torch.cat([z[:2], z[:2]])) == first[:2] * 2
+
+    monkeypatch.setattr("swt_time.model.KNOWN_PROMPT_BYTES", other._known_bytes)
+    more = torch.randn(5, 48, generator=torch.Generator().manual_seed(1))
+    assert other(more) == prompter(more)
+    assert len(other._known) == 30
+    assert other(more) == prompter(more)

@@ -88,7 +88,8 @@ class BackboneConfig(Section):
     """Layers kept, counted from the input; all of them when not given."""
     random_init: bool = False
     """Keep the architecture and draw the weights at random."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number type of the frozen weights; ``auto`` is bfloat16 where the machine computes it natively, else float32."""
     prompt_attention: Literal["full", "prefix"] = "full"
     """Of an encoder (BERT): whether the prompt sees the patches too, as in the paper, or only itself, which lets it be
     read outside the graph. A causal model reads its prompt so in any case; both words mean the same to it."""
@@ -118,6 +119,8 @@ class TrainingConfig(Section):
     max_seconds: float | None = Field(default=None, gt=0)
     """Time budget; the schedule is fitted into it after the first steps are measured."""
     batch_size: Positive = 32
+    micro_batch: Positive | None = None
+    """Windows that go through the model at once, to save memory; gradients are summed over the batch."""
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"

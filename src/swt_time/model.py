@@ -4,7 +4,9 @@ Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches
 ``L`` hidden size of the language model, ``M = B * N`` series.
 """
 
+import hashlib
 import itertools
+from array import array
 from typing import Any
 
 import torch
@@ -40,6 +42,14 @@ TRANSFORMER_TWIN_LAYERS = 3
 """Layers of the ``transformer`` twin when ``backbone.layers`` is not given: PatchTST's."""
 
 
+KNOWN_PROMPT_BYTES = 2**28
+"""Most memory for the prompts of windows seen; when it is full, those known stay and others are written anew, since
+an epoch in random order would push each one out before it is needed again."""
+
+KNOWN_PROMPT_OVERHEAD = 250
+"""Bytes that a known prompt takes beside its token ids."""
+
+
 class Prompter:
     """Writes the prompt of each window: statistics, text, token ids.
 
@@ -71,11 +81,29 @@ class Prompter:
         self._description = prompts.description_span(template, description)
         self._longest = prompts.longest_text(template, context)
         self._tokenizer = tokenizer
+        self._known: dict[bytes, array[int]] = {}
+        self._known_bytes = 0
         pairs = zip(*self._tokenise(prompts.opposite_texts(template)), strict=False)
         self.shared = tuple(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def __call__(self, z: Tensor) -> list[list[int]]:
-        """Token ids for normalised windows ``(M, T)``; each depends on its own window only."""
+        """Token ids for normalised windows ``(M, T)``; each depends on its own window only.
+
+        A window that was seen before is not tokenised again. It is known by a hash of its values: whatever else its
+        prompt depends on is fixed in this object.
+        """
+        rows = z.detach().to("cpu", torch.float32).contiguous()
+        keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows.numpy()]
+        fresh = {key: i for i, key in enumerate(keys) if key not in self._known}
+        found = self._write(rows[list(fresh.values())]) if fresh else []
+        ids = dict(zip(fresh, found, strict=True))
+        for key, row in ids.items():
+            if self._known_bytes < KNOWN_PROMPT_BYTES:
+                self._known[key] = array("i", row)
+                self._known_bytes += 4 * len(row) + KNOWN_PROMPT_OVERHEAD
+        return [ids[key] if key in ids else self._known[key].tolist() for key in keys]
+
+    def _write(self, z: Tensor) -> list[list[int]]:
         return self._tokenise(prompts.own_texts(self.template, prompts.window_statistics(z, self.template)))
 
     def _tokenise(self, own: list[str]) -> list[list[int]]:
@@ -173,16 +201,27 @@ class SWTTime(nn.Module):
         """
         z, scale = normalize(context)  # (B, N, T)
         tokens = self.embed(z)  # SWT, patches: (M, P, D)
-        hidden = self._read(z, tokens, prompt)  # reprogramming, prompt, language model: (M, P, L)
+        prompt = self.write_prompt(context) if prompt is None else prompt
+        hidden = self._read(tokens, prompt)  # reprogramming, prompt, language model: (M, P, L)
         forecast = self.head(hidden)  # (M, H)
         if self.skip is not None:
             forecast = self.skip(tokens) + self.gate * forecast
         return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
 
-    def _read(self, z: Tensor, tokens: Tensor, prompt: Prompt | None) -> Tensor:
+    def _read(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
         if isinstance(self.branch, Reprogrammed):
-            return self.branch(tokens, self.branch.write_prompt(z) if prompt is None else prompt)
+            return self.branch(tokens, prompt)
         return tokens if self.branch is None else self.branch(tokens)
+
+    def write_prompt(self, context: Tensor) -> Prompt | None:
+        """Prompts for windows ``(B, T, N)``, on their device; None for a model that reads none.
+
+        Always written on the CPU, so that a window has the same prompt on every device.
+        """
+        if not isinstance(self.branch, Reprogrammed):
+            return None
+        prompt = self.branch.write_prompt(normalize(context.detach().cpu())[0])
+        return None if prompt is None else prompt.to(context.device)
 
     @property
     def language_model(self) -> LanguageModel | None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import signal
 import statistics
 import threading
@@ -143,6 +144,34 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate)
 
 
+def windows_at_once(config: TrainingConfig) -> int:
+    """Windows that go through the model together."""
+    return min(config.micro_batch or config.batch_size, config.batch_size)
+
+
+@contextlib.contextmanager
+def memory_advice(config: TrainingConfig) -> Iterator[None]:
+    """Turn the end of memory into an error that names the setting to lower.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # The CPU's allocator raises a plain RuntimeError.
+        if isinstance(error, RuntimeError) and not re.search("out of memory|not enough memory|allocate", str(error)):
+            raise
+        size = windows_at_once(config)
+        remedy = (
+            f"set training.micro_batch to {size // 2} (the result stays the same) or less"
+            if size > 1
+            else "set model.n_prototypes, embedding.d_model or backbone.layers lower"
+        )
+        raise ConfigError(f"out of memory with {size} windows at once; {remedy}") from error
+
+
 def train(
     model: SWTTime,
     windows: Windows,
@@ -205,7 +234,7 @@ class _Run:
         self.result = TrainingResult(0, 0, None, "finished", 0.0)
         self.best_weights: dict[str, Tensor] = {}
         self.bad_rounds = 0
-        self.loss_sum, self.loss_points = 0.0, 0
+        self.loss_sum, self.loss_windows = 0.0, 0
 
     def loop(self, stop: threading.Event) -> TrainingResult:
         """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
@@ -241,30 +270,40 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        forecast, target = self._forecast(self.windows, self.batches.batch(*divmod(step, len(self.batches))))
-        loss = point_loss(forecast, target, config.loss)
-        mean = loss / target.numel()
-        value = mean.item()
-        if not math.isfinite(value):
-            raise SWTTimeError(
-                f"the training loss became {value} at step {step + 1}; lower training.learning_rate "
-                f"(now {config.learning_rate:g}) or set backbone.precision to float32"
-            )
+        numbers = self.batches.batch(*divmod(step, len(self.batches)))
         self.optimizer.zero_grad(set_to_none=True)
+        value = 0.0
+        for forecast, target in self._forecasts(self.windows, numbers):
+            part = point_loss(forecast, target, config.loss) / (len(numbers) * target[0].numel())
+            value += part.item()
+            if not math.isfinite(value):
+                raise SWTTimeError(
+                    f"the training loss became {value} at step {step + 1}; lower training.learning_rate "
+                    f"(now {config.learning_rate:g}) or set backbone.precision to float32"
+                )
+            with memory_advice(config):
+                part.backward()
         penalty = self.model.penalty()
-        (mean if penalty is None else mean + config.reconstruction_weight * penalty).backward()
+        if penalty is not None:
+            (config.reconstruction_weight * penalty).backward()
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_((p for g in self.optimizer.param_groups for p in g["params"]), config.clip_norm)
         self.optimizer.step()
-        self.loss_sum += loss.item()
-        self.loss_points += target.numel()
+        self.loss_sum += value * len(numbers)
+        self.loss_windows += len(numbers)
         self.step_seconds.append(time.monotonic() - began)
         self.report(Step(step + 1, self.total_steps, value, self._windows_per_second(), self._seconds_left(step + 1)))
 
-    def _forecast(self, windows: Windows, numbers: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Forecast and target, both (M, H, 1)."""
-        context, target = (torch.from_numpy(part).to(self.device).unsqueeze(-1) for part in windows.gather(numbers))
-        return self.model(context), target
+    def _forecasts(self, windows: Windows, numbers: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Forecast and target, both (M, H, 1), of as many windows at a time as memory is to hold."""
+        for begin in range(0, len(numbers), windows_at_once(self.config)):
+            part = numbers[begin : begin + windows_at_once(self.config)]
+            context, target = (torch.from_numpy(array).unsqueeze(-1) for array in windows.gather(part))
+            prompt = self.model.write_prompt(context)
+            with memory_advice(self.config):
+                prompt = None if prompt is None else prompt.to(self.device)
+                forecast = self.model(context.to(self.device), prompt)
+            yield forecast, target.to(self.device)
 
     @torch.no_grad()
     def _validation_loss(self, numbers: np.ndarray, stop: threading.Event | None) -> float | None:
@@ -276,9 +315,9 @@ class _Run:
             if stop is not None and stop.is_set():
                 return None
             batch = numbers[begin : begin + self.config.batch_size]
-            forecast, target = self._forecast(self.validation, batch)
-            total += point_loss(forecast, target, self.config.loss).item()
-            points += target.numel()
+            for forecast, target in self._forecasts(self.validation, batch):
+                total += point_loss(forecast, target, self.config.loss).item()
+                points += target.numel()
         return total / points
 
     def _validate(self, step: int, stop: threading.Event) -> None:
@@ -294,7 +333,7 @@ class _Run:
         row = Validation(
             step=step,
             epoch=round(step / len(self.batches), 4),
-            train_loss=self.loss_sum / max(self.loss_points, 1),
+            train_loss=self.loss_sum / max(self.loss_windows, 1),
             validation_loss=loss,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             gate=None if gate is None else gate.item(),
@@ -302,7 +341,7 @@ class _Run:
             seconds=time.monotonic() - self.began,
             best=best,
         )
-        self.loss_sum, self.loss_points = 0.0, 0
+        self.loss_sum, self.loss_windows = 0.0, 0
         self.result.history.append(row)
         self.bad_rounds = 0 if best else self.bad_rounds + 1
         if best:
