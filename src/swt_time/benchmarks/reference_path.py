@@ -1,0 +1,66 @@
+"""What Time-LLM does at every step, written plainly from its formulas: what the fast path is measured against.
+
+The whole prompt goes through the model inside the graph, nothing is kept between steps, every attention matrix is
+in memory, all in float32. It borrows a model's weights, so its forecasts are those of the fast path. Masks and
+positions make padding harmless, which the original forgot; GPT-2's activation runs as one kernel, which makes this
+path faster than the original.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from swt_time.backbones import LanguageModel
+from swt_time.layers import denormalize, normalize
+from swt_time.model import Reprogrammed, SWTTime
+
+
+def reference_forecast(model: SWTTime, language_model: LanguageModel, context: Tensor) -> Tensor:
+    """Forecast ``(B, T, N)`` to ``(B, H, N)`` with the trained weights of ``model``.
+
+    Parameters
+    ----------
+    model : SWTTime
+        Without a skip.
+    language_model : LanguageModel
+        The same frozen model in float32, with plain attention (`plain_attention`).
+    context : Tensor
+    """
+    branch = model.branch
+    assert isinstance(branch, Reprogrammed)
+    assert branch.prompter is not None
+    assert model.skip is None
+    z, scale = normalize(context)
+    ids = [torch.tensor(row) for row in branch.prompter(z.flatten(0, 1))]
+    lengths = torch.tensor([len(row) for row in ids])
+    padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
+
+    tokens = reprogram(branch, model.embed(z), branch.prototypes())
+    words = language_model.model.get_input_embeddings()(padded)
+    slots = torch.arange(padded.shape[1]).expand(len(ids), -1)
+    patches = torch.arange(tokens.shape[1]) + lengths[:, None]
+    output = language_model.model(
+        inputs_embeds=torch.cat([words, tokens], dim=1),
+        attention_mask=torch.cat([slots < lengths[:, None], torch.ones_like(patches, dtype=torch.bool)], dim=1),
+        position_ids=torch.cat([slots, patches], dim=1),
+    )
+    forecast = model.head(output.last_hidden_state[:, -tokens.shape[1] :])
+    return denormalize(forecast.unflatten(0, z.shape[:2]), scale)
+
+
+def reprogram(branch: Reprogrammed, tokens: Tensor, prototypes: Tensor) -> Tensor:
+    """Multi-head cross-attention with its ``(M, heads, P, S)`` matrix written down; ``(M, P, D)`` to ``(M, P, L)``."""
+    layer = branch.reprogram
+    queries = layer.query_projection(tokens).unflatten(-1, (layer.n_heads, -1))
+    keys = layer.key_projection(prototypes).unflatten(-1, (layer.n_heads, -1))
+    values = layer.value_projection(prototypes).unflatten(-1, (layer.n_heads, -1))
+    scores = torch.einsum("mphe,she->mhps", queries, keys) / math.sqrt(queries.shape[-1])
+    mixed = torch.einsum("mhps,she->mphe", torch.softmax(scores, dim=-1), values)
+    return layer.out_projection(mixed.flatten(2))
+
+
+def plain_attention(language_model: LanguageModel) -> LanguageModel:
+    """Let a frozen model write its attention matrices down, in place."""
+    language_model.model.set_attn_implementation("eager")
+    return language_model
