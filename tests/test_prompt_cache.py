@@ -1,6 +1,7 @@
 """Prompts read part by part: equal to the whole sequence, forward and backward, whatever the lengths."""
 
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from swt_time.backbones import LanguageModel, load_language_model
 from swt_time.config import Config
 from swt_time.model import build_model
-from swt_time.prompt_cache import KeyValues, attention_mask, pad_prompts
+from swt_time.prompt_cache import KeyValues, attend, attend_by_parts, attention_mask, pad_prompts
 
 SHARED = (5, 6, 7, 8, 9, 10, 11)
 OWN = [[12, 13, 14], [15], [], [16, 17, 18, 19, 20, 21]]
@@ -163,14 +164,70 @@ def test_mask_of_a_small_case():
     assert both_ways.tolist() == [[[[0, 0, low, 0, 0]]]]
 
 
-def test_parts_are_joined_in_their_order():
-    first = KeyValues(keep_layers=2)
-    first.update(torch.full((1, 1, 2, 1), 1.0), torch.full((1, 1, 2, 1), 10.0), 0)
-    last = KeyValues(first)
-    keys, values = last.update(torch.full((3, 1, 1, 1), 2.0), torch.full((3, 1, 1, 1), 20.0), 0)
-    assert keys.squeeze().tolist() == [[1, 1, 2]] * 3
-    assert values.squeeze().tolist() == [[10, 10, 20]] * 3
-    assert last.get_seq_length() == 2
+def sides(parts, rows=3):
+    """Keys of all parts and values of all parts, repeated for each row."""
+    return ([x.expand(rows, -1, -1, -1) for x in side] for side in zip(*parts, strict=True))
+
+
+def attention_case(groups):
+    """Queries of 3 rows, a shared part of one row, an own part and the queries' own keys and values."""
+    draw = torch.Generator().manual_seed(0)
+    shapes = [(3, 4, 5, 8), *2 * [(1, 4 // groups, 6, 8)], *2 * [(3, 4 // groups, 2, 8)], *2 * [(3, 4 // groups, 5, 8)]]
+    query, *rest = (torch.randn(shape, generator=draw).requires_grad_() for shape in shapes)
+    parts = list(zip(rest[::2], rest[1::2], strict=True))
+    visible = torch.ones(3, 13, dtype=torch.bool)
+    visible[1, 7] = visible[2, :6] = False
+    return query, parts, attention_mask(visible, 5, causal=True, dtype=torch.float32)
+
+
+def test_attention_by_parts_equals_pytorchs():
+    results = []
+    for by_parts in (True, False):
+        query, parts, mask = attention_case(groups=1)
+        if by_parts:
+            mixed = attend_by_parts(query, parts, mask, 0.3)
+        else:
+            keys, values = (
+                torch.cat([x.expand(3, -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True)
+            )
+            mixed = torch.nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=0.3)
+        mixed.square().sum().backward()
+        results.append([mixed, query.grad, parts[-1][0].grad, parts[-1][1].grad])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_with_a_memory_reads_parts_in_their_order(groups, dtype):
+    query, parts, mask = attention_case(groups)
+    shared, own = KeyValues(keep_layers=2), KeyValues(keep_layers=2)
+    for part, tensors in ((shared, parts[0]), (own, parts[1])):
+        part.update(*(x.to(dtype) for x in tensors), 0)
+    memory = KeyValues(shared, own)
+    assert memory.get_seq_length() == 8
+    new = memory.update(*(x.to(dtype) for x in parts[2]), 0)
+    layer = SimpleNamespace(layer_idx=0)
+    got, _ = attend(layer, query.to(dtype), *new, mask.to(dtype), scaling=0.3, memory=memory, is_causal=True)
+    repeated = [
+        [x.expand(3, -1, -1, -1).repeat_interleave(groups, dim=1) for x in side] for side in zip(*parts, strict=True)
+    ]
+    scores = query @ torch.cat(repeated[0], dim=2).mT * 0.3 + mask
+    expected = torch.softmax(scores, dim=-1) @ torch.cat(repeated[1], dim=2)
+    tolerance = 1e-5 if dtype == torch.float32 else 3e-2
+    torch.testing.assert_close(got.float(), expected.transpose(1, 2), atol=tolerance, rtol=tolerance)
+
+
+def test_gradients_in_bfloat16_point_where_those_in_float32_do(tiny_backbones, family):
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    gradients = []
+    for precision in ("float32", "bfloat16"):
+        tokens = patches(len(OWN))
+        hidden = read(tiny_backbones[family], precision=precision)(prompt, tokens)
+        (hidden * torch.randn(hidden.shape, generator=torch.Generator().manual_seed(1))).sum().backward()
+        gradients.append(tokens.grad)
+    full, half = gradients
+    assert (half - full).norm() < 0.05 * full.norm()
 
 
 @pytest.mark.parametrize("template", ["paper", "compact"])

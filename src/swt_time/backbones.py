@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
-from swt_time.prompt_cache import Prompt, PromptReader
+from swt_time.prompt_cache import Prompt, PromptReader, attend
 
 TWINS = ("none", "attention", "transformer")
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
@@ -149,7 +149,10 @@ class LanguageModel(nn.Module):
         self.hidden_size: int = model.config.hidden_size
         self.max_positions: int = model.config.max_position_embeddings
         causal = self.identity.family != "bert"
-        self._read_parts = PromptReader(model, causal=causal) if causal or prompt_attention == "prefix" else None
+        self._read_parts = None
+        if causal or prompt_attention == "prefix":
+            model.set_attn_implementation(_register_attention())
+            self._read_parts = PromptReader(model, causal=causal)
 
     @property
     def word_embeddings(self) -> Tensor:
@@ -244,6 +247,20 @@ class TransformerTwin(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """``(M, P, D)`` to ``(M, P, D)``."""
         return self.encoder(tokens + self.positions)
+
+
+def _register_attention() -> str:
+    """Make `attend` known to transformers, by the name returned; a call without a memory is PyTorch's attention."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def attend_or_sdpa(*arguments: Any, **options: Any) -> Any:
+        return (attend if "memory" in options else sdpa_attention_forward)(*arguments, **options)
+
+    AttentionInterface.register("swt_time", attend_or_sdpa)
+    AttentionMaskInterface.register("swt_time", sdpa_mask)
+    return "swt_time"
 
 
 def load_language_model(

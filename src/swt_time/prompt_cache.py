@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from swt_time.layers.remembered import Remembered, fingerprint
 
@@ -96,22 +97,82 @@ class KeyValues:
 
     def get_seq_length(self, layer: int = 0) -> int:
         """Tokens in all parts before this one."""
-        return sum(part._kept[layer][0].shape[2] for part in self._earlier)
+        return sum(keys.shape[2] for keys, _ in self.earlier(layer))
+
+    def earlier(self, layer: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of a layer, of each part before this one."""
+        return [part._kept[layer] for part in self._earlier]
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
-        """Called by a layer with its new keys and values ``(M, A, Q, L/A)``; returns all that its queries may see."""
+        """Called by a layer with its new keys and values ``(M, A, Q, L/A)``; `attend` adds the earlier ones."""
         if self._keep_layers:
             self._kept.append((keys, values))
             if len(self._kept) == self._keep_layers:
                 raise _LastKeysKept
-        rows = len(keys)
-        seen = [part._kept[layer] for part in self._earlier]
-        if not seen:
-            return keys, values
-        return (
-            torch.cat([*(k.expand(rows, -1, -1, -1) for k, _ in seen), keys], dim=2),
-            torch.cat([*(v.expand(rows, -1, -1, -1) for _, v in seen), values], dim=2),
-        )
+        return keys, values
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    *,
+    scaling: float,
+    memory: KeyValues,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention to this part and those before it, as a Hugging Face layer calls it.
+
+    Parameters
+    ----------
+    query : Tensor, (M, A, P, L/A)
+    keys, values : Tensor, (M, A, P, L/A)
+        Fewer heads where queries share them in groups.
+    mask : Tensor
+        As `attention_mask` makes it.
+    scaling : float
+    memory : KeyValues
+        Of the part that is being read.
+
+    Returns
+    -------
+    Tensor, (M, P, A, L/A)
+    """
+    groups = query.shape[1] // keys.shape[1]
+    parts = [*memory.earlier(module.layer_idx), (keys, values)]
+    if groups > 1:
+        parts = [(k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)) for k, v in parts]
+    if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        return attend_by_parts(query, parts, mask, scaling).transpose(1, 2), None
+    rows = len(query)
+    keys, values = (torch.cat([x.expand(rows, -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True))
+    mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
+    return mixed.transpose(1, 2), None
+
+
+def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Tensor, scaling: float) -> Tensor:
+    """Attention written out, without repeating a shared part for each row; all tensors as in `attend`.
+
+    PyTorch's kernel for processors spends most of its time in a backward pass that also differentiates the prompt's
+    keys; written out, in bfloat16, attention takes half as long. It keeps its weights, ``(A, M, P, K)``.
+    """
+    rows, heads, n_queries, _ = query.shape
+    query = (query * scaling).transpose(0, 1)
+
+    def times(left: Tensor, right: Tensor) -> Tensor:
+        """Products over heads and rows; all rows at once with a right side of one row."""
+        if len(right) == 1:
+            return (left.reshape(heads, rows * n_queries, -1) @ right[0]).unflatten(1, (rows, n_queries))
+        return left @ right.transpose(0, 1)
+
+    scores = torch.cat([times(query, keys.mT) for keys, _ in parts], dim=-1)
+    weights = torch.softmax(scores.add_(mask.transpose(0, 1)), dim=-1)
+    shares = weights.split([keys.shape[2] for keys, _ in parts], dim=-1)
+    mixed = sum(times(share, values) for share, (_, values) in zip(shares, parts, strict=True))
+    assert isinstance(mixed, Tensor)
+    return mixed.transpose(0, 1)
 
 
 class PromptReader:
@@ -120,7 +181,8 @@ class PromptReader:
     Parameters
     ----------
     model
-        BERT, GPT-2 or LLaMA; its layers must hand new keys and values to ``past_key_values.update``.
+        BERT, GPT-2 or LLaMA; its layers hand new keys and values to ``past_key_values.update``, and `attend` with all
+        arguments of the model's call.
     causal : bool
         Whether tokens see only those before them, which a model's own mask would do and an explicit one must.
     """
@@ -180,6 +242,11 @@ class PromptReader:
     def _run(self, inputs: Tensor, position: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
         output = self.model(
-            inputs_embeds=inputs, attention_mask=mask, position_ids=position, past_key_values=memory, use_cache=False
+            inputs_embeds=inputs,
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=memory,
+            memory=memory,
+            use_cache=False,
         )
         return output.last_hidden_state
