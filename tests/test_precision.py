@@ -7,6 +7,7 @@ from swt_time.backbones import load_language_model, resolve_precision
 from swt_time.config import Config
 from swt_time.errors import BackboneError
 from swt_time.model import build_model
+from swt_time.prompt_cache import pad_prompts
 from test_model import windows
 
 FROM_FLOAT32 = 0.01
@@ -67,3 +68,22 @@ def test_float16_needs_cuda(tiny_backbones):
 @pytest.mark.parametrize(("name", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_a_named_precision_is_taken_as_it_is(name, dtype):
     assert resolve_precision(name) is dtype
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-9])
+def test_gradients_through_float16_do_not_vanish(tiny_backbones, family, size):
+    """On a processor float16 is slow but right; the control is the same model without the scaling."""
+    prompt = pad_prompts([[5, 6, 7, 8], [5, 6, 9]], (5, 6))
+    probe = size * torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(1))
+    gradients = {}
+    for name, dtype in (("full", torch.float32), ("half", torch.float16), ("unscaled", torch.float16)):
+        model = load_language_model(str(tiny_backbones[family]), precision="float32", prompt_attention="prefix")
+        model.model.to(dtype)
+        tokens = torch.randn(2, 5, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        read = model._read if name == "unscaled" else model
+        (read(prompt, tokens) * probe).sum().backward()
+        gradients[name] = tokens.grad / size
+    full = gradients["full"]
+    assert (gradients["half"] - full).norm() < 0.01 * full.norm()
+    if size < 1e-6:
+        assert (gradients["unscaled"] - full).norm() > 0.5 * full.norm()

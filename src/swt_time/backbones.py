@@ -10,7 +10,7 @@ import importlib.util
 import json
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -193,6 +193,11 @@ class LanguageModel(nn.Module):
         -------
         Tensor, (M, P, L), of the tokens' type
         """
+        if self.model.dtype == torch.float16 and tokens.requires_grad:
+            return scale_gradients(lambda inputs: self._read(prompt, inputs), tokens)
+        return self._read(prompt, tokens)
+
+    def _read(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
         if self._read_parts is None or prompt is None:
             return self.read_whole(prompt, tokens)
         return self._read_parts(prompt, tokens.to(self.model.dtype)).to(tokens.dtype)
@@ -218,6 +223,26 @@ class LanguageModel(nn.Module):
         cache = {} if self.identity.family == "bert" else {"use_cache": False}
         output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **cache)
         return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
+
+
+def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
+    """Apply ``read`` so that gradients within it are near 1 in size, and as they would be before and behind it.
+
+    Those of a mean over many points are around 1e-6, which float16 rounds to a few steps or to zero. The factor is a
+    power of two, so it rounds nothing itself.
+    """
+    factor = []
+
+    def enlarge(gradient: Tensor) -> Tensor:
+        size = gradient.abs().amax().clamp_min(torch.finfo(gradient.dtype).tiny)
+        factor.append(torch.exp2(-torch.log2(size).floor()))
+        return gradient * factor[-1]
+
+    inputs = tokens.view_as(tokens)
+    inputs.register_hook(lambda gradient: gradient / factor.pop())
+    hidden = read(inputs)
+    hidden.register_hook(enlarge)
+    return hidden
 
 
 class AttentionTwin(nn.Module):

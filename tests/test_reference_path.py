@@ -1,0 +1,45 @@
+"""The path that benchmarks measure against computes the same forecasts and gradients, only more slowly."""
+
+import pytest
+import torch
+
+from swt_time.backbones import load_language_model
+from swt_time.benchmarks.llm import FORMS, Case, matrix_share, measure
+from swt_time.benchmarks.reference_path import plain_attention, reference_forecast
+from test_model import make_model, windows
+
+
+def test_the_reference_path_agrees(tiny_backbones, family):
+    """In float32, with identical prompts: forecasts within 1e-4, gradients within 1e-4 of their size."""
+    plain = plain_attention(load_language_model(str(tiny_backbones[family]), precision="float32"))
+    assert plain.model.config._attn_implementation == "eager"
+    batch = windows(6, channels=2)
+    forecasts, gradients = [], []
+    for by_reference in (False, True):
+        model = make_model(tiny_backbones[family]).train()
+        forecast = reference_forecast(model, plain, batch) if by_reference else model(batch)
+        probe = torch.randn(forecast.shape, generator=torch.Generator().manual_seed(1)) / batch.std(dim=1, keepdim=True)
+        (forecast * probe).sum().backward()
+        forecasts.append(forecast.detach())
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
+    deviation = batch.std(dim=1, keepdim=True)
+    assert ((forecasts[0] - forecasts[1]).abs() / deviation).max() < 1e-4
+    # It adds the same to all scores of a query: its gradient is rounding alone.
+    del gradients[1]["branch.reprogram.key_projection.bias"]
+    for name, expected in gradients[1].items():
+        assert expected.abs().max() > 0, name
+        assert (gradients[0][name] - expected).abs().max() < 1e-4 * expected.abs().max(), name
+
+
+@pytest.mark.parametrize("kind", ["step", "inference"])
+def test_a_measurement_names_what_it_compares(kind):
+    rows = measure(Case(windows=1, channels=1, context=64), kind, repeats=1)
+    assert [row["path"] for row in rows] == ["reference", *FORMS]
+    assert rows[0]["gain"] == 1
+    assert rows[0]["precision"] == "float32"
+    assert all(row["seconds"] > 0 and row["commit"] and row["versions"] for row in rows)
+
+
+def test_the_share_of_the_matrix_rate_is_a_share():
+    found = matrix_share(Case(windows=1, channels=2, context=64), "compact, free", repeats=1)
+    assert 0 < found["share"] < 1.5
