@@ -26,6 +26,7 @@ ORDER = [
     "baselines",
     "evaluation",
     "ablation",
+    "benchmarks",
     "plots",
     "progress",
     "cli",
