@@ -76,7 +76,7 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     Notes
     -----
     On a CPU, series that need no gradient are convolved a few at a time: oneDNN holds every result twice (in its
-    own layout and in ours), and a few series stay in the cache.
+    own layout and in ours), and a few series at a time keep most of that away.
     """
     simple = x.device.type != "cpu" or (torch.is_grad_enabled() and x.requires_grad)
     if simple or torch.compiler.is_compiling():
@@ -111,14 +111,17 @@ class _ConvolveInChunks(torch.autograd.Function):
         ctx.save_for_backward(x, kernel, last)
         ctx.folded = folded
         patches = (x.shape[-1] - folded.patch_len) // folded.stride + 2
-        tokens = x.new_empty(x.shape[0], patches, kernel.shape[0])
+        if x.shape[0] * patches * kernel.shape[0] <= CHUNK:
+            return _convolve(x, kernel, last, folded)
+        tokens = x.new_empty(x.shape[0], kernel.shape[0], patches)
         for part, out in _chunks(x, tokens):
             series = _extended(part, last is not None, folded)
-            full = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=folded.stride).transpose(1, 2)
-            out[:, : full.shape[1]] = full
+            full = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=folded.stride)
+            out[..., : full.shape[-1]] = full
             if last is not None:
-                torch.mm(_tail(series, folded), last.T, out=out[:, -1])
-        return tokens
+                out[..., -1] = _tail(series, folded) @ last.T
+            del series, full  # before the next group makes its own
+        return tokens.transpose(1, 2)
 
     @staticmethod
     @once_differentiable
@@ -143,8 +146,8 @@ def _chunks(x: Tensor, tokens: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return zip(x.split(size), tokens.split(size), strict=True)
 
 
-CHUNK = 98_304
-"""Token numbers that one convolution makes: with both layouts, 768 KiB in single precision."""
+CHUNK = 2**17
+"""Token numbers that one convolution makes: with both layouts, 1 MiB in single precision."""
 MOST_CHUNKS = 6
 """Each call costs its start, and much more where other work keeps the cores busy; six leave a third in two layouts."""
 
