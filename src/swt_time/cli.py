@@ -251,11 +251,37 @@ def bands(
 
 
 @app.command()
+def benchmark(
+    what: Annotated[str, typer.Argument(help="embedding", metavar="WHAT")],
+    out: Annotated[Path | None, typer.Option(help="Also write the rows to this CSV file.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    repeats: Annotated[int, typer.Option(help="Runs of each contender; the median counts.", min=1)] = 15,
+    quick: Annotated[bool, typer.Option("--quick", help="The shapes of the design only, without the sweep.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Measure our speed against peers, in one run on this machine."""
+    if what != "embedding":
+        raise ConfigError(f"unknown benchmark {what!r}; expected embedding")
+    from swt_time.benchmarks import embedding
+    from swt_time.benchmarks.measuring import write_rows
+    from swt_time.training import resolve_device
+
+    shapes = embedding.SHAPES if quick else (*embedding.SHAPES, *embedding.SWEEP)
+    report = (lambda row: None) if as_json else (lambda row: typer.echo(embedding.describe(row)))
+    rows = embedding.run(resolve_device(device), shapes, repeats=repeats, report=report)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    if out is not None:
+        write_rows(rows, out)
+
+
+@app.command()
 def info(
     model: Annotated[Path | None, typer.Option("--model", help="Describe a checkpoint folder.")] = None,
 ) -> None:
     """Show versions, devices and backbones, or what a checkpoint holds."""
-    from swt_time import forecaster
+    from swt_time.forecaster import machine_facts
+    from swt_time.provenance import package_versions, source_commit
 
     if model is not None:
         from swt_time.checkpoint import read_checkpoint
@@ -267,10 +293,10 @@ def info(
         typer.echo(f"trained on: {len(on.ids)} series ({on.layout} table), frequency {on.frequency}")
         typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
         return
-    for name, number in forecaster.package_versions().items():
+    for name, number in package_versions().items():
         typer.echo(f"{name:14} {number}")
-    typer.echo(f"{'source commit':14} {forecaster.source_commit() or 'installed package'}")
-    for name, value in forecaster.machine_facts().items():
+    typer.echo(f"{'source commit':14} {source_commit() or 'installed package'}")
+    for name, value in machine_facts().items():
         typer.echo(f"{name:14} {value}")
 
 

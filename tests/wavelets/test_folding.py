@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from swt_time.wavelets import BOUNDARIES, filter_bank, reach, swt, wavelet_support
-from swt_time.wavelets.folding import fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets import BOUNDARIES, filter_bank, folding, reach, swt, wavelet_support
+from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
 from swt_time.wavelets.stationary import composite_filters
 
 
@@ -40,9 +40,33 @@ def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
     weight = torch.randn(5, 1, patch_len)
     placed = patch_filters(torch.ones(1, 1), patch_len)
     last = fold_last(weight, placed, length, stride)
-    got = strided_patches(x, fold(weight, placed), last, patch_len, stride, (0, 0), "zero")
+    got = strided_patches(x, fold(weight, placed), last, Folded(patch_len, stride, (0, 0), "zero"))
     repeated = torch.cat((x, x[:, -1:].expand(-1, stride)), 1)
     torch.testing.assert_close(got, repeated.unfold(1, patch_len, stride) @ weight[:, 0].T)
+
+
+@pytest.mark.parametrize("own_last", [False, True])
+@pytest.mark.parametrize("chunk", [1, 100, 300, 10**9])
+def test_chunks_change_nothing(monkeypatch, chunk, own_last):
+    """Against the path that gradients for the signal take, which convolves all series at once."""
+    monkeypatch.setattr(folding, "CHUNK", chunk)
+    monkeypatch.setattr(folding, "MOST_CHUNKS", 7)
+    how = Folded(5, 3, (4, 6), "reflect")
+    x = torch.randn(7, 31, dtype=torch.float64)
+    kernel = torch.randn(4, 15, dtype=torch.float64, requires_grad=True)
+    last = torch.randn(4, 15, dtype=torch.float64, requires_grad=True) if own_last else None
+    weights = [kernel] if last is None else [kernel, last]
+    results = []
+    for series in (x, x.clone().requires_grad_()):
+        tokens = strided_patches(series, kernel, last, how)
+        results.append([tokens, *torch.autograd.grad(tokens.pow(3).sum(), weights)])
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+def test_no_series_give_no_tokens():
+    how = Folded(5, 3, (4, 6), "reflect")
+    assert strided_patches(torch.randn(0, 31), torch.randn(4, 15), None, how).shape == (0, 10, 4)
 
 
 def test_the_rule_folds_usual_shapes_and_not_long_kernels_on_wide_models():

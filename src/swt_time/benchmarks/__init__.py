@@ -1,0 +1,1 @@
+"""Measurements of speed and memory that are committed as results."""
