@@ -245,6 +245,11 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
     remedy = "expected what torch.save(model.state_dict(), file) writes"
     try:
+        with file.open("rb"):
+            pass
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
+    try:
         values = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -254,8 +259,6 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
             f"{file} holds more than tensors: it asks to load {wanted[1]}, which is refused, as it could run code; "
             f"{remedy}"
         ) from None
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
     except Exception as error:  # whatever a damaged archive leads to, by the version of torch
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{file} is damaged or not a state dict ({reason[:120]}); {remedy}") from None
