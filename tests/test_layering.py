@@ -26,6 +26,7 @@ ORDER = [
     "baselines",
     "evaluation",
     "ablation",
+    "bands",
     "plots",
     "progress",
     "cli",

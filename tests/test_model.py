@@ -143,3 +143,42 @@ def test_prompt_changes_the_forecast(tiny_backbones, family):
     scale = batch.std(dim=1, keepdim=True)
     assert ((base - other).abs() / scale).max() > 1e-3
     assert ((base - silent).abs() / scale).max() > 1e-3
+
+
+EMBEDDINGS = [
+    {"embedding.kind": "patch", "embedding.receptive_field": "wavelet"},
+    {"embedding.kind": "patch", "embedding.receptive_field": "wavelet", "embedding.boundary": "causal"},
+    {"embedding.boundary": "causal", "embedding.wavelet": "haar", "embedding.pad": "signal"},
+    {"embedding.bands": "approx", "embedding.norm": True},
+    {"embedding.band_weights": "softmax", "embedding.projection": "per_band"},
+    {"embedding.shrink": "soft", "embedding.semantic": True},
+    {"embedding.positions": "band", "embedding.learnable": "lattice"},
+    {"embedding.learnable": "free", "embedding.positions": "patch"},
+]
+
+
+@pytest.mark.parametrize("changes", EMBEDDINGS, ids=lambda c: ", ".join(str(v) for v in c.values()))
+def test_every_embedding_option_reaches_the_model_and_learns(changes):
+    model = make_model("none", **changes).train()
+    forecast = model(windows(3))
+    assert forecast.shape == (3, 24, 1)
+    penalty = model.penalty()
+    (forecast.square().mean() + (0 if penalty is None else penalty)).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+    assert (penalty is not None) == (changes.get("embedding.learnable") == "free")
+
+
+def test_wide_plain_patches_see_as_much_as_the_wavelet():
+    """A sample moves a patch token of the plain twin if and only if it may move that of the wavelet embedding."""
+    for boundary in ("reflect", "causal"):
+        seen = []
+        for kind in ("wavelet", "patch"):
+            changes = {"embedding.kind": kind, "embedding.receptive_field": "wavelet", "embedding.boundary": boundary}
+            embed = make_model("none", **changes, **{"embedding.pad": "signal"}).embed
+            x = torch.zeros(1, 1, 96, requires_grad=True)
+            embed(x)[0, 5].sum().backward()
+            seen.append(x.grad[0, 0] != 0)
+        first, last = (where.nonzero().flatten()[[0, -1]].tolist() for where in seen)
+        assert first == last

@@ -140,17 +140,48 @@ def test_without_validation_the_last_weights_stay():
     assert all(row.validation_loss is None for row in result.history)
 
 
-def test_time_budget_shortens_the_plan():
+class Clock:
+    """A clock that moves only when a batch is gathered: 0.1 s at first, another time later."""
+
+    def __init__(self, later=0.1, turn=30):
+        self.now, self.batches, self.later, self.turn = 0.0, 0, later, turn
+
+    def monotonic(self):
+        return self.now
+
+    def watch(self, windows):
+        gather = windows.gather
+
+        def slow(numbers):
+            self.batches += 1
+            self.now += 0.1 if self.batches < self.turn else self.later
+            return gather(numbers)
+
+        windows.gather = slow
+        return windows
+
+
+@pytest.mark.parametrize("later", [0.1, 0.3, 0.03], ids=["steady", "slower later", "faster later"])
+def test_the_schedule_is_fitted_into_the_time_budget(monkeypatch, later):
+    clock = Clock(later)
+    monkeypatch.setattr("swt_time.training.time", clock)
     events = []
-    changes = {"training.max_steps": 1_000_000, "training.max_seconds": 2.0}
-    _, result = run(validation=Sines(seed=2), report=events.append, **changes)
+    _, result = run(
+        clock.watch(Sines()),
+        clock.watch(Sines(count=32, seed=2)),
+        report=events.append,
+        **{"training.max_steps": 1_000_000, "training.max_seconds": 20.0, "training.patience": None},
+    )
     plan = next(e for e in events if isinstance(e, Plan))
-    assert plan.total_steps < 1_000_000
-    assert result.steps <= plan.total_steps
+    # Ten validations of two batches come out of the same 200 tenths of a second as the steps.
+    assert 170 <= plan.total_steps <= 185
+    assert plan.seconds == pytest.approx(20, abs=1)
+    assert result.ended == "finished"
+    assert 17 <= clock.now <= 20
+    assert {0.1: 165, 0.3: 60, 0.03: 400}[later] < result.steps < {0.1: 190, 0.3: 90, 0.03: 620}[later]
+    # The schedule ends where the run ends.
     assert result.history[-1].step == result.steps
-    # The schedule ends where the plan ends, not where it would have ended without a budget.
-    if result.ended == "finished":
-        assert result.history[-1].learning_rate < 1e-3 * 1e-3
+    assert result.history[-1].learning_rate < 0.02 * max(row.learning_rate for row in result.history)
 
 
 def test_reports_say_where_the_run_stands():

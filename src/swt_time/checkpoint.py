@@ -25,12 +25,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from swt_time.backbones import BackboneIdentity
 from swt_time.config import Config
 from swt_time.errors import CheckpointError
-from swt_time.model import SWTTime, build_model
+from swt_time.model import SWTTime, build_embedding, build_model
 
 FILES = ("config.json", "model.safetensors", "scaler.json", "provenance.json", "history.csv")
 
@@ -93,10 +93,20 @@ class Checkpoint:
         load_trained_state(model, self.weights)
         return model.eval()
 
+    def build_embedding(self) -> nn.Module:
+        """Rebuild the patch embedding alone with its trained weights; needs no backbone."""
+        embedding = build_embedding(self.config.embedding, self.config.data.context)
+        own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
+        _copy_weights(dict(embedding.named_parameters()), own)
+        return embedding.eval()
+
 
 def load_trained_state(model: SWTTime, weights: Mapping[str, Tensor]) -> None:
     """Copy trained weights into a model; names and shapes must agree exactly, and every value must be finite."""
-    own = model.trained_state()
+    _copy_weights(model.trained_state(), weights)
+
+
+def _copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     wrong = [f"missing {name}" for name in own if name not in weights]
     wrong += [f"unknown {name}" for name in weights if name not in own]
     wrong += [

@@ -246,6 +246,68 @@ def import_(
 
 
 @app.command()
+def bands(
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Picture to draw.")],
+    series: Annotated[str | None, typer.Option(help="Which series; else the first.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Take the wavelet and band weights from a model.")
+    ] = None,
+    wavelet: Annotated[str | None, typer.Option(help="Any discrete wavelet of PyWavelets.  [default: db4]")] = None,
+    level: Annotated[int | None, typer.Option(help="Levels of the transform.  [default: 3]")] = None,
+    boundary: Annotated[
+        str | None, typer.Option(help="periodic, reflect, replicate, zero or causal.  [default: periodic]")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Last rows of the series to look at.", min=2)] = 512,
+    time_column: TimeOption = None,
+    id_column: IdOption = None,
+    frequency: FrequencyOption = None,
+    fill: FillOption = None,
+) -> None:
+    """Draw a series and its wavelet bands on one time axis."""
+    from swt_time.bands import take_apart
+    from swt_time.checkpoint import read_checkpoint
+    from swt_time.config import Config
+    from swt_time.data.reading import read_table
+    from swt_time.data.series import to_series
+    from swt_time.layers import WaveletPatchEmbedding
+    from swt_time.plots import check_picture, plot_bands
+
+    check_picture(out)
+    settings, filters, weights = Config().embedding, None, None
+    if model is not None:
+        checkpoint = read_checkpoint(model)
+        settings, embedding = checkpoint.config.embedding, checkpoint.build_embedding()
+        if not isinstance(embedding, WaveletPatchEmbedding):
+            raise ConfigError(f"the model {model} has a plain patch embedding and no bands; leave out --model")
+        filters, weights = embedding.filter_bank(), embedding.weights()
+    flags = _column_flags(None, None, time_column, id_column, frequency, fill)
+    reading = Config().replace({key: value for key, value in flags.items() if value is not None}).data
+    table = to_series(
+        read_table(data, id_column=id_column),
+        id_column=reading.id_column,
+        time_column=reading.time_column,
+        frequency=reading.frequency,
+        fill=reading.fill,
+    )
+    number = 0 if series is None else table.number(series)
+    times, values = table.times[number][-rows:], table.values[number][-rows:]
+    parts = take_apart(
+        values,
+        wavelet=wavelet or filters or settings.wavelet,
+        level=level or settings.level,
+        boundary=boundary or settings.boundary,
+    )
+    stamps = times.tz_localize(None).to_numpy()
+    shown = weights.tolist() if weights is not None and len(weights) == len(parts.names) else None
+    plot_bands(parts, stamps, values, out, title=table.ids[number], weights=shown)
+    for name, share in zip(parts.names, parts.share, strict=True):
+        typer.echo(f"{name:5} {share:7.2%} of the energy")
+    typer.echo(f"reconstruction error {parts.error:.1e} standard deviations")
+    typer.echo(f"picture: {out}")
+
+
+@app.command()
 def info(
     model: Annotated[Path | None, typer.Option("--model", help="Describe a checkpoint folder.")] = None,
 ) -> None:

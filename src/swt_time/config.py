@@ -119,6 +119,8 @@ class TrainingConfig(Section):
     weight_decay: float = Field(default=0.01, ge=0)
     schedule: Literal["one_cycle", "cosine"] = "one_cycle"
     loss: Literal["mse", "mae", "huber"] = "mse"
+    reconstruction_weight: float = Field(default=1.0, ge=0)
+    """Weight of the reconstruction penalty that keeps free wavelet filters invertible."""
     clip_norm: float | None = Field(default=1.0, gt=0)
     validate_every: Positive | None = None
     """Steps between validations; when not given, a tenth of the run."""

@@ -26,7 +26,7 @@ from swt_time.data.forecasts import cross_validation_frame, forecast_frame
 from swt_time.data.parts import Parts, split_table
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable, to_series
-from swt_time.data.windows import rolling_origins
+from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import BackboneError, CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.model import SWTTime, build_model
 from swt_time.training import Event, TrainingResult, resolve_device, train
@@ -141,13 +141,9 @@ class Forecaster:
         """
         config = self.config
         series = self._read(table)
-        parts = split_table(
-            series,
-            config.data.split,
-            config.data.context,
-            config.data.horizon,
-            train_fraction=config.data.train_fraction,
-        )
+        data = config.data
+        plan_split(series.lengths, data.split, data.context, data.horizon)
+        parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
         device = resolve_device(config.training.device)
         provenance = self._provenance(series)
         devices = [device] if device.type == "cuda" else []

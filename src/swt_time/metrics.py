@@ -60,9 +60,7 @@ def _errors(forecast: ArrayLike, target: ArrayLike) -> np.ndarray:
     """Differences in float64; equal shapes only, since broadcasting would hide a mistake."""
     one, other = np.asarray(forecast, np.float64), np.asarray(target, np.float64)
     if one.shape != other.shape or one.size == 0:
-        raise ValueError(
-            f"expected forecast and target of one non-empty shape, got {one.shape} and {other.shape}"
-        )
+        raise ValueError(f"expected forecast and target of one non-empty shape, got {one.shape} and {other.shape}")
     return one - other
 
 

@@ -33,6 +33,7 @@ from swt_time.layers import (
     denormalize,
     normalize,
 )
+from swt_time.wavelets import FreeFilters, reach
 from swt_time.wavelets.stationary import check_level
 
 TRANSFORMER_TWIN_LAYERS = 3
@@ -154,6 +155,12 @@ class SWTTime(nn.Module):
         """The frozen backbone, if there is one."""
         return self.branch.language_model if isinstance(self.branch, Reprogrammed) else None
 
+    def penalty(self) -> Tensor | None:
+        """What the trainer adds to the loss: the reconstruction penalty of free wavelet filters, if there are any."""
+        if isinstance(self.embed, WaveletPatchEmbedding) and isinstance(self.embed.bank, FreeFilters):
+            return self.embed.reconstruction_penalty()
+        return None
+
     def trained_state(self) -> dict[str, Tensor]:
         """The trained weights by name: what a checkpoint holds. The frozen backbone is not among them."""
         return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
@@ -191,11 +198,18 @@ def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
     """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
     shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
     try:
-        if config.kind == "wavelet":
+        if config.kind == "wavelet" or config.receptive_field == "wavelet":
             check_level(config.level, context)
         if config.kind == "patch":
+            wide = config.receptive_field == "wavelet"
             return PatchEmbedding(
-                config.d_model, config.patch_len, config.stride, kernel_size=config.kernel_size, **shared
+                config.d_model,
+                config.patch_len,
+                config.stride,
+                kernel_size=config.kernel_size,
+                receptive_field=reach(config.wavelet, config.level, config.boundary) if wide else None,
+                boundary=config.boundary if wide else "replicate",
+                **shared,
             )
         return WaveletPatchEmbedding(
             config.d_model,

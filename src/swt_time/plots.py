@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from swt_time.bands import Bands
 from swt_time.data.series import SeriesTable
 from swt_time.errors import InputError, MissingDependencyError
 
@@ -69,13 +70,7 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
     rest = f"  ({len(shown)} of {len(panels)} series)" if len(panels) > len(shown) else ""
     if title or rest:
         figure.suptitle(title + rest, color=INK)
-    try:
-        # Without the software entry equal forecasts give equal files.
-        figure.savefig(path, dpi=130, metadata={"Software": None} if path.suffix == ".png" else None)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write the picture {path}: {error}") from None
-    finally:
-        plt.close(figure)
+    _save(plt, figure, path)
 
 
 def _draw(axis: Any, panel: ForecastPanel) -> None:
@@ -123,3 +118,56 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
         truth = now[name][seen : seen + horizon]
         panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
     return panels
+
+
+def plot_bands(
+    bands: Bands,
+    times: np.ndarray,
+    values: np.ndarray,
+    path: Path,
+    *,
+    title: str,
+    weights: Sequence[float] | None = None,
+) -> None:
+    """Draw a series above its bands, one time axis for all.
+
+    Parameters
+    ----------
+    bands : Bands
+    times : (T,) datetime64 array
+    values : (T,) array
+        The series in its own units.
+    path : Path
+    title : str
+    weights : K floats, optional
+        Band weights of a trained model, printed beside each band.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`.
+    """
+    plt = import_pyplot()
+    rows = len(bands.names) + 1
+    figure, axes = plt.subplots(rows, 1, figsize=(10, 1 + 1.5 * rows), sharex=True, layout="constrained")
+    axes[0].plot(times, values, color=INK, lw=1.0)
+    axes[0].set_title(title, loc="left", fontsize=10, color=INK)
+    for k, (name, axis) in enumerate(zip(bands.names, axes[1:], strict=True)):
+        axis.plot(times, bands.coefficients[k], color=FORECAST if k == 0 else RIVAL, lw=0.9)
+        weight = "" if weights is None else f"   weight {weights[k]:.3f}"
+        axis.set_title(f"${name}$   {bands.share[k]:.1%} of the energy{weight}", loc="left", fontsize=9, color=INK)
+    axes[-1].set_xlabel(f"the bands add up to the series within {bands.error:.1e} standard deviations", fontsize=9)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0.01)
+    _save(plt, figure, path)
+
+
+def _save(plt: Any, figure: Any, path: Path) -> None:
+    try:
+        # Without the software entry equal pictures give equal files.
+        figure.savefig(path, dpi=130, metadata={"Software": None} if path.suffix == ".png" else None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write the picture {path}: {error}") from None
+    finally:
+        plt.close(figure)

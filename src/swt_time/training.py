@@ -197,7 +197,8 @@ class _Run:
         self.optimizer = make_optimizer(model, config)
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
         self.total_steps = config.max_steps or config.epochs * len(self.batches)
-        self.validations = VALIDATIONS
+        self.longest = self.total_steps
+        self.validate_every = config.validate_every or 0  # 0: not planned yet
         self.step_seconds: list[float] = []
         self.validation_seconds = 0.0
         self.began = time.monotonic()
@@ -221,12 +222,13 @@ class _Run:
             self.result.steps = step
             if step == min(MEASURED_STEPS, self.total_steps):
                 self._make_plan(step)
-            if step % self._validate_every() == 0 or step == self.total_steps:
+            self._fit_budget(step)
+            if self._validation_due(step):
                 self._validate(step, stop)
                 if self.config.patience and self.bad_rounds >= self.config.patience:
                     self.result.ended = "early stopping"
                     break
-        if self.result.ended == "time budget" and (not self.result.history or self.result.history[-1].step < step):
+        if self.result.ended != "interrupted" and (not self.result.history or self.result.history[-1].step < step):
             self._validate(step, stop)
         self._restore_best()
         self.result.seconds = time.monotonic() - self.began
@@ -249,7 +251,8 @@ class _Run:
                 f"(now {config.learning_rate:g}) or set backbone.precision to float32"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        mean.backward()
+        penalty = self.model.penalty()
+        (mean if penalty is None else mean + config.reconstruction_weight * penalty).backward()
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_((p for g in self.optimizer.param_groups for p in g["params"]), config.clip_norm)
         self.optimizer.step()
@@ -315,11 +318,13 @@ class _Run:
         count = min(len(self.validation), self.config.validation_windows)
         return np.linspace(0, len(self.validation) - 1, count).round().astype(np.int64)
 
-    def _validate_every(self) -> int:
-        return self.config.validate_every or math.ceil(self.total_steps / self.validations)
+    def _validation_due(self, step: int) -> bool:
+        every = self.config.validate_every or math.ceil(self.total_steps / VALIDATIONS)
+        return step == self.total_steps or step % (self.validate_every or every) == 0
 
     def _make_plan(self, step: int) -> None:
         """Foretell the run from its first steps and, with a time budget, fit steps and validations into it."""
+        validations = VALIDATIONS
         if self.validation is not None:
             began = time.monotonic()
             numbers = self._validation_numbers()
@@ -330,20 +335,31 @@ class _Run:
             left = self.config.max_seconds - (time.monotonic() - self.began)
             if self.validation_seconds > 0:
                 affordable = int(VALIDATION_SHARE * left / self.validation_seconds)
-                self.validations = max(1, min(VALIDATIONS, affordable))
-            fitting = int((left - self.validations * self.validation_seconds) / self._seconds_per_step())
-            self.total_steps = min(self.total_steps, step + max(fitting, 0))
+                validations = max(1, min(VALIDATIONS, affordable))
+            steps = int((left - validations * self.validation_seconds) / self._seconds_per_step())
+            self.total_steps = min(self.total_steps, step + max(steps, 0))
+        self.validate_every = self.config.validate_every or math.ceil(self.total_steps / validations)
         self.report(Plan(self.total_steps, time.monotonic() - self.began + self._seconds_left(step)))
+
+    def _fit_budget(self, step: int) -> None:
+        """Fit the steps that are left into the time that is left, as the machine turns out to be faster or slower."""
+        if self.config.max_seconds is None or not self.validate_every:
+            return
+        left = self.config.max_seconds - (time.monotonic() - self.began)
+        per_step = self._seconds_per_step() + self.validation_seconds / self.validate_every
+        # The last validation is a whole one, however few steps lie before it.
+        steps = int((left - self.validation_seconds) / per_step)
+        self.total_steps = min(self.longest, max(step + steps, step))
 
     def _seconds_per_step(self) -> float:
         recent = self.step_seconds[1:] or self.step_seconds
-        return statistics.median(recent[-50:])
+        return statistics.median(recent[-20:])
 
     def _windows_per_second(self) -> float:
         return min(self.config.batch_size, len(self.windows)) / self._seconds_per_step()
 
     def _seconds_left(self, step: int) -> float:
-        rounds = (self.total_steps - step) / self._validate_every()
+        rounds = (self.total_steps - step) / max(self.validate_every, 1)
         return (self.total_steps - step) * self._seconds_per_step() + rounds * self.validation_seconds
 
     def _out_of_time(self) -> bool:

@@ -103,13 +103,9 @@ CASES = [
     ),
     Case("decimal comma in quotes", wide(['"1,5"', '"2,5"', 3]), "column 'y', row 2: '1,5' is not a number"),
     Case("decimal comma without quotes", wide(["1,5", "2,5"]), "row 2: more cells than the 2 names"),
-    Case(
-        "decimal point and comma", "date;y\n2024-01-01;1.5\n2024-01-02;2,5\n", "row 3: '2,5' is not a number"
-    ),
+    Case("decimal point and comma", "date;y\n2024-01-01;1.5\n2024-01-02;2,5\n", "row 3: '2,5' is not a number"),
     Case("one row too long", wide([1, "2,9,9", 3]), "row 3 has 4 cells, the header has 2"),
-    Case(
-        "one row too short", "date,a,b\n2024-01-01,1,2\n2024-01-02,1\n2024-01-03,1,2\n", "column 'b', row 3"
-    ),
+    Case("one row too short", "date,a,b\n2024-01-01,1,2\n2024-01-02,1\n2024-01-03,1,2\n", "column 'b', row 3"),
     Case("open quotation mark", 'date,y\n2024-01-01,1\n2024-01-02,"2\n2024-01-03,3\n', "is never closed"),
     Case("no header", "2024-01-01,1\n2024-01-02,2\n", "row 1 holds data"),
     Case("name twice", wide(["1,2", "3,4"], header="date,y,y"), "'y' stands over columns 2 and 3"),
@@ -133,9 +129,7 @@ CASES = [
     # columns
     Case("one column", "y\n1\n2\n3\n", "no time column found among 'y'"),
     Case("only times", "date\n2024-01-01\n2024-01-02\n", "no numeric column"),
-    Case(
-        "no numeric column", wide(["a", "b", "c"]), "column 'y' holds text \\(row 2: 'a'\\); expected numbers"
-    ),
+    Case("no numeric column", wide(["a", "b", "c"]), "column 'y' holds text \\(row 2: 'a'\\); expected numbers"),
     Case("text in numbers", wide([1, 2, "abc", 4]), "column 'y', row 4: 'abc' is not a number"),
     Case(
         "several texts in numbers",
@@ -169,9 +163,7 @@ CASES = [
         f"2 missing values \\(NaN\\), the first in column 'y', row 3.*{REPAIR}",
     ),
     Case("NA and null", wide([1, "NA", "null", 4, 5]), "2 missing values"),
-    Case(
-        "inf", wide([1, "inf", 3, "-inf", 5]), f"2 infinite values, the first in column 'y', row 3.*{REPAIR}"
-    ),
+    Case("inf", wide([1, "inf", 3, "-inf", 5]), f"2 infinite values, the first in column 'y', row 3.*{REPAIR}"),
     Case(
         "NaN and inf repaired",
         wide([0, "", 2, "inf", 4]),
@@ -192,15 +184,10 @@ CASES = [
         "--target: the table has no column 'Y '; did you mean 'y'",
         options={"target": "Y "},
     ),
-    Case(
-        "unknown column", wide(GOOD), "--columns: the table has no column 'zzz'", options={"columns": ["zzz"]}
-    ),
+    Case("unknown column", wide(GOOD), "--columns: the table has no column 'zzz'", options={"columns": ["zzz"]}),
     Case(
         "a thousand columns",
-        "date,"
-        + ",".join(f"c{i}" for i in range(1000))
-        + "\n"
-        + "".join(f"{t}{',1' * 1000}\n" for t in DAYS),
+        "date," + ",".join(f"c{i}" for i in range(1000)) + "\n" + "".join(f"{t}{',1' * 1000}\n" for t in DAYS),
         values={f"c{i}": [1.0] * 8 for i in range(1000)},
     ),
     # times
@@ -269,9 +256,7 @@ CASES = [
         notes=("sorted by time",),
         values={"y": FLOATS[:3]},
     ),
-    Case(
-        "missing time", wide([1, 2, 3], [DAYS[0], "", DAYS[2]]), "column 'date', row 3: the time is missing"
-    ),
+    Case("missing time", wide([1, 2, 3], [DAYS[0], "", DAYS[2]]), "column 'date', row 3: the time is missing"),
     Case("NaT", wide([1, 2, 3], [DAYS[0], "NaT", DAYS[2]]), "column 'date', row 3: the time is missing"),
     Case(
         "a date that does not exist",
@@ -294,9 +279,7 @@ CASES = [
         values={"y": [1.0, 2.0, 3.0]},
         frequency="YS-JAN",
     ),
-    Case(
-        "compact days", wide([1, 2, 3], ["20240229", "20240301", "20240302"]), values={"y": [1.0, 2.0, 3.0]}
-    ),
+    Case("compact days", wide([1, 2, 3], ["20240229", "20240301", "20240302"]), values={"y": [1.0, 2.0, 3.0]}),
     Case(
         "day first",
         wide([1, 2, 3], ["30/01/2024", "31/01/2024", "01/02/2024"]),
@@ -375,9 +358,7 @@ CASES = [
         "column 'unique_id', row 3: the id is missing",
     ),
     Case("an id called NA", stacked(NA=DAYS, a=DAYS), values={"NA": FLOATS, "a": FLOATS}),
-    Case(
-        "an id with leading zeros", stacked(**{"007": DAYS, "7": DAYS}), values={"007": FLOATS, "7": FLOATS}
-    ),
+    Case("an id with leading zeros", stacked(**{"007": DAYS, "7": DAYS}), values={"007": FLOATS, "7": FLOATS}),
     Case(
         "unicode ids",
         stacked(**{"Ünïcødé": DAYS, "日本": DAYS, "🌊": DAYS}),
@@ -395,18 +376,14 @@ CASES = [
         values={"A": FLOATS, "a": FLOATS},
     ),
     Case("mixed frequencies", stacked(a=HOURS, b=DAYS), "mixed frequencies: series 'a' has h, but 'b'"),
-    Case(
-        "finer second series", stacked(a=DAYS, b=HOURS[:3]), "mixed frequencies: series 'a' has D, 'b' has h"
-    ),
+    Case("finer second series", stacked(a=DAYS, b=HOURS[:3]), "mixed frequencies: series 'a' has D, 'b' has h"),
     Case(
         "one empty series",
         long([("a", DAYS[0], 1), ("a", DAYS[1], 2), ("b", DAYS[0], "")]),
         "series 'b' has no values",
     ),
     Case("one short series", stacked(a=DAYS, b=DAYS[:1]), values={"a": FLOATS, "b": FLOATS[:1]}),
-    Case(
-        "gap in one series", stacked(a=DAYS, b=DAYS[:3] + DAYS[4:]), "2024-01-04.* of series 'b' after row 12"
-    ),
+    Case("gap in one series", stacked(a=DAYS, b=DAYS[:3] + DAYS[4:]), "2024-01-04.* of series 'b' after row 12"),
     Case(
         "duplicate in one series",
         stacked(a=DAYS, b=[DAYS[0], *DAYS]),
@@ -440,9 +417,7 @@ CASES = [
     Case("Parquet called CSV", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}),
     Case("Parquet without rows", parquet(date=[], y=[]), "has a header but no rows", suffix=".parquet"),
     Case("nested", parquet(date=DAYS, y=[[1, 2]] * 8), "column 'y' holds lists", suffix=".parquet"),
-    Case(
-        "records", parquet(date=DAYS, y=[{"a": 1}] * 8), "column 'y' holds nested records", suffix=".parquet"
-    ),
+    Case("records", parquet(date=DAYS, y=[{"a": 1}] * 8), "column 'y' holds nested records", suffix=".parquet"),
     Case(
         "nullable whole numbers",
         parquet(date=DAYS[:3], y=[1, None, 3]),
@@ -504,27 +479,35 @@ def test_no_such_file(tmp_path):
         read_table(tmp_path)
 
 
-def test_random_damage_never_escapes_untyped(tmp_path):
+NASTY = list(b'",;\n\r\t 0123456789-.eN\x00\xff')
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_random_damage_never_escapes_untyped(tmp_path, kind):
     """A valid file with random bytes changed, added or removed is read or refused, nothing else."""
     random = np.random.default_rng(0)
-    good = stacked(a=HOURS, b=HOURS).encode()
-    path = tmp_path / "table.csv"
+    path = tmp_path / "table"
+    if kind == "parquet":
+        parquet(date=HOURS, a=FLOATS)(path)
+        good = path.read_bytes()
+    else:
+        good = wide([f"{i}.123456789,{i}.5000000000000000000001" for i in range(8)], HOURS, "date,a,b").encode()
     refused = 0
-    for _ in range(200):
+    for _ in range(150):
         raw = bytearray(good)
-        for _ in range(int(random.integers(1, 6))):
+        for _ in range(int(random.integers(1, 3))):
             at = int(random.integers(len(raw)))
-            kind = random.integers(3)
-            if kind == 0:
+            choice = random.integers(3)
+            if choice == 0:
                 raw[at] = int(random.integers(256))
-            elif kind == 1:
-                raw.insert(at, int(random.choice(np.frombuffer(b'",;\n\r\t 0-.eN\x00\xff', dtype=np.uint8))))
+            elif choice == 1:
+                raw.insert(at, int(random.choice(NASTY)))
             else:
-                del raw[at : at + int(random.integers(1, 20))]
+                del raw[at : at + int(random.integers(1, 4))]
         path.write_bytes(bytes(raw))
         try:
             table = to_series(read_table(path))
             assert all(np.isfinite(values).all() for values in table.values)
         except TableError:
             refused += 1
-    assert 40 < refused < 200
+    assert 30 < refused < 150

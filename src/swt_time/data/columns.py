@@ -52,7 +52,7 @@ def place(column: str, row: int) -> str:
     return f"column {column!r}, row {row}"
 
 
-def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Values of a column as float64, NaN where missing.
 
     Parameters
@@ -65,8 +65,8 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None
     Returns
     -------
     values : (n,) float64 array
-    note : str or None
-        The repair that was needed, if any.
+    text : bool
+        Whether numbers were written as text.
 
     Raises
     ------
@@ -76,11 +76,11 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None
     dtype = column.dtype
     if dtype.is_integer():
         _check_exact(column, rows)
-        return _float64(column), None
+        return _float64(column), False
     if dtype.is_float() or dtype.is_decimal():
-        return _float64(column), None
+        return _float64(column), False
     if column.is_null().all():
-        return np.full(len(column), np.nan), None
+        return np.full(len(column), np.nan), False
     if isinstance(dtype, nw.String | nw.Object | nw.Unknown):
         return _from_cells(column, rows)
     kind = KINDS.get(type(dtype).__name__, f"values of type {dtype}")
@@ -94,7 +94,13 @@ def _float64(column: nw.Series) -> np.ndarray:
 
 
 def _check_exact(column: nw.Series, rows: np.ndarray) -> None:
-    beyond = ((column > EXACT) | (column < -EXACT)).fill_null(False).to_numpy()
+    dtype = column.dtype
+    if not isinstance(dtype, nw.Int64 | nw.UInt64 | nw.Int128 | nw.UInt128):
+        return
+    outside = column > EXACT
+    if not dtype.is_unsigned_integer():
+        outside = outside | (column < -EXACT)
+    beyond = outside.fill_null(False).to_numpy()
     if beyond.any():
         row = int(np.argmax(beyond))
         raise _too_large(column.name, int(rows[row]), column[row])
@@ -107,7 +113,7 @@ def _too_large(name: str, row: int, value: object) -> TableError:
     )
 
 
-def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | None]:
+def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     """Numbers from text or from mixed Python objects, cell by cell."""
     values = np.full(len(column), np.nan)
     bad: list[int] = []
@@ -125,7 +131,7 @@ def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, str | 
         text += isinstance(cell, str)
     if bad:
         raise TableError(_not_a_number(column.name, cells, rows, bad, good))
-    return values, f"column {column.name!r}: numbers were written as text" if text else None
+    return values, text > 0
 
 
 def _number(cell: Any, name: str, row: int) -> float | None:
@@ -137,9 +143,7 @@ def _number(cell: Any, name: str, row: int) -> float | None:
         if not WHOLE.fullmatch(cell):
             return float(cell)
         cell = int(cell) if len(cell) < 400 else EXACT + 1
-    if isinstance(cell, bool | np.bool_) or not isinstance(
-        cell, int | float | np.integer | np.floating | Decimal
-    ):
+    if isinstance(cell, bool | np.bool_) or not isinstance(cell, int | float | np.integer | np.floating | Decimal):
         return None
     if isinstance(cell, int | np.integer) and abs(int(cell)) > EXACT:
         raise _too_large(name, row, cell)

@@ -27,9 +27,8 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
         ``N * H`` rows: ``unique_id``, ``ds``, ``yhat``.
     """
     yhat = np.asarray(yhat, dtype=np.float64)
-    assert yhat.shape[0] == len(table.ids), (
-        f"expected one row for each of {len(table.ids)} series, got {yhat.shape}"
-    )
+    if yhat.ndim != 2 or yhat.shape[0] != len(table.ids):
+        raise ValueError(f"expected one row for each of {len(table.ids)} series, got shape {yhat.shape}")
     horizon = yhat.shape[1]
     return _frame(
         table,
@@ -71,9 +70,7 @@ def cross_validation_frame(
         cutoffs.append(np.repeat(known[origin - 1], horizon))
         truth.append(table.values[number][origin : origin + horizon])
     extra = {"cutoff": _index(np.concatenate(cutoffs), zone), "y": np.concatenate(truth)}
-    return _frame(
-        table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name
-    )
+    return _frame(table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name)
 
 
 def _index(stamps: np.ndarray, zone: Any) -> pd.DatetimeIndex:

@@ -25,14 +25,12 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
     if isinstance(frame, pd.DataFrame):
         if NOTES in frame.attrs:
             notes += frame.attrs[NOTES]
-            rows = frame.index.to_numpy() + 2
+            rows = frame.index.to_numpy() + 2 if pd.api.types.is_integer_dtype(frame.index.dtype) else None
         frame = _plain_pandas(frame, {name for name in known if name is not None})
     try:
         table = nw.from_native(frame, eager_only=True)
     except TypeError as error:
-        remedy = (
-            "call .collect() first" if hasattr(frame, "collect") else "expected a pandas or polars DataFrame"
-        )
+        remedy = "call .collect() first" if hasattr(frame, "collect") else "expected a pandas or polars DataFrame"
         raise TableError(f"cannot read a table from {type(frame).__name__}; {remedy}") from error
     if not isinstance(table, nw.DataFrame):
         raise TableError(f"cannot read a table from {type(frame).__name__}; expected a DataFrame")
@@ -56,9 +54,7 @@ def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
             frame = frame.rename_axis(index=name)
         twice = [name for name in frame.index.names if name in frame.columns]
         if twice:
-            raise TableError(
-                f"{twice[0]!r} is both an index and a column; call .reset_index(drop=True) or rename one"
-            )
+            raise TableError(f"{twice[0]!r} is both an index and a column; call .reset_index(drop=True) or rename one")
         frame = frame.reset_index()
     names = [str(name) for name in frame.columns]
     repeated = [name for i, name in enumerate(names) if name in names[:i]]

@@ -111,11 +111,6 @@ class Frequency:
         month = self.phase if "start" in self.anchor else self.phase + 9
         return _times(self.step // 3, f"{base.replace('M', 'Q')}-{MONTHS[month]}")
 
-    @property
-    def nominal(self) -> int:
-        """Length of one step in microseconds, months counted as 30 days."""
-        return self.step * {"elapsed": 1, "day": DAY, "business": DAY, "month": 30 * DAY}[self.kind]
-
     def ordinals(self, times: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
         """Ordinals of the stamps, and which stamps can lie on this grid at all.
 
@@ -327,9 +322,7 @@ def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int]
     place = f" ({where(first + 1)})" if where else ""
     remedy = "remove or correct the odd rows, or resample the table to one step"
     if usual >= 28 * DAY:
-        remedy = (
-            "months, quarters and years must be stamped on the first or the last (business) day of a month"
-        )
+        remedy = "months, quarters and years must be stamped on the first or the last (business) day of a month"
     return (
         f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} "
         f"is followed by {times[first + 1]}{place}; {remedy}"

@@ -62,19 +62,13 @@ def find_layout(
     chosen = set(columns or ()) | {target} - {None}
     time = time_column or _find_time(frame, skip={id_column, *chosen})
     if id_column == time:
-        raise TableError(
-            f"column {time!r} cannot be both the id and the time; see --id-column and --time-column"
-        )
+        raise TableError(f"column {time!r} cannot be both the id and the time; see --id-column and --time-column")
     if time in chosen:
-        raise TableError(
-            f"column {time!r} is the time and cannot be forecast; see --time-column and --columns"
-        )
+        raise TableError(f"column {time!r} is the time and cannot be forecast; see --time-column and --columns")
     rest = [name for name in frame.columns if name not in (id_column, time)]
     if id_column is not None:
         if columns is not None:
-            raise TableError(
-                "--columns chooses among the columns of a wide table; a long table takes --target"
-            )
+            raise TableError("--columns chooses among the columns of a wide table; a long table takes --target")
         value = target or _find_value(rest)
         unused = [name for name in rest if name != value]
         if unused:
@@ -87,9 +81,7 @@ def find_layout(
     else:
         values = [name for name in rest if not _is_row_counter(frame, name, notes)]
         if not values:
-            raise TableError(
-                f"no numeric column: the table holds only the time column {time!r}; add the values"
-            )
+            raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
     return Layout(None, time, tuple(values), tuple(notes))
 
 
@@ -109,29 +101,34 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
-    """The time column: by name, then by type or content, then by the names that could be covariates."""
+    """The time column: by name and content, by content, by name, and last by names that could be covariates."""
     names = [name for name in frame.columns if name not in skip]
-    for group in (TIME_NAMES, LATE_TIME_NAMES):
-        for wanted in group:
-            for name in names:
-                dtype = frame[name].dtype
-                possible = not (
-                    dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
-                )
-                if name.strip().lower() == wanted and possible:
-                    return name
-        if group is TIME_NAMES:
-            found = [name for name in names if looks_like_time(frame[name])]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise TableError(
-                    f"several columns hold times ({listed(found)}); choose one with --time-column"
-                )
+    found = [name for name in names if looks_like_time(frame[name])]
+    named = _first_named(found, TIME_NAMES)
+    if named is not None:
+        return named
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise TableError(f"several columns hold times ({listed(found)}); choose one with --time-column")
+    possible = [name for name in names if not _is_quantity(frame[name].dtype)]
+    named = _first_named(possible, TIME_NAMES) or _first_named(possible, LATE_TIME_NAMES)
+    if named is not None:
+        return named
     raise TableError(
         f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
         "'date': name it with --time-column"
     )
+
+
+def _first_named(names: list[str], wanted: tuple[str, ...]) -> str | None:
+    ranked = [name for want in wanted for name in names if name.strip().lower() == want]
+    return ranked[0] if ranked else None
+
+
+def _is_quantity(dtype: nw.dtypes.DType) -> bool:
+    """Whether a column of this type cannot hold points in time."""
+    return dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
 
 
 def _find_value(rest: list[str]) -> str:
@@ -140,9 +137,7 @@ def _find_value(rest: list[str]) -> str:
     if len(rest) == 1:
         return rest[0]
     if not rest:
-        raise TableError(
-            "no numeric column: the long table has only an id and a time; add the values as column 'y'"
-        )
+        raise TableError("no numeric column: the long table has only an id and a time; add the values as column 'y'")
     raise TableError(f"which column holds the values: {listed(rest)}? Name it with --target")
 
 
@@ -156,10 +151,8 @@ def _is_row_counter(frame: nw.DataFrame, name: str, notes: list[str]) -> bool:
         notes.append(f"{shown} is blank and was left out")
         return True
     if column.dtype.is_integer() and not column.is_null().any():
-        values = np.sort(column.to_numpy().astype(np.int64))
+        values = np.sort(column.cast(nw.Float64).to_numpy())
         if (np.diff(values) == 1).all() and values[0] in (0, 1):
             notes.append(f"{shown} counts the rows and was left out")
             return True
-    raise TableError(
-        f"{shown} holds values; give it a name in the header or choose the columns with --columns"
-    )
+    raise TableError(f"{shown} holds values; give it a name in the header or choose the columns with --columns")

@@ -13,10 +13,8 @@ from swt_time.data.windows import (
     flatten,
     gather,
     shorten_train,
-    smallest_length,
     split_borders,
 )
-from swt_time.errors import TableError
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,8 @@ class Parts:
 def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0) -> Parts:
     """Split each series in time, fit the scaler on train rows, and number the windows.
 
+    A part may turn out to hold no window; `swt_time.data.windows.plan_split` refuses such a plan beforehand.
+
     Parameters
     ----------
     table : SeriesTable
@@ -65,11 +65,6 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
         ``T`` and ``H``.
     train_fraction : float
         Share of the train windows that is kept; the scaler is fitted on the whole train part all the same.
-
-    Raises
-    ------
-    TableError
-        No series is long enough for a train window, or the longest leaves a part of the split without a window.
     """
     borders = [split_borders(len(values), split) for values in table.values]
     scaler = fit_scaler(table.values, [b.train[1] for b in borders])
@@ -79,11 +74,4 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     def windows(part: Part) -> PartWindows:
         return PartWindows(flat, Windows(shortened, part, context, horizon))
 
-    parts = Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
-    if len(parts.train) == 0:
-        longest, needed = int(table.lengths.max()), smallest_length(split, context, horizon)
-        raise TableError(
-            f"too few rows: the longest series has {longest}, but context {context} and horizon {horizon} with split "
-            f"{split} need {needed}; shorten the context or the horizon, or provide more rows"
-        )
-    return parts
+    return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))

@@ -20,9 +20,7 @@ from swt_time.data.frames import NOTES
 from swt_time.data.layout import ID_NAME
 from swt_time.errors import MissingDependencyError, TableError
 
-BLANKS = sorted(
-    {form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"}
-)
+BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"})
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 POINT_NUMBER = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
@@ -54,9 +52,7 @@ def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFram
     if raw[:4] == b"PAR1":
         return _parquet(raw, path)
     if raw[:4] == b"PK\x03\x04" or raw[:4] == b"\xd0\xcf\x11\xe0":
-        raise TableError(
-            f"{path} is a workbook or an archive; expected CSV or Parquet: save the sheet as CSV"
-        )
+        raise TableError(f"{path} is a workbook or an archive; expected CSV or Parquet: save the sheet as CSV")
     text, notes = _decoded(raw, path)
     return _csv(text, path, {ID_NAME, id_column or ID_NAME}, notes)
 
@@ -83,9 +79,7 @@ def _unzipped(raw: bytes, path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise TableError(
-            f"{path} is a damaged or truncated gzip file ({error}); copy or download it again"
-        ) from error
+        raise TableError(f"{path} is a damaged or truncated gzip file ({error}); copy or download it again") from error
 
 
 def _decoded(raw: bytes, path: Path) -> tuple[str, list[str]]:
@@ -116,9 +110,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
         delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header_line], delimiter=mark))))
         header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:
-        raise TableError(
-            f"{path}: the header cannot be read as CSV ({error}); expected column names"
-        ) from error
+        raise TableError(f"{path}: the header cannot be read as CSV ({error}); expected column names") from error
     _check_header(header, path)
     decimal = "."
     if delimiter != ",":
@@ -133,9 +125,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
             decimal=decimal,
             dtype=dict.fromkeys(id_columns & set(header), str),
             # pandas calls a column without a name so, and leaves its blanks alone under the empty name
-            na_values={
-                name or f"Unnamed: {i}": BLANKS for i, name in enumerate(header) if name not in id_columns
-            },
+            na_values={name or f"Unnamed: {i}": BLANKS for i, name in enumerate(header) if name not in id_columns},
             keep_default_na=False,
             skip_blank_lines=False,
             **_precision(decimal),
@@ -144,13 +134,9 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path} is empty; expected a table with a header row") from error
     except pd.errors.ParserError as error:
-        raise TableError(
-            f"{path}: {_where(str(error))}; every row needs as many cells as the header"
-        ) from error
+        raise TableError(f"{path}: {_where(str(error))}; every row needs as many cells as the header") from error
     if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(
-            f"{path}, row 2: more cells than the {len(header)} names in the header; add the missing names"
-        )
+        raise TableError(f"{path}, row 2: more cells than the {len(header)} names in the header; add the missing names")
     frame.index = frame.index + leading
     ids = [name for name in frame.columns if name in id_columns]
     blank = frame.drop(columns=ids).isna().all(axis=1) & (frame[ids] == "").all(axis=1)
@@ -174,13 +160,9 @@ def _check_header(header: list[str], path: Path) -> None:
     for i, name in enumerate(header):
         if name and name in header[:i]:
             first = header.index(name) + 1
-            raise TableError(
-                f"{path}: the name {name!r} stands over columns {first} and {i + 1}; rename one of them"
-            )
+            raise TableError(f"{path}: the name {name!r} stands over columns {first} and {i + 1}; rename one of them")
     if re.fullmatch(r"\d{4}-\d\d-\d\d.*", header[0].strip()):
-        raise TableError(
-            f"{path}: row 1 holds data ({header[0]!r}); expected a header: add a row of column names"
-        )
+        raise TableError(f"{path}: row 1 holds data ({header[0]!r}); expected a header: add a row of column names")
 
 
 def _has_decimal_comma(text: str, delimiter: str) -> bool:
@@ -212,11 +194,12 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
         ) from error
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        # what pandas once noted about its index says nothing about the table
+        frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(f"{path} is a damaged Parquet file ({reason}); copy or write it again") from error
-    if table.num_rows == 0:
+    if len(frame) == 0:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
-    frame = table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
     frame.attrs[NOTES] = ()
     return frame

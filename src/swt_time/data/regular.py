@@ -110,9 +110,7 @@ def _refuse_duplicates(block: Block) -> None:
     if not block.long:
         remedy += ", or name the column that tells stacked series apart with --id-column"
     if block.times.tz is None and block.times[i] != block.times[i].normalize():
-        remedy += (
-            "; local clock time repeats an hour when daylight saving ends: give UTC or times with an offset"
-        )
+        remedy += "; local clock time repeats an hour when daylight saving ends: give UTC or times with an offset"
     raise TableError(
         f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} stands in rows {first} and "
         f"{second} ({int(same.sum())} duplicates in all); {remedy}"
@@ -122,16 +120,12 @@ def _refuse_duplicates(block: Block) -> None:
 def _refuse_empty(block: Block) -> None:
     for column, values in zip(block.columns, block.values, strict=True):
         if not np.isfinite(values).any():
-            raise TableError(
-                f"column {column!r} has no values; add them or choose other columns with --columns"
-            )
+            raise TableError(f"column {column!r} has no values; add them or choose other columns with --columns")
     if block.long:
         known = np.zeros(len(block.ids), dtype=bool)
         known[block.codes[np.isfinite(block.values[0])]] = True
         if not known.all():
-            raise TableError(
-                f"series {block.ids[int(np.argmin(known))]!r} has no values; add them or remove its rows"
-            )
+            raise TableError(f"series {block.ids[int(np.argmin(known))]!r} has no values; add them or remove its rows")
 
 
 def _frequency(block: Block, starts: np.ndarray) -> str:
@@ -167,7 +161,7 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
     off = ~fits
-    off[1:] |= inner & ((steps % grid.step != 0) | (steps == 0))
+    off[1:] |= inner & (steps % grid.step != 0)
     if grid.kind != "elapsed":
         clock = microseconds(block.times, wall=True) % DAY
         off[1:] |= inner & (np.diff(clock) != 0)
@@ -232,9 +226,7 @@ def _cut(block: Block, starts: np.ndarray) -> Parts:
 class _Repair:
     """Fills what is missing inside each series and counts what it did."""
 
-    def __init__(
-        self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill
-    ) -> None:
+    def __init__(self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill) -> None:
         self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
         self.filled = self.touched = self.cut = 0
 
@@ -275,7 +267,9 @@ class _Repair:
         grid = at[0] + self.grid.step * np.arange(length)
         if self.fill == "linear":
             # halved, so that the difference of two values cannot overflow
-            return int(at[0]), 2 * np.interp(grid, at, values / 2)
+            filled = 2 * np.interp(grid, at, values / 2)
+            filled[(at - at[0]) // self.grid.step] = values
+            return int(at[0]), filled
         return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
 
     def notes(self) -> list[str]:
@@ -284,7 +278,5 @@ class _Repair:
         if self.filled:
             notes.append(f"fill {self.fill}: {self.filled} values in {self.touched} series")
         if self.cut:
-            notes.append(
-                f"fill: {self.cut} missing values before the first or after the last known one were cut off"
-            )
+            notes.append(f"fill: {self.cut} missing values before the first or after the last known one were cut off")
         return notes

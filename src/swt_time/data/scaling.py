@@ -41,9 +41,7 @@ def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
     As scikit-learn's ``StandardScaler``: a series that is constant up to rounding gets the deviation 1.
     A series without train rows gets mean 0 and deviation 1. Any finite float64 is safe: nothing overflows.
     """
-    pairs = [
-        _mean_and_std(np.asarray(one[:stop], np.float64)) for one, stop in zip(values, stops, strict=True)
-    ]
+    pairs = [_mean_and_std(np.asarray(one[:stop], np.float64)) for one, stop in zip(values, stops, strict=True)]
     return Scaler(np.array([mean for mean, _ in pairs]), np.array([std for _, std in pairs]))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import narwhals as nw
@@ -11,7 +12,7 @@ import pandas as pd
 from swt_time.data.columns import is_missing, numbers, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
-from swt_time.data.layout import find_layout
+from swt_time.data.layout import find_layout, listed
 from swt_time.data.regular import Block, Fill, regularize
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
@@ -61,6 +62,20 @@ class SeriesTable:
         index = pd.DatetimeIndex(stamps)
         return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
 
+    def number(self, name: str) -> int:
+        """Position of a series by its id.
+
+        Raises
+        ------
+        TableError
+            No such series, with the nearest ids.
+        """
+        if name in self.ids:
+            return self.ids.index(name)
+        near = get_close_matches(name, self.ids, n=3)
+        hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(self.ids)}"
+        raise TableError(f"the table has no series {name!r}; {hint}")
+
     def future(self, horizon: int) -> pd.DatetimeIndex:
         """The ``N * horizon`` stamps after the end of each series, one series after the other."""
         return future_times(self.last, self.frequency, horizon)
@@ -108,10 +123,10 @@ def to_series(
     if fill not in (None, "linear", "ffill"):
         raise TableError(f"fill {fill!r} is unknown; expected 'linear' or 'ffill'")
     table, rows, notes = open_frame(frame, (id_column, time_column))
+    if len(table) == 0:
+        raise TableError("the table has no rows; expected at least two rows of data")
     layout = find_layout(table, id_column=id_column, time_column=time_column, target=target, columns=columns)
     notes += layout.notes
-    if len(table) == 0:
-        raise TableError("the table has a header but no rows; expected at least two rows of data")
     times, note = timestamps(table[layout.time], rows)
     notes += [note] if note else []
     if layout.id is None:
@@ -119,11 +134,13 @@ def to_series(
         codes = np.zeros(len(rows), dtype=np.int64)
     else:
         names, codes = _ids(table[layout.id], rows, notes)
-    values = []
+    values, text = [], []
     for name in sorted(layout.values):
-        column, note = numbers(table[name], rows)
+        column, was_text = numbers(table[name], rows)
         values.append(column)
-        notes += [note] if note else []
+        text += [name] if was_text else []
+    if text:
+        notes.append(f"numbers were written as text in {listed(text)}")
     block = Block(
         times,
         codes,
@@ -156,13 +173,16 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
         The cutoff is no time, or lies before every row of some series.
     """
     try:
-        moment = pd.Timestamp(cutoff)
-    except ValueError:
-        raise TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00") from None
+        moment = pd.to_datetime([cutoff])[0]
+    except ValueError as error:
+        raise _no_time(cutoff) from error
+    if pd.isna(moment):
+        raise _no_time(cutoff)
     zone = table.times[0].tz
-    if zone is not None:
-        moment = moment.tz_localize(zone) if moment.tz is None else moment.tz_convert(zone)
-    elif moment.tz is not None:
+    if zone is not None and moment.tz is None:
+        # the later of two equal hours, so that both are kept
+        moment = moment.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
+    elif zone is None and moment.tz is not None:
         raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give the plain clock time")
     kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
     for name, rows, times in zip(table.ids, kept, table.times, strict=True):
@@ -175,12 +195,14 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
     )
 
 
+def _no_time(cutoff: str) -> TableError:
+    return TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00")
+
+
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
     """Sorted ids of a long table, and the number of its series for each row."""
     if column.dtype.is_nested():
-        raise TableError(
-            f"column {column.name!r} holds nested values; expected the id of a series in each row"
-        )
+        raise TableError(f"column {column.name!r} holds nested values; expected the id of a series in each row")
     cells = column.to_list()
     blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():
@@ -205,7 +227,7 @@ def _check_alike(ids: list[str], notes: list[str]) -> None:
                 f"ids {other!r} and {one!r} differ only in blanks; write them alike, or make them distinct"
             )
     folded: dict[str, str] = {}
-    for one in ids:
-        other = folded.setdefault(one.casefold(), one)
-        if other != one:
-            notes.append(f"ids {other!r} and {one!r} differ only in case and were kept apart")
+    pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
+    if pairs:
+        more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
+        notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and were kept apart{more}")

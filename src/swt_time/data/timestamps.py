@@ -84,9 +84,7 @@ def timestamps(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, s
     elif isinstance(dtype, nw.String | nw.Object | nw.Unknown | nw.Categorical | nw.Enum):
         times, note = _from_cells(column, rows)
     else:
-        raise TableError(
-            f"column {column.name!r} should hold points in time, but its type is {dtype}; {REMEDY}"
-        )
+        raise TableError(f"column {column.name!r} should hold points in time, but its type is {dtype}; {REMEDY}")
     return _microseconds(times, column.name, rows), note
 
 
@@ -127,16 +125,17 @@ def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
 
 def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
     """Years (2024) or days (20240131); other whole numbers could mean anything."""
-    values = column.to_numpy().astype(np.int64)
+    values = column.cast(nw.Float64).to_numpy()
     for low, high, form in ((1000, 2999, "%Y"), (10000101, 29991231, "%Y%m%d")):
         if ((values >= low) & (values <= high)).all():
-            parsed = pd.to_datetime(pd.Series(values.astype(str)), format=form, errors="coerce")
+            text = pd.Series(values.astype(np.int64).astype(str))
+            parsed = pd.to_datetime(text, format=form, errors="coerce")
             if not parsed.isna().any():
                 return pd.DatetimeIndex(parsed)
     odd = (values < 1000) | (values > 2999)
     first = int(np.argmax(odd)) if odd.any() else 0
     raise TableError(
-        f"{place(column.name, int(rows[first]))}: {values[first]} is a number, expected a date; {REMEDY} "
+        f"{place(column.name, int(rows[first]))}: {column[first]} is a number, expected a date; {REMEDY} "
         "(whole numbers are read only as years such as 2024 or days such as 20240131)"
     )
 
@@ -162,9 +161,7 @@ def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.Dat
         raise _zones(name, rows, aware)
     zones = {str(cell.tzinfo) for cell in cells} if aware[0] else set()
     if len(zones) > 1:
-        return pd.DatetimeIndex(
-            pd.to_datetime(cells, utc=True)
-        ), f"column {name!r}: several time zones became UTC"
+        return pd.DatetimeIndex(pd.to_datetime(cells, utc=True)), f"column {name!r}: several time zones became UTC"
     return pd.DatetimeIndex(cells), None
 
 
@@ -277,4 +274,4 @@ def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.Da
     if lost.any():
         row = int(rows[int(np.argmax(lost))])
         raise TableError(f"{place(name, row)}: times are held in microseconds; round them to microseconds")
-    return exact
+    return exact.rename(None)

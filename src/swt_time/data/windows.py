@@ -158,6 +158,7 @@ def smallest_length(split: str, context: int, horizon: int) -> int:
     rows = context + horizon
     if shares is not None:
         # a part has at most two rows more than its share, by rounding
+        rows = max(rows, int((rows - 2) / shares[0]))
         rows = max(rows, *(int((horizon - 2) / share) for share in shares if share > 0))
     while not _has_windows(rows, split, context, horizon):
         rows += 1
@@ -194,9 +195,7 @@ class Windows:
         Rows between the starts of neighbouring windows.
     """
 
-    def __init__(
-        self, borders: Sequence[Borders], part: Part, context: int, horizon: int, *, stride: int = 1
-    ) -> None:
+    def __init__(self, borders: Sequence[Borders], part: Part, context: int, horizon: int, *, stride: int = 1) -> None:
         if min(context, horizon, stride) < 1:
             raise ConfigError(f"context {context}, horizon {horizon} and stride {stride} must be at least 1")
         spans = np.array([border.part(part) for border in borders], dtype=np.int64).reshape(-1, 2)
@@ -255,9 +254,7 @@ def flatten(values: Sequence[np.ndarray]) -> FlatSeries:
     return FlatSeries(flat, np.cumsum(lengths) - lengths)
 
 
-def gather(
-    series: FlatSeries, pairs: np.ndarray, context: int, horizon: int
-) -> tuple[np.ndarray, np.ndarray]:
+def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
     """Contexts and targets of windows by one indexing operation.
 
     Parameters
@@ -278,9 +275,7 @@ def gather(
     return both[:, :context], both[:, context:]
 
 
-def rolling_origins(
-    n_rows: int, horizon: int, windows: int, step: int | None = None, context: int = 1
-) -> np.ndarray:
+def rolling_origins(n_rows: int, horizon: int, windows: int, step: int | None = None, context: int = 1) -> np.ndarray:
     """Cutoffs of a rolling-origin evaluation, the last one ``horizon`` rows before the end.
 
     Parameters
@@ -309,9 +304,7 @@ def rolling_origins(
         raise ConfigError(f"horizon {horizon}, windows {windows} and step {step} must be at least 1")
     needed = context + horizon + (windows - 1) * step
     if n_rows < needed:
-        raise TableError(
-            f"{windows} windows need at least {needed} rows, the series has {n_rows}; ask for fewer"
-        )
+        raise TableError(f"{windows} windows need at least {needed} rows, the series has {n_rows}; ask for fewer")
     return n_rows - horizon - step * np.arange(windows - 1, -1, -1, dtype=np.int64)
 
 
@@ -332,9 +325,7 @@ class ShuffledBatches:
 
     def __init__(self, total: int, batch_size: int, seed: int) -> None:
         if total < 1 or batch_size < 1 or seed < 0:
-            raise ConfigError(
-                f"expected windows, batch size >= 1 and seed >= 0, got {total}, {batch_size}, {seed}"
-            )
+            raise ConfigError(f"expected windows, batch size >= 1 and seed >= 0, got {total}, {batch_size}, {seed}")
         self.total, self.batch_size, self.seed = total, batch_size, seed
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)

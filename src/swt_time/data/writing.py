@@ -25,9 +25,7 @@ def check_output(path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.name.lower().endswith(SUFFIXES):
-        raise TableError(
-            f"cannot tell the format of {path}; expected a name that ends in {', '.join(SUFFIXES)}"
-        )
+        raise TableError(f"cannot tell the format of {path}; expected a name that ends in {', '.join(SUFFIXES)}")
     if path.is_dir():
         raise TableError(f"cannot write {path}: it is a folder; expected a file name")
     if not path.parent.is_dir():

@@ -79,8 +79,8 @@ class PatchEmbedding(nn.Module):
         both neighbours, circularly, as the original does.
     receptive_field : int or tuple of int, optional
         Samples that one patch sees (an integer, at least ``patch_len``; the surplus lies on both sides,
-        the odd sample after the patch), or the samples (before, after) the patch, for the exact place of a wavelet's
-        support (``swt_time.wavelets.reach``). Default: the patch itself.
+        the odd sample after the patch), or the samples (before, after) the patch, for the exact place of a
+        wavelet's support (``swt_time.wavelets.reach``). Default: the patch itself.
     boundary : str
         How the series is extended at its ends: ``replicate`` as the original, or any of ``swt``'s.
     positions : {"none", "patch"}
@@ -91,6 +91,7 @@ class PatchEmbedding(nn.Module):
 
     Notes
     -----
+    Runs in the dtype of the input with autocast off, as the wavelet embedding does; weights are cast to it.
     ``projection.weight`` has shape (D, R, kernel_size), the layout of the original's ``tokenConv.weight``.
     """
 
@@ -135,17 +136,21 @@ class PatchEmbedding(nn.Module):
         check_series(x)
         length = x.shape[-1]
         patch_count(length, self.patch_len, self.stride)
-        series = extend(x.reshape(-1, length), self.before, self.stride + self.after, self.boundary)
+        with torch.autocast(x.device.type, enabled=False):
+            tokens = self._project(x.reshape(x.shape[0] * x.shape[1], length))
+            if self.position is not None:
+                tokens = add_positions(tokens, self.position)
+        return self.dropout(tokens)
+
+    def _project(self, series: Tensor) -> Tensor:
+        """Tokens without positions: ``(M, T) -> (M, P, D)``."""
+        series = extend(series, self.before, self.stride + self.after, self.boundary)
         weight = self.projection.weight.to(series.dtype)
         if self.kernel_size == 1:
-            tokens = F.conv1d(series.unsqueeze(1), weight.transpose(1, 2), stride=self.stride)
-        else:
-            views = patches(series, weight.shape[1], self.stride).transpose(1, 2)
-            tokens = F.conv1d(F.pad(views, (1, 1), mode="circular"), weight)
-        tokens = tokens.transpose(1, 2)
-        if self.position is not None:
-            tokens = add_positions(tokens, self.position)
-        return self.dropout(tokens)
+            # One strided convolution: the overlapping patches never exist in memory.
+            return F.conv1d(series.unsqueeze(1), weight.transpose(1, 2), stride=self.stride).transpose(1, 2)
+        views = patches(series, weight.shape[1], self.stride).transpose(1, 2)
+        return F.conv1d(F.pad(views, (1, 1), mode="circular"), weight).transpose(1, 2)
 
 
 def surplus(receptive_field: int | tuple[int, int] | None, patch_len: int) -> tuple[int, int]:

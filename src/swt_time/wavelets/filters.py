@@ -41,21 +41,13 @@ class FilterBank:
     def __len__(self) -> int:
         return self.dec_lo.shape[-1]
 
-    def to(self, like: Tensor, dtype: torch.dtype | None = None) -> FilterBank:
-        """The same bank on the device of ``like``, in ``dtype`` (default: the dtype of ``like``)."""
-        dtype = like.dtype if dtype is None else dtype
-        dec_lo, dec_hi, rec_lo, rec_hi = (
-            f.to(like.device, dtype) for f in (self.dec_lo, self.dec_hi, self.rec_lo, self.rec_hi)
-        )
-        return FilterBank(dec_lo, dec_hi, rec_lo, rec_hi, self.name, self.turned, self.lead)
 
-
-def turn_to_newest(taps: list[float]) -> tuple[bool, int]:
+def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
     """Whether to turn a filter so that its energy lies at small delays, and how many zeros then lead.
 
     Parameters
     ----------
-    taps : list of float
+    taps : tuple of float
         Impulse response: ``taps[k]`` weighs the sample ``k`` steps in the past.
 
     Returns
@@ -73,22 +65,24 @@ def turn_to_newest(taps: list[float]) -> tuple[bool, int]:
     return turn, (len(taps) - 1 - last) if turn else first
 
 
-@cache
-def filter_bank(name: str) -> FilterBank:
-    """Filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
-
-    Raises
-    ------
-    ValueError
-        If PyWavelets knows no discrete wavelet of that name; the nearest names are suggested.
-    """
+def _named_filters(name: str) -> tuple[tuple[float, ...], ...]:
+    """The four filters of a named wavelet as plain numbers."""
     known = pywt.wavelist(kind="discrete")
     if name not in known:
         near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.4)
         remedy = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
         raise ValueError(f"expected the name of a discrete wavelet, got {name!r}; {remedy}")
-    filters = pywt.Wavelet(name).filter_bank
-    turns = [turn_to_newest(list(taps)) for taps in filters[:2]]
+    return tuple(tuple(taps) for taps in pywt.Wavelet(name).filter_bank)
+
+
+# What torch.compiler.assume_constant_result sets; calling it would import the whole compiler with this
+# module.
+_named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def _make_bank(name: str) -> FilterBank:
+    filters = _named_filters(name)
+    turns = [turn_to_newest(taps) for taps in filters[:2]]
     dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64) for taps in filters)
     return FilterBank(
         dec_lo,
@@ -99,6 +93,20 @@ def filter_bank(name: str) -> FilterBank:
         turned=(turns[0][0], turns[1][0]),
         lead=(turns[0][1], turns[1][1]),
     )
+
+
+_cached_bank = cache(_make_bank)
+
+
+def filter_bank(name: str) -> FilterBank:
+    """Filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
+
+    Raises
+    ------
+    ValueError
+        If PyWavelets knows no discrete wavelet of that name; the nearest names are suggested.
+    """
+    return _make_bank(name) if torch.compiler.is_compiling() else _cached_bank(name)
 
 
 def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:

@@ -1,17 +1,21 @@
 """The stationary wavelet transform and its inverse: pure functions with an explicit boundary.
 
 Shapes: ``T`` samples, ``J`` levels, ``K = J + 1`` bands in the order ``[A_J, D_J, ..., D_1]``,
-``L`` filter taps, ``d = 2**(j - 1)`` the spacing of the taps at level ``j``.
+``L`` filter taps, ``d = 2**(j - 1)`` the spacing of the taps at level ``j``, ``M`` series.
 
 Every boundary runs the same a-trous cascade. With ``t`` the analysis filter as a correlation,
 
     a_j[n] = sum_i t_lo[i] a_{j-1}[n + d (i - o)],     d_j[n] = sum_i t_hi[i] a_{j-1}[n + d (i - o)],
 
 and the origin ``o`` is ``L/2 - 1`` (PyWavelets' alignment) or ``L - 1`` (``causal``: nothing newer
-than ``n``).
-The signal is extended once, by the support of the whole cascade; each level then filters without padding.
-Formulas: PyWavelets ``swt`` (algorithme a trous); Percival & Walden, Wavelet Methods, 2000 (``norm=True``:
-MODWT).
+than ``n``). The signal is extended once, by the support of the whole cascade; each level then filters
+without padding. Formulas: PyWavelets ``swt`` (algorithme a trous); Percival & Walden, Wavelet Methods,
+2000 (``norm=True``: MODWT).
+
+Precision: float64 and float32 run the cascade in their own precision. bfloat16 and float16 do not
+up-cast the data; a cascade would round every approximation and feed that error to all deeper bands, so
+each band is one correlation with its composite filter, which is split into a rounded part and the
+rest. A band then carries little more than the rounding of its own output, at any level.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ from torch import Tensor
 from swt_time.wavelets.filters import FilterBank, as_filter_bank
 
 BOUNDARIES = ("periodic", "reflect", "replicate", "zero", "causal")
+
+
+LEAST_SEEN = 1e-13
+"""Parts of a signal that its bands hold with less than this share of the best-held part count as lost."""
 
 
 def check_boundary(boundary: str) -> None:
@@ -41,6 +49,15 @@ def check_level(level: int, length: int) -> None:
         largest = int(math.log2(length)) if length >= 2 else 0
         remedy = f"the largest level that fits is {largest}" if largest else "at least 2 samples are needed"
         raise ValueError(f"expected 2**level <= T = {length} samples, got level {level}; {remedy}")
+
+
+def check_signal(x: Tensor) -> None:
+    """Refuse anything but real floating tensors with a time axis."""
+    if not x.is_floating_point() or x.dim() == 0:
+        raise ValueError(
+            f"expected a floating tensor with time last, got {x.dtype} of shape {tuple(x.shape)}; "
+            "convert it, for example with x.float()"
+        )
 
 
 def origin(taps: int, boundary: str) -> int:
@@ -71,15 +88,16 @@ def extend(x: Tensor, before: int, after: int, boundary: str) -> Tensor:
     length = x.shape[-1]
 
     def outside(start: int, stop: int) -> Tensor:
+        if boundary in ("replicate", "causal"):
+            edge = x[..., :1] if start < 0 else x[..., -1:]
+            return edge.expand(*x.shape[:-1], stop - start)
         n = torch.arange(start, stop, device=x.device)
         if boundary == "periodic":
             n = n % length
-        elif boundary == "reflect":
+        else:
             period = max(2 * (length - 1), 1)
             n = n % period
             n = torch.minimum(n, period - n)
-        else:
-            n = n.clamp(0, length - 1)
         return x.index_select(-1, n)
 
     pieces = [x]
@@ -100,6 +118,12 @@ def analysis_taps(bank: FilterBank, boundary: str, norm: bool) -> Tensor:
         rows.append(taps.flip(-1))
     both = torch.stack(rows)
     return both / math.sqrt(2) if norm else both
+
+
+def band_offsets(taps: int, level: int, boundary: str) -> list[int]:
+    """How far each band's own support, shorter at finer levels, starts after the whole cascade's."""
+    o = origin(taps, boundary)
+    return [(2**level - 2**j) * o for j in (level, *range(level, 0, -1))]
 
 
 def cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
@@ -126,6 +150,86 @@ def cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
     return [approx[:, 0], *reversed(details)]
 
 
+def circular_cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
+    """The periodic cascade ``(M, T) -> [A_J, D_J, ..., D_1]``, each (M, T).
+
+    A periodic signal has periodic bands, so that every level may wrap by its own support; this spares the
+    long extension of deep cascades.
+    """
+    count = taps.shape[-1]
+    o = origin(count, "periodic")
+    weight = taps.unsqueeze(1)
+    details = []
+    for j in range(level):
+        d = 2**j
+        both = F.conv1d(extend(x, d * o, d * (count - 1 - o), "periodic").unsqueeze(1), weight, dilation=d)
+        x = both[:, 0]
+        details.append(both[:, 1])
+    return [x, *reversed(details)]
+
+
+def band_filters(taps: Tensor, level: int) -> list[Tensor]:
+    """Composite correlation filters of the bands ``[A_J, D_J, ..., D_1]`` from one level's taps (2, L).
+
+    The filter of level ``j`` has ``(2**j - 1) (L - 1) + 1`` taps: the one before it, convolved with ``t``
+    that has ``d - 1`` zeros between its taps.
+    """
+    count = taps.shape[-1]
+    kernel = taps.flip(-1).unsqueeze(1)
+    approx = taps.new_ones(1, 1, 1)
+    details = []
+    for j in range(level):
+        room = 2**j * (count - 1)
+        both = F.conv1d(F.pad(approx, (room, room)), kernel, dilation=2**j)
+        approx = both[:, :1]
+        details.append(both[0, 1])
+    return [approx[0, 0], *reversed(details)]
+
+
+def composite_filters(bank: FilterBank, level: int, boundary: str, norm: bool) -> Tensor:
+    """All composite filters on one axis, shape (K, S): band ``k`` is ``sum_u g_k[u] x[n + u - before]``.
+
+    ``S`` is :func:`wavelet_support`, ``before`` the first number of :func:`reach`. The dtype is the bank's.
+    """
+    taps = analysis_taps(bank, boundary, norm)
+    support = wavelet_support(bank, level)
+    offsets = band_offsets(len(bank), level, boundary)
+    rows = [F.pad(g, (n, support - n - g.shape[-1])) for g, n in zip(band_filters(taps, level), offsets, strict=True)]
+    return torch.stack(rows)
+
+
+def _half_bands(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
+    """As :func:`cascade` for bfloat16 and float16 data, one correlation a band.
+
+    The filter's rounding to half precision would leave a high-pass that sees the mean. Its rounded part and
+    the rest are two input channels of one convolution, which sums both before it rounds.
+    """
+    twice = x.unsqueeze(1).expand(-1, 2, -1)
+    bands = []
+    for g in band_filters(taps, level):
+        rounded = g.to(x.dtype)
+        rest = (g - rounded.to(g.dtype)).to(x.dtype)
+        bands.append(F.conv1d(twice, torch.stack((rounded, rest)).unsqueeze(0))[:, 0])
+    return bands
+
+
+def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, beyond: int = 0) -> Tensor:
+    """Bands at ``0 .. T + beyond - 1`` of series ``(M, T)``, shape (M, K, T + beyond), without checks.
+
+    The ``beyond`` coefficients after the end are those of the extended signal.
+    """
+    half = x.dtype in (torch.bfloat16, torch.float16)
+    taps = analysis_taps(bank, boundary, norm).to(x.device, torch.float32 if half else x.dtype)
+    if boundary == "periodic" and not half:
+        return extend(torch.stack(circular_cascade(x, taps, level), dim=1), 0, beyond, boundary)
+    before, after = reach(bank, level, boundary)
+    extended = extend(x, before, after + beyond, boundary)
+    bands = _half_bands(extended, taps, level) if half else cascade(extended, taps, level)
+    wanted = x.shape[-1] + beyond
+    offsets = band_offsets(len(bank), level, boundary)
+    return torch.stack([c[:, n : n + wanted] for c, n in zip(bands, offsets, strict=True)], dim=1)
+
+
 def swt(
     x: Tensor,
     wavelet: str | FilterBank,
@@ -138,12 +242,16 @@ def swt(
     Parameters
     ----------
     x : Tensor, shape (..., T)
-        Any floating dtype, any length, any leading shape.
+        Any floating dtype, any length, any leading shape. The bands keep the dtype; autocast is off inside.
     wavelet : str or FilterBank
         A discrete wavelet of PyWavelets, or filters as tensors (gradients reach them).
     level : int
         Number of levels ``J``, ``2**J <= T``.
     boundary : {"periodic", "reflect", "replicate", "zero", "causal"}
+        ``periodic`` equals ``pywt.swt(..., trim_approx=True)``; the next three equal ``np.pad`` (``reflect``,
+        ``edge``, ``constant``) by the cascade's support, then ``pywt.swt``, then a crop. ``causal`` uses no
+        sample newer than ``n`` (before the start: the first value) and turns each filter in time where that
+        brings its energy to the newest sample.
     norm : bool
         Divide the filters by ``sqrt(2)``: orthogonal wavelets then conserve energy (periodic boundary).
 
@@ -155,60 +263,106 @@ def swt(
     Raises
     ------
     ValueError
-        Unknown wavelet or boundary, or ``2**level > T``.
+        Unknown wavelet or boundary, ``2**level > T``, or a tensor that is not floating.
+
+    Notes
+    -----
+    Error of half precision against float64 on the same half-precision samples, at every level: at most 0.25 %
+    (bfloat16) and 0.035 % (float16) of a band's RMS. Rounding the samples themselves comes on top, where the
+    caller does it.
     """
     check_boundary(boundary)
+    check_signal(x)
     length = x.shape[-1]
     check_level(level, length)
-    bands = analyse(x.reshape(-1, length), as_filter_bank(wavelet), level, boundary, norm)
+    bank = as_filter_bank(wavelet)
+    with torch.autocast(x.device.type, enabled=False):
+        bands = analyse(_rows(x, 1), bank, level, boundary, norm)
     return bands.reshape(*x.shape[:-1], level + 1, length)
 
 
-def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, beyond: int = 0) -> Tensor:
-    """Bands at ``0 .. T + beyond - 1`` of series ``(M, T)``, shape (M, K, T + beyond), without checks.
-
-    The ``beyond`` coefficients after the end are those of the extended signal.
-    """
-    before, after = reach(bank, level, boundary)
-    wanted = x.shape[-1] + beyond
-    taps = analysis_taps(bank, boundary, norm).to(x.device, x.dtype)
-    bands = cascade(extend(x, before, after + beyond, boundary), taps, level)
-    # A band of level j starts where its own, shorter support still fits: skip what the deeper levels need.
-    starts = [before - (2**j - 1) * origin(len(bank), boundary) for j in [level, *range(level, 0, -1)]]
-    return torch.stack([c[:, n : n + wanted] for c, n in zip(bands, starts, strict=True)], dim=1)
-
-
-def iswt(
-    coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False
-) -> Tensor:
-    """Inverse of :func:`swt` for the periodic boundary: the mean over all shifted inverse transforms.
+def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False) -> Tensor:
+    """Inverse of :func:`swt`.
 
     Parameters
     ----------
     coefficients : Tensor, shape (..., K, T)
+        Bands ``[A_J, D_J, ..., D_1]``.
     wavelet, boundary, norm
         As given to :func:`swt`.
 
     Returns
     -------
     Tensor, shape (..., T)
+
+    Raises
+    ------
+    ValueError
+        Unknown wavelet or boundary, ``2**level > T``, or a tensor that is not floating or has no band axis.
+
+    Notes
+    -----
+    ``periodic``: the mean of all shifted inverse transforms, as ``pywt.iswt``; exact wherever the filters
+    reconstruct perfectly.
+
+    Other boundaries cut off the coefficients outside ``0 .. T - 1``, so no fixed synthesis filter is exact
+    near the ends. The remaining ones still determine the signal, and the inverse is the least-squares
+    solution (bands weighted as in the tight frame: ``2**-j`` without ``norm``). For unchanged coefficients
+    it is exact, ends included, where they hold the whole signal: always for ``reflect``, ``replicate`` and
+    ``zero``. A causal filter of many taps in the middle of which the energy lies (``sym`` and ``coif``
+    beyond 30 taps, ``dmey``, ``db`` beyond 60) hardly sees the newest samples; what the bands do not hold
+    comes back as zero there, and the samples before it exactly. For changed coefficients the result is the
+    nearest signal. The dense system is solved in float64: memory ``O(K T**2)``, time ``O(K T**3)``.
+
+    Half-precision coefficients are inverted in float32; the result has their dtype.
     """
     check_boundary(boundary)
-    if boundary != "periodic":
-        raise ValueError(f"expected boundary='periodic' for the inverse, got {boundary!r}")
+    check_signal(coefficients)
+    if coefficients.dim() < 2:
+        raise ValueError(f"expected coefficients of shape (..., K, T), got {tuple(coefficients.shape)}")
     bands, length = coefficients.shape[-2:]
-    level = bands - 1
-    check_level(level, length)
+    check_level(bands - 1, length)
     bank = as_filter_bank(wavelet)
-    # The transpose of the dual analysis, halved: both filters of a level see every sample twice.
+    c = _rows(coefficients, 2)
+    with torch.autocast(c.device.type, enabled=False):
+        if boundary == "periodic":
+            wide = torch.promote_types(c.dtype, torch.float32)
+            series = _circular_synthesis(c.to(wide), bank, norm)
+        else:
+            series = _least_squares_synthesis(c.to(torch.float64), bank, boundary, norm)
+    return series.to(c.dtype).reshape(*coefficients.shape[:-2], length)
+
+
+def _rows(x: Tensor, keep: int) -> Tensor:
+    """All leading axes as one, also where one of them is empty."""
+    return x.reshape(math.prod(x.shape[:-keep]), *x.shape[-keep:])
+
+
+def _circular_synthesis(c: Tensor, bank: FilterBank, norm: bool) -> Tensor:
+    """``(M, K, T) -> (M, T)``: the transpose of the dual analysis at each level.
+
+    Halved, since without decimation both filters of a level see every sample twice.
+    """
+    level, count = c.shape[1] - 1, len(bank)
     taps = torch.stack((bank.rec_lo, bank.rec_hi)).flip(-1) / (math.sqrt(2) if norm else 2.0)
-    weight = taps.to(coefficients.device, coefficients.dtype).unsqueeze(0)
-    c = coefficients.reshape(-1, bands, length)
+    weight = taps.to(c.device, c.dtype).unsqueeze(0)
+    o = origin(count, "periodic")
     approx = c[:, 0]
-    o = len(bank) - 1 - origin(len(bank), boundary)
     for j in range(level, 0, -1):
         d = 2 ** (j - 1)
-        both = torch.stack((approx, c[:, bands - j]), dim=1)
-        both = extend(both, d * o, d * (len(bank) - 1 - o), boundary)
-        approx = F.conv1d(both, weight, dilation=d)[:, 0]
-    return approx.reshape(*coefficients.shape[:-2], length)
+        both = torch.stack((approx, c[:, level + 1 - j]), dim=1)
+        approx = F.conv1d(extend(both, d * (count - 1 - o), d * o, "periodic"), weight, dilation=d)[:, 0]
+    return approx
+
+
+def _least_squares_synthesis(c: Tensor, bank: FilterBank, boundary: str, norm: bool) -> Tensor:
+    """``(M, K, T) -> (M, T)``: the signal whose bands are nearest to the given ones."""
+    series, bands, length = c.shape
+    level = bands - 1
+    impulses = torch.eye(length, dtype=c.dtype, device=c.device)
+    columns = analyse(impulses, bank, level, boundary, norm)  # (T, K, T): bands of every unit impulse
+    scale = [1.0 if norm else 2.0 ** (-j / 2) for j in (level, *range(level, 0, -1))]
+    weight = torch.tensor(scale, dtype=c.dtype, device=c.device).unsqueeze(-1)
+    system = (columns * weight).reshape(length, bands * length).T
+    wanted = (c * weight).reshape(series, bands * length).T
+    return (torch.linalg.pinv(system, rtol=LEAST_SEEN) @ wanted).T

@@ -1,0 +1,108 @@
+"""SWT, patching and a linear projection as one strided convolution.
+
+Shapes: ``M`` series, ``T`` samples, ``K`` bands, ``S`` taps of the longest composite filter, ``R`` samples a
+patch, ``s`` stride, ``P`` patches, ``D`` features, ``U = R + S - 1``.
+
+Band ``k`` of a signal ``x~`` that is extended once is ``c_k[n] = sum_m g_k[m] x~[n + m]``, and a patch holds
+``c_k[s p + r]``. A projection ``W`` of all bands is therefore one kernel on the signal,
+
+    e_p[d] = sum_{k,r} W[d,k,r] c_k[s p + r] = sum_u A[d,u] x~[s p + u],
+    A[d,u] = sum_{k,r} W[d,k,r] g_k[u - r].
+
+Neither the bands nor the overlapping patches exist in memory; gradients reach ``W`` and the filters through
+``A``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from swt_time.wavelets.stationary import extend
+
+
+def patch_filters(filters: Tensor, patch_len: int) -> Tensor:
+    """Composite filters at every place in a patch: ``(K, S) -> (K, R, U)``, ``[k, r, u] = g_k[u - r]``."""
+    room = patch_len - 1
+    width = filters.shape[-1] + room
+    return F.pad(filters, (room, room)).unfold(-1, width, 1).flip(1)
+
+
+def fold(weight: Tensor, placed: Tensor) -> Tensor:
+    """Kernel ``A`` of a projection: ``(D, K, R)`` and ``(K, R, U) -> (D, U)``."""
+    return weight.flatten(1) @ placed.flatten(0, 1)
+
+
+def fold_last(weight: Tensor, placed: Tensor, length: int, stride: int) -> Tensor:
+    """Kernel (D, U) of a last patch that repeats the last coefficient, to be laid on the last full patch.
+
+    The patch starts at ``q = s ((T - R) // s + 1)`` and reads the coefficients ``min(q + r, T - 1)``; all of
+    them lie among the last ``R``.
+    """
+    patch_len = weight.shape[-1]
+    start = stride * ((length - patch_len) // stride + 1) - (length - patch_len)
+    rows = torch.arange(start, start + patch_len, device=placed.device).clamp(max=patch_len - 1)
+    return fold(weight, placed.index_select(1, rows))
+
+
+def strided_patches(
+    x: Tensor,
+    kernel: Tensor,
+    last: Tensor | None,
+    patch_len: int,
+    stride: int,
+    reach: tuple[int, int],
+    boundary: str,
+) -> Tensor:
+    """Tokens ``(M, P, D)`` of series ``(M, T)``: one strided convolution of the extended signal.
+
+    Parameters
+    ----------
+    x : Tensor, shape (M, T)
+    kernel : Tensor, shape (D, U)
+        ``A``, in the dtype of ``x``.
+    last : Tensor, shape (D, U), optional
+        Own kernel of the last patch (:func:`fold_last`); by default the patch runs on into the extended
+        signal.
+    reach : tuple of int
+        Samples that the filters read before and after ``n``; ``U = R + sum(reach)``.
+    """
+    before, after = reach
+    beyond = stride if last is None else 0
+    series = extend(x, before, after + beyond, boundary)
+    tokens = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=stride).transpose(1, 2)
+    if last is None:
+        return tokens
+    tail = series[:, x.shape[-1] - patch_len :] @ last.T
+    return torch.cat((tokens, tail.unsqueeze(1)), dim=1)
+
+
+def folding_pays(
+    series: int,
+    length: int,
+    d_model: int,
+    taps: int,
+    bands: int,
+    patch_len: int,
+    stride: int,
+    *,
+    training: bool,
+) -> bool:
+    """Whether one strided convolution is faster than transform, patches and projection one by one.
+
+    The convolution does ``U D / s`` multiplications a sample (three times that with its weight gradient,
+    which is the slower half). The plain path pays for every band: passes over memory, which weigh as much as
+    about ``PASS`` multiplications a sample, four times that once the bands outgrow the cache, and its
+    projection. The constants were fitted to medians on two CPU cores (D 16 to 128, T 96 to 4096, J 1 to 6, 2
+    to 16 taps).
+    """
+    folded = taps * d_model / stride
+    outgrown = series * length * bands * 4 > CACHE_BYTES
+    passes = PASS * (4 if outgrown else 1) * (1 if training else 3)
+    plain = bands * (passes + (0.33 if training else 1.0) * patch_len * d_model / stride)
+    return folded <= plain
+
+
+PASS = 170.0
+CACHE_BYTES = 32 * 2**20

@@ -1,0 +1,126 @@
+"""Forecast frames: always unique_id, ds, yhat, of the library and the types that came in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swt_time.data.forecasts import cross_validation_frame, forecast_frame
+from swt_time.data.series import to_series
+
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+
+TIMES = pd.date_range("2024-01-01", periods=6, freq="D")
+LONG = pd.DataFrame({"shop": ["b"] * 6 + ["a"] * 4, "when": [*TIMES, *TIMES[:4]], "sold": np.arange(10.0)})
+NAMES = {"id_column": "shop", "time_column": "when", "target": "sold"}
+
+
+def test_pandas():
+    table = to_series(LONG, **NAMES)
+    frame = forecast_frame(table, np.array([[1, 2], [3, 4]]), LONG)
+    assert isinstance(frame, pd.DataFrame)
+    expected = pd.DataFrame(
+        {
+            "unique_id": ["a", "a", "b", "b"],
+            "ds": pd.to_datetime(["2024-01-05", "2024-01-06", "2024-01-07", "2024-01-08"]),
+            "yhat": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    pd.testing.assert_frame_equal(frame, expected, check_dtype=False)
+    assert frame["ds"].dtype == LONG["when"].dtype
+    assert frame["yhat"].dtype == np.float64
+
+
+def test_polars_and_arrow():
+    for make, kind in ((pl.DataFrame, pl.DataFrame), (pa.table, pa.Table)):
+        source = make({name: LONG[name].tolist() for name in LONG.columns})
+        frame = forecast_frame(to_series(source, **NAMES), np.array([[1, 2], [3, 4]]), source)
+        assert isinstance(frame, kind)
+        rows = frame.to_dicts() if kind is pl.DataFrame else frame.to_pylist()
+        assert [row["unique_id"] for row in rows] == ["a", "a", "b", "b"]
+        assert [row["yhat"] for row in rows] == [1.0, 2.0, 3.0, 4.0]
+        assert [pd.Timestamp(row["ds"]) for row in rows] == [
+            pd.Timestamp(day) for day in ("2024-01-05", "2024-01-06", "2024-01-07", "2024-01-08")
+        ]
+
+
+@pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("ms"), pl.Datetime("ns"), pl.Datetime("us")])
+def test_polars_times_keep_their_type_so_that_forecasts_can_be_joined(dtype):
+    source = pl.DataFrame({"ds": TIMES.tolist(), "y": np.arange(6.0)}).with_columns(pl.col("ds").cast(dtype))
+    frame = forecast_frame(to_series(source), np.zeros((1, 2)), source)
+    assert frame.schema["ds"] == dtype
+    assert len(frame.join(frame, on="ds")) == 2
+    source.vstack(frame.select("ds", y="yhat"))
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_pandas_times_keep_their_type(unit):
+    source = pd.DataFrame({"ds": TIMES.as_unit(unit), "y": np.arange(6.0)})
+    assert forecast_frame(to_series(source), np.zeros((1, 2)), source)["ds"].dtype == f"datetime64[{unit}]"
+
+
+def test_whole_number_ids_stay_numbers():
+    for source in (
+        pd.DataFrame({"unique_id": [7] * 6, "ds": TIMES, "y": np.arange(6.0)}),
+        pl.DataFrame({"unique_id": [7] * 6, "ds": TIMES.tolist(), "y": np.arange(6.0)}),
+    ):
+        frame = forecast_frame(to_series(source), np.zeros((1, 2)), source)
+        assert frame["unique_id"].dtype == source["unique_id"].dtype
+        assert frame["unique_id"].to_list() == [7, 7]
+
+
+def test_wide_tables_keep_their_column_names_as_ids():
+    source = pd.DataFrame({"date": TIMES, "q": 1.0, "p": 2.0})
+    frame = forecast_frame(to_series(source), np.zeros((2, 1)), source)
+    assert frame["unique_id"].tolist() == ["p", "q"]
+    assert list(frame.columns) == ["unique_id", "ds", "yhat"]
+
+
+def test_text_times_become_times():
+    source = pd.DataFrame({"date": TIMES.strftime("%Y-%m-%d"), "q": 1.0})
+    assert forecast_frame(to_series(source), np.zeros((1, 2)), source)["ds"].tolist() == [
+        pd.Timestamp("2024-01-07"),
+        pd.Timestamp("2024-01-08"),
+    ]
+
+
+def test_a_time_index():
+    source = pd.DataFrame({"q": np.arange(6.0)}, index=TIMES)
+    frame = forecast_frame(to_series(source), np.zeros((1, 2)), source)
+    assert frame["ds"].tolist() == [pd.Timestamp("2024-01-07"), pd.Timestamp("2024-01-08")]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "+02:00"])
+def test_zones(zone):
+    times = pd.date_range("2024-10-26 20:00", periods=4, freq="h", tz=zone)
+    source = pd.DataFrame({"ds": times, "y": np.arange(4.0)})
+    expected = pd.date_range(times[-1], periods=4, freq="h")[1:]
+    frame = forecast_frame(to_series(source), np.zeros((1, 3)), source)
+    assert frame["ds"].tolist() == expected.tolist()
+    assert frame["ds"].dtype == source["ds"].dtype
+    text = pl.DataFrame({"ds": [stamp.isoformat() for stamp in times], "y": np.arange(4.0)})
+    other = forecast_frame(to_series(text), np.zeros((1, 3)), text)
+    assert [pd.Timestamp(stamp) for stamp in other["ds"].to_list()] == expected.tolist()
+    if zone != "+02:00":
+        named = text.with_columns(pl.col("ds").str.to_datetime(time_zone="UTC").dt.convert_time_zone(zone))
+        other = forecast_frame(to_series(named), np.zeros((1, 3)), named)
+        assert other.schema["ds"] == named.schema["ds"]
+        assert [pd.Timestamp(stamp) for stamp in other["ds"].to_list()] == expected.tolist()
+
+
+def test_cross_validation():
+    for source in (LONG, pl.DataFrame({name: LONG[name].tolist() for name in LONG.columns})):
+        table = to_series(source, **NAMES)
+        frame = cross_validation_frame(table, np.array([[0, 2], [1, 3], [1, 4]]), np.arange(6.0).reshape(3, 2), source)
+        assert isinstance(frame, type(source))
+        assert list(frame.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
+        assert list(frame["unique_id"]) == ["a", "a", "b", "b", "b", "b"]
+        assert [stamp.day for stamp in frame["cutoff"]] == [2, 2, 3, 3, 4, 4]
+        assert [stamp.day for stamp in frame["ds"]] == [3, 4, 4, 5, 5, 6]
+        assert list(frame["y"]) == [8.0, 9.0, 3.0, 4.0, 4.0, 5.0]
+        assert list(frame["yhat"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_forecast_for_each_series_is_demanded():
+    with pytest.raises(ValueError, match=r"one row for each of 2 series, got shape \(1, 2\)"):
+        forecast_frame(to_series(LONG, **NAMES), np.zeros((1, 2)), LONG)

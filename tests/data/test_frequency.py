@@ -1,0 +1,209 @@
+"""Calendars against pandas' own date ranges."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swt_time.data.frequency import future_times, infer_frequency, parse_frequency
+from swt_time.errors import TableError
+
+ALIASES = [
+    "us",
+    "250ms",
+    "s",
+    "10s",
+    "min",
+    "7min",
+    "15min",
+    "h",
+    "2h",
+    "6h",
+    "D",
+    "2D",
+    "10D",
+    "W-MON",
+    "W-TUE",
+    "W-SUN",
+    "2W-SAT",
+    "B",
+    "MS",
+    "ME",
+    "BMS",
+    "BME",
+    "2MS",
+    "5ME",
+    "QS-JAN",
+    "QS-FEB",
+    "QE-DEC",
+    "QE-OCT",
+    "BQS-JAN",
+    "BQE-DEC",
+    "2QS-MAR",
+    "YS-JAN",
+    "YS-APR",
+    "YE-DEC",
+    "YE-JUN",
+    "BYE-DEC",
+    "BYS-JAN",
+    "2YS-MAR",
+]
+STARTS = ["1850-01-05", "1969-12-30 06:00", "2020-01-30", "2024-02-27 23:45", "2210-05-05"]
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("alias", ALIASES)
+def test_inference_and_future_equal_pandas(alias, start):
+    whole = pd.date_range(start, periods=40, freq=alias, unit="us")
+    known, ahead = whole[:30], whole[30:]
+    assert infer_frequency(known) == alias
+    assert future_times(known[-1:], alias, 10).equals(ahead)
+
+
+@pytest.mark.parametrize("alias", [*ALIASES, "25h", "1500ms", "90min"])
+def test_canonical_aliases_are_fixed_points_and_pandas_knows_them(alias):
+    canonical = parse_frequency(alias).alias
+    assert parse_frequency(canonical).alias == canonical
+    start = "2024-01-01"
+    assert pd.date_range(start, periods=9, freq=canonical).equals(pd.date_range(start, periods=9, freq=alias))
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical"),
+    [
+        *{
+            "H": "h",
+            "T": "min",
+            "15T": "15min",
+            "M": "ME",
+            "Q": "QE-DEC",
+            "A": "YE-DEC",
+            "Y": "YE-DEC",
+        }.items(),
+        *{
+            "60min": "h",
+            "1D": "D",
+            "3d": "3D",
+            "W": "W-SUN",
+            "w-mon": "W-MON",
+            "QS": "QS-JAN",
+            "YS": "YS-JAN",
+        }.items(),
+        *{
+            "QS-OCT": "QS-JAN",
+            "QE-MAR": "QE-DEC",
+            "BM": "BME",
+            "A-JUN": "YE-JUN",
+            " D ": "D",
+            "24h": "24h",
+        }.items(),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_other_spellings(given, canonical):
+    assert parse_frequency(given).alias == canonical
+
+
+@pytest.mark.parametrize("alias", ["", "x", "1", "D-", "SMS", "2B", "0D", "-1D", "ns", "C", "cbh", "W-XXX"])
+def test_calendars_that_cannot_be_forecast(alias):
+    with pytest.raises(TableError, match=r"frequency .* (is unknown|cannot be forecast).*15min"):
+        parse_frequency(alias)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    alias=st.sampled_from([a for a in ALIASES if a not in ("us", "250ms")]),
+    start=st.datetimes(pd.Timestamp("1900-01-01").to_pydatetime(), pd.Timestamp("2150-01-01").to_pydatetime()),
+    lost=st.sets(st.integers(1, 28), max_size=9),
+)
+def test_gaps_do_not_disturb_the_inference(alias, start, lost):
+    whole = pd.date_range(pd.Timestamp(start).floor("s"), periods=30, freq=alias, unit="us")
+    kept = whole[[i for i in range(30) if i not in lost]]
+    assert infer_frequency(kept) == alias
+
+
+def test_two_rows():
+    for alias in ["h", "15min", "D", "MS", "ME", "YS-JAN", "W-WED"]:
+        assert infer_frequency(pd.date_range("2024-01-01", periods=2, freq=alias)) == alias
+    with pytest.raises(TableError, match="single row"):
+        infer_frequency(pd.DatetimeIndex(["2024-01-01"]))
+    with pytest.raises(TableError, match="single row"):
+        infer_frequency(pd.DatetimeIndex([]))
+
+
+def test_many_series_are_inferred_together():
+    one, other = (
+        pd.date_range("2024-01-01", periods=3, freq="D"),
+        pd.date_range("2023-05-05", periods=5, freq="D"),
+    )
+    assert infer_frequency(one.append(other), [0, 3]) == "D"
+    assert infer_frequency(other[4:].append(one), [0, 1]) == "D"
+    # the control: without the border the jump back in time is a step
+    with pytest.raises(TableError, match="irregular"):
+        infer_frequency(one.append(other + pd.Timedelta("1h")))
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        ["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-03 12:00"],
+        ["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-09", "2024-01-20"],
+        ["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00", "2024-01-01 03:01"],
+        ["2024-01-01", "2024-02-01", "2024-03-02"],
+    ],
+)
+def test_irregular_stamps_are_refused(stamps):
+    with pytest.raises(TableError, match="irregular timestamps: the usual step is"):
+        infer_frequency(pd.DatetimeIndex(stamps))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"])
+@pytest.mark.parametrize("day", ["2024-03-08", "2024-03-29", "2024-10-04", "2024-10-25", "2024-11-01", "2024-04-05"])
+def test_daylight_saving(zone, day):
+    """Hours elapse, days keep the wall clock: as pandas' own ranges in the zone."""
+    for alias, periods in [("h", 120), ("15min", 500), ("D", 12), ("W-FRI", 6), ("B", 8), ("MS", 5)]:
+        whole = pd.date_range(day, periods=periods, freq=alias, tz=zone, unit="us")
+        half = periods // 2
+        assert infer_frequency(whole[:half]) == alias
+        future = future_times(whole[half - 1 : half], alias, periods - half)
+        assert future.equals(whole[half:])
+        assert str(future.tz) == zone
+
+
+def test_a_day_whose_hour_does_not_exist_moves_forward():
+    last = pd.DatetimeIndex(["2024-03-30 02:30"]).tz_localize("Europe/Berlin")
+    ahead = future_times(last, "D", 2)
+    assert [str(stamp) for stamp in ahead] == ["2024-03-31 03:00:00+02:00", "2024-04-01 02:30:00+02:00"]
+
+
+def test_a_repeated_hour_is_the_first_one():
+    last = pd.DatetimeIndex(["2024-10-26 02:30"]).tz_localize("Europe/Berlin")
+    assert str(future_times(last, "D", 1)[0]) == "2024-10-27 02:30:00+02:00"
+
+
+def test_future_of_several_series():
+    last = pd.DatetimeIndex(["2024-01-31", "2023-12-31 12:00"])
+    ahead = future_times(last, "ME", 2)
+    assert [str(t) for t in ahead] == [
+        "2024-02-29 00:00:00",
+        "2024-03-31 00:00:00",
+        "2024-01-31 12:00:00",
+        "2024-02-29 12:00:00",
+    ]
+
+
+def test_hours_of_a_day_in_a_zone_are_not_days():
+    """A stamp every 24 elapsed hours across a change of clocks is no daily calendar."""
+    elapsed = pd.date_range("2024-03-29", periods=6, freq="24h", tz="UTC").tz_convert("Europe/Berlin")
+    assert infer_frequency(elapsed) == "24h"
+    assert future_times(elapsed[-1:], "24h", 1)[0] - elapsed[-1] == pd.Timedelta("24h")
+
+
+def test_business_days_across_a_holiday():
+    days = pd.date_range("2024-12-02", "2025-01-31", freq="B")
+    without = days[~days.isin(pd.DatetimeIndex(["2024-12-25", "2024-12-26", "2025-01-01"]))]
+    assert infer_frequency(without) == "B"
+    ordinals, fits = parse_frequency("B").ordinals(days)
+    assert fits.all()
+    assert (np.diff(ordinals) == 1).all()

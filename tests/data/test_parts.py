@@ -1,0 +1,58 @@
+"""A table split and scaled: parts by name, windows by number, train rows alone for the scaler."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swt_time.data.parts import split_table
+from swt_time.data.series import to_series
+
+
+def table(lengths=(100, 60), seed=0):
+    noise = np.random.default_rng(seed)
+    frames = [
+        pd.DataFrame(
+            {"unique_id": name, "ds": pd.date_range("2024-01-01", periods=n, freq="D"), "y": 5 + noise.normal(size=n)}
+        )
+        for name, n in zip("ab", lengths, strict=True)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_windows_equal_slices_of_the_scaled_series():
+    series = to_series(table())
+    parts = split_table(series, "0.6/0.2/0.2", 10, 5)
+    for name, first in (("train", [0, 0]), ("validation", [50, 26]), ("test", [70, 38])):
+        part = parts.part(name)
+        numbers = np.arange(len(part))
+        contexts, targets = part.gather(numbers)
+        expected = []
+        for i, (values, borders) in enumerate(zip(series.values, [(60, 80, 100), (36, 48, 60)], strict=True)):
+            train = values[: borders[0]]
+            scaled = (values - train.mean()) / train.std()
+            stop = dict(zip(("train", "validation", "test"), borders, strict=True))[name]
+            expected += [(i, scaled[s : s + 15]) for s in range(first[i], stop - 15 + 1)]
+        assert part.series_of(numbers).tolist() == [i for i, _ in expected]
+        np.testing.assert_allclose(np.hstack([contexts, targets]), np.array([w for _, w in expected]), rtol=1e-5)
+
+
+def test_later_rows_change_neither_scaler_nor_train_windows():
+    frame = table()
+    changed = frame.copy()
+    changed.loc[60:99, "y"] *= 100
+    first, second = (split_table(to_series(one), "0.6/0.2/0.2", 10, 5) for one in (frame, changed))
+    assert first.scaler.mean.tolist() == second.scaler.mean.tolist()
+    numbers = np.arange(len(first.train))
+    for one, other in zip(first.train.gather(numbers), second.train.gather(numbers), strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(first.test.gather(np.array([0]))[0], second.test.gather(np.array([0]))[0])
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_few_shot_keeps_the_scaler_and_the_other_parts(fraction):
+    series = to_series(table())
+    whole = split_table(series, "0.6/0.2/0.2", 10, 5)
+    few = split_table(series, "0.6/0.2/0.2", 10, 5, train_fraction=fraction)
+    assert 0 < len(few.train) < len(whole.train)
+    assert few.scaler.mean.tolist() == whole.scaler.mean.tolist()
+    assert (len(few.validation), len(few.test)) == (len(whole.validation), len(whole.test))

@@ -1,0 +1,71 @@
+"""Train-only scaling against float64 sums, at every magnitude."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swt_time.data.scaling import fit_scaler
+
+
+def plain(values):
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / len(values))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.integers(1, 60))
+def test_mean_and_population_deviation(values, stop):
+    scaler = fit_scaler([np.array(values)], [stop])
+    mean, std = plain(values[:stop])
+    assert scaler.mean[0] == pytest.approx(mean, rel=1e-9, abs=1e-9)
+    if std > 1e-6 * max(abs(v) for v in values):
+        assert scaler.std[0] == pytest.approx(std, rel=1e-6)
+
+
+def test_rows_after_train_change_nothing():
+    random = np.random.default_rng(0)
+    one, other = random.normal(size=(2, 100))
+    changed = one.copy()
+    changed[70:] = 1e9
+    before, after = fit_scaler([one, other], [70, 70]), fit_scaler([changed, other], [70, 70])
+    assert (before.mean == after.mean).all()
+    assert (before.std == after.std).all()
+    # the control: one train row more does change it
+    assert fit_scaler([changed, other], [71, 70]).std[0] > 1e6
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -7.3, 1e300, 1e-300, 5e-324, 123456.789])
+def test_constant_series_get_deviation_one(constant):
+    scaler = fit_scaler([np.full(8640, constant)], [8640])
+    assert scaler.std[0] == 1.0
+    assert scaler.mean[0] == pytest.approx(constant, rel=1e-12)
+    assert np.abs(scaler.apply([np.full(3, constant)])[0]).max() <= max(abs(constant), 1e-9) * 1e-12 + 1e-300
+
+
+@pytest.mark.parametrize("size", [1e300, 1e154, 1.0, 1e-154, 1e-290])
+def test_extreme_values_neither_overflow_nor_vanish(size):
+    values = np.array([1.0, -2.0, 3.0, 0.5]) * size
+    scaler = fit_scaler([values], [4])
+    mean, std = plain([1.0, -2.0, 3.0, 0.5])
+    assert scaler.mean[0] / size == pytest.approx(mean, rel=1e-12)
+    assert scaler.std[0] / size == pytest.approx(std, rel=1e-12)
+    assert np.isfinite(scaler.apply([values])[0]).all()
+
+
+def test_no_train_rows():
+    scaler = fit_scaler([np.arange(3.0)], [0])
+    assert (scaler.mean[0], scaler.std[0]) == (0.0, 1.0)
+
+
+def test_invert_undoes_apply_for_windows_of_any_series():
+    random = np.random.default_rng(1)
+    values = [random.normal(5, 3, size=50), random.normal(-100, 0.1, size=30)]
+    scaler = fit_scaler(values, [40, 20])
+    scaled = scaler.apply(values)
+    series = np.array([1, 0, 1])
+    windows = np.stack([scaled[1][:10], scaled[0][3:13], scaled[1][20:30]])
+    expected = np.stack([values[1][:10], values[0][3:13], values[1][20:30]])
+    np.testing.assert_allclose(scaler.invert(windows, series), expected, rtol=1e-12)

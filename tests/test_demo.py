@@ -1,0 +1,32 @@
+"""The demo, on its real table with the real MiniLM, with a small budget."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_demo_forecasts_and_tells_the_truth_about_itself(tmp_path):
+    run = subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path / "demo", "--max-time", "8s"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    forecast = pd.read_csv(tmp_path / "demo" / "forecast.csv", parse_dates=["ds"])
+    assert len(forecast) == 52
+    assert forecast["ds"].iloc[0] == pd.Timestamp("2001-01-06")
+    assert forecast["yhat"].between(350, 390).all()
+    assert (tmp_path / "demo" / "forecast.png").stat().st_size > 10_000
+    scores = {
+        name: float(line.split()[-1])
+        for line in run.stdout.splitlines()
+        for name in ("swt-time ", "seasonal naive ")
+        if line.startswith(f"  {name}")
+    }
+    better = scores["swt-time "] < scores["seasonal naive "]
+    assert ("is better than seasonal naive" in run.stdout) == better
+    assert ("is NOT better than seasonal naive" in run.stdout) == (not better)

