@@ -232,8 +232,8 @@ class Forecaster:
         known = checkpoint.trained_on
         data = self.config.data
         chosen = data.columns is not None or data.target is not None
-        series = self._read(table, columns=None if chosen or known.layout == "long" else tuple(known.ids))
-        if series.frequency != known.frequency:
+        series = self._read(table, columns=tuple(known.ids) if known.layout == "wide" and not chosen else None)
+        if known.frequency is not None and series.frequency != known.frequency:
             warnings.warn(
                 f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}: its "
                 "forecast counts steps of the table",
