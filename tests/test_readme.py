@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from command import Commands
 
@@ -48,7 +49,27 @@ def folder(tmp_path_factory):
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h"), "demand": demand})
     table["wind"] = 8 + noise.normal(size=hours.size).cumsum() * 0.1
     table.to_csv(root / "demand.csv", index=False)
+    save_original_state_dict(root / "checkpoint.pth")
     return root
+
+
+def save_original_state_dict(path):
+    """Random weights by the originals' names, of the sizes that the README's import names."""
+    width, patches, hidden, words, prototypes = 8 * 32, (512 - 16) // 8 + 2, 384, 30522, 10
+    shapes = {
+        "patch_embedding.value_embedding.weight": (16, 16 * 4, 1),
+        "mapping_layer.weight": (prototypes, words),
+        "reprogramming_layer.query_projection.weight": (width, 16),
+        "reprogramming_layer.key_projection.weight": (width, hidden),
+        "reprogramming_layer.value_projection.weight": (width, hidden),
+        "reprogramming_layer.out_projection.weight": (hidden, width),
+        "output_projection.linear.weight": (96, 32 * patches),
+    }
+    state = {name: 0.02 * torch.randn(*shape) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
+        if not name.startswith("patch_embedding"):
+            state[name.replace("weight", "bias")] = torch.zeros(shape[0])
+    torch.save(state, path)
 
 
 def test_commands_and_snippets_run(folder, monkeypatch):

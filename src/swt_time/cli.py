@@ -218,7 +218,7 @@ def import_(
     """Make a checkpoint of a Time-LLM or SWT-Time state dict; give the sizes it was trained with."""
     from swt_time.checkpoint import check_output_folder, write_checkpoint
     from swt_time.compat import ETT_DESCRIPTION, import_checkpoint, time_llm_config
-    from swt_time.forecaster import package_versions, source_commit
+    from swt_time.provenance import package_versions, source_commit
 
     check_output_folder(out, overwrite)
     config = time_llm_config(
