@@ -34,14 +34,14 @@ def commands():
 
 
 def quick(command):
-    """The same command with a smaller budget."""
-    return re.sub(r"--max-time \w+", "--max-time 2s", command)
+    """The same command or snippet with a smaller budget."""
+    return re.sub(r"max_steps=\d+", "max_steps=4", re.sub(r"--max-time \w+", "--max-time 2s", command))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("readme")
-    hours = np.arange(24 * 70)
+    hours = np.arange(24 * 36)
     noise = np.random.default_rng(0)
     demand = (
         50 + 12 * np.sin(2 * np.pi * hours / 24) + 4 * np.sin(2 * np.pi * hours / 168) + noise.normal(size=hours.size)
@@ -87,7 +87,7 @@ def test_commands_and_snippets_run(folder, monkeypatch):
     finally:
         run.close()
     for snippet in blocks("python"):
-        exec(compile(snippet, "README.md", "exec"), {})
+        exec(compile(quick(snippet), "README.md", "exec"), {})
     assert {"model", "model-python", "without"} <= {path.name for path in folder.iterdir()}
 
 
