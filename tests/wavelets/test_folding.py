@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from swt_time.wavelets import BOUNDARIES, filter_bank, folding, reach, swt, wavelet_support
+from swt_time.wavelets import BOUNDARIES, filter_bank, reach, swt, wavelet_support
 from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
-from swt_time.wavelets.stationary import composite_filters
+from swt_time.wavelets.stationary import composite_filters, extend
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -46,22 +46,25 @@ def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
 
 
 @pytest.mark.parametrize("own_last", [False, True])
-@pytest.mark.parametrize("chunk", [1, 100, 300, 10**9])
-def test_chunks_change_nothing(monkeypatch, chunk, own_last):
-    """Against the path that gradients for the signal take, which convolves all series at once."""
-    monkeypatch.setattr(folding, "CHUNK", chunk)
-    monkeypatch.setattr(folding, "MOST_CHUNKS", 7)
-    how = Folded(5, 3, (4, 6), "reflect")
-    x = torch.randn(7, 31, dtype=torch.float64)
+@pytest.mark.parametrize("stride", [1, 3, 5, 8, 20])
+def test_strided_patches_are_windows_times_the_kernel(stride, own_last):
+    """Strides below and above the patch, values and gradients, by windows of a NumPy-like extension."""
+    how = Folded(5, stride, (4, 6), "reflect")
+    x = torch.randn(7, 31, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(4, 15, dtype=torch.float64, requires_grad=True)
     last = torch.randn(4, 15, dtype=torch.float64, requires_grad=True) if own_last else None
-    weights = [kernel] if last is None else [kernel, last]
-    results = []
-    for series in (x, x.clone().requires_grad_()):
-        tokens = strided_patches(series, kernel, last, how)
-        results.append([tokens, *torch.autograd.grad(tokens.pow(3).sum(), weights)])
-    for got, expected in zip(*results, strict=True):
-        torch.testing.assert_close(got, expected)
+    wanted = [x, kernel] if last is None else [x, kernel, last]
+    tokens = strided_patches(x, kernel, last, how)
+    assert tokens.is_contiguous()
+    windows = extend(x, 4, 6 + stride, "reflect").unfold(1, 15, stride)
+    expected = windows @ kernel.T
+    if last is not None:
+        full = extend(x, 4, 6, "reflect")[:, 26:41]
+        expected = torch.cat((expected[:, :-1], (full @ last.T).unsqueeze(1)), 1)
+    torch.testing.assert_close(tokens, expected)
+    got = torch.autograd.grad(tokens.pow(3).sum(), wanted)
+    for a, b in zip(got, torch.autograd.grad(expected.pow(3).sum(), wanted), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_no_series_give_no_tokens():

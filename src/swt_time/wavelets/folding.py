@@ -15,14 +15,11 @@ Neither the bands nor the overlapping patches exist in memory; gradients reach `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv1d_weight
 
 from swt_time.wavelets.stationary import extend
 
@@ -75,81 +72,45 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
 
     Notes
     -----
-    On a CPU, series that need no gradient are convolved a few at a time: oneDNN holds every result twice (in its
-    own layout and in ours), and a few series at a time keep most of that away.
+    A stride ``s`` over samples is a step of one over blocks of ``s`` samples. The extended signal, cut into such
+    blocks, already is a channels-last image of ``s`` channels, and the result is one of ``D`` channels: the
+    tokens come out in their own layout, without the copies that a one-channel ``conv1d`` makes.
     """
-    simple = x.device.type != "cpu" or (torch.is_grad_enabled() and x.requires_grad)
-    if simple or torch.compiler.is_compiling():
-        return _convolve(x, kernel, last, folded)
-    return _ConvolveInChunks.apply(x, kernel, last, folded)
+    patch_len, stride, (before, _), boundary = folded
+    series, length, (features, taps) = x.shape[0], x.shape[-1], kernel.shape
+    patches, blocks = (length - patch_len) // stride + 2, -(-taps // stride)
+    # Whole blocks for the last window, which needs at least the filters' reach beyond the extended patch.
+    extended = extend(x, before, (patches + blocks - 1) * stride - before - length, boundary)
+    image = extended.view(series, patches + blocks - 1, 1, stride).permute(0, 3, 1, 2)
+    filters = F.pad(kernel, (0, blocks * stride - taps)).view(features, blocks, 1, stride).permute(0, 3, 1, 2)
+    tokens = F.conv2d(image, filters)  # (M, D, P, 1)
+    if last is not None:
+        # The last full patch read with its own kernel, in place of what the convolution made of the extension.
+        full, start = length - patch_len, (patches - 1) * stride
+        wanted = extended[:, full : full + taps] @ last.T
+        tokens = _add_to_last(tokens, wanted - extended[:, start : start + taps] @ kernel.T)
+    return tokens.permute(0, 2, 3, 1).reshape(series, patches, features)
 
 
-def _convolve(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Folded) -> Tensor:
-    series = _extended(x, last is not None, folded)
-    tokens = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=folded.stride).transpose(1, 2)
-    if last is None:
+class _AddToLast(torch.autograd.Function):
+    """Add to the last patch in place; indexing would copy all gradients, concatenating all tokens."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, change: Tensor) -> Tensor:
+        ctx.mark_dirty(tokens)
+        tokens[:, :, -1, 0] += change
         return tokens
-    return torch.cat((tokens, (_tail(series, folded) @ last.T).unsqueeze(1)), dim=1)
-
-
-def _extended(x: Tensor, own_last: bool, folded: Folded) -> Tensor:
-    """The signal that the kernel runs over; the last patch needs no extension of its own if it has its own kernel."""
-    before, after = folded.reach
-    return extend(x, before, after + (0 if own_last else folded.stride), folded.boundary)
-
-
-def _tail(series: Tensor, folded: Folded) -> Tensor:
-    """What the last full patch sees, ``(M, U)``, of a signal extended for a last patch with its own kernel."""
-    return series[:, series.shape[-1] - folded.patch_len - sum(folded.reach) :]
-
-
-class _ConvolveInChunks(torch.autograd.Function):
-    """:func:`_convolve` without gradient for ``x``, a few series at a time."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, last: Tensor | None, folded: Folded) -> Tensor:
-        ctx.save_for_backward(x, kernel, last)
-        ctx.folded = folded
-        patches = (x.shape[-1] - folded.patch_len) // folded.stride + 2
-        if x.shape[0] * patches * kernel.shape[0] <= CHUNK:
-            return _convolve(x, kernel, last, folded)
-        tokens = x.new_empty(x.shape[0], kernel.shape[0], patches)
-        for part, out in _chunks(x, tokens):
-            series = _extended(part, last is not None, folded)
-            full = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=folded.stride)
-            out[..., : full.shape[-1]] = full
-            if last is not None:
-                out[..., -1] = _tail(series, folded) @ last.T
-            del series, full  # before the next group makes its own
-        return tokens.transpose(1, 2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor | None, None]:
-        x, kernel, last = ctx.saved_tensors
-        shape = (kernel.shape[0], 1, kernel.shape[1])
-        for_kernel = kernel.new_zeros(shape)
-        for_last = None if last is None else torch.zeros_like(last)
-        for part, chunk in _chunks(x, gradient):
-            series = _extended(part, last is not None, ctx.folded)
-            if for_last is not None:
-                for_last.addmm_(chunk[:, -1].T, _tail(series, ctx.folded))
-                chunk = chunk[:, :-1]
-            for_kernel += conv1d_weight(series.unsqueeze(1), shape, chunk.transpose(1, 2), stride=ctx.folded.stride)
-        return None, for_kernel[:, 0], for_last, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, gradient[:, :, -1, 0]
 
 
-def _chunks(x: Tensor, tokens: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Series and their tokens in groups of about equal size: as few as keep each within ``CHUNK`` numbers."""
-    groups = min(MOST_CHUNKS, -(-tokens.numel() // CHUNK))
-    size = -(-x.shape[0] // max(groups, 1)) or 1
-    return zip(x.split(size), tokens.split(size), strict=True)
-
-
-CHUNK = 2**17
-"""Token numbers that one convolution makes: with both layouts, 1 MiB in single precision."""
-MOST_CHUNKS = 6
-"""Each call costs its start, and much more where other work keeps the cores busy; six leave a third in two layouts."""
+def _add_to_last(tokens: Tensor, change: Tensor) -> Tensor:
+    """``(M, D, P, 1)`` with ``(M, D)`` added to the last of ``P``; may write into ``tokens``."""
+    if torch.compiler.is_compiling():
+        return torch.cat((tokens[:, :, :-1], tokens[:, :, -1:] + change[:, :, None, None]), dim=2)
+    return _AddToLast.apply(tokens, change)
 
 
 def folding_pays(
