@@ -253,7 +253,7 @@ def test_another_width_is_refused(language_models, tiny_backbones):
         ({"prompt_attention": "prefix"}, "prompt_attention"),
         ({"prompt": "long"}, "prompt.template"),
         ({"prototypes": "many"}, "model.prototypes"),
-        ({"precision": "float16"}, "backbone.precision"),
+        ({"precision": "int8"}, "backbone.precision"),
         ({"wavelet": "db99"}, "db99"),
         ({"patch_len": 200}, "longer than data.context"),
         ({"horizon": 0}, "data.horizon"),

@@ -185,6 +185,7 @@ def time_llm_config(
                 "patch_len": patch_len,
                 "stride": stride,
                 "kernel_size": 3,
+                "receptive_field": "patch",
                 "wavelet": wavelet,
                 "level": level,
                 "boundary": "periodic",
