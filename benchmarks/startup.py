@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from swt_time.forecaster import package_versions, source_commit
+from swt_time.provenance import package_versions, source_commit
 
 RUNS = 9
 COMMANDS = {

@@ -341,3 +341,7 @@ def test_durations(text, seconds):
 def test_malformed_durations(text):
     with pytest.raises(ConfigError, match="--max-time"):
         parse_duration(text)
+
+
+def test_unknown_benchmark_is_refused():
+    assert_refused(swt_time("benchmark", "everything", check=False), "everything", "embedding")

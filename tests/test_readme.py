@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from command import Commands
 
@@ -33,14 +34,14 @@ def commands():
 
 
 def quick(command):
-    """The same command with a smaller budget."""
-    return re.sub(r"--max-time \w+", "--max-time 2s", command)
+    """The same command or snippet with a smaller budget."""
+    return re.sub(r"max_steps=\d+", "max_steps=4", re.sub(r"--max-time \w+", "--max-time 2s", command))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("readme")
-    hours = np.arange(24 * 70)
+    hours = np.arange(24 * 36)
     noise = np.random.default_rng(0)
     demand = (
         50 + 12 * np.sin(2 * np.pi * hours / 24) + 4 * np.sin(2 * np.pi * hours / 168) + noise.normal(size=hours.size)
@@ -48,7 +49,27 @@ def folder(tmp_path_factory):
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h"), "demand": demand})
     table["wind"] = 8 + noise.normal(size=hours.size).cumsum() * 0.1
     table.to_csv(root / "demand.csv", index=False)
+    save_original_state_dict(root / "checkpoint.pth")
     return root
+
+
+def save_original_state_dict(path):
+    """Random weights by the originals' names, of the sizes that the README's import names."""
+    width, patches, hidden, words, prototypes = 8 * 32, (512 - 16) // 8 + 2, 384, 30522, 10
+    shapes = {
+        "patch_embedding.value_embedding.weight": (16, 16 * 4, 1),
+        "mapping_layer.weight": (prototypes, words),
+        "reprogramming_layer.query_projection.weight": (width, 16),
+        "reprogramming_layer.key_projection.weight": (width, hidden),
+        "reprogramming_layer.value_projection.weight": (width, hidden),
+        "reprogramming_layer.out_projection.weight": (hidden, width),
+        "output_projection.linear.weight": (96, 32 * patches),
+    }
+    state = {name: 0.02 * torch.randn(*shape) for name, shape in shapes.items()}
+    for name, shape in shapes.items():
+        if not name.startswith("patch_embedding"):
+            state[name.replace("weight", "bias")] = torch.zeros(shape[0])
+    torch.save(state, path)
 
 
 def test_commands_and_snippets_run(folder, monkeypatch):
@@ -66,7 +87,7 @@ def test_commands_and_snippets_run(folder, monkeypatch):
     finally:
         run.close()
     for snippet in blocks("python"):
-        exec(compile(snippet, "README.md", "exec"), {})
+        exec(compile(quick(snippet), "README.md", "exec"), {})
     assert {"model", "model-python", "without"} <= {path.name for path in folder.iterdir()}
 
 

@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -41,9 +41,9 @@ class TrainedOn:
 
     Attributes
     ----------
-    layout : {"long", "wide"}
-    frequency : str
-        Pandas offset alias.
+    layout : {"long", "wide", "unknown"}
+    frequency : str or None
+        Pandas offset alias; None where it is not known.
     ids : list of str
         Series of a long table, columns of a wide one.
     mean, deviation : list of float
@@ -51,10 +51,15 @@ class TrainedOn:
     """
 
     layout: str
-    frequency: str
+    frequency: str | None
     ids: list[str]
     mean: list[float]
     deviation: list[float]
+
+    @classmethod
+    def unknown(cls) -> Self:
+        """Nothing is known of the table (imported weights): any columns, any frequency, each series' own scale."""
+        return cls("unknown", None, [], [], [])
 
 
 @dataclass(frozen=True)

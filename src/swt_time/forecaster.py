@@ -6,12 +6,10 @@
 
 import hashlib
 import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +27,7 @@ from swt_time.data.series import SeriesTable, to_series
 from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import BackboneError, CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.model import SWTTime, build_model
+from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Event, TrainingResult, resolve_device, train
 
 INFERENCE_BATCH = 64
@@ -233,8 +232,8 @@ class Forecaster:
         known = checkpoint.trained_on
         data = self.config.data
         chosen = data.columns is not None or data.target is not None
-        series = self._read(table, columns=None if chosen or known.layout == "long" else tuple(known.ids))
-        if series.frequency != known.frequency:
+        series = self._read(table, columns=tuple(known.ids) if known.layout == "wide" and not chosen else None)
+        if known.frequency is not None and series.frequency != known.frequency:
             warnings.warn(
                 f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}: its "
                 "forecast counts steps of the table",
@@ -346,36 +345,6 @@ def _dotted(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"unknown option {name!r}{'; did you mean ' + ' or '.join(near) + '?' if near else ''}")
         found[matches[0]] = value
     return found
-
-
-def package_versions() -> dict[str, str]:
-    """Versions of everything that can change a number."""
-    names = ("swt-time", "torch", "transformers", "tokenizers", "numpy", "pandas", "PyWavelets")
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def source_commit() -> str | None:
-    """The commit of the source tree this package runs from, ``+`` if it has changes; None for an installed wheel."""
-    folder = Path(__file__).parent
-    try:
-        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
-        tracked = _git(folder, "ls-files", Path(__file__).name)
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    # A virtual environment inside some other repository is not our source tree.
-    return f"{commit}{'+' if changed else ''}" if tracked else None
-
-
-def _git(folder: Path, *words: str) -> str:
-    run = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
-    return run.stdout.strip()
 
 
 def series_sha256(series: SeriesTable) -> str:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from swt_time.wavelets import BOUNDARIES, filter_bank, reach, swt, wavelet_support
-from swt_time.wavelets.folding import fold, fold_last, folding_pays, patch_filters, strided_patches
-from swt_time.wavelets.stationary import composite_filters
+from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.stationary import composite_filters, extend
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
@@ -40,9 +40,36 @@ def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
     weight = torch.randn(5, 1, patch_len)
     placed = patch_filters(torch.ones(1, 1), patch_len)
     last = fold_last(weight, placed, length, stride)
-    got = strided_patches(x, fold(weight, placed), last, patch_len, stride, (0, 0), "zero")
+    got = strided_patches(x, fold(weight, placed), last, Folded(patch_len, stride, (0, 0), "zero"))
     repeated = torch.cat((x, x[:, -1:].expand(-1, stride)), 1)
     torch.testing.assert_close(got, repeated.unfold(1, patch_len, stride) @ weight[:, 0].T)
+
+
+@pytest.mark.parametrize("own_last", [False, True])
+@pytest.mark.parametrize("stride", [1, 3, 5, 8, 20])
+def test_strided_patches_are_windows_times_the_kernel(stride, own_last):
+    """Strides below and above the patch, values and gradients, by windows of a NumPy-like extension."""
+    how = Folded(5, stride, (4, 6), "reflect")
+    x = torch.randn(7, 31, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(4, 15, dtype=torch.float64, requires_grad=True)
+    last = torch.randn(4, 15, dtype=torch.float64, requires_grad=True) if own_last else None
+    wanted = [x, kernel] if last is None else [x, kernel, last]
+    tokens = strided_patches(x, kernel, last, how)
+    assert tokens.is_contiguous()
+    windows = extend(x, 4, 6 + stride, "reflect").unfold(1, 15, stride)
+    expected = windows @ kernel.T
+    if last is not None:
+        full = extend(x, 4, 6, "reflect")[:, 26:41]
+        expected = torch.cat((expected[:, :-1], (full @ last.T).unsqueeze(1)), 1)
+    torch.testing.assert_close(tokens, expected)
+    got = torch.autograd.grad(tokens.pow(3).sum(), wanted)
+    for a, b in zip(got, torch.autograd.grad(expected.pow(3).sum(), wanted), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_no_series_give_no_tokens():
+    how = Folded(5, 3, (4, 6), "reflect")
+    assert strided_patches(torch.randn(0, 31), torch.randn(4, 15), None, how).shape == (0, 10, 4)
 
 
 def test_the_rule_folds_usual_shapes_and_not_long_kernels_on_wide_models():

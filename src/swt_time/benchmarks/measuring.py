@@ -3,16 +3,16 @@
 import csv
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+
+from swt_time.provenance import package_versions, source_commit
 
 Work = Callable[[], Any]
 
@@ -83,15 +83,9 @@ def copy_bandwidth(device: torch.device, size: int = 2**26) -> float:
 
 def provenance(device: torch.device, packages: Sequence[str]) -> dict[str, str]:
     """Commit, versions, machine and time: columns that every result carries."""
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "none"
     return {
-        "commit": _commit(),
-        "versions": " ".join(f"{name}={version}" for name, version in versions.items()),
+        "commit": source_commit() or "installed package",
+        "versions": " ".join(f"{name}={version}" for name, version in package_versions(tuple(packages)).items()),
         "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": str(torch.get_num_threads()),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -106,15 +100,6 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _commit() -> str:
-    """Commit of the source folder, marked if files differ from it; ``unknown`` outside of a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _processor() -> str:

@@ -24,7 +24,7 @@ from swt_time.layers.patching import (
     patches,
 )
 from swt_time.wavelets.filters import FilterBank, filter_bank
-from swt_time.wavelets.folding import fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
 from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
 from swt_time.wavelets.stationary import (
     analyse,
@@ -341,7 +341,8 @@ class WaveletPatchEmbedding(nn.Module):
         kernel, last = self._kernels(series.shape[-1])
         kernel = kernel.to(series.dtype)
         last = None if last is None else last.to(series.dtype)
-        return strided_patches(series, kernel, last, self.patch_len, self.stride, self.reach, self.boundary)
+        folded = Folded(self.patch_len, self.stride, self.reach, self.boundary)
+        return strided_patches(series, kernel, last, folded)
 
     def plain(self, series: Tensor) -> Tensor:
         """Tokens without positions step by step, the readable twin: ``(M, T) -> (M, P, D)``."""

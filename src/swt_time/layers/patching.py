@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from swt_time.wavelets.folding import Folded, strided_patches
 from swt_time.wavelets.stationary import check_boundary, extend
 
 
@@ -144,11 +145,12 @@ class PatchEmbedding(nn.Module):
 
     def _project(self, series: Tensor) -> Tensor:
         """Tokens without positions: ``(M, T) -> (M, P, D)``."""
-        series = extend(series, self.before, self.stride + self.after, self.boundary)
         weight = self.projection.weight.to(series.dtype)
         if self.kernel_size == 1:
-            # One strided convolution: the overlapping patches never exist in memory.
-            return F.conv1d(series.unsqueeze(1), weight.transpose(1, 2), stride=self.stride).transpose(1, 2)
+            # The overlapping patches never exist in memory, as in the wavelet embedding.
+            folded = Folded(self.patch_len, self.stride, (self.before, self.after), self.boundary)
+            return strided_patches(series, weight[..., 0], None, folded)
+        series = extend(series, self.before, self.stride + self.after, self.boundary)
         views = patches(series, weight.shape[1], self.stride).transpose(1, 2)
         return F.conv1d(F.pad(views, (1, 1), mode="circular"), weight).transpose(1, 2)
 

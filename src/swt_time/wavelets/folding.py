@@ -15,6 +15,8 @@ Neither the bands nor the overlapping patches exist in memory; gradients reach `
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,15 +48,17 @@ def fold_last(weight: Tensor, placed: Tensor, length: int, stride: int) -> Tenso
     return fold(weight, placed.index_select(1, rows))
 
 
-def strided_patches(
-    x: Tensor,
-    kernel: Tensor,
-    last: Tensor | None,
-    patch_len: int,
-    stride: int,
-    reach: tuple[int, int],
-    boundary: str,
-) -> Tensor:
+class Folded(NamedTuple):
+    """How series are read by a folded kernel."""
+
+    patch_len: int
+    stride: int
+    reach: tuple[int, int]
+    """Samples that the filters read before and after ``n``; ``U = R + sum(reach)``."""
+    boundary: str
+
+
+def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Folded) -> Tensor:
     """Tokens ``(M, P, D)`` of series ``(M, T)``: one strided convolution of the extended signal.
 
     Parameters
@@ -63,19 +67,50 @@ def strided_patches(
     kernel : Tensor, shape (D, U)
         ``A``, in the dtype of ``x``.
     last : Tensor, shape (D, U), optional
-        Own kernel of the last patch (:func:`fold_last`); by default the patch runs on into the extended
-        signal.
-    reach : tuple of int
-        Samples that the filters read before and after ``n``; ``U = R + sum(reach)``.
+        Own kernel of the last patch (:func:`fold_last`); by default the patch runs on into the extended signal.
+    folded : Folded
+
+    Notes
+    -----
+    A stride ``s`` over samples is a step of one over blocks of ``s`` samples. The extended signal, cut into such
+    blocks, already is a channels-last image of ``s`` channels, and the result is one of ``D`` channels: the
+    tokens come out in their own layout, without the copies that a one-channel ``conv1d`` makes.
     """
-    before, after = reach
-    beyond = stride if last is None else 0
-    series = extend(x, before, after + beyond, boundary)
-    tokens = F.conv1d(series.unsqueeze(1), kernel.unsqueeze(1), stride=stride).transpose(1, 2)
-    if last is None:
+    patch_len, stride, (before, _), boundary = folded
+    series, length, (features, taps) = x.shape[0], x.shape[-1], kernel.shape
+    patches, blocks = (length - patch_len) // stride + 2, -(-taps // stride)
+    # Whole blocks for the last window, which needs at least the filters' reach beyond the extended patch.
+    extended = extend(x, before, (patches + blocks - 1) * stride - before - length, boundary)
+    image = extended.view(series, patches + blocks - 1, 1, stride).permute(0, 3, 1, 2)
+    filters = F.pad(kernel, (0, blocks * stride - taps)).view(features, blocks, 1, stride).permute(0, 3, 1, 2)
+    tokens = F.conv2d(image, filters)  # (M, D, P, 1)
+    if last is not None:
+        # The last full patch read with its own kernel, in place of what the convolution made of the extension.
+        full, start = length - patch_len, (patches - 1) * stride
+        wanted = extended[:, full : full + taps] @ last.T
+        tokens = _add_to_last(tokens, wanted - extended[:, start : start + taps] @ kernel.T)
+    return tokens.permute(0, 2, 3, 1).reshape(series, patches, features)
+
+
+class _AddToLast(torch.autograd.Function):
+    """Add to the last patch in place; indexing would copy all gradients, concatenating all tokens."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, change: Tensor) -> Tensor:
+        ctx.mark_dirty(tokens)
+        tokens[:, :, -1, 0] += change
         return tokens
-    tail = series[:, x.shape[-1] - patch_len :] @ last.T
-    return torch.cat((tokens, tail.unsqueeze(1)), dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, gradient[:, :, -1, 0]
+
+
+def _add_to_last(tokens: Tensor, change: Tensor) -> Tensor:
+    """``(M, D, P, 1)`` with ``(M, D)`` added to the last of ``P``; may write into ``tokens``."""
+    if torch.compiler.is_compiling():
+        return torch.cat((tokens[:, :, :-1], tokens[:, :, -1:] + change[:, :, None, None]), dim=2)
+    return _AddToLast.apply(tokens, change)
 
 
 def folding_pays(
