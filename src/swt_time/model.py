@@ -138,8 +138,9 @@ class Reprogrammed(nn.Module):
         self._text: Remembered[tuple[Tensor, Tensor]] = Remembered()
 
     def train(self, mode: bool = True) -> "Reprogrammed":
-        """Drop the keys and values that were kept for inference."""
-        self._text.forget()
+        """Drop the keys and values that were kept for inference when training begins."""
+        if mode:
+            self._text.forget()
         return super().train(mode)
 
     def write_prompt(self, z: Tensor) -> Prompt | None:

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from swt_time.backbones import LanguageModel, find_backbone
 from swt_time.benchmarks.measuring import Work, interleaved_medians, provenance
-from swt_time.benchmarks.reference_path import plain_attention, reference_forecast
-from swt_time.config import Config
+from swt_time.benchmarks.reference_path import as_published, reference_forecast
+from swt_time.config import Config, TrainingConfig
 from swt_time.model import Reprogrammed, SWTTime, build_model
+from swt_time.training import make_optimizer
 
 Kind = Literal["step", "inference"]
 
@@ -125,7 +126,7 @@ def ours(case: Case, folder: str, form: str) -> Contender:
     """The package's own path."""
     model = build_model(case.config(folder, form))
     assert model.language_model is not None
-    return Contender(model, model.language_model, model, _optimizer(model))
+    return Contender(model, model.language_model, model, make_optimizer(model, TrainingConfig()))
 
 
 def reference(case: Case, folder: str) -> Contender:
@@ -133,14 +134,11 @@ def reference(case: Case, folder: str) -> Contender:
     model = build_model(case.config(folder, "paper, mapping").replace({"backbone.precision": "float32"}))
     language_model = model.language_model
     assert language_model is not None
-    plain_attention(language_model)
+    as_published(language_model)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
     return Contender(
-        model, language_model, lambda context: reference_forecast(model, language_model, context), _optimizer(model)
+        model, language_model, lambda context: reference_forecast(model, language_model, context), optimizer
     )
-
-
-def _optimizer(model: nn.Module) -> torch.optim.Optimizer:
-    return torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-4)
 
 
 def measure(case: Case, kind: Kind, repeats: int = 5) -> list[dict[str, Any]]:

@@ -2,14 +2,13 @@
 
 The whole prompt goes through the model inside the graph, nothing is kept between steps, every attention matrix is
 in memory, all in float32. It borrows a model's weights, so its forecasts are those of the fast path. Masks and
-positions make padding harmless, which the original forgot; GPT-2's activation runs as one kernel, which makes this
-path faster than the original.
+positions make padding harmless, which the original forgot.
 """
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from swt_time.backbones import LanguageModel
 from swt_time.layers import denormalize, normalize
@@ -24,7 +23,7 @@ def reference_forecast(model: SWTTime, language_model: LanguageModel, context: T
     model : SWTTime
         Without a skip.
     language_model : LanguageModel
-        The same frozen model in float32, with plain attention (`plain_attention`).
+        The same frozen model in float32, made so by `as_published`.
     context : Tensor
     """
     branch = model.branch
@@ -60,7 +59,19 @@ def reprogram(branch: Reprogrammed, tokens: Tensor, prototypes: Tensor) -> Tenso
     return layer.out_projection(mixed.flatten(2))
 
 
-def plain_attention(language_model: LanguageModel) -> LanguageModel:
-    """Let a frozen model write its attention matrices down, in place."""
-    language_model.model.set_attn_implementation("eager")
+def as_published(language_model: LanguageModel) -> LanguageModel:
+    """Let a frozen model compute as transformers does by itself, attention matrices written down; in place."""
+    model = language_model.model
+    model.set_attn_implementation("eager")
+    if language_model.identity.family == "gpt2":
+        for block in model.h:
+            block.mlp.act = Gelu()
     return language_model
+
+
+class Gelu(nn.Module):
+    """GPT-2's activation by its formula, operation by operation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of any shape."""
+        return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))

@@ -5,13 +5,13 @@ import torch
 
 from swt_time.backbones import load_language_model
 from swt_time.benchmarks.llm import FORMS, Case, matrix_share, measure
-from swt_time.benchmarks.reference_path import plain_attention, reference_forecast
+from swt_time.benchmarks.reference_path import as_published, reference_forecast
 from test_model import make_model, windows
 
 
 def test_the_reference_path_agrees(tiny_backbones, family):
     """In float32, with identical prompts: forecasts within 1e-4, gradients within 1e-4 of their size."""
-    plain = plain_attention(load_language_model(str(tiny_backbones[family]), precision="float32"))
+    plain = as_published(load_language_model(str(tiny_backbones[family]), precision="float32"))
     assert plain.model.config._attn_implementation == "eager"
     batch = windows(6, channels=2)
     forecasts, gradients = [], []
