@@ -153,6 +153,15 @@ def test_free_prototypes_are_those_of_the_mapping(language_models, tiny_backbone
     assert "branch.prototypes.prototypes" in free.trained_state()
 
 
+def test_an_encoder_may_read_its_prompt_apart(language_models, tiny_backbones):
+    state = original_state(language_models["bert"], "patch")
+    windows = random_walks(2, 2)
+    with torch.no_grad():
+        full = load(state, tiny_backbones["bert"], "patch", prompt_attention="full")(windows)
+        assert distance(load(state, tiny_backbones["bert"], "patch", prompt_attention="prefix")(windows), full) > 1e-3
+        assert torch.equal(load(state, tiny_backbones["bert"], "patch")(windows), full)
+
+
 def test_wrapped_and_half_precision_state_dicts(language_models, tiny_backbones):
     state = original_state(language_models["bert"], "wavelet")
     rounded = {name: t.bfloat16() if t.is_floating_point() else t for name, t in state.items()}
@@ -250,7 +259,7 @@ def test_another_width_is_refused(language_models, tiny_backbones):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"prompt_attention": "prefix"}, "prompt_attention"),
+        ({"prompt_attention": "causal"}, r"backbone\.prompt_attention"),
         ({"prompt": "long"}, "prompt.template"),
         ({"prototypes": "many"}, "model.prototypes"),
         ({"precision": "int8"}, "backbone.precision"),

@@ -107,8 +107,8 @@ def load_time_llm(
         ``paper`` is the originals'.
     prototypes : {"mapping", "free"}
         ``free`` stores the prototypes that the mapping gives, which are many fewer weights; forecasts are equal.
-    prompt_attention : {"full"}
-        Prompt and patches are read together, as the originals do.
+    prompt_attention : {"full", "prefix"}
+        ``full`` is the originals': an encoder reads prompt and patches together.
     precision : {"auto", "float32", "bfloat16"}
         Of the frozen model.
 
@@ -131,8 +131,6 @@ def load_time_llm(
     SWTTimeWarning
         The frozen weights in the state dict are not the backbone's.
     """
-    if prompt_attention != "full":
-        raise ConfigError(f"prompt_attention: expected 'full', as the originals read prompts, got {prompt_attention!r}")
     config = time_llm_config(
         backbone=backbone,
         embedding=embedding,
@@ -149,6 +147,7 @@ def load_time_llm(
         description=description,
         prompt=prompt,
         prototypes=prototypes,
+        prompt_attention=prompt_attention,
         precision=precision,
     )
     return _load(state_dict, config)[0]
@@ -171,6 +170,7 @@ def time_llm_config(
     description: str,
     prompt: str = "paper",
     prototypes: str = "mapping",
+    prompt_attention: str = "full",
     precision: str = "float32",
 ) -> Config:
     """The configuration that makes our model the originals'; parameters as in `load_time_llm`."""
@@ -200,7 +200,13 @@ def time_llm_config(
                 "learnable": "none",
             },
             "prompt": {"template": prompt},
-            "backbone": {"name": backbone, "layers": layers, "random_init": False, "precision": precision},
+            "backbone": {
+                "name": backbone,
+                "layers": layers,
+                "random_init": False,
+                "precision": precision,
+                "prompt_attention": prompt_attention,
+            },
             "model": {"d_ff": d_ff, "n_heads": n_heads, "prototypes": prototypes, "skip": "none"},
         }
     )
