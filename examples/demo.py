@@ -40,7 +40,8 @@ def main() -> None:
     """Train, evaluate, forecast; say how good it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for model, forecast and picture")
-    parser.add_argument("--max-time", default="100s", help="training budget")
+    parser.add_argument("--max-steps", type=int, default=200, help="training steps")
+    parser.add_argument("--max-time", default="150s", help="training budget, should the machine be slow")
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,8 @@ def main() -> None:
 
     swt_time(
         *("train", "--data", table, "--out", model, "--horizon", 52, "--context", 208, "--fill", "linear"),
-        *("--description", DESCRIPTION, "--max-time", arguments.max_time, "--overwrite"),
+        *("--description", DESCRIPTION, "--set", "backbone.prompt_attention=prefix"),
+        *("--max-steps", arguments.max_steps, "--max-time", arguments.max_time, "--overwrite"),
     )
     scores = json.loads(swt_time("evaluate", "--model", model, "--data", table, "--json", capture=True))
     swt_time(

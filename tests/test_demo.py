@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 def test_demo_forecasts_and_tells_the_truth_about_itself(tmp_path):
     run = subprocess.run(
-        [sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path / "demo", "--max-time", "8s"],
+        [sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path / "demo", "--max-steps", "12"],
         capture_output=True,
         text=True,
     )
