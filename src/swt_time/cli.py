@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 the user's input is wrong (one line: what, where, remedy),
 """
 
 import json
+import os
 import re
 import sys
 import warnings
@@ -319,6 +320,7 @@ def benchmark(
     """Measure our speed against peers, in one run on this machine."""
     if what != "embedding":
         raise ConfigError(f"unknown benchmark {what!r}; expected embedding")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that sums up memory chatters
     from swt_time.benchmarks import embedding
     from swt_time.benchmarks.measuring import write_rows
     from swt_time.training import resolve_device
