@@ -19,6 +19,7 @@ ORDER = [
     "layers",
     "prompts",
     "prompt_cache",
+    "twins",
     "backbones",
     "model",
     "checkpoint",

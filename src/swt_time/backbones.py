@@ -1,4 +1,4 @@
-"""Frozen language models behind one small interface, and the twins that stand in for them in ablations.
+"""Frozen language models behind one small interface.
 
 The only file that imports transformers. A backbone that is missing or wrong is an error, never another model;
 remote code is never run, weights are read from safetensors only.
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
 from swt_time.prompt_cache import Prompt, PromptReader, attend
+from swt_time.twins import TWINS
 
-TWINS = ("none", "attention", "transformer")
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
 
@@ -243,35 +243,6 @@ def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
     hidden = read(inputs)
     hidden.register_hook(enlarge)
     return hidden
-
-
-class AttentionTwin(nn.Module):
-    """One residual self-attention layer over the patches, in place of the language model."""
-
-    def __init__(self, d_model: int, n_heads: int, dropout: float):
-        super().__init__()
-        self.attention = nn.MultiheadAttention(d_model, n_heads, dropout, batch_first=True)
-        self.norm = nn.LayerNorm(d_model)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """``(M, P, D)`` to ``(M, P, D)``."""
-        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
-        return self.norm(tokens + mixed)
-
-
-class TransformerTwin(nn.Module):
-    """A small trained transformer encoder over the patches, in the manner of PatchTST."""
-
-    def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
-        super().__init__()
-        self.positions = nn.Parameter(torch.empty(n_patches, d_model))
-        nn.init.trunc_normal_(self.positions, std=0.02)
-        layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout, "gelu", batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """``(M, P, D)`` to ``(M, P, D)``."""
-        return self.encoder(tokens + self.positions)
 
 
 def _register_attention() -> str:

@@ -283,7 +283,7 @@ def bands(
             raise ConfigError(f"the model {model} has a plain patch embedding and no bands; leave out --model")
         filters, weights = embedding.filter_bank(), embedding.weights()
     flags = _column_flags(None, None, time_column, id_column, frequency, fill)
-    reading = Config().replace({key: value for key, value in flags.items() if value is not None}).data
+    reading = Config().replace(_given(flags)).data
     table = to_series(
         read_table(data, id_column=id_column),
         id_column=reading.id_column,
@@ -409,15 +409,19 @@ def _build_config(file: Path | None, assignments: list[str], flags: dict[str, An
 
     base = Config() if file is None else Config.parse(read_config_file(file))
     changes = dict(parse_assignment(text) for text in assignments)
-    changes |= {key: value for key, value in flags.items() if value is not None}
-    return base.replace(changes)
+    return base.replace(changes | _given(flags))
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given."""
+    return {key: value for key, value in flags.items() if value is not None}
 
 
 def _load(model: Path, device: str | None, flags: dict[str, Any]) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
     forecaster = Forecaster.load(model, device=device or "auto")
-    forecaster.config = forecaster.config.replace({k: v for k, v in flags.items() if v is not None})
+    forecaster.config = forecaster.config.replace(_given(flags))
     return forecaster
 
 

@@ -35,11 +35,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swt_time.backbones import TWINS, LanguageModel, file_sha256
+from swt_time.backbones import LanguageModel, file_sha256
 from swt_time.checkpoint import Checkpoint, TrainedOn, load_trained_state
 from swt_time.config import Config
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.model import SWTTime, build_model
+from swt_time.twins import TWINS
 
 ETT_DESCRIPTION = (
     "The Electricity Transformer Temperature (ETT) is a crucial indicator in the electric power long-term deployment."

@@ -14,11 +14,8 @@ from torch import Tensor, nn
 
 from swt_time import prompts
 from swt_time.backbones import (
-    TWINS,
-    AttentionTwin,
     LanguageModel,
     Tokenizer,
-    TransformerTwin,
     load_language_model,
 )
 from swt_time.config import Config, EmbeddingConfig
@@ -35,6 +32,7 @@ from swt_time.layers import (
 )
 from swt_time.layers.remembered import Remembered, fingerprint
 from swt_time.prompt_cache import Prompt, pad_prompts
+from swt_time.twins import TWINS, AttentionTwin, TransformerTwin
 from swt_time.wavelets import FreeFilters, reach
 from swt_time.wavelets.stationary import check_level
 
