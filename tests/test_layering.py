@@ -17,6 +17,7 @@ ORDER = [
     "metrics",
     "data",
     "layers",
+    "ridge",
     "prompts",
     "prompt_cache",
     "twins",

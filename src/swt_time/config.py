@@ -103,8 +103,10 @@ class ModelConfig(Section):
     n_heads: Positive = 8
     prototypes: Literal["free", "mapping"] = "free"
     n_prototypes: Positive = 1000
-    skip: Literal["linear", "none"] = "linear"
-    """``linear`` adds a linear head straight from the patches; the language model enters through a gate."""
+    skip: Literal["linear", "ridge", "none"] = "linear"
+    """A linear forecast beside the language model, which then enters through a gate: ``linear`` is a head straight from
+    the patches, trained with the rest; ``ridge`` a map straight from the window, solved in closed form before the first
+    step (`swt_time.ridge`) and left alone by gradients."""
     dropout: Probability = 0.1
     attention_dropout: Probability = 0.0
 
@@ -113,8 +115,9 @@ class TrainingConfig(Section):
     """The optimisation."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    max_steps: Positive | None = None
-    """Steps to take; when not given, ``epochs`` times over the training windows."""
+    max_steps: Annotated[int, Field(ge=0)] | None = None
+    """Steps to take; when not given, ``epochs`` times over the training windows. 0 keeps what ``model.skip`` ``ridge``
+    solves in closed form."""
     epochs: Positive = 10
     max_seconds: float | None = Field(default=None, gt=0)
     """Time budget; the schedule is fitted into it after the first steps are measured."""
@@ -154,6 +157,12 @@ class Config(Section):
                 f"embedding.patch_len {self.embedding.patch_len} is longer than data.context {self.data.context}; "
                 "shorten the patches or lengthen the context"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_train(self) -> Self:
+        if self.training.max_steps == 0 and self.model.skip != "ridge":
+            raise ValueError("training.max_steps 0 trains nothing; set it to 1 or more, or model.skip to ridge")
         return self
 
     @property

@@ -32,6 +32,7 @@ from swt_time.layers import (
 )
 from swt_time.layers.remembered import Remembered, fingerprint
 from swt_time.prompt_cache import Prompt, pad_prompts
+from swt_time.ridge import RidgeSkip
 from swt_time.twins import TWINS, AttentionTwin, TransformerTwin
 from swt_time.wavelets import FreeFilters, reach
 from swt_time.wavelets.stationary import check_level
@@ -172,12 +173,18 @@ class SWTTime(nn.Module):
     branch : module or None
         `Reprogrammed`, a twin ``(M, P, D)`` to ``(M, P, D)``, or None: no branch at all, the head reads the patches.
     head : FlattenHead
-    skip : FlattenHead, optional
-        A head straight from the patches. The branch then enters through a gate that starts at zero, so that the
-        network starts as its own twin without a language model.
+    skip : FlattenHead or RidgeSkip, optional
+        A head straight from the patches, or from the window. The branch then enters through a gate that starts at
+        zero, so that the network starts as its own twin without a language model.
     """
 
-    def __init__(self, embed: nn.Module, branch: nn.Module | None, head: FlattenHead, skip: FlattenHead | None = None):
+    def __init__(
+        self,
+        embed: nn.Module,
+        branch: nn.Module | None,
+        head: FlattenHead,
+        skip: FlattenHead | RidgeSkip | None = None,
+    ):
         super().__init__()
         self.embed = embed
         self.branch = branch
@@ -204,7 +211,7 @@ class SWTTime(nn.Module):
         hidden = self._read(tokens, prompt)  # reprogramming, prompt, language model: (M, P, L)
         forecast = self.head(hidden)  # (M, H)
         if self.skip is not None:
-            forecast = self.skip(tokens) + self.gate * forecast
+            forecast = self.skip(z if isinstance(self.skip, RidgeSkip) else tokens) + self.gate * forecast
         return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
 
     def _read(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
@@ -233,9 +240,17 @@ class SWTTime(nn.Module):
             return self.embed.reconstruction_penalty()
         return None
 
+    def wavelet_prior(self) -> tuple[str, int, str] | None:
+        """Name, level and boundary of the wavelet embedding's transform, which the ridge skip takes as its prior."""
+        embed = self.embed
+        return (embed.wavelet, embed.level, embed.boundary) if isinstance(embed, WaveletPatchEmbedding) else None
+
     def trained_state(self) -> dict[str, Tensor]:
         """The trained weights by name: what a checkpoint holds. The frozen backbone is not among them."""
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+        trained = {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+        if isinstance(self.skip, RidgeSkip):
+            trained["skip.weight"] = self.skip.weight
+        return trained
 
 
 def build_model(config: Config, language_model: LanguageModel | None = None, *, start: bool = True) -> SWTTime:
@@ -260,15 +275,16 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
     horizon, model = config.data.horizon, config.model
     embed = build_embedding(config.embedding, config.data.context)
     name = config.backbone.name
+    ridge = RidgeSkip(config.data.context, horizon) if model.skip == "ridge" else None
     if name == "none":
-        return SWTTime(embed, None, FlattenHead(d_model, n_patches, horizon, model.dropout))
+        return SWTTime(embed, None, FlattenHead(d_model, n_patches, horizon, model.dropout), ridge)
     if name in TWINS:
         branch, width = _build_twin(config), d_model
     else:
         branch, width = _build_reprogrammed(config, language_model, start)
     head = FlattenHead(width, n_patches, horizon, model.dropout)
-    skip = FlattenHead(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
-    return SWTTime(embed, branch, head, skip)
+    linear = FlattenHead(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
+    return SWTTime(embed, branch, head, ridge or linear)
 
 
 def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:

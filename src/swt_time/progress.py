@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from swt_time.training import Event, Plan, Step
+from swt_time.training import Event, Plan, Solved, Step
 
 PLAIN_SECONDS = 10.0
 """Least time between two plain lines about steps."""
@@ -27,6 +27,12 @@ def describe(event: Event) -> str:
     """One line about an event."""
     if isinstance(event, Plan):
         return f"plan: {event.total_steps} steps, about {format_seconds(event.seconds)} in all"
+    if isinstance(event, Solved):
+        found = event.solution
+        return (
+            f"linear part solved in {event.seconds:.1f} s: strength {found.strength:.3g}, tilt {found.tilt:g}, "
+            f"train {found.train_mse:.4f}  held out {found.held_out_mse:.4f}"
+        )
     if isinstance(event, Step):
         return (
             f"step {event.step}/{event.total_steps}  loss {event.loss:.4f}  {event.windows_per_second:.0f} windows/s  "

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
 from swt_time.model import SWTTime
+from swt_time.ridge import RidgeSkip, Solution, Windows, solve
 
 MEASURED_STEPS = 5
 """Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
@@ -31,21 +32,19 @@ VALIDATION_SHARE = 0.25
 """Most of a time budget that validations may take."""
 
 
-class Windows(Protocol):
-    """Numbered windows of one part of a table."""
-
-    def __len__(self) -> int: ...
-
-    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Contexts (M, T) and targets (M, H), float32, scaled."""
-        ...
-
-
 @dataclass(frozen=True)
 class Plan:
     """How long the run will take: foretold after the first steps, and fitted into the time budget."""
 
     total_steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The linear part, solved in closed form before the first step."""
+
+    solution: Solution
     seconds: float
 
 
@@ -75,7 +74,7 @@ class Validation:
     best: bool
 
 
-Event = Plan | Step | Validation
+Event = Plan | Solved | Step | Validation
 
 
 @dataclass
@@ -225,7 +224,7 @@ class _Run:
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.optimizer = make_optimizer(model, config)
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
-        self.total_steps = config.max_steps or config.epochs * len(self.batches)
+        self.total_steps = config.epochs * len(self.batches) if config.max_steps is None else config.max_steps
         self.longest = self.total_steps
         self.validate_every = config.validate_every or 0  # 0: not planned yet
         self.step_seconds: list[float] = []
@@ -239,6 +238,9 @@ class _Run:
     def loop(self, stop: threading.Event) -> TrainingResult:
         """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
         step = 0
+        if isinstance(self.model.skip, RidgeSkip):
+            self._solve(self.model.skip)
+            self._validate(step, stop)
         while step < self.total_steps:
             if stop.is_set():
                 self.result.ended = "interrupted"
@@ -262,6 +264,14 @@ class _Run:
         self._restore_best()
         self.result.seconds = time.monotonic() - self.began
         return self.result
+
+    def _solve(self, skip: RidgeSkip) -> None:
+        """Solve the linear part; what the branch then trains on is its residual."""
+        began = time.monotonic()
+        solution = solve(self.windows, self.validation, skip.weight.shape[1], self.model.wavelet_prior())
+        skip.weight.copy_(solution.weight)
+        self.loss_sum, self.loss_windows = solution.train_mse, 1
+        self.report(Solved(solution, time.monotonic() - began))
 
     def _step(self, step: int) -> None:
         began = time.monotonic()
@@ -395,6 +405,8 @@ class _Run:
         return statistics.median(recent[-20:])
 
     def _windows_per_second(self) -> float:
+        if not self.step_seconds:
+            return 0.0
         return min(self.config.batch_size, len(self.windows)) / self._seconds_per_step()
 
     def _seconds_left(self, step: int) -> float:
