@@ -87,3 +87,18 @@ def test_gradients_through_float16_do_not_vanish(tiny_backbones, family, size):
     assert (gradients["half"] - full).norm() < 0.01 * full.norm()
     if size < 1e-6:
         assert (gradients["unscaled"] - full).norm() > 0.5 * full.norm()
+
+
+def test_what_feeds_a_bfloat16_model_learns_in_float32(tiny_backbones):
+    full, half = both_precisions(str(tiny_backbones["gpt2"]), **{"model.d_ff": 16, "data.context": 96})
+    batch, gradients = windows(8), []
+    for model in (full, half):
+        model(batch).square().mean().backward()
+        trained = {name: p for name, p in model.branch.named_parameters() if p.requires_grad}
+        assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in trained.values())
+        gradients.append({name: p.grad for name, p in trained.items()})
+    for name, exact in gradients[0].items():
+        if "key_projection.bias" in name:
+            continue  # shifts all scores of a query alike: its gradient is zero
+        error = (gradients[1][name] - exact).norm() / exact.norm()
+        assert 0 < error < 0.1, name

@@ -149,8 +149,14 @@ class Reprogrammed(nn.Module):
         return pad_prompts(self.prompter(z.flatten(0, 1)), self.prompter.shared).to(z.device)
 
     def forward(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
-        """``(M, P, D)`` to last hidden states ``(M, P, L)``."""
-        return self.language_model(prompt, self.reprogram(tokens, *self._keys_values()))
+        """``(M, P, D)`` to last hidden states ``(M, P, L)``.
+
+        What feeds a bfloat16 language model is multiplied in bfloat16 too; its weights and their gradients stay float32.
+        """
+        half = self.language_model.model.dtype == torch.bfloat16
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
+            reprogrammed = self.reprogram(tokens, *self._keys_values()).to(tokens.dtype)
+        return self.language_model(prompt, reprogrammed)
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the prototypes: in inference computed once for as long as the weights stay."""
