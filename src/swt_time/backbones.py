@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
+from swt_time.layers.frozen import can_fuse, fuse_linear_layers
 from swt_time.prompt_cache import Prompt, PromptReader, attend
 from swt_time.twins import TWINS
 
@@ -145,6 +146,8 @@ class LanguageModel(nn.Module):
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
         self.model = model.to(dtype).requires_grad_(False).eval()
+        if dtype == torch.bfloat16 and self.identity.family in ("bert", "gpt2") and can_fuse():
+            fuse_linear_layers(self.model)
         self._tokenizer = tokenizer
         self.hidden_size: int = model.config.hidden_size
         self.max_positions: int = model.config.max_position_embeddings

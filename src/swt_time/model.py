@@ -151,7 +151,7 @@ class Reprogrammed(nn.Module):
     def forward(self, tokens: Tensor, prompt: Prompt | None) -> Tensor:
         """``(M, P, D)`` to last hidden states ``(M, P, L)``.
 
-        What feeds a bfloat16 language model is multiplied in bfloat16 too; its weights and their gradients stay float32.
+        What feeds a bfloat16 language model is multiplied in bfloat16 too; weights and gradients stay float32.
         """
         half = self.language_model.model.dtype == torch.bfloat16
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
