@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
-from swt_time.model import SWTTime
+from swt_time.prompt_cache import Prompt
 
 MEASURED_STEPS = 5
 """Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
@@ -39,6 +39,29 @@ class Windows(Protocol):
     def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contexts (M, T) and targets (M, H), float32, scaled."""
         ...
+
+
+class Trainable(Protocol):
+    """What can be trained here: `swt_time.model.SWTTime`, and rivals that are to have the same loop."""
+
+    @property
+    def gate(self) -> Tensor | None:
+        """What the loss history reports of a gated skip; None without one."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+    def write_prompt(self, context: Tensor) -> Prompt | None: ...
+
+    def penalty(self) -> Tensor | None: ...
+
+    def trained_state(self) -> dict[str, Tensor]: ...
+
+    def __call__(self, context: Tensor, prompt: Prompt | None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -134,7 +157,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+def make_optimizer(model: Trainable, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW over the trained weights; matrices decay, biases, gates and positions do not."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -173,7 +196,7 @@ def memory_advice(config: TrainingConfig) -> Iterator[None]:
 
 
 def train(
-    model: SWTTime,
+    model: Trainable,
     windows: Windows,
     validation: Windows | None,
     config: TrainingConfig,
@@ -185,7 +208,7 @@ def train(
 
     Parameters
     ----------
-    model : SWTTime
+    model : Trainable
         On its device already; its frozen parts stay frozen.
     windows, validation : Windows
         Without a validation part the last weights are the best ones.
@@ -212,7 +235,7 @@ class _Run:
 
     def __init__(
         self,
-        model: SWTTime,
+        model: Trainable,
         windows: Windows,
         validation: Windows | None,
         config: TrainingConfig,
