@@ -14,6 +14,7 @@ ORDER = [
     "errors",
     "provenance",
     "config",
+    "presets",
     "metrics",
     "data",
     "layers",

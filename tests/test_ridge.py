@@ -189,9 +189,14 @@ def test_no_step_without_a_map_is_refused():
         small(**{"training.max_steps": 0, "model.skip": "linear"})
 
 
-def test_plain_patches_have_no_wavelet_prior():
-    assert build_model(small()).wavelet_prior() == ("haar", 2, "periodic")
-    assert build_model(small(**{"embedding.kind": "patch"})).wavelet_prior() is None
+def test_the_prior_is_the_embeddings_transform():
+    windows, validation = planted(300, seed=8)[0], planted(100, seed=9)[0]
+    for changes, prior in [({}, ("haar", 2, "periodic")), ({"embedding.kind": "patch"}, None)]:
+        model = build_model(small(**changes))
+        found = model.solve(windows, validation)
+        assert torch.equal(found.weight, solve(windows, validation, CONTEXT, prior).weight)
+        assert torch.equal(model.skip.weight, found.weight.float())
+    assert build_model(small(**{"model.skip": "none"})).solve(windows, validation) is None
 
 
 def test_the_map_is_saved_with_the_weights(tmp_path, hourly_wide):

@@ -1,11 +1,39 @@
-"""Forecasts without training, on the same windows as the model: what every result is held against."""
+"""Rivals on the same windows as the model: what every result is held against.
 
+Shapes: ``M`` windows of one series each, ``T`` context, ``H`` horizon.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swt_time.config import Config
+from swt_time.data.parts import Parts
+from swt_time.data.series import SeriesTable
+from swt_time.errors import ConfigError
+from swt_time.training import TrainingResult, resolve_device, train
 
 SEASON_LENGTHS = {"h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
 """Steps of the usual season by unit of frequency: a day of hours, a week of days, a year of weeks, ..."""
+
+TREND_KERNEL = 25
+"""Samples of DLinear's moving average."""
+
+INFERENCE_BATCH = 512
+
+
+class WindowForecaster(Protocol):
+    """Whatever can be scored: a trained model, or a rival."""
+
+    def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
+        """Scaled contexts (M, T) to forecasts (M, H)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,6 +53,112 @@ class SeasonalNaive:
         season = min(self.season, contexts.shape[1])
         last = contexts[:, contexts.shape[1] - season :]
         return np.tile(last, (1, -(-self.horizon // season)))[:, : self.horizon]
+
+
+class DecompositionLinear(nn.Module):
+    """DLinear: a moving average and what it leaves, each through a linear map that all series share.
+
+    Source: Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023. The average has 25
+    samples and repeats the first and the last value at the ends; windows are not normalised.
+    """
+
+    gate = None
+
+    def __init__(self, context: int, horizon: int):
+        super().__init__()
+        self.trend = nn.Linear(context, horizon)
+        self.remainder = nn.Linear(context, horizon)
+
+    def forward(self, context: Tensor, prompt: None = None) -> Tensor:
+        """``(B, T, N)`` to ``(B, H, N)``."""
+        x = context.transpose(1, 2)
+        half = TREND_KERNEL // 2
+        average = F.avg_pool1d(F.pad(x, (half, half), mode="replicate"), TREND_KERNEL, stride=1)
+        forecast: Tensor = self.trend(average) + self.remainder(x - average)
+        return forecast.transpose(1, 2)
+
+    def write_prompt(self, context: Tensor) -> None:
+        """A linear map reads no prompt."""
+
+    def penalty(self) -> None:
+        """Nothing is added to the loss."""
+
+    def solve(self, windows: object, validation: object) -> None:
+        """Nothing has a closed form here: it is trained as published."""
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """All weights by name."""
+        return {name: p.detach() for name, p in self.named_parameters()}
+
+
+@dataclass(frozen=True)
+class TrainedLinear:
+    """`DecompositionLinear` after training.
+
+    Attributes
+    ----------
+    model : DecompositionLinear
+        With the weights that were best on validation.
+    result : TrainingResult
+    """
+
+    model: DecompositionLinear
+    result: TrainingResult
+
+    def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
+        """Scaled contexts (M, T) to forecasts (M, H), float32."""
+        device = self.model.trend.weight.device
+        batches = torch.from_numpy(np.ascontiguousarray(contexts, np.float32)).split(INFERENCE_BATCH)
+        with torch.no_grad():
+            return torch.cat([self.model(b.to(device).unsqueeze(-1)).squeeze(-1).cpu() for b in batches]).numpy()
+
+
+def fit_rival(name: str, parts: Parts, series: SeriesTable, config: Config) -> WindowForecaster:
+    """Make a rival ready to be scored; it sees the train and validation parts only.
+
+    Parameters
+    ----------
+    name : str
+        A key of `RIVALS`.
+    parts : Parts
+        The windows that the model was trained on.
+    series : SeriesTable
+        The table they were cut from, for its frequency.
+    config : Config
+        ``data`` and ``training`` count: a trained rival has the model's loop, steps, validations and seed.
+
+    Raises
+    ------
+    ConfigError
+        No rival has that name.
+    """
+    if name not in RIVALS:
+        raise ConfigError(f"unknown rival {name!r}; expected one of {', '.join(RIVALS)}")
+    return RIVALS[name](parts, series, config)
+
+
+def _seasonal_naive(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
+    return SeasonalNaive(season_length(series.frequency), config.data.horizon)
+
+
+def _last_value(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
+    return SeasonalNaive(1, config.data.horizon)
+
+
+def _linear(parts: Parts, series: SeriesTable, config: Config) -> TrainedLinear:
+    device = resolve_device(config.training.device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.training.seed)
+        model = DecompositionLinear(config.data.context, config.data.horizon).to(device)
+        result = train(model, parts.train, parts.validation, config.training)
+    return TrainedLinear(model, result)
+
+
+RIVALS: Mapping[str, Callable[[Parts, SeriesTable, Config], WindowForecaster]] = MappingProxyType(
+    {"seasonal-naive": _seasonal_naive, "last-value": _last_value, "linear": _linear}
+)
+"""Rivals by name. A patch transformer and plain patches are configurations of the model itself (the backbone
+``transformer``, the embedding ``patch``)."""
 
 
 def season_length(frequency: str) -> int:

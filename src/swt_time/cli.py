@@ -4,11 +4,13 @@ Exit codes: 0 done, 2 the user's input is wrong (one line: what, where, remedy),
 (the best weights so far are kept), 1 anything else. Results go to standard output, everything else to standard error.
 """
 
+import contextlib
 import json
 import os
 import re
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarnin
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from swt_time.ablation import Cell, Table
     from swt_time.config import Config
     from swt_time.data.series import SeriesTable
     from swt_time.forecaster import Forecaster
@@ -47,6 +50,9 @@ ColumnsOption = Annotated[str | None, typer.Option(help="Columns to forecast, se
 TimeOption = Annotated[str | None, typer.Option(help="Column with the timestamps.")]
 IdOption = Annotated[str | None, typer.Option(help="Column that names the series (long tables).")]
 FrequencyOption = Annotated[str | None, typer.Option("--freq", help="Pandas alias such as h, D, W, MS; else inferred.")]
+PresetOption = Annotated[
+    str | None, typer.Option("--preset", help="Shipped configuration (swt-time info lists them); flags win over it.")
+]
 FillOption = Annotated[str | None, typer.Option(help="Repair gaps and missing values: linear or ffill.")]
 
 
@@ -64,6 +70,7 @@ def train(
         typer.Option(help="minilm, a folder, a hub id, or a twin: none, attention, transformer.  [default: minilm]"),
     ] = None,
     description: Annotated[str | None, typer.Option(help="What the data are, in words; begins every prompt.")] = None,
+    preset: PresetOption = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, TOML or JSON; flags win over it.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.  [default: 0]")] = None,
@@ -93,7 +100,7 @@ def train(
         "training.device": device,
         **_column_flags(target, columns, time_column, id_column, frequency, fill),
     }
-    settings = _build_config(config, set_ or [], flags)
+    settings = _build_config(config, set_ or [], flags, preset)
 
     from swt_time.checkpoint import check_output_folder
     from swt_time.data.reading import read_table
@@ -187,6 +194,146 @@ def evaluate(
     typer.echo(f"{'swt-time':16}  {scores.model.mse:8.4f}  {scores.model.mae:8.4f}")
     naive = f"seasonal naive {scores.season}"
     typer.echo(f"{naive:16}  {scores.seasonal_naive.mse:8.4f}  {scores.seasonal_naive.mae:8.4f}")
+
+
+@app.command()
+def ablate(
+    data: Annotated[list[str], typer.Option("--data", help="Table, or NAME=table; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Table of results, CSV: finished cells are kept, new rows appended.")],
+    axis: Annotated[
+        list[str] | None, typer.Option(help="section.key=value,value,...: alternatives to the base; may be repeated.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="'name: section.key=value, ...': several keys at once; may be repeated.")
+    ] = None,
+    axes: Annotated[
+        Path | None, typer.Option(help="TOML file of [[variant]] tables; 'all' is the shipped list of every option.")
+    ] = None,
+    rivals: Annotated[str | None, typer.Option(help="Rivals on the same windows, separated by commas.")] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Every combination; else one change at a time.")] = False,
+    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0,1,2",
+    horizons: Annotated[str | None, typer.Option(help="Separated by commas.  [default: the base's]")] = None,
+    context: Annotated[int | None, typer.Option(help="Steps the model sees.")] = None,
+    split: Annotated[str | None, typer.Option(help="etth, ettm, or train/validation/test shares.")] = None,
+    train_fraction: Annotated[float | None, typer.Option(help="Share of the training part to use (few-shot).")] = None,
+    trained_on: Annotated[
+        str | None, typer.Option(help="Train on this table and score on --data (zero-shot); may be NAME=table.")
+    ] = None,
+    preset: PresetOption = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file of the base, TOML or JSON.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value of the base.")] = None,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test part alone, to choose first.")] = False,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each process.", min=1)] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Picture to draw of the differences and their intervals.")] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show the cells and whether they are finished; run none.")
+    ] = False,
+    device: DeviceOption = None,
+    target: TargetOption = None,
+    columns: ColumnsOption = None,
+    time_column: TimeOption = None,
+    id_column: IdOption = None,
+    frequency: FrequencyOption = None,
+    fill: FillOption = None,
+) -> None:
+    """Measure variants of a base configuration, and rivals, over seeds; one row a run, resumable."""
+    flags = {
+        "data.context": context,
+        "data.split": split,
+        "data.train_fraction": train_fraction,
+        "training.device": device,
+        **_column_flags(target, columns, time_column, id_column, frequency, fill),
+    }
+    base = _build_config(config, set_ or [], flags, preset)
+
+    from swt_time import ablation
+    from swt_time.plots import check_picture, plot_differences
+
+    found = ablation.read_axes(ablation.EVERY_AXIS if str(axes) == "all" else axes) if axes is not None else []
+    found += [ablation.parse_axis(text) for text in axis or []]
+    if variant:
+        found.append(ablation.Axis("variant", tuple(ablation.parse_variant(text) for text in variant)))
+    names = [name.strip() for name in (rivals or "").split(",") if name.strip()]
+    ablation.check_rivals(names)
+    variants = ablation.expand(base, found, grid=grid)
+    if plot is not None:
+        check_picture(plot)
+    cells = ablation.make_cells(
+        variants,
+        [_open_table(text, base) for text in data],
+        horizons=_numbers("--horizons", horizons) if horizons else [base.data.horizon],
+        seeds=_numbers("--seeds", seeds),
+        preset=preset or "",
+        rivals=names,
+        trained_on=None if trained_on is None else _open_table(trained_on, base),
+    )
+    failed = _run_cells(cells, out, jobs, threads, no_test, list_)
+    done = ablation.finished(ablation.read_rows(out))
+    rows = [(cell.variant, done[cell.key]) for cell in cells if cell.key in done]
+    if not list_:
+        typer.echo(ablation.summarize(rows, ablation.BASE))
+        typer.echo(f"results: {out}")
+    if plot is not None:
+        plot_differences(ablation.compare(rows, ablation.BASE), plot)
+        typer.echo(f"picture: {plot}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run_cells(cells: "list[Cell]", out: Path, jobs: int, threads: int, no_test: bool, only_list: bool) -> int:
+    """Run what is not finished, a row and a line for each; the number of cells that failed."""
+    from swt_time import ablation
+
+    done = ablation.finished(ablation.read_rows(out))
+    missing = [cell for cell in cells if cell.key not in done or not (no_test or done[cell.key]["mse"])]
+    if only_list:
+        for cell in cells:
+            typer.echo(f"{'missing' if cell in missing else 'finished':8}  {cell.key[1]}  {cell.describe()}")
+        return 0
+    console = _stderr()
+    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    say(f"{len(cells)} cells, {len(cells) - len(missing)} finished before")
+    failed = 0
+    outcomes = ablation.run_parallel(
+        ablation.run_cell, [(cell, not no_test) for cell in missing], jobs=min(jobs, len(missing) or 1), threads=threads
+    )
+    # Closed at once on Ctrl-C, so that the workers end with us.
+    with contextlib.closing(outcomes):
+        for number, outcome in enumerate(outcomes, 1):
+            cell = missing[outcome.number]
+            if outcome.error is None:
+                ablation.append_row(out, outcome.result)
+                row = outcome.result
+                scores = f"validation {row['validation_mse']}" + (f", test {row['mse']}" if row["mse"] else "")
+                note = f"{scores}, {row['seconds']} s"
+            else:
+                failed += 1
+                note = f"failed: {outcome.error}"
+            console.print(
+                f"{number}/{len(missing)}  {cell.describe()}: {note}", highlight=False, markup=False, soft_wrap=True
+            )
+    if failed:
+        _fail(f"{failed} of {len(missing)} cells failed; the same command runs them again", 1)
+    return failed
+
+
+def _open_table(text: str, base: "Config") -> "Table":
+    """A table given as a path or as NAME=path; a path that exists is a path, whatever it holds."""
+    from swt_time.ablation import open_table
+
+    name, equals, path = text.partition("=")
+    if Path(text).exists() or not equals:
+        name, path = Path(text).stem, text
+    return open_table(name, Path(path), base.data)
+
+
+def _numbers(flag: str, text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{flag}: expected whole numbers separated by commas, got {text!r}") from None
+    return list(dict.fromkeys(found))
 
 
 @app.command("import")
@@ -340,6 +487,7 @@ def info(
 ) -> None:
     """Show versions, devices and backbones, or what a checkpoint holds."""
     from swt_time.forecaster import machine_facts
+    from swt_time.presets import preset_names
     from swt_time.provenance import package_versions, source_commit
 
     if model is not None:
@@ -358,6 +506,8 @@ def info(
     typer.echo(f"{'source commit':14} {source_commit() or 'installed package'}")
     for name, value in machine_facts().items():
         typer.echo(f"{name:14} {value}")
+    for name, purpose in preset_names().items():
+        typer.echo(f"{'preset ' + name:14} {purpose}")
 
 
 @app.callback(invoke_without_command=True)
@@ -403,11 +553,16 @@ def _column_flags(
     }
 
 
-def _build_config(file: Path | None, assignments: list[str], flags: dict[str, Any]) -> "Config":
-    """File, then ``--set``, then flags; the later one wins."""
+def _build_config(file: Path | None, assignments: list[str], flags: dict[str, Any], preset: str | None) -> "Config":
+    """Preset or file, then ``--set``, then flags; the later one wins."""
     from swt_time.config import Config, parse_assignment, read_config_file
+    from swt_time.presets import read_preset
 
-    base = Config() if file is None else Config.parse(read_config_file(file))
+    if preset is not None and file is not None:
+        raise ConfigError("--preset and --config both name a whole configuration; give one of them")
+    base = Config.parse({} if file is None else read_config_file(file))
+    if preset is not None:
+        base = Config.parse(read_preset(preset))
     changes = dict(parse_assignment(text) for text in assignments)
     return base.replace(changes | _given(flags))
 

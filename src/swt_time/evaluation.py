@@ -2,25 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import numpy as np
 
-from swt_time.baselines import SeasonalNaive, season_length
+from swt_time.baselines import SeasonalNaive, WindowForecaster, season_length
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
 from swt_time.errors import ConfigError, TableError
 from swt_time.metrics import ErrorSums
 
 BATCH = 512
-
-
-class WindowForecaster(Protocol):
-    """Whatever can be scored: a trained model, or a baseline."""
-
-    def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Scaled contexts (M, T) to forecasts (M, H)."""
-        ...
 
 
 @dataclass(frozen=True)

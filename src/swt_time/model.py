@@ -32,7 +32,7 @@ from swt_time.layers import (
 )
 from swt_time.layers.remembered import Remembered, fingerprint
 from swt_time.prompt_cache import Prompt, pad_prompts
-from swt_time.ridge import RidgeSkip
+from swt_time.ridge import RidgeSkip, Solution, Windows, solve
 from swt_time.twins import TWINS, AttentionTwin, TransformerTwin
 from swt_time.wavelets import FreeFilters, reach
 from swt_time.wavelets.stationary import check_level
@@ -246,10 +246,18 @@ class SWTTime(nn.Module):
             return self.embed.reconstruction_penalty()
         return None
 
-    def wavelet_prior(self) -> tuple[str, int, str] | None:
-        """Name, level and boundary of the wavelet embedding's transform, which the ridge skip takes as its prior."""
+    def solve(self, windows: Windows, validation: Windows | None) -> Solution | None:
+        """Solve a ridge skip in closed form; the branch then learns what it leaves over. None for any other skip.
+
+        The wavelet embedding's transform is the prior of the map; plain patches have none.
+        """
+        if not isinstance(self.skip, RidgeSkip):
+            return None
         embed = self.embed
-        return (embed.wavelet, embed.level, embed.boundary) if isinstance(embed, WaveletPatchEmbedding) else None
+        prior = (embed.wavelet, embed.level, embed.boundary) if isinstance(embed, WaveletPatchEmbedding) else None
+        solution = solve(windows, validation, self.skip.weight.shape[1], prior)
+        self.skip.weight.copy_(solution.weight)
+        return solution
 
     def trained_state(self) -> dict[str, Tensor]:
         """The trained weights by name: what a checkpoint holds. The frozen backbone is not among them."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from swt_time.ablation import Difference
 from swt_time.bands import Bands
 from swt_time.data.series import SeriesTable
 from swt_time.errors import InputError, MissingDependencyError
@@ -160,6 +161,30 @@ def plot_bands(
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.margins(x=0.01)
+    _save(plt, figure, path)
+
+
+def plot_differences(found: Sequence[Difference], path: Path) -> None:
+    """Draw each contender's paired difference from the base with its 95 % interval, the best on top.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`; nothing to compare with the base.
+    """
+    shown = sorted((one for one in found if one.difference is not None), key=lambda one: -(one.difference or 0.0))
+    if not shown:
+        raise InputError("there is no difference to draw: no variant shares a seed with the base")
+    plt = import_pyplot()
+    figure, axis = plt.subplots(figsize=(9, 1.2 + 0.3 * len(shown)), layout="constrained")
+    colours = {"better": RIVAL, "worse": FORECAST}
+    for row, one in enumerate(shown):
+        colour = colours.get(one.verdict, TRUTH)
+        axis.errorbar(one.difference, row, xerr=one.half_width, fmt="o", ms=4, color=colour, capsize=3, lw=1.2)
+    axis.axvline(0, color=INK, lw=0.8)
+    axis.set_yticks(range(len(shown)), [one.contender for one in shown], fontsize=8)
+    axis.set_xlabel("MSE less the base's, paired by seed, with 95 % t-interval", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
     _save(plt, figure, path)
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
-from swt_time.model import SWTTime
-from swt_time.ridge import RidgeSkip, Solution, Windows, solve
+from swt_time.prompt_cache import Prompt
+from swt_time.ridge import Solution, Windows
 
 MEASURED_STEPS = 5
 """Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
@@ -30,6 +30,31 @@ VALIDATIONS = 10
 
 VALIDATION_SHARE = 0.25
 """Most of a time budget that validations may take."""
+
+
+class Trainable(Protocol):
+    """What can be trained here: `swt_time.model.SWTTime`, and rivals that are to have the same loop."""
+
+    @property
+    def gate(self) -> Tensor | None:
+        """What the loss history reports of a gated skip; None without one."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+    def write_prompt(self, context: Tensor) -> Prompt | None: ...
+
+    def penalty(self) -> Tensor | None: ...
+
+    def solve(self, windows: Windows, validation: Windows | None) -> Solution | None:
+        """Set what has a closed form, before the first step; None where nothing has."""
+
+    def trained_state(self) -> dict[str, Tensor]: ...
+
+    def __call__(self, context: Tensor, prompt: Prompt | None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -133,7 +158,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+def make_optimizer(model: Trainable, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW over the trained weights; matrices decay, biases, gates and positions do not."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
@@ -172,7 +197,7 @@ def memory_advice(config: TrainingConfig) -> Iterator[None]:
 
 
 def train(
-    model: SWTTime,
+    model: Trainable,
     windows: Windows,
     validation: Windows | None,
     config: TrainingConfig,
@@ -184,7 +209,7 @@ def train(
 
     Parameters
     ----------
-    model : SWTTime
+    model : Trainable
         On its device already; its frozen parts stay frozen.
     windows, validation : Windows
         Without a validation part the last weights are the best ones.
@@ -211,7 +236,7 @@ class _Run:
 
     def __init__(
         self,
-        model: SWTTime,
+        model: Trainable,
         windows: Windows,
         validation: Windows | None,
         config: TrainingConfig,
@@ -238,8 +263,11 @@ class _Run:
     def loop(self, stop: threading.Event) -> TrainingResult:
         """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
         step = 0
-        if isinstance(self.model.skip, RidgeSkip):
-            self._solve(self.model.skip)
+        began = time.monotonic()
+        solution = self.model.solve(self.windows, self.validation)
+        if solution is not None:
+            self.report(Solved(solution, time.monotonic() - began))
+            self.loss_sum, self.loss_windows = solution.train_mse, 1
             self._validate(step, stop)
         while step < self.total_steps:
             if stop.is_set():
@@ -264,14 +292,6 @@ class _Run:
         self._restore_best()
         self.result.seconds = time.monotonic() - self.began
         return self.result
-
-    def _solve(self, skip: RidgeSkip) -> None:
-        """Solve the linear part; what the branch then trains on is its residual."""
-        began = time.monotonic()
-        solution = solve(self.windows, self.validation, skip.weight.shape[1], self.model.wavelet_prior())
-        skip.weight.copy_(solution.weight)
-        self.loss_sum, self.loss_windows = solution.train_mse, 1
-        self.report(Solved(solution, time.monotonic() - began))
 
     def _step(self, step: int) -> None:
         began = time.monotonic()

@@ -1,0 +1,288 @@
+"""A cell of an experiment: one configuration, trained on one table, scored on one table."""
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from swt_time.baselines import RIVALS, WindowForecaster, fit_rival
+from swt_time.config import Config, DataConfig
+from swt_time.data.parts import split_table
+from swt_time.data.reading import read_table
+from swt_time.data.series import SeriesTable, to_series
+from swt_time.data.windows import filled_parts, plan_split
+from swt_time.errors import ConfigError, SWTTimeError
+from swt_time.evaluation import score
+from swt_time.forecaster import Forecaster, series_sha256
+from swt_time.presets import config_hash, config_of, options_of
+from swt_time.provenance import package_versions, source_commit
+from swt_time.training import resolve_device
+
+OURS = "swt-time"
+PACKAGES = ("torch", "transformers", "numpy", "pandas", "PyWavelets")
+
+UNTRAINED = frozenset({"seasonal-naive", "last-value"})
+"""Rivals that learn nothing, so that one seed tells all."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table by name, with the hash and the lengths of its series."""
+
+    name: str
+    path: Path
+    sha256: str
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: what is trained, on what, with which seed and horizon, and what it is called.
+
+    Attributes
+    ----------
+    model : str
+        ``swt-time`` or a rival.
+    preset, variant : str
+        Labels; the configuration alone decides what is computed.
+    config : Config
+        With horizon and seed.
+    table, trained_on : Table
+        Scored on, and trained on: two tables in a zero-shot run.
+    """
+
+    model: str
+    preset: str
+    variant: str
+    config: Config
+    table: Table
+    trained_on: Table
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for two cells that compute the same, whatever they are called and whichever commit computed them."""
+        return self.model, self.hash, self.table.sha256, self.trained_on.sha256
+
+    @property
+    def hash(self) -> str:
+        """Of the configuration; a rival's holds only what a rival reads."""
+        return config_hash(_read_by_rivals(self.config) if self.model != OURS else self.config)
+
+    def describe(self) -> str:
+        """In a few words."""
+        data = self.config.data
+        on = "" if self.table == self.trained_on else f" from {self.trained_on.name}"
+        what = self.variant if self.model == OURS else self.model
+        return f"{self.table.name}{on} {data.horizon}, {what}, seed {self.config.training.seed}"
+
+
+def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
+    """`Cell.key` of a row."""
+    own, _, other = row["data_sha256"].partition(" from ")
+    return row["model"], row["config_hash"], own, other or own
+
+
+def finished(rows: Iterable[Mapping[str, str]]) -> dict[tuple[str, ...], Mapping[str, str]]:
+    """The row of each finished cell: the latest, or the latest with a test score if there is one."""
+    found: dict[tuple[str, ...], Mapping[str, str]] = {}
+    for row in rows:
+        former = found.get(key_of(row))
+        if former is None or row["mse"] or not former["mse"]:
+            found[key_of(row)] = row
+    return found
+
+
+def make_cells(
+    variants: Mapping[str, Config],
+    tables: Sequence[Table],
+    *,
+    horizons: Sequence[int],
+    seeds: Sequence[int],
+    preset: str = "",
+    rivals: Sequence[str] = (),
+    trained_on: Table | None = None,
+) -> list[Cell]:
+    """Every cell of an experiment: seeds and variants together, so that early rows already compare.
+
+    A rival that learns nothing has one seed.
+
+    Raises
+    ------
+    TableError, ConfigError
+        A table that is too short for its windows, or a split without a test part.
+    """
+    cells: list[Cell] = []
+    for table in tables:
+        for horizon in horizons:
+            _check_windows(variants, [table, trained_on or table], horizon)
+            for number, seed in enumerate(seeds):
+                place = {"data.horizon": horizon, "training.seed": seed}
+                for name, config in variants.items():
+                    config = config.replace(place)
+                    cells.append(Cell(OURS, preset, name, config, table, trained_on or table))
+                base = next(iter(variants.values())).replace(place)
+                for rival in rivals:
+                    if number == 0 or rival not in UNTRAINED:
+                        cells.append(Cell(rival, "", rival, base, table, trained_on or table))
+    return list({cell.key: cell for cell in reversed(cells)}.values())[::-1]
+
+
+def _check_windows(variants: Mapping[str, Config], tables: Sequence[Table], horizon: int) -> None:
+    """Refuse before any work what no run could score."""
+    for data in {config.data.model_copy(update={"horizon": horizon}) for config in variants.values()}:
+        if "test" not in filled_parts(data.split):
+            raise ConfigError(f"split {data.split!r} has no test part; name one with --split, such as 0.7/0.1/0.2")
+        for table in tables:
+            plan_split(table.lengths, data.split, data.context, data.horizon)
+
+
+def open_table(name: str, path: Path, data: DataConfig) -> Table:
+    """A table, read once to see that it can be, and hashed."""
+    series = _read(path, data)[1]
+    return Table(name, path, series_sha256(series)[:12], tuple(series.lengths.tolist()))
+
+
+def run_cell(work: tuple[Cell, bool]) -> dict[str, Any]:
+    """Train, score every validation window and, if told to, every test window; a row of the table of results.
+
+    The weights were chosen on validation windows inside the training; the test part is looked at once, afterwards.
+    """
+    cell, with_test = work
+    config = cell.config
+    frame, series = _read(cell.trained_on.path, config.data)
+    target = series if cell.table == cell.trained_on else _read(cell.table.path, config.data)[1]
+    data = config.data
+    parts = split_table(target, data.split, data.context, data.horizon)
+    device = resolve_device(config.training.device)
+    _reset_peak(device)
+    began = time.monotonic()
+    if cell.model == OURS:
+        forecaster: WindowForecaster = Forecaster.from_config(config).fit(frame)
+    else:
+        own = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
+        forecaster = fit_rival(cell.model, own, series, config)
+    result = getattr(forecaster, "result", None)
+    if result is not None and result.ended == "interrupted":
+        raise SWTTimeError("interrupted")
+    trained = time.monotonic()
+    validation = (
+        score(forecaster, parts.validation, target.ids, layout=target.layout) if len(parts.validation) else None
+    )
+    test = score(forecaster, parts.test, target.ids, layout=target.layout) if with_test else None
+    scored = time.monotonic()
+    zero_shot = cell.table != cell.trained_on
+    best = None if result is None else next((row for row in result.history if row.step == result.best_step), None)
+    ours = cell.model == OURS
+    return {
+        "dataset": cell.table.name,
+        "trained_on": cell.trained_on.name,
+        "horizon": data.horizon,
+        "context": data.context,
+        "split": data.split,
+        "model": cell.model,
+        "preset": cell.preset,
+        "variant": cell.variant,
+        "backbone": _backbone(config) if ours else "",
+        "embedding": _embedding(config) if ours else "",
+        "seed": config.training.seed,
+        "train_fraction": data.train_fraction,
+        "steps": None if result is None else result.steps,
+        "best_step": None if result is None else result.best_step,
+        "ended": None if result is None else result.ended,
+        "validation_mse": None if validation is None else f"{validation.mse:.6f}",
+        "mse": None if test is None else f"{test.mse:.6f}",
+        "mae": None if test is None else f"{test.mae:.6f}",
+        "windows": None if test is None else test.windows,
+        "gate": None if best is None or best.gate is None else f"{best.gate:.6f}",
+        "seconds": f"{trained - began:.2f}",
+        "score_seconds": f"{scored - trained:.2f}",
+        "peak_mb": _peak_mb(device),
+        "device": str(device),
+        "machine": _machine(device),
+        "threads": torch.get_num_threads(),
+        "config_hash": cell.hash,
+        "data_sha256": cell.table.sha256 + (f" from {cell.trained_on.sha256}" if zero_shot else ""),
+        "commit": source_commit() or "installed package",
+        "versions": " ".join(f"{name}={version}" for name, version in package_versions(PACKAGES).items()),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "options": json.dumps(options_of(config if ours else _read_by_rivals(config))),
+    }
+
+
+def check_rivals(names: Iterable[str]) -> None:
+    """Refuse rivals that do not exist.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name in names:
+        if name not in RIVALS:
+            raise ConfigError(f"unknown rival {name!r}; expected {', '.join(RIVALS)}")
+
+
+def _read_by_rivals(config: Config) -> Config:
+    """The configuration with what no rival reads left at its reference."""
+    kept = {key: value for key, value in options_of(config).items() if key.startswith(("data.", "training."))}
+    return config_of(kept)
+
+
+@lru_cache(maxsize=4)
+def _read_file(path: Path, id_column: str | None) -> Any:
+    return read_table(path, id_column=id_column)
+
+
+def _read(path: Path, data: DataConfig) -> tuple[Any, SeriesTable]:
+    """The frame and its series; a worker reads a file once."""
+    frame = _read_file(path, data.id_column)
+    return frame, to_series(
+        frame,
+        id_column=data.id_column,
+        time_column=data.time_column,
+        target=data.target,
+        columns=data.columns,
+        frequency=data.frequency,
+        fill=data.fill,
+    )
+
+
+def _backbone(config: Config) -> str:
+    backbone = config.backbone
+    layers = f" {backbone.layers} layers" if backbone.layers else ""
+    return f"{Path(backbone.name).name}{layers}{' random' if backbone.random_init else ''}"
+
+
+def _embedding(config: Config) -> str:
+    embedding = config.embedding
+    if embedding.kind == "wavelet":
+        return f"wavelet {embedding.wavelet} {embedding.level} {embedding.boundary}"
+    return f"patch {embedding.receptive_field}"
+
+
+def _machine(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.system()} {platform.machine()}"
+
+
+def _reset_peak(device: torch.device) -> None:
+    """Begin to watch the memory; on Linux the kernel keeps the high-water mark of a process and can start it anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_mb(device: torch.device) -> int | None:
+    """Most memory held since the reset: of the GPU, or of the whole process; None where the system does not tell."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20)
+    if sys.platform != "linux":
+        return None
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)

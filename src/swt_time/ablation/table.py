@@ -1,0 +1,99 @@
+"""The table of results: one CSV row a run, appended whole or not at all."""
+
+import contextlib
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from swt_time.errors import InputError
+
+COLUMNS = (
+    *("dataset", "trained_on", "horizon", "context", "split", "model", "preset", "variant", "backbone", "embedding"),
+    *("seed", "train_fraction", "steps", "best_step", "ended", "validation_mse", "mse", "mae", "windows", "gate"),
+    *("seconds", "score_seconds", "peak_mb", "device", "machine", "threads"),
+    *("config_hash", "data_sha256", "commit", "versions", "finished", "options"),
+)
+"""Columns of a row, in this order. ``mse``, ``mae`` and ``windows`` are of the test part."""
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Complete rows of a table; none where there is no file yet.
+
+    A last line without an end was cut by a crash of the machine, and is left out.
+
+    Raises
+    ------
+    InputError
+        The file is not such a table.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the results {path}: {error}") from None
+    whole = text[: text.rfind("\n") + 1]
+    if not whole:
+        return []
+    reader = csv.DictReader(io.StringIO(whole))
+    missing = {"model", "config_hash", "data_sha256"} - set(reader.fieldnames or ())
+    if missing:
+        raise InputError(
+            f"{path} is not a table of results: it lacks the column {min(missing)}; name another file with --out"
+        )
+    return list(reader)
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row in one write, behind a lock, so that neither a kill nor a second writer leaves half a row.
+
+    Columns that the file lacks are added to it first.
+    """
+    with _locked(path) as file:
+        content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        header = next(csv.reader(io.StringIO(whole.decode("utf-8"))), [])
+        added = [column for column in row if column not in header]
+        if not header or not added:
+            file.seek(len(whole))
+            file.truncate()
+            file.write(_line(header or added, row, with_header=not header))
+            file.flush()
+            os.fsync(file.fileno())
+            return
+        rows = [*csv.DictReader(io.StringIO(whole.decode("utf-8"))), row]
+        columns = [*header, *added]
+        lines = [_line(columns, one, with_header=i == 0) for i, one in enumerate(rows)]
+        new = path.with_name(path.name + ".new")
+        new.write_bytes(b"".join(lines))
+        os.replace(new, path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file open for reading and writing, to us alone where the system has such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        fcntl = None  # type: ignore[assignment]
+    while True:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                # Another writer may have put a new file in its place while we waited.
+                if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+                    continue
+            yield file
+            return
+
+
+def _line(columns: list[str], row: Mapping[str, Any], *, with_header: bool) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="", extrasaction="ignore")
+    if with_header:
+        writer.writeheader()
+    writer.writerow({key: "" if value is None else value for key, value in row.items()})
+    return text.getvalue().encode("utf-8")
