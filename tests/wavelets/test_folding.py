@@ -78,4 +78,5 @@ def test_the_rule_folds_usual_shapes_and_not_long_kernels_on_wide_models():
         assert folding_pays(32 * 7, 512, 32, 65, 4, **usual, training=training)
         assert folding_pays(16 * 321, 512, 16, 65, 4, **usual, training=training)
         assert folding_pays(32 * 7, 96, 16, 65, 4, **usual, training=training)
+        assert folding_pays(32 * 7, 512, 128, 65, 4, **usual, training=training)
         assert not folding_pays(32 * 7, 512, 128, 961, 7, **usual, training=training)

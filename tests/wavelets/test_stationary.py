@@ -1,6 +1,8 @@
 """The transform against PyWavelets, and the properties it must have under their exact conditions."""
 
+import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from swt_time.wavelets import BOUNDARIES, FilterBank, filter_bank, iswt, reach, 
 WAVELETS = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in WAVELETS if pywt.Wavelet(name).orthogonal and name != "dmey"]
 """PyWavelets calls dmey orthogonal, but its filters are only close to it."""
+SHARED = Path(os.environ.get("SWT_TIME_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FAMILIES = ["haar", "db4", "db8", "sym5", "coif2", "bior2.2", "bior4.4", "rbio3.1", "dmey"]
 PADDING = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
 FLOAT64_TOL = 1e-10  # absolute, for unit-variance signals
@@ -119,6 +122,14 @@ def test_half_precision_on_white_noise(name, level, dtype):
 
 
 @pytest.mark.parametrize("dtype", HALF_BOUND)
+def test_half_precision_of_every_filter_length(dtype):
+    """Composite filters of 32, 64, 96, ... taps, at which oneDNN's bfloat16 convolution returns noise on AMX."""
+    for name in ("haar", "db2", "bior4.4", "sym16"):
+        for level in range(1, 7):
+            assert half_error(draw(4, 128), name, level, "reflect", dtype) < HALF_BOUND[dtype], (name, level)
+
+
+@pytest.mark.parametrize("dtype", HALF_BOUND)
 @pytest.mark.parametrize("offset", [0.0, 5.0])
 def test_half_precision_on_a_smooth_hourly_series(dtype, offset):
     """Seattle's temperatures, standardised a window at a time, also with a mean that details must not see."""
@@ -130,6 +141,25 @@ def test_half_precision_on_a_smooth_hourly_series(dtype, offset):
     windows = (windows - windows.mean(1, keepdim=True)) / windows.std(1, keepdim=True) + offset
     for name in ("haar", "db4"):
         assert half_error(windows, name, 3, "periodic", dtype) < HALF_BOUND[dtype]
+
+
+@pytest.mark.skipif(not (SHARED / "ETTh1.csv").exists(), reason="ETTh1.csv is not on this machine")
+@pytest.mark.parametrize("name", ["haar", "db4"])
+def test_bfloat16_on_etth1_windows_with_the_rounding_of_the_samples(name):
+    """Windows as the model sees them, standardised; the oracle is the transform of the samples before rounding.
+
+    Raw samples would break the bound before any transform: rounding them alone moves db4's D_1 by 1.8 %.
+    """
+    import pandas as pd
+
+    series = torch.from_numpy(pd.read_csv(SHARED / "ETTh1.csv").iloc[:, 1:].to_numpy(dtype=np.float64).T.copy())
+    windows = series.unfold(1, 512, 96).flatten(0, 1)
+    windows = (windows - windows.mean(1, keepdim=True)) / (windows.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+    exact = swt(windows, name, 3)
+    error = (swt(windows.bfloat16(), name, 3).double() - exact).square().mean((0, 2)).sqrt()
+    share = error / exact.square().mean((0, 2)).sqrt()
+    assert (share < 0.015).all()
+    assert (share > 0.0005).any(), "half precision cannot be exact"
 
 
 def test_a_plain_half_precision_cascade_would_break_the_bound():

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swt_time.wavelets.folding import Folded, strided_patches
-from swt_time.wavelets.stationary import check_boundary, extend
+from swt_time.wavelets.stationary import check_boundary, convolves_in_float32, extend
 
 
 def patch_count(length: int, patch_len: int, stride: int) -> int:
@@ -145,6 +145,8 @@ class PatchEmbedding(nn.Module):
 
     def _project(self, series: Tensor) -> Tensor:
         """Tokens without positions: ``(M, T) -> (M, P, D)``."""
+        if convolves_in_float32(series):
+            return self._project(series.float()).to(series.dtype)
         weight = self.projection.weight.to(series.dtype)
         if self.kernel_size == 1:
             # The overlapping patches never exist in memory, as in the wavelet embedding.

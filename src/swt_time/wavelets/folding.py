@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swt_time.wavelets.stationary import extend
+from swt_time.wavelets.stationary import convolves_in_float32, extend
 
 
 def patch_filters(filters: Tensor, patch_len: int) -> Tensor:
@@ -76,6 +76,9 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     blocks, already is a channels-last image of ``s`` channels, and the result is one of ``D`` channels: the
     tokens come out in their own layout, without the copies that a one-channel ``conv1d`` makes.
     """
+    if convolves_in_float32(x):
+        own = None if last is None else last.float()
+        return strided_patches(x.float(), kernel.float(), own, folded).to(x.dtype)
     patch_len, stride, (before, _), boundary = folded
     series, length, (features, taps) = x.shape[0], x.shape[-1], kernel.shape
     patches, blocks = (length - patch_len) // stride + 2, -(-taps // stride)
@@ -130,14 +133,15 @@ def folding_pays(
     which is the slower half). The plain path pays for every band: passes over memory, which weigh as much as
     about ``PASS`` multiplications a sample, four times that once the bands outgrow the cache, and its
     projection. The constants were fitted to medians on two CPU cores (D 16 to 128, T 96 to 4096, J 1 to 6, 2
-    to 16 taps).
+    to 16 taps). Where both take about the same time, folding wins by its memory.
     """
     folded = taps * d_model / stride
     outgrown = series * length * bands * 4 > CACHE_BYTES
     passes = PASS * (4 if outgrown else 1) * (1 if training else 3)
     plain = bands * (passes + (0.33 if training else 1.0) * patch_len * d_model / stride)
-    return folded <= plain
+    return folded <= TIE * plain
 
 
 PASS = 170.0
+TIE = 1.05
 CACHE_BYTES = 32 * 2**20

@@ -13,9 +13,10 @@ without padding. Formulas: PyWavelets ``swt`` (algorithme a trous); Percival & W
 2000 (``norm=True``: MODWT).
 
 Precision: float64 and float32 run the cascade in their own precision. bfloat16 and float16 do not
-up-cast the data; a cascade would round every approximation and feed that error to all deeper bands, so
-each band is one correlation with its composite filter, which is split into a rounded part and the
-rest. A band then carries little more than the rounding of its own output, at any level.
+up-cast the data on a GPU; a cascade would round every approximation and feed that error to all deeper
+bands, so each band is one correlation with its composite filter, which is split into a rounded part and
+the rest. A band then carries little more than the rounding of its own output, at any level. On a
+processor they run as float32 and only the bands are rounded.
 """
 
 from __future__ import annotations
@@ -198,6 +199,15 @@ def composite_filters(bank: FilterBank, level: int, boundary: str, norm: bool) -
     return torch.stack(rows)
 
 
+def convolves_in_float32(x: Tensor) -> bool:
+    """Whether convolutions of ``x`` are to run in float32: half precision on a processor.
+
+    PyTorch 2.13 (oneDNN, on processors with AMX) returns noise from bfloat16 convolutions along time whose input
+    channels times taps are a multiple of 64.
+    """
+    return x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16)
+
+
 def _half_bands(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
     """As :func:`cascade` for bfloat16 and float16 data, one correlation a band.
 
@@ -218,6 +228,8 @@ def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, 
 
     The ``beyond`` coefficients after the end are those of the extended signal.
     """
+    if convolves_in_float32(x):
+        return analyse(x.float(), bank, level, boundary, norm, beyond).to(x.dtype)
     half = x.dtype in (torch.bfloat16, torch.float16)
     taps = analysis_taps(bank, boundary, norm).to(x.device, torch.float32 if half else x.dtype)
     if boundary == "periodic" and not half:
