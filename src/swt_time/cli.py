@@ -78,6 +78,7 @@ def train(
     max_time: Annotated[str | None, typer.Option(help="Time budget such as 90s, 20m, 1h30m.")] = None,
     precision: Annotated[str | None, typer.Option(help="Of the frozen model: auto, float32 or bfloat16.")] = None,
     device: DeviceOption = None,
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the training step; may pay on a GPU.")] = False,
     target: TargetOption = None,
     columns: ColumnsOption = None,
     time_column: TimeOption = None,
@@ -98,6 +99,7 @@ def train(
         "training.max_steps": max_steps,
         "training.max_seconds": None if max_time is None else parse_duration(max_time),
         "training.device": device,
+        "training.compile": compile_ or None,
         **_column_flags(target, columns, time_column, id_column, frequency, fill),
     }
     settings = _build_config(config, set_ or [], flags, preset)
