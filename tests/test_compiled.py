@@ -67,6 +67,17 @@ def test_one_graph_without_a_break(tiny_backbones, family, prompt_attention, tem
     assert len(products) > 4
 
 
+def test_one_graph_in_bfloat16_too(tiny_backbones, family):
+    model = make_model(
+        tiny_backbones[family], **{"backbone.prompt_attention": "prefix", "backbone.precision": "bfloat16"}
+    )
+    backend, batch = Counter(), windows(5)
+    compiled = CompiledModel(model.train(), backend)
+    deviation = batch.std(dim=1, keepdim=True)
+    assert ((compiled(batch) - model(batch)).abs() / deviation).max() < 0.02
+    assert len(backend.graphs) == 1
+
+
 def test_a_break_is_an_error():
     class Broken(nn.Module):
         def forward(self, x):

@@ -20,6 +20,7 @@ from swt_time.compiled import CompiledModel
 from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
+from swt_time.model import SWTTime
 from swt_time.prompt_cache import Prompt
 from swt_time.ridge import Solution, Windows
 
@@ -246,7 +247,7 @@ class _Run:
     ):
         self.model, self.windows, self.config = model, windows, config
         self.validation = validation if validation is not None and len(validation) else None
-        self.forecast = CompiledModel(model) if config.compile else model
+        self.forecast = CompiledModel(model) if config.compile and isinstance(model, SWTTime) else model
         self.report, self.save_best = report, save_best
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.optimizer = make_optimizer(model, config)

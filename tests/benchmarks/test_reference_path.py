@@ -1,6 +1,5 @@
 """The path that benchmarks measure against computes the same forecasts and gradients, only more slowly."""
 
-import pytest
 import torch
 
 from swt_time.backbones import load_language_model
