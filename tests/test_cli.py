@@ -1,5 +1,7 @@
 """The command line, as a process, through real files."""
 
+import csv
+import importlib.util
 import json
 import re
 import signal
@@ -344,4 +346,55 @@ def test_malformed_durations(text):
 
 
 def test_unknown_benchmark_is_refused():
-    assert_refused(swt_time("benchmark", "everything", check=False), "everything", "embedding")
+    assert_refused(swt_time("benchmark", "everything", check=False), "everything")
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (("--backbone", "t5"), ("--backbone", "'t5'", "gpt2-small")),
+        (("--against", "reference,chronos"), ("--against", "'chronos'", "neuralforecast")),
+        (("--growth", "height"), ("--growth", "'height'", "channels")),
+        (("--device", "abacus"), ("abacus", "cpu or cuda")),
+    ],
+)
+def test_a_benchmark_of_unknown_things_is_refused(words, texts, tmp_path):
+    out = tmp_path / "rows.csv"
+    assert_refused(swt_time("benchmark", "step", "--quick", "--out", out, *words, check=False), *texts, out=out)
+
+
+def test_a_quick_benchmark_runs_through(tmp_path):
+    """Without neuralforecast its row is left out with a word; with it, every row compares with it too."""
+    out = tmp_path / "rows.csv"
+    run = swt_time("benchmark", "step", "--quick", "--repeats", 1, "--json", "--out", out)
+    rows = json.loads(run.stdout)
+    contenders = [row["contender"] for row in rows]
+    others = ["reference"]
+    if importlib.util.find_spec("neuralforecast") is None:
+        assert "note: neuralforecast is not installed, so its row is left out" in run.stderr
+    else:
+        others.append("neuralforecast")
+    assert contenders == [*others, "paper, mapping", "compact, free"]
+    for row in rows:
+        assert row["kind"] == "step"
+        assert min(row["seconds"], row["windows_per_second"], row["gigaoperations"], row["share_of_rate"]) > 0
+        assert row["peak_mib"] > 0
+        assert (row["share_of_rate_language_model"] is None) == (row["contender"] in others)
+        assert "torch=" in row["versions"]
+        for other in others:
+            ratio = rows[contenders.index(other)]["seconds"] / row["seconds"]
+            assert row[f"times_faster_than_{other}"] == pytest.approx(ratio, rel=0.1, abs=0.02)
+    # Both are all the prompt and the whole mapping; ours runs backward through the patches alone.
+    assert rows[0]["gigaoperations"] > 1.02 * rows[contenders.index("paper, mapping")]["gigaoperations"]
+    assert [row["contender"] for row in csv.DictReader(out.open())] == contenders
+
+
+def test_a_quick_growth_curve_runs_through():
+    run = swt_time("benchmark", "inference", "--quick", "--repeats", 1, "--growth", "layers,description", "--json")
+    rows = json.loads(run.stdout)
+    assert [(row["curve"], row["value"]) for row in rows] == [
+        *(("layers", 1), ("layers", 2)),
+        *(("description", 64), ("description", 128)),
+    ]
+    assert rows[0]["times_the_first"] == rows[2]["times_the_first"] == 1
+    assert all(row["seconds"] > 0 for row in rows)

@@ -26,6 +26,7 @@ ORDER = [
     "model",
     "checkpoint",
     "compat",
+    "compiled",
     "training",
     "forecaster",
     "baselines",

@@ -138,6 +138,8 @@ class TrainingConfig(Section):
     patience: Positive | None = 5
     """Validations without improvement after which training stops."""
     device: str = "auto"
+    compile: bool = False
+    """Run training steps through ``torch.compile``: takes a minute at the start and is no faster on processors."""
 
 
 class Config(Section):

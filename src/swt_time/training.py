@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from swt_time.compiled import CompiledModel
 from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
 from swt_time.errors import ConfigError, SWTTimeError, TableError
+from swt_time.model import SWTTime
 from swt_time.prompt_cache import Prompt
 from swt_time.ridge import Solution, Windows
 
@@ -245,6 +247,7 @@ class _Run:
     ):
         self.model, self.windows, self.config = model, windows, config
         self.validation = validation if validation is not None and len(validation) else None
+        self.forecast = CompiledModel(model) if config.compile and isinstance(model, SWTTime) else model
         self.report, self.save_best = report, save_best
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.optimizer = make_optimizer(model, config)
@@ -332,7 +335,7 @@ class _Run:
             prompt = self.model.write_prompt(context)
             with memory_advice(self.config):
                 prompt = None if prompt is None else prompt.to(self.device)
-                forecast = self.model(context.to(self.device), prompt)
+                forecast = self.forecast(context.to(self.device), prompt)
             yield forecast, target.to(self.device)
 
     @torch.no_grad()

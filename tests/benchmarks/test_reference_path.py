@@ -1,10 +1,8 @@
 """The path that benchmarks measure against computes the same forecasts and gradients, only more slowly."""
 
-import pytest
 import torch
 
 from swt_time.backbones import load_language_model
-from swt_time.benchmarks.llm import FORMS, Case, matrix_share, measure
 from swt_time.benchmarks.reference_path import as_published, reference_forecast
 from test_model import make_model, windows
 
@@ -29,17 +27,3 @@ def test_the_reference_path_agrees(tiny_backbones, family):
     for name, expected in gradients[1].items():
         assert expected.abs().max() > 0, name
         assert (gradients[0][name] - expected).abs().max() < 1e-4 * expected.abs().max(), name
-
-
-@pytest.mark.parametrize("kind", ["step", "inference"])
-def test_a_measurement_names_what_it_compares(kind):
-    rows = measure(Case(windows=1, channels=1, context=64), kind, repeats=1)
-    assert [row["path"] for row in rows] == ["reference", *FORMS]
-    assert rows[0]["gain"] == 1
-    assert rows[0]["precision"] == "float32"
-    assert all(row["seconds"] > 0 and row["commit"] and row["versions"] for row in rows)
-
-
-def test_the_share_of_the_matrix_rate_is_a_share():
-    found = matrix_share(Case(windows=1, channels=2, context=64), "compact, free", repeats=1)
-    assert 0 < found["share"] < 1.5

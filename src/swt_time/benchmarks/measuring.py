@@ -1,4 +1,4 @@
-"""How a benchmark measures: interleaved medians, peak memory, copy bandwidth, and where it ran."""
+"""How a benchmark measures: interleaved medians, peak memory, operations, the machine's rates, and where it ran."""
 
 import csv
 import platform
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils import flop_counter
 
 from swt_time.provenance import package_versions, source_commit
 
@@ -73,6 +74,48 @@ def peak_extra_bytes(work: Work, device: torch.device) -> int:
     return most
 
 
+def peak_resident_bytes(work: Work) -> int | None:
+    """Bytes by which a run raises the resident set of this process, scratch space included; None but on Linux.
+
+    Freed memory that the process still holds hides some of it, so this asks for a process of its own.
+    """
+    if not Path("/proc/self/clear_refs").exists():
+        work()
+        return None
+    Path("/proc/self/clear_refs").write_text("5")  # lets the high-water mark begin anew
+    before = _status("VmRSS")
+    work()
+    return _status("VmHWM") - before
+
+
+def operations(work: Work) -> float:
+    """Multiplications and additions that the matrix products of a run take."""
+    aten = torch.ops.aten
+    # The counter knows the attention kernels of GPUs only.
+    kernels = {
+        aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations,
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_operations,
+    }
+    with flop_counter.FlopCounterMode(display=False, custom_mapping=kernels) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def _attention_operations(query: Any, key: Any, value: Any, *_: Any, **options: Any) -> int:
+    return flop_counter.sdpa_flop_count(query, key, value)
+
+
+def _attention_backward_operations(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **options: Any) -> int:
+    return flop_counter.sdpa_backward_flop_count(gradient, query, key, value)
+
+
+def multiply(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Work, float]:
+    """A product like the widest of a transformer layer, ``(rows, width)`` by ``(width, 4 width)``; its operations."""
+    left = torch.randn(rows, width, device=device).to(dtype)
+    right = torch.randn(4 * width, width, device=device).to(dtype)
+    return lambda: torch.nn.functional.linear(left, right), 2.0 * rows * width * 4 * width
+
+
 def copy_bandwidth(device: torch.device, size: int = 2**26) -> float:
     """Bytes a second that a copy of ``size`` float32 numbers reads and writes: the limit of a memory-bound step."""
     source = torch.ones(size, device=device)
@@ -100,6 +143,11 @@ def write_rows(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _status(name: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return 1024 * int(line.split()[1])
 
 
 def _processor() -> str:

@@ -1,8 +1,8 @@
 """What Time-LLM does at every step, written plainly from its formulas: what the fast path is measured against.
 
 The whole prompt goes through the model inside the graph, nothing is kept between steps, every attention matrix is
-in memory, all in float32. It borrows a model's weights, so its forecasts are those of the fast path. Masks and
-positions make padding harmless, which the original forgot.
+in memory, on a processor all in float32. It borrows a model's weights, so its forecasts are those of the fast path.
+Masks and positions make padding harmless, which the original forgot.
 """
 
 import math
@@ -23,7 +23,7 @@ def reference_forecast(model: SWTTime, language_model: LanguageModel, context: T
     model : SWTTime
         Without a skip.
     language_model : LanguageModel
-        The same frozen model in float32, made so by `as_published`.
+        The same frozen model, prepared by `as_published`.
     context : Tensor
     """
     branch = model.branch
@@ -31,20 +31,20 @@ def reference_forecast(model: SWTTime, language_model: LanguageModel, context: T
     assert branch.prompter is not None
     assert model.skip is None
     z, scale = normalize(context)
-    ids = [torch.tensor(row) for row in branch.prompter(z.flatten(0, 1))]
-    lengths = torch.tensor([len(row) for row in ids])
+    ids = [torch.tensor(row, device=z.device) for row in branch.prompter(z.flatten(0, 1))]
+    lengths = torch.tensor([len(row) for row in ids], device=z.device)
     padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True)
 
     tokens = reprogram(branch, model.embed(z), branch.prototypes())
     words = language_model.model.get_input_embeddings()(padded)
-    slots = torch.arange(padded.shape[1]).expand(len(ids), -1)
-    patches = torch.arange(tokens.shape[1]) + lengths[:, None]
+    slots = torch.arange(padded.shape[1], device=z.device).expand(len(ids), -1)
+    patches = torch.arange(tokens.shape[1], device=z.device) + lengths[:, None]
     output = language_model.model(
-        inputs_embeds=torch.cat([words, tokens], dim=1),
+        inputs_embeds=torch.cat([words, tokens.to(words.dtype)], dim=1),
         attention_mask=torch.cat([slots < lengths[:, None], torch.ones_like(patches, dtype=torch.bool)], dim=1),
         position_ids=torch.cat([slots, patches], dim=1),
     )
-    forecast = model.head(output.last_hidden_state[:, -tokens.shape[1] :])
+    forecast = model.head(output.last_hidden_state[:, -tokens.shape[1] :].to(tokens.dtype))
     return denormalize(forecast.unflatten(0, z.shape[:2]), scale)
 
 
