@@ -73,6 +73,9 @@ def train(
     preset: PresetOption = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, TOML or JSON; flags win over it.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    train_fraction: Annotated[
+        float | None, typer.Option(help="Few-shot: share of the training windows that is used, from the oldest on.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.  [default: 0]")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Training steps; else ten epochs.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Time budget such as 90s, 20m, 1h30m.")] = None,
@@ -91,6 +94,7 @@ def train(
         "data.horizon": horizon,
         "data.context": context,
         "data.split": split,
+        "data.train_fraction": train_fraction,
         "data.description": description,
         "backbone.name": backbone,
         "backbone.precision": precision,
@@ -189,11 +193,8 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(scores.as_json()))
         return
-    typer.echo(f"{scores.model.windows} test windows, {scores.model.series} series, horizon {scores.model.horizon}")
-    typer.echo(f"{'':16}  {'MSE':>8}  {'MAE':>8}   (scaled data)")
-    typer.echo(f"{'swt-time':16}  {scores.model.mse:8.4f}  {scores.model.mae:8.4f}")
-    naive = f"seasonal naive {scores.season}"
-    typer.echo(f"{naive:16}  {scores.seasonal_naive.mse:8.4f}  {scores.seasonal_naive.mae:8.4f}")
+    for line in scores.as_text():
+        typer.echo(line)
 
 
 @app.command()
