@@ -41,6 +41,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data_app = typer.Typer(help="Public benchmark tables.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 DataOption = Annotated[Path, typer.Option("--data", help="Table: CSV or Parquet, long or wide.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder made by train.")]
@@ -335,6 +337,28 @@ def _numbers(flag: str, text: str) -> list[int]:
     except ValueError:
         raise ConfigError(f"{flag}: expected whole numbers separated by commas, got {text!r}") from None
     return list(dict.fromkeys(found))
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="etth1, etth2, ettm1, ettm2, exchange, ili or weather.")],
+    folder: Annotated[Path | None, typer.Option(help="Take the file from this folder, not from the network.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to put it in.  [default: the user's cache]")] = None,
+) -> None:
+    """Fetch a benchmark table from its public home, and hold it to its known hash."""
+    from swt_time.data.sources import file_hash, find_source, get_table
+    from swt_time.progress import counting_progress
+
+    source = find_source(name)
+    with counting_progress(_stderr(), "bytes") as report:
+        path = get_table(name, folder=folder, to=to, report=report)
+    typer.echo(f"table: {path}")
+    typer.echo(f"{source.what}; sha256 {file_hash(path)}")
+    typer.echo(f"source: {source.url}")
+    typer.echo(f"licence: {source.licence}")
+    typer.echo(f"usual split: --split {source.split}")
+    if source.note:
+        typer.echo(f"note: {source.note}")
 
 
 @app.command("import")
