@@ -143,12 +143,32 @@ def test_evaluate_as_json(folder):
     assert scores["mse"] > 0
     assert scores["mae"] > 0
     assert set(scores["per_series"]) == {"load", "heat"}
+    assert set(scores["original"]) == {"mse", "mae", "rmse", "mase", "smape"}
+    assert len(scores["per_step"]["mae"]) == 12
     other = json.loads(
         swt_time(
             "evaluate", "--model", folder / "model", "--data", folder / "table.csv", "--json", "--split", "0.5/0.1/0.4"
         ).stdout
     )
     assert other["windows"] == 240 - 12 + 1
+
+
+def test_few_shot_and_zero_shot(folder):
+    train(folder, "few", "--train-fraction", "0.1", check=True)
+    checkpoint, whole = (read_checkpoint(folder / name) for name in ("few", "model"))
+    assert checkpoint.config.data.train_fraction == 0.1
+    assert checkpoint.trained_on.mean == whole.trained_on.mean
+    frame = pd.read_csv(folder / "table.csv")
+    frame.rename(columns={"load": "a", "heat": "b"}).to_csv(folder / "other.csv", index=False)
+    words = ("evaluate", "--model", folder / "few", "--data", folder / "other.csv", "--json")
+    refused = swt_time(*words, check=False)
+    assert refused.returncode == 2
+    assert "--columns: the table has no column" in refused.stderr
+    other = json.loads(swt_time(*words, "--columns", "a,b").stdout)
+    own = json.loads(swt_time(*words[:4], folder / "table.csv", "--json").stdout)
+    # The table is the same but for its names, so the scores are those of the table that the model knows.
+    assert other["mse"] == pytest.approx(own["mse"], rel=1e-9)
+    assert other["per_series"]["a"]["mse"] == pytest.approx(own["per_series"]["load"]["mse"], rel=1e-9)
 
 
 def test_info(folder):

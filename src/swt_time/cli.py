@@ -43,6 +43,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+data_app = typer.Typer(help="Public benchmark tables.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 DataOption = Annotated[Path, typer.Option("--data", help="Table: CSV or Parquet, long or wide.")]
 ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder made by train.")]
@@ -75,6 +77,9 @@ def train(
     preset: PresetOption = None,
     config: Annotated[Path | None, typer.Option(help="Configuration file, TOML or JSON; flags win over it.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    train_fraction: Annotated[
+        float | None, typer.Option(help="Few-shot: share of the training windows that is used, from the oldest on.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and dropout.  [default: 0]")] = None,
     max_steps: Annotated[int | None, typer.Option(help="Training steps; else ten epochs.")] = None,
     max_time: Annotated[str | None, typer.Option(help="Time budget such as 90s, 20m, 1h30m.")] = None,
@@ -94,6 +99,7 @@ def train(
         "data.horizon": horizon,
         "data.context": context,
         "data.split": split,
+        "data.train_fraction": train_fraction,
         "data.description": description,
         "backbone.name": backbone,
         "backbone.precision": precision,
@@ -193,11 +199,8 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(scores.as_json()))
         return
-    typer.echo(f"{scores.model.windows} test windows, {scores.model.series} series, horizon {scores.model.horizon}")
-    typer.echo(f"{'':16}  {'MSE':>8}  {'MAE':>8}   (scaled data)")
-    typer.echo(f"{'swt-time':16}  {scores.model.mse:8.4f}  {scores.model.mae:8.4f}")
-    naive = f"seasonal naive {scores.season}"
-    typer.echo(f"{naive:16}  {scores.seasonal_naive.mse:8.4f}  {scores.seasonal_naive.mae:8.4f}")
+    for line in scores.as_text():
+        typer.echo(line)
 
 
 @app.command()
@@ -338,6 +341,28 @@ def _numbers(flag: str, text: str) -> list[int]:
     except ValueError:
         raise ConfigError(f"{flag}: expected whole numbers separated by commas, got {text!r}") from None
     return list(dict.fromkeys(found))
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="etth1, etth2, ettm1, ettm2, exchange, ili or weather.")],
+    folder: Annotated[Path | None, typer.Option(help="Take the file from this folder, not from the network.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to put it in.  [default: the user's cache]")] = None,
+) -> None:
+    """Fetch a benchmark table from its public home, and hold it to its known hash."""
+    from swt_time.data.sources import file_hash, find_source, get_table
+    from swt_time.progress import counting_progress
+
+    source = find_source(name)
+    with counting_progress(_stderr(), "bytes") as report:
+        path = get_table(name, folder=folder, to=to, report=report)
+    typer.echo(f"table: {path}")
+    typer.echo(f"{source.what}; sha256 {file_hash(path)}")
+    typer.echo(f"source: {source.url}")
+    typer.echo(f"licence: {source.licence}")
+    typer.echo(f"usual split: --split {source.split}")
+    if source.note:
+        typer.echo(f"note: {source.note}")
 
 
 @app.command("import")

@@ -29,6 +29,10 @@ class CheckpointError(InputError):
     """A checkpoint folder is incomplete, damaged, or does not fit the request."""
 
 
+class DownloadError(InputError):
+    """A file cannot be fetched, or is not the one that was expected; the message says what to put where by hand."""
+
+
 class MissingDependencyError(SWTTimeError, ImportError):
     """An optional package is not installed; the message names the install command."""
 

@@ -252,21 +252,23 @@ class Forecaster:
                 f"series {series.ids[number]!r} has {rows} rows, the model needs at least {context} (its context) to "
                 "forecast; provide more history"
             )
-        mean, deviation = self._scales(series)
+        mean, deviation = self._scales(series, pairs)
         contexts = np.stack(
             [(series.values[i][origin - context : origin] - mean[i]) / deviation[i] for i, origin in pairs]
         )
         forecast = self.forecast_windows(contexts.astype(np.float32)).astype(np.float64)
         return forecast * deviation[pairs[:, 0], None] + mean[pairs[:, 0], None]
 
-    def _scales(self, series: SeriesTable) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of each series: as in training, or of all its rows where the series is new."""
+    def _scales(self, series: SeriesTable, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each series: as in training, or of the rows before its first cutoff where it is new."""
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
         scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
-        own = fit_scaler(series.values, [len(values) for values in series.values])
-        pairs = [scale.get(name, (own.mean[i], own.std[i])) for i, name in enumerate(series.ids)]
-        both = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+        first = series.lengths.copy()
+        np.minimum.at(first, pairs[:, 0], pairs[:, 1])
+        own = fit_scaler(series.values, first.tolist())
+        found = [scale.get(name, (own.mean[i], own.std[i])) for i, name in enumerate(series.ids)]
+        both = np.array(found, dtype=np.float64).reshape(-1, 2)
         return both[:, 0], both[:, 1]
 
     def _read(self, table: Any, columns: tuple[str, ...] | None = None) -> SeriesTable:

@@ -23,7 +23,11 @@ def rmse(forecast: ArrayLike, target: ArrayLike) -> float:
 
 
 def smape(forecast: ArrayLike, target: ArrayLike) -> float:
-    """Symmetric mean absolute percentage error, 0 to 200 (as in M4); a point where both are 0 counts 0."""
+    """Symmetric mean absolute percentage error, 0 to 200: the mean of ``200 |f - y| / (|f| + |y|)``.
+
+    Source: Makridakis, Spiliotis and Assimakopoulos, "The M4 Competition", International Journal of Forecasting 36,
+    2020. A point where both are 0 counts 0.
+    """
     errors = np.abs(_errors(forecast, target))
     size = np.abs(np.asarray(forecast, np.float64)) + np.abs(np.asarray(target, np.float64))
     return float(200 * np.mean(np.divide(errors, size, out=np.zeros_like(errors), where=size > 0)))
@@ -31,6 +35,8 @@ def smape(forecast: ArrayLike, target: ArrayLike) -> float:
 
 def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
     """Mean absolute error of the seasonal naive forecast inside a training series: the unit of MASE.
+
+    ``mean |y[t] - y[t - season]|`` over the ``T - season`` rows that have a row one season before.
 
     Parameters
     ----------
@@ -51,7 +57,11 @@ def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
 
 
 def mase(forecast: ArrayLike, target: ArrayLike, train: ArrayLike, season: int = 1) -> float:
-    """Mean absolute scaled error (Hyndman and Koehler 2006); NaN where a season repeats without error."""
+    """Mean absolute scaled error: the mean absolute error in units of `seasonal_scale`.
+
+    Source: Hyndman and Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting
+    22, 2006. NaN where the training series repeats its season without error.
+    """
     scale = seasonal_scale(train, season)
     return mae(forecast, target) / scale if scale > 0 else float("nan")
 
@@ -73,13 +83,17 @@ class ErrorSums:
         Steps ``H`` of each forecast.
     channels : int
         Number of series ``C``.
+    scales : (C,) array, optional
+        Unit of MASE of each channel, see `seasonal_scale`. A channel whose unit is 0 or NaN has no MASE and is left
+        out of the mean over channels.
     """
 
-    def __init__(self, horizon: int, channels: int = 1) -> None:
+    def __init__(self, horizon: int, channels: int = 1, scales: ArrayLike | None = None) -> None:
         self.squared = np.zeros((channels, horizon))
         self.absolute = np.zeros((channels, horizon))
         self.relative = np.zeros((channels, horizon))
         self.counts = np.zeros(channels, dtype=np.int64)
+        self.scales = np.full(channels, np.nan) if scales is None else np.asarray(scales, np.float64)
 
     def update(self, forecast: ArrayLike, target: ArrayLike, channel: ArrayLike = 0) -> None:
         """Add a batch.
@@ -106,36 +120,56 @@ class ErrorSums:
         """Windows seen so far, over all channels."""
         return int(self.counts.sum())
 
-    def _mean(self, sums: np.ndarray) -> float:
-        if self.windows == 0:
-            raise ValueError("no window was added yet")
-        return float(sums.sum() / (self.windows * sums.shape[1]))
+    def overall(self) -> dict[str, float]:
+        """``mse``, ``mae``, ``rmse``, ``mase`` and ``smape`` over all points."""
+        return {name: float(value) for name, value in self._metrics(None).items()}
+
+    def per_step(self) -> dict[str, np.ndarray]:
+        """The same of each step of the horizon, ``(H,)``."""
+        return self._metrics(0)
+
+    def per_channel(self) -> dict[str, np.ndarray]:
+        """The same of each channel, ``(C,)``; NaN for a channel without windows."""
+        return self._metrics(1)
 
     @property
     def mse(self) -> float:
         """Mean squared error over all points."""
-        return self._mean(self.squared)
+        return self.overall()["mse"]
 
     @property
     def mae(self) -> float:
         """Mean absolute error over all points."""
-        return self._mean(self.absolute)
+        return self.overall()["mae"]
 
     @property
     def rmse(self) -> float:
         """Root mean squared error over all points."""
-        return float(np.sqrt(self.mse))
+        return self.overall()["rmse"]
 
     @property
     def smape(self) -> float:
         """Symmetric mean absolute percentage error over all points, 0 to 200."""
-        return 200 * self._mean(self.relative)
+        return self.overall()["smape"]
 
-    def per_step(self) -> dict[str, np.ndarray]:
-        """``mse`` and ``mae`` of each step of the horizon, ``(H,)``."""
-        return {"mse": self.squared.sum(0) / self.windows, "mae": self.absolute.sum(0) / self.windows}
+    def _metrics(self, axis: int | None) -> dict[str, np.ndarray]:
+        """Means over an axis of (C, H): channels (0), steps (1), or both (None)."""
+        if self.windows == 0:
+            raise ValueError("no window was added yet")
+        points = np.broadcast_to(self.counts[:, None], self.squared.shape)
+        scaled = np.nan_to_num(self.scales)[:, None] > 0
+        units = np.where(scaled, self.scales[:, None], 1)
+        squared = _mean(self.squared, points, axis)
+        return {
+            "mse": squared,
+            "mae": _mean(self.absolute, points, axis),
+            "rmse": np.sqrt(squared),
+            "mase": _mean(scaled * self.absolute / units, scaled * points, axis),
+            "smape": 200 * _mean(self.relative, points, axis),
+        }
 
-    def per_channel(self) -> dict[str, np.ndarray]:
-        """``mse`` and ``mae`` of each channel, ``(C,)``; NaN for a channel without windows."""
-        points = np.where(self.counts > 0, self.counts * self.squared.shape[1], np.nan)
-        return {"mse": self.squared.sum(1) / points, "mae": self.absolute.sum(1) / points}
+
+def _mean(sums: np.ndarray, points: np.ndarray, axis: int | None) -> np.ndarray:
+    """Sums over points along an axis; NaN where there is no point."""
+    total, count = np.asarray(sums.sum(axis)), np.asarray(points.sum(axis), np.float64)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from swt_time.baselines import RIVALS, WindowForecaster, fit_rival
+from swt_time.baselines import PEER, RIVALS, WindowForecaster, fit_rival
 from swt_time.config import Config, DataConfig
 from swt_time.data.parts import split_table
 from swt_time.data.reading import read_table
@@ -73,7 +73,7 @@ class Cell:
     @property
     def hash(self) -> str:
         """Of the configuration; a rival's holds only what a rival reads."""
-        return config_hash(_read_by_rivals(self.config) if self.model != OURS else self.config)
+        return config_hash(_read_by(self.model, self.config))
 
     def describe(self) -> str:
         """In a few words."""
@@ -172,10 +172,8 @@ def run_cell(work: tuple[Cell, bool]) -> dict[str, Any]:
     if result is not None and result.ended == "interrupted":
         raise SWTTimeError("interrupted")
     trained = time.monotonic()
-    validation = (
-        score(forecaster, parts.validation, target.ids, layout=target.layout) if len(parts.validation) else None
-    )
-    test = score(forecaster, parts.test, target.ids, layout=target.layout) if with_test else None
+    validation = score(forecaster, parts.validation) if len(parts.validation) else None
+    test = score(forecaster, parts.test) if with_test else None
     scored = time.monotonic()
     zero_shot = cell.table != cell.trained_on
     best = None if result is None else next((row for row in result.history if row.step == result.best_step), None)
@@ -212,7 +210,7 @@ def run_cell(work: tuple[Cell, bool]) -> dict[str, Any]:
         "commit": source_commit() or "installed package",
         "versions": " ".join(f"{name}={version}" for name, version in package_versions(PACKAGES).items()),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "options": json.dumps(options_of(config if ours else _read_by_rivals(config))),
+        "options": json.dumps(options_of(_read_by(cell.model, config))),
     }
 
 
@@ -228,8 +226,10 @@ def check_rivals(names: Iterable[str]) -> None:
             raise ConfigError(f"unknown rival {name!r}; expected {', '.join(RIVALS)}")
 
 
-def _read_by_rivals(config: Config) -> Config:
-    """The configuration with what no rival reads left at its reference."""
+def _read_by(model: str, config: Config) -> Config:
+    """The configuration with what a rival does not read left at its reference."""
+    if model in (OURS, PEER):
+        return config
     kept = {key: value for key, value in options_of(config).items() if key.startswith(("data.", "training."))}
     return config_of(kept)
 

@@ -8,5 +8,6 @@ Nothing is imported here, so that ``swt_time.data.windows`` (numpy only) stays l
 - ``frequency``: the calendar of a table, and the stamps after its end;
 - ``series``: the internal form that everything else works on;
 - ``forecasts``: forecasts as a frame of the kind that came in;
+- ``sources``: public benchmark tables, fetched and checked;
 - ``windows`` and ``scaling``: the only split, window and scaling arithmetic.
 """

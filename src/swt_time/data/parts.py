@@ -23,6 +23,10 @@ class PartWindows:
 
     series: FlatSeries
     windows: Windows
+    table: SeriesTable
+    scaler: Scaler
+    train_rows: tuple[int, ...]
+    """Rows of each series that are for training, all of which the scaler has seen."""
 
     def __len__(self) -> int:
         return self.windows.total
@@ -30,6 +34,12 @@ class PartWindows:
     def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contexts (B, T) and targets (B, H), float32, scaled."""
         return gather(self.series, self.windows.pairs(numbers), self.windows.context, self.windows.horizon)
+
+    def unscaled_targets(self, numbers: np.ndarray) -> np.ndarray:
+        """Targets (B, H) in the table's own units, float64."""
+        first = self.windows.context
+        rows = slice(first, first + self.windows.horizon)
+        return np.stack([self.table.values[i][start:][rows] for i, start in self.windows.pairs(numbers)])
 
     def series_of(self, numbers: np.ndarray) -> np.ndarray:
         """Which series each window belongs to, (B,) int64."""
@@ -67,11 +77,12 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
         Share of the train windows that is kept; the scaler is fitted on the whole train part all the same.
     """
     borders = [split_borders(len(values), split) for values in table.values]
-    scaler = fit_scaler(table.values, [b.train[1] for b in borders])
+    train_rows = tuple(b.train[1] for b in borders)
+    scaler = fit_scaler(table.values, train_rows)
     flat = flatten(scaler.apply(table.values))
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
     def windows(part: Part) -> PartWindows:
-        return PartWindows(flat, Windows(shortened, part, context, horizon))
+        return PartWindows(flat, Windows(shortened, part, context, horizon), table, scaler, train_rows)
 
     return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))

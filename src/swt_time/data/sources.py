@@ -1,0 +1,274 @@
+"""Public benchmark tables: from their homes into a cache folder, held to known hashes. Standard library only."""
+
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from swt_time import __version__
+from swt_time.errors import ConfigError, DownloadError
+
+CHUNK = 2**16
+
+ATTEMPTS = 3
+"""Connections that are tried in a row; each goes on where the last one was cut."""
+
+ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small/"
+BUNDLE = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/2b66e59ee19dac8f6f19fb5d4997f289fdfea357/"
+"""Three tables have no home of their own in the form that the field uses, only this bundle."""
+
+ETT_LICENCE = "CC BY-ND 4.0, Zhou et al., https://github.com/zhouhaoyi/ETDataset"
+BUNDLE_LICENCE = "CC BY 4.0 as bundled, https://huggingface.co/datasets/thuml/Time-Series-Library"
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table comes from.
+
+    Attributes
+    ----------
+    file, url : str
+        Its name on disk, and its home at a fixed revision.
+    what, licence : str
+    split : str
+        The field's split, for ``swt-time train --split``.
+    sha256 : tuple of str
+        Of the file as it stands there, and of the same lines with other line endings where such a copy is common.
+    note : str
+        What stands in the way of reading it, if anything does.
+    """
+
+    file: str
+    url: str
+    what: str
+    licence: str
+    split: str
+    sha256: tuple[str, ...]
+    note: str = ""
+
+
+SOURCES = {
+    "etth1": Source(
+        "ETTh1.csv",
+        ETT + "ETTh1.csv",
+        "load and oil temperature of an electricity transformer, hourly, 7 series",
+        ETT_LICENCE,
+        "etth",
+        ("f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",),
+    ),
+    "etth2": Source(
+        "ETTh2.csv",
+        ETT + "ETTh2.csv",
+        "load and oil temperature of a second electricity transformer, hourly, 7 series",
+        ETT_LICENCE,
+        "etth",
+        ("a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b",),
+    ),
+    "ettm1": Source(
+        "ETTm1.csv",
+        ETT + "ETTm1.csv",
+        "load and oil temperature of an electricity transformer, every 15 minutes, 7 series",
+        ETT_LICENCE,
+        "ettm",
+        ("6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e",),
+    ),
+    "ettm2": Source(
+        "ETTm2.csv",
+        ETT + "ETTm2.csv",
+        "load and oil temperature of a second electricity transformer, every 15 minutes, 7 series",
+        ETT_LICENCE,
+        "ettm",
+        ("db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd",),
+    ),
+    "exchange": Source(
+        "exchange_rate.csv",
+        BUNDLE + "exchange_rate/exchange_rate.csv",
+        "exchange rates of eight currencies, daily, 8 series",
+        BUNDLE_LICENCE,
+        "0.7/0.1/0.2",
+        (
+            "48b4d9d3d508f5104162e85b9a6042e3557fde11aa9f2944eba8c0d0efc89842",
+            "d55e7aa2641009814a18ba3279431b13f6d413b0eab195b9ff21988d8cf94e97",
+        ),
+    ),
+    "ili": Source(
+        "national_illness.csv",
+        BUNDLE + "illness/national_illness.csv",
+        "influenza-like illness in the United States (CDC ILINet), weekly, 7 series",
+        "public domain (CDC)",
+        "0.7/0.1/0.2",
+        (
+            "93601f64d2566dc796ca4305adad8b8560c2db1a1ff04543c3bd813a7263570a",
+            "8594cecb98c6f2f9dc014eca11c4d5d1e38ad5ce6ed0592d4abe65b146fce395",
+        ),
+    ),
+    "weather": Source(
+        "weather.csv",
+        BUNDLE + "weather/weather.csv",
+        "weather station of the Max Planck Institute for Biogeochemistry, Jena, every 10 minutes, 21 series",
+        BUNDLE_LICENCE,
+        "0.7/0.1/0.2",
+        (
+            "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
+            "9b2b19b13e342d9c9b9c51620d42b4be232df7fba30e7f5c4968b7c79ab138ad",
+        ),
+        "2020-05-12 06:00:00 stands twice and some times are missing: delete one of the two rows, train with --fill",
+    ),
+}
+"""Tables by name."""
+
+
+def find_source(name: str) -> Source:
+    """The source of a table; upper and lower case are alike.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        return SOURCES[name.lower()]
+    except KeyError:
+        raise ConfigError(f"unknown table {name!r}; expected one of {', '.join(SOURCES)}") from None
+
+
+def cache_folder() -> Path:
+    """``$XDG_CACHE_HOME/swt-time/data``, by default in ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swt-time" / "data"
+
+
+def get_table(
+    name: str,
+    *,
+    folder: Path | None = None,
+    to: Path | None = None,
+    timeout: float = 30.0,
+    report: Report = lambda done, total: None,
+) -> Path:
+    """Have a table as a file whose hash is known.
+
+    Parameters
+    ----------
+    name : str
+        A key of `SOURCES`.
+    folder : path, optional
+        Take the file from this folder, not from the network.
+    to : path, optional
+        Folder to put it in; by default `cache_folder`. A good copy that is there already is kept.
+    timeout : float
+        Seconds without a byte after which a connection counts as cut.
+    report : callable
+        Told how many bytes there are, and of how many.
+
+    Raises
+    ------
+    ConfigError
+        No table has that name, ``folder`` does not hold its file, or ``to`` cannot be written.
+    DownloadError
+        The network failed (what came is kept, and the next call goes on from there), or a file is not the known one.
+    """
+    source = find_source(name)
+    target = (cache_folder() if to is None else to) / source.file
+    try:
+        if folder is not None:
+            _copy(source, folder, target)
+        elif target.exists():
+            _check(target, source, "delete it to have it fetched again")
+        else:
+            _fetch(source, target, timeout, report)
+    except OSError as error:
+        raise ConfigError(f"cannot write {target}: {error.strerror or error}; choose a folder with --to") from None
+    return target
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path, source: Source, remedy: str) -> None:
+    found = file_hash(path)
+    if found not in source.sha256:
+        raise DownloadError(f"{path} is not the known table: expected sha256 {source.sha256[0]}, got {found}; {remedy}")
+
+
+def _copy(source: Source, folder: Path, target: Path) -> None:
+    local = folder / source.file
+    if not local.is_file():
+        raise ConfigError(f"expected {source.file} in --folder {folder}; it comes from {source.url}")
+    _check(local, source, f"fetch it from {source.url}")
+    if target.exists() and target.samefile(local):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(target)
+    shutil.copyfile(local, part)
+    part.replace(target)
+
+
+def _fetch(source: Source, target: Path, timeout: float, report: Report) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(target)
+    by_hand = f"without network, put the file there as {target} or name the folder that holds it with --folder"
+    for attempt in range(1, ATTEMPTS + 1):
+        before = _size(part)
+        try:
+            _transfer(source.url, part, timeout, report)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            reason = _reason(error)
+            if (
+                isinstance(error, urllib.error.HTTPError)
+                and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            ):
+                part.unlink()  # as long as the file or longer, and begun from another one, or it would be whole
+            elif attempt == ATTEMPTS or _size(part) <= before:
+                kept = f"; the {_size(part)} bytes that came are kept: try again to go on" if _size(part) else ""
+                raise DownloadError(f"cannot fetch {source.url} ({reason}){kept}; {by_hand}") from None
+    try:
+        _check(part, source, f"its home has changed it or the connection did; try again, or: {by_hand}")
+    except DownloadError:
+        part.unlink()
+        raise
+    part.replace(target)
+
+
+def _transfer(url: str, part: Path, timeout: float, report: Report) -> None:
+    """Fetch a file, going on after the bytes that are there if the server can."""
+    start = _size(part)
+    request = urllib.request.Request(url, headers={"User-Agent": f"swt-time/{__version__}"})
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        done = start if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0
+        length = answer.headers.get("Content-Length")
+        total = None if length is None else done + int(length)
+        with part.open("ab" if done else "wb") as file:
+            while chunk := answer.read1(CHUNK):
+                file.write(chunk)
+                done += len(chunk)
+                report(done, total or done)
+    if total is not None and done < total:
+        raise ConnectionError(f"the connection was cut after {done} of {total} bytes")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{error.code} {error.reason}"
+    if isinstance(error, urllib.error.URLError):
+        return str(error.reason)
+    return str(error) or type(error).__name__
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(target.name + ".part")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
