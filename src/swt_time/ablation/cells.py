@@ -112,16 +112,10 @@ def make_cells(
     """Every cell of an experiment: seeds and variants together, so that early rows already compare.
 
     A rival that learns nothing has one seed.
-
-    Raises
-    ------
-    TableError, ConfigError
-        A table that is too short for its windows, or a split without a test part.
     """
     cells: list[Cell] = []
     for table in tables:
         for horizon in horizons:
-            _check_windows(variants, [table, trained_on or table], horizon)
             for number, seed in enumerate(seeds):
                 place = {"data.horizon": horizon, "training.seed": seed}
                 for name, config in variants.items():
@@ -134,13 +128,18 @@ def make_cells(
     return list({cell.key: cell for cell in reversed(cells)}.values())[::-1]
 
 
-def _check_windows(variants: Mapping[str, Config], tables: Sequence[Table], horizon: int) -> None:
-    """Refuse before any work what no run could score."""
-    for data in {config.data.model_copy(update={"horizon": horizon}) for config in variants.values()}:
+def check_windows(cells: Iterable[Cell]) -> None:
+    """Refuse before any work what no run could score.
+
+    Raises
+    ------
+    TableError, ConfigError
+        A table that is too short for its windows, or a split without a test part.
+    """
+    for data, table in {(cell.config.data, table) for cell in cells for table in (cell.table, cell.trained_on)}:
         if "test" not in filled_parts(data.split):
             raise ConfigError(f"split {data.split!r} has no test part; name one with --split, such as 0.7/0.1/0.2")
-        for table in tables:
-            plan_split(table.lengths, data.split, data.context, data.horizon)
+        plan_split(table.lengths, data.split, data.context, data.horizon)
 
 
 def open_table(name: str, path: Path, data: DataConfig) -> Table:

@@ -32,6 +32,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first") from None
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the results {path}: {error}") from None
