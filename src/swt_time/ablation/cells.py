@@ -125,7 +125,10 @@ def make_cells(
                 for rival in rivals:
                     if number == 0 or rival not in UNTRAINED:
                         cells.append(Cell(rival, "", rival, base, table, trained_on or table))
-    return list({cell.key: cell for cell in reversed(cells)}.values())[::-1]
+    first: dict[tuple[str, ...], Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.key, cell)
+    return list(first.values())
 
 
 def check_windows(cells: Iterable[Cell]) -> None:
