@@ -1,6 +1,7 @@
 """``swt-time ablate`` as a process: resumed after a kill, parallel, with failures that cost themselves alone."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from command import Commands
+from swt_time.presets import read_preset
 
 TINY = [
     *("--set", "data.context=48", "--set", "data.horizon=12", "--set", "embedding.d_model=8"),
@@ -81,6 +83,8 @@ def test_a_failed_cell_is_reported_and_stops_nothing(swt_time, table, tmp_path):
         (["--rivals", "nonesuch"], "unknown rival 'nonesuch'"),
         (["--seeds", "0,x"], "--seeds: expected whole numbers"),
         (["--preset", "fats"], "did you mean fast"),
+        (["--preset", "fast", "--config", "c.toml"], "give one of them"),
+        (["--split", "none"], "has no test part"),
         (["--plot", "nowhere/plot.png"], "does not exist"),
     ],
 )
@@ -90,6 +94,17 @@ def test_slips_are_refused_before_anything_runs(swt_time, table, tmp_path, more,
     assert run.returncode == 2
     assert message in run.stderr
     assert not out.exists()
+
+
+def test_presets_are_listed_and_taken_by_train(swt_time, table, tmp_path):
+    listed = swt_time("info").stdout
+    assert all(f"preset {name} " in listed for name in ("fast", "paper", "best"))
+    train = ["train", "--data", table, "--out", tmp_path / "model", "--preset", "fast", "--context", 48]
+    swt_time(*train, "--horizon", 12, "--max-steps", 2)
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["backbone"]["name"] == "none"
+    assert config["embedding"]["boundary"] == read_preset("fast")["embedding"]["boundary"]
+    assert config["data"]["context"] == 48
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
