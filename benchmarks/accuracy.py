@@ -35,12 +35,13 @@ def main(words: Sequence[str] | None = None) -> int:
     action.add_argument("--list", action="store_true")
     action.add_argument("--again", action="store_true")
     options = parser.parse_args(words)
-    planned = [one for one in plan_cells(options.data) if fnmatchcase(one.path, options.only)]
+    everything = plan_cells(options.data)
+    planned = [one for one in everything if fnmatchcase(one.path, options.only)]
     if not planned:
         parser.error(f"no planned cell is like {options.only!r}")
     rows = read_rows(options.out)
     if options.again:
-        return _repeat(planned, options)
+        return _repeat(planned, everything, options)
     cells = list({one.cell.key: one.cell for one in planned}.values())
     missing = missing_cells(cells, rows, with_test=True)
     if options.list:
@@ -54,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _repeat(planned: Sequence[Planned], options: argparse.Namespace) -> int:
+def _repeat(planned: Sequence[Planned], everything: Sequence[Planned], options: argparse.Namespace) -> int:
     """Run finished cells again, without writing, and hold each score against the committed one."""
     done = finished(read_rows(options.out))
     cells = [one for one in planned if one.cell.key in done]
@@ -66,7 +67,7 @@ def _repeat(planned: Sequence[Planned], options: argparse.Namespace) -> int:
             _say_at_once(f"{one.path}: failed: {outcome.error}")
             bad += 1
             continue
-        same = [other for other in plan_cells(options.data) if _without_seed(other) == _without_seed(one)]
+        same = [other for other in everything if _without_seed(other) == _without_seed(one)]
         scores = [float(done[other.cell.key]["mse"]) for other in same if other.cell.key in done]
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
         committed, again = float(done[one.cell.key]["mse"]), float(outcome.result["mse"])

@@ -155,6 +155,13 @@ def run_cell(work: tuple[Cell, bool]) -> dict[str, Any]:
     """Train, score every validation window and, if told to, every test window; a row of the table of results.
 
     The weights were chosen on validation windows inside the training; the test part is looked at once, afterwards.
+
+    Notes
+    -----
+    Of the columns, ``mse``, ``mae`` and ``windows`` are of the test part and ``validation_mse`` of every validation
+    window; ``gate`` belongs to the weights that were kept; ``seconds`` are the training's, ``score_seconds`` those of
+    all scoring; ``peak_mb`` is the most that the whole process, or the GPU, held; ``options`` is what differs from the
+    reference configuration (`swt_time.presets.options_of`), enough to compute the row again.
     """
     cell, with_test = work
     config = cell.config

@@ -10,14 +10,6 @@ from typing import Any, BinaryIO
 
 from swt_time.errors import InputError
 
-COLUMNS = (
-    *("dataset", "trained_on", "horizon", "context", "split", "model", "preset", "variant", "backbone", "embedding"),
-    *("seed", "train_fraction", "steps", "best_step", "ended", "validation_mse", "mse", "mae", "windows", "gate"),
-    *("seconds", "score_seconds", "peak_mb", "device", "machine", "threads"),
-    *("config_hash", "data_sha256", "commit", "versions", "finished", "options"),
-)
-"""Columns of a row, in this order. ``mse``, ``mae`` and ``windows`` are of the test part."""
-
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Complete rows of a table; none where there is no file yet.
