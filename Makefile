@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all lint format results clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --out demo
@@ -19,6 +19,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+results: $(READY)
+	$(BIN)/python benchmarks/results.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

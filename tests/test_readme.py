@@ -96,10 +96,12 @@ def test_the_commands_run_elsewhere_are_in_the_readme():
     assert set(ELSEWHERE) <= set(commands())
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "results"])
 def test_make_knows_its_targets(target):
     plan = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    expected = {"demo": "examples/demo.py", "lint": "ruff check"}.get(target, "-m pytest")
+    expected = {"demo": "examples/demo.py", "lint": "ruff check", "results": "benchmarks/results.py"}.get(
+        target, "-m pytest"
+    )
     assert expected in plan
 
 

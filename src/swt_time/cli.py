@@ -4,10 +4,10 @@ Exit codes: 0 done, 2 the user's input is wrong (one line: what, where, remedy),
 (the best weights so far are kept), 1 anything else. Results go to standard output, everything else to standard error.
 """
 
-import contextlib
 import json
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarnin
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swt_time.ablation import Cell, Table
+    from swt_time.ablation import Table
     from swt_time.config import Config
     from swt_time.data.series import SeriesTable
     from swt_time.forecaster import Forecaster
@@ -275,54 +275,24 @@ def ablate(
         rivals=names,
         trained_on=None if trained_on is None else _open_table(trained_on, base),
     )
-    failed = _run_cells(cells, out, jobs, threads, no_test, list_)
+    missing = ablation.missing_cells(cells, ablation.read_rows(out), with_test=not no_test)
+    if list_:
+        for cell in cells:
+            typer.echo(f"{'missing' if cell in missing else 'finished':8}  {cell.hash}  {cell.describe()}")
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    say = partial(_stderr().print, highlight=False, markup=False, soft_wrap=True)
+    say(f"{len(cells)} cells, {len(cells) - len(missing)} finished before")
+    failed = ablation.run_cells(missing, out, jobs=jobs, threads=threads, with_test=not no_test, say=say)
     done = ablation.finished(ablation.read_rows(out))
     rows = [(cell.variant, done[cell.key]) for cell in cells if cell.key in done]
-    if not list_:
-        typer.echo(ablation.summarize(rows, ablation.BASE))
-        typer.echo(f"results: {out}")
+    typer.echo(ablation.summarize(rows, ablation.BASE))
+    typer.echo(f"results: {out}")
     if plot is not None:
         plot_differences(ablation.compare(rows, ablation.BASE), plot)
         typer.echo(f"picture: {plot}")
     if failed:
-        raise typer.Exit(1)
-
-
-def _run_cells(cells: "list[Cell]", out: Path, jobs: int, threads: int, no_test: bool, only_list: bool) -> int:
-    """Run what is not finished, a row and a line for each; the number of cells that failed."""
-    from swt_time import ablation
-
-    done = ablation.finished(ablation.read_rows(out))
-    missing = [cell for cell in cells if cell.key not in done or not (no_test or done[cell.key]["mse"])]
-    if only_list:
-        for cell in cells:
-            typer.echo(f"{'missing' if cell in missing else 'finished':8}  {cell.key[1]}  {cell.describe()}")
-        return 0
-    console = _stderr()
-    say = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    say(f"{len(cells)} cells, {len(cells) - len(missing)} finished before")
-    failed = 0
-    outcomes = ablation.run_parallel(
-        ablation.run_cell, [(cell, not no_test) for cell in missing], jobs=min(jobs, len(missing) or 1), threads=threads
-    )
-    # Closed at once on Ctrl-C, so that the workers end with us.
-    with contextlib.closing(outcomes):
-        for number, outcome in enumerate(outcomes, 1):
-            cell = missing[outcome.number]
-            if outcome.error is None:
-                ablation.append_row(out, outcome.result)
-                row = outcome.result
-                scores = f"validation {row['validation_mse']}" + (f", test {row['mse']}" if row["mse"] else "")
-                note = f"{scores}, {row['seconds']} s"
-            else:
-                failed += 1
-                note = f"failed: {outcome.error}"
-            console.print(
-                f"{number}/{len(missing)}  {cell.describe()}: {note}", highlight=False, markup=False, soft_wrap=True
-            )
-    if failed:
-        _fail(f"{failed} of {len(missing)} cells failed; the same command runs them again", 1)
-    return failed
+        raise SWTTimeError(f"{failed} of {len(missing)} cells failed; the same command runs them again")
 
 
 def _open_table(text: str, base: "Config") -> "Table":

@@ -27,6 +27,7 @@ from swt_time.data.series import SeriesTable, to_series
 from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import BackboneError, CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.model import SWTTime, build_model
+from swt_time.presets import read_preset
 from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Event, TrainingResult, resolve_device, train
 
@@ -39,14 +40,16 @@ class Forecaster:
     Parameters
     ----------
     horizon, context : int
-        Steps to forecast, and steps the model sees.
+        Steps to forecast (default 96), and steps the model sees (default 512).
     backbone : str
-        ``minilm``, a local folder or a hub id of a LLaMA, GPT-2 or BERT family model, or a twin without a language
-        model (``none``, ``attention``, ``transformer``).
+        ``minilm`` (default), a local folder or a hub id of a LLaMA, GPT-2 or BERT family model, or a twin without a
+        language model (``none``, ``attention``, ``transformer``).
     max_steps : int, optional
         Training steps; by default ``epochs`` (10) times over the table.
     seed : int
-        Decides initial weights, order of windows and dropout.
+        Decides initial weights, order of windows and dropout; default 0.
+    preset : str, optional
+        A shipped configuration (``fast``, ``paper``, ``best``) in place of the defaults; what is given beside it wins.
     **options
         Any other key of the configuration, by its name (``wavelet="haar"``) or, where a name occurs in several
         sections, by its section (``model={"dropout": 0.3}``).
@@ -65,11 +68,13 @@ class Forecaster:
 
     def __init__(
         self,
-        horizon: int = 96,
-        context: int = 512,
-        backbone: str = "minilm",
+        horizon: int | None = None,
+        context: int | None = None,
+        backbone: str | None = None,
         max_steps: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
+        *,
+        preset: str | None = None,
         **options: Any,
     ):
         named = {
@@ -79,7 +84,9 @@ class Forecaster:
             "training.max_steps": max_steps,
             "training.seed": seed,
         }
-        self._start(Config().replace({**named, **_dotted(options)}))
+        given = {key: value for key, value in named.items() if value is not None}
+        base = Config.parse({} if preset is None else read_preset(preset))
+        self._start(base.replace({**given, **_dotted(options)}))
 
     def _start(self, config: Config) -> None:
         self.config = config

@@ -1,6 +1,7 @@
 """Experiments: variants of a base configuration and rivals, trained and scored the same way, one row a run."""
 
 from swt_time.ablation.cells import OURS, Cell, Table, check_rivals, finished, make_cells, open_table, run_cell
+from swt_time.ablation.running import missing_cells, run_cells
 from swt_time.ablation.summary import Difference, compare, differences, summarize
 from swt_time.ablation.table import append_row, read_rows
 from swt_time.ablation.variants import BASE, EVERY_AXIS, Axis, Variant, expand, parse_axis, parse_variant, read_axes
@@ -23,12 +24,14 @@ __all__ = [
     "expand",
     "finished",
     "make_cells",
+    "missing_cells",
     "open_table",
     "parse_axis",
     "parse_variant",
     "read_axes",
     "read_rows",
     "run_cell",
+    "run_cells",
     "run_parallel",
     "summarize",
 ]

@@ -112,16 +112,10 @@ def make_cells(
     """Every cell of an experiment: seeds and variants together, so that early rows already compare.
 
     A rival that learns nothing has one seed.
-
-    Raises
-    ------
-    TableError, ConfigError
-        A table that is too short for its windows, or a split without a test part.
     """
     cells: list[Cell] = []
     for table in tables:
         for horizon in horizons:
-            _check_windows(variants, [table, trained_on or table], horizon)
             for number, seed in enumerate(seeds):
                 place = {"data.horizon": horizon, "training.seed": seed}
                 for name, config in variants.items():
@@ -131,16 +125,24 @@ def make_cells(
                 for rival in rivals:
                     if number == 0 or rival not in UNTRAINED:
                         cells.append(Cell(rival, "", rival, base, table, trained_on or table))
-    return list({cell.key: cell for cell in reversed(cells)}.values())[::-1]
+    first: dict[tuple[str, ...], Cell] = {}
+    for cell in cells:
+        first.setdefault(cell.key, cell)
+    return list(first.values())
 
 
-def _check_windows(variants: Mapping[str, Config], tables: Sequence[Table], horizon: int) -> None:
-    """Refuse before any work what no run could score."""
-    for data in {config.data.model_copy(update={"horizon": horizon}) for config in variants.values()}:
+def check_windows(cells: Iterable[Cell]) -> None:
+    """Refuse before any work what no run could score.
+
+    Raises
+    ------
+    TableError, ConfigError
+        A table that is too short for its windows, or a split without a test part.
+    """
+    for data, table in {(cell.config.data, table) for cell in cells for table in (cell.table, cell.trained_on)}:
         if "test" not in filled_parts(data.split):
             raise ConfigError(f"split {data.split!r} has no test part; name one with --split, such as 0.7/0.1/0.2")
-        for table in tables:
-            plan_split(table.lengths, data.split, data.context, data.horizon)
+        plan_split(table.lengths, data.split, data.context, data.horizon)
 
 
 def open_table(name: str, path: Path, data: DataConfig) -> Table:
@@ -153,6 +155,13 @@ def run_cell(work: tuple[Cell, bool]) -> dict[str, Any]:
     """Train, score every validation window and, if told to, every test window; a row of the table of results.
 
     The weights were chosen on validation windows inside the training; the test part is looked at once, afterwards.
+
+    Notes
+    -----
+    Of the columns, ``mse``, ``mae`` and ``windows`` are of the test part and ``validation_mse`` of every validation
+    window; ``gate`` belongs to the weights that were kept; ``seconds`` are the training's, ``score_seconds`` those of
+    all scoring; ``peak_mb`` is the most that the whole process, or the GPU, held; ``options`` is what differs from the
+    reference configuration (`swt_time.presets.options_of`), enough to compute the row again.
     """
     cell, with_test = work
     config = cell.config

@@ -10,14 +10,6 @@ from typing import Any, BinaryIO
 
 from swt_time.errors import InputError
 
-COLUMNS = (
-    *("dataset", "trained_on", "horizon", "context", "split", "model", "preset", "variant", "backbone", "embedding"),
-    *("seed", "train_fraction", "steps", "best_step", "ended", "validation_mse", "mse", "mae", "windows", "gate"),
-    *("seconds", "score_seconds", "peak_mb", "device", "machine", "threads"),
-    *("config_hash", "data_sha256", "commit", "versions", "finished", "options"),
-)
-"""Columns of a row, in this order. ``mse``, ``mae`` and ``windows`` are of the test part."""
-
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Complete rows of a table; none where there is no file yet.
@@ -32,6 +24,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first") from None
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the results {path}: {error}") from None

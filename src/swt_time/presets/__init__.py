@@ -88,7 +88,8 @@ def _without_effect(config: Config) -> set[str]:
         idle |= {"data.description", "prompt.template", "model.prototypes", "model.n_prototypes"}
         idle |= {"model.attention_dropout", "backbone.random_init", "backbone.precision", "backbone.prompt_attention"}
     if backbone.name == "none":
-        idle |= {"model.n_heads", "model.skip"}
+        idle.add("model.n_heads")
+        idle |= {"model.skip"} if config.model.skip in ("linear", "none") else set()
     if backbone.name in ("none", "attention"):
         idle |= {"backbone.layers", "model.d_ff"}
     if config.prompt.template == "none":

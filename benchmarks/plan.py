@@ -1,0 +1,95 @@
+"""The planned evidence (``cells.toml``) as cells, each with a path such as ``forecast/ETTh1/96/base/0``."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swt_time.ablation import BASE, EVERY_AXIS, OURS, Cell, Table, make_cells, open_table, read_axes
+from swt_time.config import Config, DataConfig
+from swt_time.presets import read_preset
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "accuracy.csv"
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell, where it belongs, and who is measured in it."""
+
+    study: str
+    contender: str
+    cell: Cell
+
+    @property
+    def path(self) -> str:
+        """Study, table, horizon, contender, seed."""
+        config = self.cell.config
+        place = f"{self.study}/{self.cell.table.name}/{config.data.horizon}"
+        return f"{place}/{self.contender}/{config.training.seed}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What a row of the results is found by."""
+        return self.cell.table.name, self.cell.trained_on.name, self.cell.model, self.cell.hash
+
+
+def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
+    """`Planned.key` of a row."""
+    return row["dataset"], row["trained_on"], row["model"], row["config_hash"]
+
+
+def read_plan() -> dict[str, Any]:
+    """``cells.toml`` as it stands."""
+    return tomllib.loads((HERE / "cells.toml").read_text(encoding="utf-8"))
+
+
+def plan_cells(folder: Path | None = None) -> list[Planned]:
+    """Every planned cell, in the plan's order; with the tables' hashes where their folder is given."""
+    plan = read_plan()
+    opened = {name: _open(name, table, folder) for name, table in plan["tables"].items()}
+    return [one for study in plan["study"] for name in study["tables"] for one in _cells(plan, study, name, opened)]
+
+
+def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened: Mapping[str, Table]) -> list[Planned]:
+    table = plan["tables"][name]
+
+    def configure(preset: str, *changes: Mapping[str, Any]) -> Config:
+        config = Config.parse(read_preset(preset))
+        for change in (table["set"], study.get("set", {}), *changes):
+            config = config.replace(_dotted(change))
+        return config
+
+    variants = {BASE: configure(study["preset"])}
+    for one in study.get("variant", []):
+        variants[one["name"]] = configure(one.get("preset", study["preset"]), one.get("set", {}))
+    wanted = study.get("axes", [])
+    for axis in read_axes(EVERY_AXIS):
+        if axis.name in wanted:
+            variants |= {one.name: configure(study["preset"], one.changes) for one in axis.variants}
+    (other,) = [opened[n] for n in study["tables"] if n != name] if study.get("other") else [opened[name]]
+    cells = make_cells(
+        variants,
+        [opened[name]],
+        horizons=study.get("horizons", table["horizons"]),
+        seeds=SEEDS,
+        preset=study["preset"],
+        rivals=study.get("rivals", []),
+        trained_on=other,
+    )
+    return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
+
+
+def _open(name: str, table: Mapping[str, Any], folder: Path | None) -> Table:
+    if folder is None:
+        return Table(name, Path(table["file"]), "", ())
+    return open_table(name, folder / table["file"], DataConfig())
+
+
+def _dotted(changes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in changes.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return found

@@ -1,0 +1,134 @@
+"""The page of results says what the rows say, and the committed one is what its generator makes."""
+
+import csv
+import re
+import statistics
+
+import pytest
+
+import plan
+import results
+from plan import plan_cells
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return plan_cells()
+
+
+def write(folder, rows):
+    with (folder / "accuracy.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def row(one, mse):
+    config = one.cell.config
+    return {
+        "dataset": one.cell.table.name,
+        "trained_on": one.cell.trained_on.name,
+        "horizon": config.data.horizon,
+        "model": one.cell.model,
+        "seed": config.training.seed,
+        "mse": mse,
+        "mae": mse / 2,
+        "validation_mse": mse,
+        "gate": "",
+        "seconds": 3,
+        "config_hash": one.cell.hash,
+        "commit": "abc",
+        "machine": "a machine",
+        "versions": "torch=2",
+    }
+
+
+def line_of(page, heading, label):
+    part = page[page.index(heading) :]
+    return next(line for line in part.splitlines() if line.startswith(f"| {label} |")).split(" | ")
+
+
+def test_the_committed_page_is_what_its_generator_makes(tmp_path):
+    results.main(["--out", str(tmp_path / "RESULTS.md")])
+    made, committed = (tmp_path / "RESULTS.md").read_text(), (plan.HERE / "RESULTS.md").read_text()
+    assert made == committed, "run: make results"
+    assert made != committed.replace("0.362", "0.361", 1) or "0.362" not in made
+
+
+def test_every_path_is_unique_and_every_cell_can_be_named(planned):
+    paths = [one.path for one in planned]
+    assert len(set(paths)) == len(paths) > 300
+    assert all(re.fullmatch(r"[\w-]+/\w+/\d+/[^/]+/\d", path) for path in paths)
+
+
+def test_the_plan_covers_the_grid(planned):
+    paths = {one.path for one in planned}
+    for name in ("ETTh1", "ETTh2"):
+        for horizon in (96, 192, 336, 720):
+            for seed in range(3):
+                assert {f"forecast/{name}/{horizon}/{who}/{seed}" for who in ("base", "linear")} <= paths
+    assert {one.cell.config.data.train_fraction for one in planned if one.study == "few-shot"} == {0.1}
+    assert {(one.cell.trained_on.name, one.cell.table.name) for one in planned if one.study == "zero-shot"} == {
+        ("ETTh1", "ETTh2"),
+        ("ETTh2", "ETTh1"),
+    }
+    backbones = {(one.cell.config.backbone.name, one.cell.config.backbone.random_init) for one in planned}
+    assert {("none", False), ("minilm", False), ("minilm", True), ("attention", False)} <= backbones
+
+
+def test_without_any_measurement_everything_is_missing(tmp_path, planned):
+    page = results.page(tmp_path)
+    assert f"{len(planned)} of {len(planned)} planned cells." in page
+    assert "Not run: `python benchmarks/startup.py`." in page
+
+
+def test_means_and_spreads_by_hand(tmp_path, planned):
+    values = {}
+    for number, one in enumerate(planned):
+        if one.path.startswith("forecast/ETTh1/") and one.contender in ("base", "linear"):
+            values[one.path] = (one, 0.3 + number % 7 / 10)
+    write(tmp_path, [row(one, mse) for one, mse in values.values()])
+    page = results.page(tmp_path)
+    cells = line_of(page, "## Long-term", "linear")
+    for column, horizon in enumerate((96, 192, 336, 720), 1):
+        three = [values[f"forecast/ETTh1/{horizon}/linear/{seed}"][1] for seed in range(3)]
+        assert cells[column] == f"{statistics.mean(three):.4f} ± {statistics.stdev(three):.4f}"
+    everything = [mse for one, mse in values.values() if one.contender == "linear"]
+    assert cells[5] == f"{statistics.mean(everything):.4f}"
+    assert "| *Time-LLM, look-back 512* | 0.362 | 0.398 | 0.430 | 0.442 | 0.408 | Jin et al., ICLR 2024 |" in page
+    better = sum(
+        sum(values[f"forecast/ETTh1/{h}/base/{s}"][1] for s in range(3))
+        <= sum(values[f"forecast/ETTh1/{h}/linear/{s}"][1] for s in range(3)) + 1e-12
+        for h in (96, 192, 336, 720)
+    )
+    assert f"{better} of 4 against linear" in page
+
+
+def test_differences_by_hand(tmp_path, planned):
+    base, other = {0: 0.30, 1: 0.40, 2: 0.50}, {0: 0.32, 1: 0.421, 2: 0.52}
+    rows = []
+    for one in planned:
+        seed = one.cell.config.training.seed
+        if one.path.startswith("ablation/ETTh2/96/base/"):
+            rows.append(row(one, base[seed]))
+        if one.path.startswith("ablation/ETTh2/96/level 1/"):
+            rows.append(row(one, other[seed]))
+    write(tmp_path, rows)
+    page = results.page(tmp_path)
+    cells = line_of(page, "## What each option", "level 1")
+    # Differences 0.020, 0.021, 0.020: deviation 0.000577, times 4.303 over the root of 3.
+    assert cells[3:5] == ["+0.0203 ± 0.0014", "worse"]
+    assert "of 1 changes 0 are better and 1 worse" in page
+    # The base is also a contender of the first study: one run serves both.
+    there = {(r["dataset"], r["config_hash"]) for r in rows}
+    missing = [one for one in planned if (one.cell.table.name, one.cell.hash) not in there]
+    assert len(missing) == len(planned) - 9
+    assert f"{len(missing)} of {len(planned)} planned cells." in page
+
+
+def test_a_cell_that_was_not_run_is_named_with_its_command(tmp_path, planned):
+    kept = [one for one in planned if not one.path.startswith("llm/ETTh1/96/attention/")]
+    write(tmp_path, [row(one, 0.4) for one in kept])
+    part = results.page(tmp_path).partition("## Cells not run")[2]
+    assert "3 of" in part
+    assert "| llm | attention | 3 | ETTh1 96 | `python benchmarks/accuracy.py --data FOLDER --only 'llm/*/atte" in part
