@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("ci", max_examples=100, deadline=None)
-settings.register_profile("nightly", max_examples=1000, deadline=None)
+settings.register_profile("ci", max_examples=200, deadline=None)
+settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -560,6 +560,12 @@ CATALOGUE: dict[str, list[Case]] = {
             "'y' stands over columns 2 and 3",
             suffix=".parquet",
         ),
+        Case(
+            "nanoseconds since 1970 in Parquet",
+            parquet(date=[1704067200000000001 + i for i in GOOD], y=GOOD),
+            "column 'date', row 2: 1704067200000000001 is a number, expected a date",
+            suffix=".parquet",
+        ),
         Case("lists for times", parquet(date=[[1]] * 2, y=[1, 2]), "no time column found", suffix=".parquet"),
         Case(
             "records for ids",

@@ -215,10 +215,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         trained_on = TrainedOn(**_read_json(folder / "scaler.json"))
         identity = provenance.pop("backbone", None)
         backbone = BackboneIdentity(**identity) if identity else None
-    except (SafetensorError, TypeError, ValueError) as error:
+        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            history: list[dict[str, Any]] = list(csv.DictReader(file))
+    except (SafetensorError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        history: list[dict[str, Any]] = list(csv.DictReader(file))
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
 

@@ -54,6 +54,8 @@ def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFram
     if raw[:4] == b"PK\x03\x04" or raw[:4] == b"\xd0\xcf\x11\xe0":
         raise TableError(f"{path} is a workbook or an archive; expected CSV or Parquet: save the sheet as CSV")
     text, notes = _decoded(raw, path)
+    if not text.strip():
+        raise TableError(f"{path} is empty; expected a table with a header row")
     return _csv(text, path, {ID_NAME, id_column or ID_NAME}, notes)
 
 

@@ -125,7 +125,8 @@ def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
 
 def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
     """Years (2024) or days (20240131); other whole numbers could mean anything."""
-    values = column.cast(nw.Float64).to_numpy()
+    # by way of Python: Arrow refuses to cast whole numbers beyond 2^53
+    values = np.array(column.to_list(), dtype=np.float64)
     for low, high, form in ((1000, 2999, "%Y"), (10000101, 29991231, "%Y%m%d")):
         if ((values >= low) & (values <= high)).all():
             text = pd.Series(values.astype(np.int64).astype(str))
