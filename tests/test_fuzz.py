@@ -154,22 +154,23 @@ def pandas_frames(draw: st.DrawFn) -> pd.DataFrame:
     dtypes = [draw(st.sampled_from([None, None, None, *DTYPES])) for _ in made]
     change = draw(st.sampled_from(["none", "none", "shuffle", "repeat", "index", "numbers", "levels"]))
     try:
-        frame = pd.DataFrame(made, index=range(rows))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            frame = pd.DataFrame(made, index=range(rows))
             for name, dtype in zip(made, dtypes, strict=True):
                 frame[name] = frame[name] if dtype is None else frame[name].astype(dtype)
-        if change == "shuffle":
-            frame = frame.sample(frac=1, random_state=0)
-        elif change == "repeat":
-            frame = pd.concat([frame, frame])
-        elif change == "index" and len(frame.columns):
-            frame = frame.set_index(frame.columns[0])
-        elif change == "numbers":
-            frame.columns = range(len(frame.columns))
-        elif change == "levels":
-            frame.columns = pd.MultiIndex.from_product([["a"], frame.columns])
-    except Exception:  # what pandas itself cannot build is no table
+            if change == "shuffle":
+                frame = frame.sample(frac=1, random_state=0)
+            elif change == "repeat":
+                frame = pd.concat([frame, frame])
+            elif change == "index" and len(frame.columns):
+                frame = frame.set_index(frame.columns[0])
+            elif change == "numbers":
+                frame.columns = range(len(frame.columns))
+            elif change == "levels":
+                frame.columns = pd.MultiIndex.from_product([["a"], frame.columns])
+            repr(frame)
+    except Exception:  # what pandas itself can neither build nor show is no table
         frame = None
     assume(frame is not None)
     return frame

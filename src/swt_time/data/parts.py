@@ -17,7 +17,6 @@ from swt_time.data.windows import (
 )
 from swt_time.errors import TableError
 
-
 FARTHEST = 1e15
 """Most deviations from the mean: squares of such values, summed over many windows, still fit into single precision."""
 

@@ -227,8 +227,10 @@ def _check_alike(ids: list[str], notes: list[str]) -> None:
         other = seen.setdefault(_visible(one), one)
         if other != one:
             blanks = "".join(other.split()) == "".join(one.split())
-            what = "blanks" if blanks else f"characters that look alike ({ascii(other)} and {ascii(one)})"
-            raise TableError(f"ids {other!r} and {one!r} differ only in {what}; write them alike, or make them distinct")
+            what = "blanks" if blanks else f"characters that look alike ({other!a} and {one!a})"
+            raise TableError(
+                f"ids {other!r} and {one!r} differ only in {what}; write them alike, or make them distinct"
+            )
     folded: dict[str, str] = {}
     pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
     if pairs:

@@ -262,7 +262,8 @@ def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
 
 
 def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
-    years = np.asarray(times.year)
+    # NumPy knows every year that a stamp may hold, pandas does not
+    years = times.asi8.view(f"datetime64[{times.unit}]").astype("datetime64[Y]").astype(np.int64) + 1970
     far = (years < YEARS[0]) | (years > YEARS[1])
     if far.any():
         i = int(np.argmax(far))
