@@ -35,6 +35,21 @@ from swt_time.model import SWTTime, build_embedding, build_model
 from swt_time.prompts import Template
 from swt_time.twins import TWINS
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_contract": ("6", "every embedding, backbone, twin, head and template keeps every contract"),
+    "test_a_planted_violation_is_caught": ("6", "planted violations of the contracts are caught"),
+    "test_kind_and_order_of_a_table_change_nothing": (
+        "6",
+        "pandas or polars, order of rows, series and columns change no bit of weights and forecasts",
+    ),
+    "test_another_pandas_forecasts_the_same": (
+        "6",
+        "pandas 2 and pandas 3 give equal weights and forecasts, bit for bit",
+    ),
+}
+
 BATCH_BOUND = 1e-5
 """Largest change of a forecast by its batch neighbours, in standard deviations of its window, in float32."""
 

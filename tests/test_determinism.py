@@ -10,6 +10,13 @@ import pytest
 
 from swt_time.cli import run
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_the_same_command_twice_in_one_process": ("7", "the same command twice in one process gives equal bytes"),
+    "test_the_same_command_in_two_fresh_processes": ("7", "the same command in two fresh processes gives equal bytes"),
+}
+
 SETTINGS = (
     "embedding.d_model=8 embedding.level=2 model.d_ff=8 model.n_heads=2 model.n_prototypes=16 training.batch_size=16"
 )
@@ -52,10 +59,8 @@ def here(table: Path, folder: Path, *arguments: object) -> dict[str, bytes]:
     return results(folder)
 
 
-def in_a_fresh_process(
-    table: Path, folder: Path, *arguments: object, threads: int = 1, hash_seed: int = 0
-) -> dict[str, bytes]:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": str(hash_seed)}
+def in_a_fresh_process(table: Path, folder: Path, *arguments: object, hash_seed: int) -> dict[str, bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": str(hash_seed)}
     for words in commands(table, folder, *arguments):
         done = subprocess.run(
             [sys.executable, "-m", "swt_time", *words], capture_output=True, text=True, env=environment, check=False

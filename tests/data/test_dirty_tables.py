@@ -17,6 +17,17 @@ from swt_time.cli import run
 from swt_time.data.reading import read_table
 from swt_time.errors import SWTTimeWarning, TableError
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_flawed_table": ("5", "flawed tables are read, repaired or refused as documented"),
+    "test_a_flawed_table_through_train_and_forecast": ("5", "flawed tables end in a finite forecast or in one line"),
+    "test_a_flawed_table_given_to_another_model": (
+        "5",
+        "another model forecasts flawed tables finitely or refuses them",
+    ),
+}
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "tables.md"
 TINY = "embedding.d_model=4 embedding.patch_len=2 embedding.stride=1 embedding.wavelet=haar embedding.level=1"
 SETTINGS = [word for setting in TINY.split() for word in ("--set", setting)]
