@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all lint format results clean
+.PHONY: demo test test-all fuzz lint format results clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --out demo
@@ -14,6 +14,10 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+# Ten thousand examples of each property; about half an hour.
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,12 +9,40 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("ci", max_examples=100, deadline=None)
-settings.register_profile("nightly", max_examples=1000, deadline=None)
+import trust
+
+settings.register_profile("ci", max_examples=200, deadline=None)
+settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 torch.set_num_threads(1)  # tiny models lose by threads
+
+OUTCOME = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Remember how each test ended, for `claims_on_record`."""
+    report = yield
+    if report.when == "call" or report.outcome != "passed":
+        item.stash[OUTCOME] = report.outcome
+    return report
+
+
+@pytest.fixture(scope="module")
+def claims_on_record(request: pytest.FixtureRequest):
+    """Record how a module's tests ended: its ``CLAIMS`` give item and claim for the name of a test function."""
+    yield
+    path = request.path.relative_to(request.config.rootpath)
+    for test, (item, claim) in request.module.CLAIMS.items():
+        items = [one for one in request.session.items if one.path == request.path and one.originalname == test]
+        seen = [one.stash.get(OUTCOME, "failed") for one in items]
+        ran = [outcome for outcome in seen if outcome != "skipped"]
+        if ran:
+            command = f'python -m pytest -m "slow or not slow" {path} -k {test}'
+            trust.record("trust_tables.csv", item, claim, len(ran), ran.count("passed"), command)
+
 
 FAMILIES = ("bert", "gpt2", "llama")
 WORDS = "dataset description task forecast the next steps given previous information input statistics min max value"

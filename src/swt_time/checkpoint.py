@@ -14,6 +14,7 @@ A folder is written beside its place and renamed into it, so that a reader never
 import csv
 import io
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -55,6 +56,16 @@ class TrainedOn:
     ids: list[str]
     mean: list[float]
     deviation: list[float]
+
+    def __post_init__(self) -> None:
+        if not len(self.ids) == len(self.mean) == len(self.deviation):
+            raise ValueError("ids, means and deviations differ in number")
+        if not all(isinstance(one, str) for one in self.ids):
+            raise ValueError("ids must be text")
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in (*self.mean, *self.deviation)):
+            raise ValueError("means and deviations must be finite numbers")
+        if not all(one > 0 for one in self.deviation):
+            raise ValueError("deviations must be positive")
 
     @classmethod
     def unknown(cls) -> Self:
@@ -215,10 +226,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         trained_on = TrainedOn(**_read_json(folder / "scaler.json"))
         identity = provenance.pop("backbone", None)
         backbone = BackboneIdentity(**identity) if identity else None
-    except (SafetensorError, TypeError, ValueError) as error:
+        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            history: list[dict[str, Any]] = list(csv.DictReader(file))
+    except (SafetensorError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        history: list[dict[str, Any]] = list(csv.DictReader(file))
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
 

@@ -182,7 +182,7 @@ class Config(Section):
             Unknown key (with the nearest known names) or a value out of range, one clause for each.
         """
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(values)
         except ValidationError as error:
             raise ConfigError("; ".join(_explain(e, cls) for e in error.errors())) from None
 

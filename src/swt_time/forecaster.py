@@ -21,11 +21,18 @@ from swt_time.backbones import find_backbone, resolve_precision
 from swt_time.checkpoint import Checkpoint, TrainedOn, check_output_folder, read_checkpoint, write_checkpoint
 from swt_time.config import Config, dotted_keys, nearest_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
-from swt_time.data.parts import Parts, split_table
+from swt_time.data.parts import Parts, refuse_far, split_table
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.data.windows import plan_split, rolling_origins
-from swt_time.errors import BackboneError, CheckpointError, ConfigError, SWTTimeWarning, TableError
+from swt_time.errors import (
+    BackboneError,
+    CheckpointError,
+    ConfigError,
+    SWTTimeError,
+    SWTTimeWarning,
+    TableError,
+)
 from swt_time.model import SWTTime, build_model
 from swt_time.presets import read_preset
 from swt_time.provenance import package_versions, source_commit
@@ -260,11 +267,21 @@ class Forecaster:
                 "forecast; provide more history"
             )
         mean, deviation = self._scales(series, pairs)
-        contexts = np.stack(
-            [(series.values[i][origin - context : origin] - mean[i]) / deviation[i] for i, origin in pairs]
-        )
-        forecast = self.forecast_windows(contexts.astype(np.float32)).astype(np.float64)
-        return forecast * deviation[pairs[:, 0], None] + mean[pairs[:, 0], None]
+        with np.errstate(over="ignore"):
+            contexts = np.stack(
+                [(series.values[i][origin - context : origin] - mean[i]) / deviation[i] for i, origin in pairs]
+            )
+        for (number, origin), values in zip(pairs, contexts, strict=True):
+            refuse_far(series, number, values, origin - context)
+        scaled = self.forecast_windows(contexts.astype(np.float32)).astype(np.float64)
+        forecast = scaled * deviation[pairs[:, 0], None] + mean[pairs[:, 0], None]
+        odd = ~np.isfinite(forecast).all(axis=1)
+        if odd.any():
+            raise SWTTimeError(
+                f"the forecast of series {series.ids[pairs[np.argmax(odd), 0]]!r} is not finite: the model's weights "
+                "are out of range; train it again with a lower training.learning_rate"
+            )
+        return forecast
 
     def _scales(self, series: SeriesTable, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of each series: as in training, or of the rows before its first cutoff where it is new."""

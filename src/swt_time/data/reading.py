@@ -54,6 +54,8 @@ def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFram
     if raw[:4] == b"PK\x03\x04" or raw[:4] == b"\xd0\xcf\x11\xe0":
         raise TableError(f"{path} is a workbook or an archive; expected CSV or Parquet: save the sheet as CSV")
     text, notes = _decoded(raw, path)
+    if not text.strip():
+        raise TableError(f"{path} is empty; expected a table with a header row")
     return _csv(text, path, {ID_NAME, id_column or ID_NAME}, notes)
 
 
@@ -157,12 +159,16 @@ def _precision(decimal: str) -> dict[str, Any]:
 
 
 def _check_header(header: list[str], path: Path) -> None:
+    _refuse_repeated(header, path)
+    if re.fullmatch(r"\d{4}-\d\d-\d\d.*", header[0].strip()):
+        raise TableError(f"{path}: row 1 holds data ({header[0]!r}); expected a header: add a row of column names")
+
+
+def _refuse_repeated(header: list[str], path: Path) -> None:
     for i, name in enumerate(header):
         if name and name in header[:i]:
             first = header.index(name) + 1
             raise TableError(f"{path}: the name {name!r} stands over columns {first} and {i + 1}; rename one of them")
-    if re.fullmatch(r"\d{4}-\d\d-\d\d.*", header[0].strip()):
-        raise TableError(f"{path}: row 1 holds data ({header[0]!r}); expected a header: add a row of column names")
 
 
 def _has_decimal_comma(text: str, delimiter: str) -> bool:
@@ -193,12 +199,13 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
             f'{path} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
         ) from error
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(raw))
+        table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(raw)).read()
         # what pandas once noted about its index says nothing about the table
         frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(f"{path} is a damaged Parquet file ({reason}); copy or write it again") from error
+    _refuse_repeated([str(name) for name in frame.columns], path)
     if len(frame) == 0:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
     frame.attrs[NOTES] = ()

@@ -10,6 +10,9 @@ from swt_time.data.frequency import DAY, Frequency, infer_frequency, microsecond
 from swt_time.errors import TableError
 
 Fill = Literal["linear", "ffill"]
+LARGEST = 1e300
+"""Values beyond count as infinite: sums and differences of values within stay inside float64."""
+
 REPAIR = "repair it with --fill linear or --fill ffill (in Python fill='linear'), or correct the table"
 
 
@@ -69,7 +72,7 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
     grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid, given=frequency)
-    bad = ~np.isfinite(block.values)
+    bad = ~_usable(block.values)
     inner = np.diff(block.codes) == 0
     skipped = np.where(inner, np.diff(ordinals) // grid.step - 1, 0)
     if fill is None:
@@ -81,6 +84,11 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     filled = _Repair(block, grid, ordinals, bad, fill)
     parts = filled.series(starts)
     return parts, grid.alias, [*notes, *filled.notes()]
+
+
+def _usable(values: np.ndarray) -> np.ndarray:
+    """Whether each value is known, finite, and within what can be computed with."""
+    return np.abs(values) <= LARGEST
 
 
 def _sorted(block: Block, notes: list[str]) -> Block:
@@ -119,11 +127,11 @@ def _refuse_duplicates(block: Block) -> None:
 
 def _refuse_empty(block: Block) -> None:
     for column, values in zip(block.columns, block.values, strict=True):
-        if not np.isfinite(values).any():
+        if not _usable(values).any():
             raise TableError(f"column {column!r} has no values; add them or choose other columns with --columns")
     if block.long:
         known = np.zeros(len(block.ids), dtype=bool)
-        known[block.codes[np.isfinite(block.values[0])]] = True
+        known[block.codes[_usable(block.values[0])]] = True
         if not known.all():
             raise TableError(f"series {block.ids[int(np.argmin(known))]!r} has no values; add them or remove its rows")
 
@@ -201,9 +209,12 @@ def _refuse_missing(block: Block, bad: np.ndarray) -> None:
         return
     column = int(np.argmax(bad.any(axis=1)))
     i = int(np.argmax(bad[column]))
-    infinite = int(np.isinf(block.values).sum())
-    counts = [f"{int(bad.sum()) - infinite} missing values (NaN)"] if bad.sum() > infinite else []
-    counts += [f"{infinite} infinite values"] if infinite else []
+    kinds = {
+        "missing values (NaN)": np.isnan(block.values),
+        "infinite values": np.isinf(block.values),
+        f"values beyond {LARGEST:g}": bad & np.isfinite(block.values),
+    }
+    counts = [f"{int(cells.sum())} {kind}" for kind, cells in kinds.items() if cells.any()]
     raise TableError(
         f"{' and '.join(counts)}, the first in column {block.columns[column]!r}, row {block.rows[i]}"
         f"{block.name(int(block.codes[i]))} ({block.times[i]}); {REPAIR}"
@@ -266,10 +277,7 @@ class _Repair:
         self.touched += 1
         grid = at[0] + self.grid.step * np.arange(length)
         if self.fill == "linear":
-            # halved, so that the difference of two values cannot overflow
-            filled = 2 * np.interp(grid, at, values / 2)
-            filled[(at - at[0]) // self.grid.step] = values
-            return int(at[0]), filled
+            return int(at[0]), np.interp(grid, at, values)
         return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
 
     def notes(self) -> list[str]:

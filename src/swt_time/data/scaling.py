@@ -16,8 +16,9 @@ class Scaler:
     std: np.ndarray
 
     def apply(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Scale ``N`` series, float64."""
-        return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
+        """Scale ``N`` series, float64; what does not fit becomes infinite."""
+        with np.errstate(over="ignore"):
+            return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
 
     def invert(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Undo the scaling of windows.
@@ -57,4 +58,5 @@ def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
     rounding = len(values) * EPSILON * variance + (len(values) * mean * EPSILON) ** 2
     if variance <= rounding:
         return float(np.ldexp(mean, exponent)), 1.0
-    return float(np.ldexp(mean, exponent)), float(np.ldexp(np.sqrt(variance), exponent))
+    # a deviation below the smallest float64 is that of a constant
+    return float(np.ldexp(mean, exponent)), float(np.ldexp(np.sqrt(variance), exponent)) or 1.0

@@ -1,5 +1,6 @@
 """The internal form of a table: float64 series on regular calendars, whatever frame they came in."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -131,6 +132,7 @@ def to_series(
     notes += [note] if note else []
     if layout.id is None:
         names: list[str] = sorted(layout.values)
+        _check_alike(names, notes)
         codes = np.zeros(len(rows), dtype=np.int64)
     else:
         names, codes = _ids(table[layout.id], rows, notes)
@@ -201,8 +203,9 @@ def _no_time(cutoff: str) -> TableError:
 
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
     """Sorted ids of a long table, and the number of its series for each row."""
-    if column.dtype.is_nested():
-        raise TableError(f"column {column.name!r} holds nested values; expected the id of a series in each row")
+    if column.dtype.is_nested() or column.dtype == nw.Binary:
+        kind = "bytes" if column.dtype == nw.Binary else "nested values"
+        raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
     cells = column.to_list()
     blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():
@@ -218,16 +221,24 @@ def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[st
 
 
 def _check_alike(ids: list[str], notes: list[str]) -> None:
-    """Ids that differ only in blanks are refused as slips; those that differ only in case stay apart."""
+    """Ids that differ in nothing one can see are refused as slips; those that differ only in case stay apart."""
     seen: dict[str, str] = {}
     for one in ids:
-        other = seen.setdefault(" ".join(one.split()), one)
+        other = seen.setdefault(_visible(one), one)
         if other != one:
+            blanks = "".join(other.split()) == "".join(one.split())
+            what = "blanks" if blanks else f"characters that look alike ({other!a} and {one!a})"
             raise TableError(
-                f"ids {other!r} and {one!r} differ only in blanks; write them alike, or make them distinct"
+                f"ids {other!r} and {one!r} differ only in {what}; write them alike, or make them distinct"
             )
     folded: dict[str, str] = {}
     pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
     if pairs:
         more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
         notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and were kept apart{more}")
+
+
+def _visible(text: str) -> str:
+    """Text as one sees it: blanks joined, accents composed, characters without a width left out."""
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(c for c in composed if unicodedata.category(c) != "Cf").split())

@@ -125,7 +125,8 @@ def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
 
 def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
     """Years (2024) or days (20240131); other whole numbers could mean anything."""
-    values = column.cast(nw.Float64).to_numpy()
+    # by way of Python: Arrow refuses to cast whole numbers beyond 2^53
+    values = np.array(column.to_list(), dtype=np.float64)
     for low, high, form in ((1000, 2999, "%Y"), (10000101, 29991231, "%Y%m%d")):
         if ((values >= low) & (values <= high)).all():
             text = pd.Series(values.astype(np.int64).astype(str))
@@ -261,7 +262,8 @@ def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
 
 
 def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
-    years = np.asarray(times.year)
+    # NumPy knows every year that a stamp may hold, pandas does not
+    years = times.asi8.view(f"datetime64[{times.unit}]").astype("datetime64[Y]").astype(np.int64) + 1970
     far = (years < YEARS[0]) | (years > YEARS[1])
     if far.any():
         i = int(np.argmax(far))

@@ -122,6 +122,22 @@ class JointProjection(nn.Module):
         return features.flatten(2) @ self.weight.to(features.dtype).T
 
 
+class SemanticProjection(nn.Sequential):
+    """Linear-GELU-Linear of hidden width ``2 D`` on tokens of any dtype: ``(M, P, D) -> (M, P, D)``."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__(nn.Linear(d_model, 2 * d_model), nn.GELU(), nn.Linear(2 * d_model, d_model))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Project tokens in their own dtype."""
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                tokens = F.linear(tokens, layer.weight.to(tokens.dtype), layer.bias.to(tokens.dtype))
+            else:
+                tokens = layer(tokens)
+        return tokens
+
+
 class WaveletPatchEmbedding(nn.Module):
     """Embed every band of each patch together: ``(B, N, T) -> (B*N, P, D)``, ``P = (T - R) // s + 2``.
 
@@ -227,11 +243,7 @@ class WaveletPatchEmbedding(nn.Module):
             if positions == "band":
                 codes = torch.empty(table.shape[0], patch_len, self.bands)
                 self.band_position = nn.Parameter(nn.init.trunc_normal_(codes, std=0.02))
-        self.semantic = (
-            nn.Sequential(nn.Linear(d_model, 2 * d_model), nn.GELU(), nn.Linear(2 * d_model, d_model))
-            if semantic
-            else nn.Identity()
-        )
+        self.semantic = SemanticProjection(d_model) if semantic else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
         # Constants of fixed filters and the folded kernels of eval; never part of a state dict.
