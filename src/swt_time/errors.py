@@ -29,6 +29,10 @@ class CheckpointError(InputError):
     """A checkpoint folder is incomplete, damaged, or does not fit the request."""
 
 
+class SaveError(SWTTimeError):
+    """The operating system refused to write a checkpoint (disk full, no permission); the former one is whole."""
+
+
 class MissingDependencyError(SWTTimeError, ImportError):
     """An optional package is not installed; the message names the install command."""
 
