@@ -92,13 +92,14 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, 
     for name, backbone, shorter, stops in (
         ("none", "none", {}, STOPS),
         ("gpt2", tiny_backbones["gpt2"], {"max_steps": 20, "validate_every": 5}, (1, 3, 9, 10, 17)),
+        ("none with a ridge skip", "none", {"model": {**OPTIONS["model"], "skip": "ridge"}, "max_steps": 20}, (1, 12)),
     ):
         reference = whole
         if shorter:
             reference = (make(backbone, **shorter).fit(hourly_wide, out=tmp_path / name), tmp_path / name)
         passed = 0
         for step in stops:
-            folder = tmp_path / f"{name}-{step}"
+            folder = tmp_path / f"{name} {step}"
             half = make(backbone, **shorter).fit(hourly_wide, out=folder, report=stop_at(step))
             assert (half.result.ended, half.result.steps) == ("interrupted", step)
             assert read_run(folder).state.progress["steps"] == step
@@ -106,7 +107,7 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, 
             again = make(backbone, **shorter).fit(hourly_wide, out=folder, resume=True)
             assert_equal_runs(reference[0], again, reference[1], folder)
             passed += 1
-        claim = f"stop and resume with dropout, backbone {name}: weights and history equal bit for bit"
+        claim = f"stop and resume, dropout on, backbone {name}: weights and history equal bit for bit"
         trust.record("trust_resume.csv", "1 exact resume", claim, len(stops), passed, command)
 
 
