@@ -3,7 +3,9 @@
 import csv
 import importlib.util
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +14,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from command import Commands
 from swt_time.checkpoint import read_checkpoint
 from swt_time.cli import parse_duration
 from swt_time.errors import ConfigError
+from swt_time.locking import locked
 
 TINY = "embedding.d_model=8 embedding.level=2 model.d_ff=8 model.n_heads=2 model.n_prototypes=16 training.batch_size=16"
 FAST = [word for setting in TINY.split() for word in ("--set", setting)]
@@ -218,7 +222,88 @@ def test_interrupting_keeps_the_best(folder, number):
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert "interrupted after" in stdout
+    assert "go on with: the same command and --resume" in stdout
     swt_time("forecast", "--model", out, "--data", folder / "table.csv", "--out", folder / "stopped.csv")
+
+
+STOPPABLE = ("--set", "training.validate_every=3", "--set", "model.dropout=0.3")
+
+
+@pytest.fixture(scope="module")
+def stopped_run(folder):
+    """The folder of a run of ten steps that a signal stopped at the sixth, beside the same run that was not stopped."""
+    train(folder, "whole", *STOPPABLE, steps=10, check=True)
+    kill = (
+        "import os, signal, sys; from swt_time import cli, training; step = training._Run._step\n"
+        "def stop(self, number):\n"
+        "    step(self, number)\n"
+        "    number == 6 and os.kill(os.getpid(), signal.SIGTERM)\n"
+        "training._Run._step = stop; sys.exit(cli.run(sys.argv[1:]))"
+    )
+    arguments = ["train", "--data", folder / "table.csv", "--out", folder / "half", "--horizon", 12, "--context", 48]
+    arguments += ["--backbone", "none", "--max-steps", 10, *FAST, *STOPPABLE]
+    run = subprocess.run([sys.executable, "-c", kill, *map(str, arguments)], capture_output=True, text=True)
+    assert run.returncode == 130, run.stderr
+    return folder / "half"
+
+
+@pytest.fixture
+def stopped(stopped_run, folder, tmp_path):
+    """A copy of the stopped run, the run that was not stopped, and their options."""
+    shutil.copy(folder / "table.csv", tmp_path)
+    return shutil.copytree(stopped_run, tmp_path / "m"), folder / "whole", STOPPABLE
+
+
+def test_resume_goes_on_by_the_runs_own_options(stopped, tmp_path):
+    out, whole, _ = stopped
+    assert_refused(train(tmp_path, "m"), "--resume to go on with its run, or pass --overwrite")
+    run = swt_time("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
+    assert "finished after 10 steps" in run.stdout
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    run = swt_time("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
+    assert "note: the run in" in run.stderr
+    assert "has ended (finished after 10 steps): nothing to resume" in run.stderr
+
+
+def test_resume_by_the_same_command(stopped, tmp_path):
+    out, whole, words = stopped
+    train(tmp_path, "m", *words, "--resume", steps=10, check=True)
+    assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    run = train(tmp_path, "new", *words, "--resume", steps=10, check=True)
+    assert "no training state has been completed" in run.stderr
+    assert (tmp_path / "new" / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_what_cannot_be_resumed_is_refused(stopped, tmp_path, folder):
+    out, _, words = stopped
+    resume = ("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
+    assert_refused(swt_time(*resume, "--seed", 5, check=False), "training.seed 0 (not 5)")
+    assert_refused(train(tmp_path, "m", "--resume", "--set", "training.patience=2", steps=9), "training.max_steps 10")
+    assert_refused(swt_time(*resume, "--overwrite", check=False), "pass one of them")
+    assert_refused(train(folder, ".", "--resume"), "is not a checkpoint")
+    with locked(out):
+        assert_refused(swt_time(*resume, check=False), f"another process (pid {os.getpid()}) is writing")
+        assert_refused(train(tmp_path, "m", *words, "--overwrite"), f"another process (pid {os.getpid()})")
+    (tmp_path / "table.csv").write_text(HOURS)
+    assert_refused(swt_time(*resume, check=False), "was begun on another table")
+    path = out / ".training" / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert_refused(swt_time(*resume, check=False), "state.safetensors is not what was written")
+
+
+def test_another_backbone_is_refused_unless_allowed(folder, tiny_backbones, tmp_path):
+    backbone = shutil.copytree(tiny_backbones["bert"], tmp_path / "bert")
+    train(folder, "on-bert", "--precision", "float32", backbone=backbone, check=True)
+    weights = load_file(backbone / "model.safetensors")
+    next(weight for name, weight in sorted(weights.items()) if weight.dim() == 2)[0, 0] += 1
+    save_file(weights, backbone / "model.safetensors", {"format": "pt"})
+    evaluate = ("evaluate", "--model", folder / "on-bert", "--data", folder / "table.csv", "--json")
+    forecast = ("forecast", "--model", folder / "on-bert", "--data", folder / "table.csv", "--out", tmp_path / "f.csv")
+    for command in (evaluate, forecast):
+        assert_refused(swt_time(*command, check=False), "--allow-backbone-change")
+        run = swt_time(*command, "--allow-backbone-change")
+        assert "note: the model was trained on a backbone" in run.stderr
+    assert len(pd.read_csv(tmp_path / "f.csv")) == 24
 
 
 def test_overwrite(folder):

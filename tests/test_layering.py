@@ -12,6 +12,8 @@ SOURCE = Path(swt_time.__file__).parent
 ORDER = [
     "wavelets",
     "errors",
+    "locking",
+    "storage",
     "provenance",
     "config",
     "presets",
@@ -24,6 +26,7 @@ ORDER = [
     "twins",
     "backbones",
     "model",
+    "training_state",
     "checkpoint",
     "compat",
     "compiled",

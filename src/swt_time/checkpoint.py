@@ -6,9 +6,12 @@
 ``scaler.json``         what the model was trained on: series, means, deviations, columns, frequency
 ``provenance.json``     backbone identity, versions, commit, seed, data hash, steps, scores
 ``history.csv``         losses of the run
+``manifest.json``       size and sha256 of every file; verified by every reader
 ======================  ==========================================================================
 
-A folder is written beside its place and renamed into it, so that a reader never sees half of one.
+The files are replaced together, by one rename (`swt_time.storage`): a reader never sees half of a checkpoint.
+Equal runs write equal weight files, byte for byte; what differs between them (times, machine) is in
+``provenance.json`` and ``history.csv``.
 """
 
 import csv
@@ -16,11 +19,11 @@ import io
 import json
 import math
 import os
-import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError
@@ -30,10 +33,17 @@ from torch import Tensor, nn
 
 from swt_time.backbones import BackboneIdentity
 from swt_time.config import Config
-from swt_time.errors import CheckpointError
+from swt_time.errors import CheckpointError, SWTTimeWarning
+from swt_time.locking import LOCK, check_unlocked
 from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.storage import NEW, NEXT, holds_files, read_files, replace_files
+from swt_time.training_state import FOLDER as TRAINING
+from swt_time.training_state import discard_run
 
 FILES = ("config.json", "model.safetensors", "scaler.json", "provenance.json", "history.csv")
+
+TRANSIENT = {LOCK, NEW, NEXT, TRAINING}
+"""What a run has in its output folder while it goes on, or where it was killed."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +94,13 @@ class Checkpoint:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def build(self) -> SWTTime:
+    def build(self, *, allow_backbone_change: bool = False) -> SWTTime:
         """Rebuild the model with its trained weights, in eval mode.
+
+        Parameters
+        ----------
+        allow_backbone_change : bool
+            Where the backbone is not the recorded one, warn instead of refusing it.
 
         Raises
         ------
@@ -97,10 +112,16 @@ class Checkpoint:
         model = build_model(self.config, start=False)
         found = model.language_model.identity if model.language_model else None
         if found is not None and self.backbone is not None and found.sha256 != self.backbone.sha256:
-            raise CheckpointError(
+            change = (
                 f"the model was trained on a backbone {self.backbone.name!r} with weights {self.backbone.sha256[:12]}, "
-                f"but {found.name!r} here has {found.sha256[:12]}; provide the same backbone"
+                f"but {found.name!r} here has {found.sha256[:12]}"
             )
+            if not allow_backbone_change:
+                raise CheckpointError(
+                    f"{change}; provide the same backbone, or pass --allow-backbone-change for forecasts that nobody "
+                    "has tested"
+                )
+            warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
         load_trained_state(model, self.weights)
         return model.eval()
 
@@ -112,7 +133,13 @@ class Checkpoint:
         return embedding.eval()
 
 
-def load_trained_state(model: SWTTime, weights: Mapping[str, Tensor]) -> None:
+class HasTrainedState(Protocol):
+    """A model that can name its trained weights."""
+
+    def trained_state(self) -> dict[str, Tensor]: ...
+
+
+def load_trained_state(model: HasTrainedState, weights: Mapping[str, Tensor]) -> None:
     """Copy trained weights into a model; names and shapes must agree exactly, and every value must be finite."""
     _copy_weights(model.trained_state(), weights)
 
@@ -140,18 +167,23 @@ def _copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> N
 
 
 def check_output_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse, before any work is done, an output folder that exists or cannot be made.
+    """Refuse, before any work is done, an output folder that exists, is being written, or cannot be made.
 
     Raises
     ------
     CheckpointError
     """
-    if folder.exists() and not overwrite:
-        raise CheckpointError(f"the output folder {folder} exists; choose another one or pass --overwrite")
-    if folder.is_dir() and overwrite and not (folder / "config.json").is_file() and any(folder.iterdir()):
-        raise CheckpointError(f"the output folder {folder} is not a checkpoint; --overwrite replaces checkpoints only")
+    check_unlocked(folder)
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"the output {folder} is a file; a checkpoint is a folder")
+    if folder.exists() and not overwrite:
+        unfinished = ", --resume to go on with its run," if (folder / TRAINING).is_dir() else ""
+        raise CheckpointError(f"the output folder {folder} exists; choose another one{unfinished} or pass --overwrite")
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if names - TRANSIENT and names.isdisjoint({"config.json", NEXT}):
+        raise CheckpointError(
+            f"the output folder {folder} is not a checkpoint; --overwrite and --resume write into checkpoints only"
+        )
     parent = folder.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -163,10 +195,16 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
         raise CheckpointError(f"cannot write the output folder {folder}: {error.strerror} ({parent})") from None
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint folder, in place of the one that may be there.
+def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool = False) -> None:
+    """Write a checkpoint folder, all files at once, in place of the one that may be there.
 
-    All files are written and flushed under a temporary name beside the folder, which is then renamed.
+    The caller holds the folder's lock. Unless the run that made the checkpoint is ``unfinished``, a training state in
+    the folder is removed: there is nothing left to go on with.
+
+    Raises
+    ------
+    SaveError
+        The operating system refused something; the former checkpoint is whole.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.weights.items())}
     provenance = {
@@ -180,54 +218,37 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "provenance.json": _json(provenance),
         "history.csv": _csv(checkpoint.history),
     }
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    former = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    try:
-        fresh.mkdir()
-        for name, data in content.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        if folder.exists():
-            folder.rename(former)
-        try:
-            fresh.rename(folder)
-        except OSError:
-            if former.exists():
-                former.rename(folder)
-            raise
-        shutil.rmtree(former, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    replace_files(folder, content, "checkpoint")
+    if not unfinished:
+        discard_run(folder)
+
+
+def holds_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint in a folder, be it a damaged one or one of a form that is no longer read."""
+    return holds_files(folder) or (folder / "config.json").is_file()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder.
+    """Read a checkpoint folder, and verify every file of it.
 
     Raises
     ------
     CheckpointError
-        Not a folder, a file is missing or damaged.
+        Not a folder, a file is missing, or not what was written.
     ConfigError
         The configuration has unknown keys or values.
     """
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder at {folder}; make one with: swt-time train --out {folder} ...")
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(f"the checkpoint {folder} is incomplete: {', '.join(missing)} missing")
-    config = Config.parse(_read_json(folder / "config.json"))
-    provenance = _read_json(folder / "provenance.json")
+    content = read_files(folder, FILES, "checkpoint")
+    config = Config.parse(_object(content, "config.json", folder))
+    provenance = _object(content, "provenance.json", folder)
     try:
-        weights = load_tensors((folder / "model.safetensors").read_bytes())
-        trained_on = TrainedOn(**_read_json(folder / "scaler.json"))
+        weights = load_tensors(content["model.safetensors"])
+        trained_on = TrainedOn(**_object(content, "scaler.json", folder))
         identity = provenance.pop("backbone", None)
         backbone = BackboneIdentity(**identity) if identity else None
-        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-            history: list[dict[str, Any]] = list(csv.DictReader(file))
+        history = list(csv.DictReader(io.StringIO(content["history.csv"].decode(), newline="")))
     except (SafetensorError, TypeError, ValueError, csv.Error) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
@@ -247,11 +268,11 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _object(content: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from None
+        values = json.loads(content[name])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"cannot read {folder / name}: {error}") from None
     if not isinstance(values, dict):
-        raise CheckpointError(f"cannot read {path}: expected an object, got {type(values).__name__}")
+        raise CheckpointError(f"cannot read {folder / name}: expected an object, got {type(values).__name__}")
     return values

@@ -1,7 +1,9 @@
 """The command line: a thin shell over the library.
 
-Exit codes: 0 done, 2 the user's input is wrong (one line: what, where, remedy), 130 interrupted by Ctrl-C or SIGTERM
-(the best weights so far are kept), 1 anything else. Results go to standard output, everything else to standard error.
+Exit codes: 0 done (``--resume`` of a run that had ended included), 2 the user's input is wrong (one line: what, where,
+remedy; nothing is written), 130 interrupted by Ctrl-C or SIGTERM (``train`` saves the best weights so far and the state
+of the run, and ``--resume`` goes on), 1 anything else, such as a full disk (what was saved before is whole).
+Results go to standard output, everything else to standard error.
 """
 
 import json
@@ -57,6 +59,9 @@ FrequencyOption = Annotated[str | None, typer.Option("--freq", help="Pandas alia
 PresetOption = Annotated[
     str | None, typer.Option("--preset", help="Shipped configuration (swt-time info lists them); flags win over it.")
 ]
+BackboneChangeOption = Annotated[
+    bool, typer.Option("--allow-backbone-change", help="Use another backbone than the recorded one; with a note.")
+]
 FillOption = Annotated[str | None, typer.Option(help="Repair gaps and missing values: linear or ffill.")]
 
 
@@ -93,6 +98,9 @@ def train(
     frequency: FrequencyOption = None,
     fill: FillOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that was stopped in --out, by its own options.")
+    ] = False,
 ) -> None:
     """Train a model on a table and write a checkpoint folder."""
     flags = {
@@ -110,18 +118,20 @@ def train(
         "training.compile": compile_ or None,
         **_column_flags(target, columns, time_column, id_column, frequency, fill),
     }
-    settings = _build_config(config, set_ or [], flags, preset)
+    if overwrite and resume:
+        raise ConfigError("--overwrite starts anew and --resume goes on: pass one of them")
+    settings = _build_config(config, set_ or [], flags, preset, _config_to_resume(out) if resume else None)
 
     from swt_time.checkpoint import check_output_folder
     from swt_time.data.reading import read_table
     from swt_time.forecaster import Forecaster
     from swt_time.progress import format_seconds, training_progress
 
-    check_output_folder(out, overwrite)
+    check_output_folder(out, overwrite or resume)
     table = read_table(data, id_column=settings.data.id_column)
     forecaster = Forecaster.from_config(settings)
     with training_progress(_stderr()) as report:
-        forecaster.fit(table, out=out, report=report)
+        forecaster.fit(table, out=out, resume=resume, report=report)
     result = forecaster.result
     assert result is not None
     best = "" if result.best_loss is None else f", best validation {settings.training.loss} {result.best_loss:.4f}"
@@ -129,6 +139,7 @@ def train(
     typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
     typer.echo(f"model: {out}")
     if result.ended == "interrupted":
+        typer.echo("go on with: the same command and --resume")
         raise typer.Exit(INTERRUPTED)
 
 
@@ -148,6 +159,7 @@ def forecast(
     id_column: IdOption = None,
     frequency: FrequencyOption = None,
     fill: FillOption = None,
+    allow_backbone_change: BackboneChangeOption = False,
 ) -> None:
     """Forecast the steps after the end of every series of a table."""
     from swt_time.data.forecasts import forecast_frame
@@ -159,7 +171,7 @@ def forecast(
     if plot is not None:
         check_picture(plot)
     flags = _column_flags(target, columns, time_column, id_column, frequency, fill)
-    forecaster = _load(model, device, flags)
+    forecaster = _load(model, device, flags, allow_backbone_change)
     table, series = _read(forecaster, data)
     known = series if cutoff is None else cut_series(series, cutoff)
     yhat = forecaster.predict_series(known)
@@ -183,13 +195,14 @@ def evaluate(
     id_column: IdOption = None,
     frequency: FrequencyOption = None,
     fill: FillOption = None,
+    allow_backbone_change: BackboneChangeOption = False,
 ) -> None:
     """Score a model on every test window of a table, beside seasonal naive."""
     from swt_time.evaluation import evaluate_table
     from swt_time.progress import counting_progress
 
     flags = _column_flags(target, columns, time_column, id_column, frequency, fill)
-    forecaster = _load(model, device, flags)
+    forecaster = _load(model, device, flags, allow_backbone_change)
     _, series = _read(forecaster, data)
     settings = forecaster.config.data
     with counting_progress(_stderr(), "windows") as report:
@@ -365,6 +378,7 @@ def import_(
     """Make a checkpoint of a Time-LLM or SWT-Time state dict; give the sizes it was trained with."""
     from swt_time.checkpoint import check_output_folder, write_checkpoint
     from swt_time.compat import ETT_DESCRIPTION, import_checkpoint, time_llm_config
+    from swt_time.locking import locked
     from swt_time.provenance import package_versions, source_commit
 
     check_output_folder(out, overwrite)
@@ -386,7 +400,8 @@ def import_(
         precision=precision,
     )
     checkpoint = import_checkpoint(state_dict, config, {"versions": package_versions(), "commit": source_commit()})
-    write_checkpoint(out, checkpoint)
+    with locked(out):
+        write_checkpoint(out, checkpoint)
     weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
     typer.echo(f"imported {weights:,} trained weights of {state_dict}")
     typer.echo(f"model: {out}")
@@ -656,14 +671,27 @@ def _column_flags(
     }
 
 
-def _build_config(file: Path | None, assignments: list[str], flags: dict[str, Any], preset: str | None) -> "Config":
-    """Preset or file, then ``--set``, then flags; the later one wins."""
+def _config_to_resume(out: Path) -> "Config | None":
+    """The configuration of the run in a folder, so that its options need not be repeated; None where there is none."""
+    from swt_time.checkpoint import holds_checkpoint, read_checkpoint
+    from swt_time.training_state import read_run
+
+    run = read_run(out)
+    if run is not None:
+        return run.config
+    return read_checkpoint(out).config if holds_checkpoint(out) else None
+
+
+def _build_config(
+    file: Path | None, assignments: list[str], flags: dict[str, Any], preset: str | None, base: "Config | None" = None
+) -> "Config":
+    """Preset or file (or else ``base``), then ``--set``, then flags; the later one wins."""
     from swt_time.config import Config, parse_assignment, read_config_file
     from swt_time.presets import read_preset
 
     if preset is not None and file is not None:
         raise ConfigError("--preset and --config both name a whole configuration; give one of them")
-    base = Config.parse({} if file is None else read_config_file(file))
+    base = (base or Config()) if file is None else Config.parse(read_config_file(file))
     if preset is not None:
         base = Config.parse(read_preset(preset))
     changes = dict(parse_assignment(text) for text in assignments)
@@ -675,10 +703,10 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flags.items() if value is not None}
 
 
-def _load(model: Path, device: str | None, flags: dict[str, Any]) -> "Forecaster":
+def _load(model: Path, device: str | None, flags: dict[str, Any], allow_backbone_change: bool) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
-    forecaster = Forecaster.load(model, device=device or "auto")
+    forecaster = Forecaster.load(model, device=device or "auto", allow_backbone_change=allow_backbone_change)
     forecaster.config = forecaster.config.replace(_given(flags))
     return forecaster
 

@@ -133,6 +133,9 @@ class TrainingConfig(Section):
     clip_norm: float | None = Field(default=1.0, gt=0)
     validate_every: Positive | None = None
     """Steps between validations; when not given, a tenth of the run."""
+    checkpoint_every: Positive | None = None
+    """Steps between two saves of the training state that ``--resume`` goes on from; when not given, every
+    validation saves it."""
     validation_windows: Positive = 1024
     """Windows that one validation looks at, evenly spread over the validation part."""
     patience: Positive | None = 5
@@ -197,6 +200,16 @@ class Config(Section):
                 )
             values[section][name] = value
         return type(self).parse(values)
+
+    def differences(self, other: Self) -> list[str]:
+        """Every key whose value differs, as ``training.seed 0 (not 5)``: here, and in the other configuration."""
+        ours, theirs = self.model_dump(), other.model_dump()
+        keys = [key.split(".") for key in dotted_keys(type(self))]
+        return [
+            f"{section}.{name} {ours[section][name]!r} (not {theirs[section][name]!r})"
+            for section, name in keys
+            if ours[section][name] != theirs[section][name]
+        ]
 
     def to_json(self) -> str:
         """Write every value, defaults included."""

@@ -33,6 +33,10 @@ class DownloadError(InputError):
     """A file cannot be fetched, or is not the one that was expected; the message says what to put where by hand."""
 
 
+class SaveError(SWTTimeError):
+    """The operating system refused to write a checkpoint (disk full, no permission); the former one is whole."""
+
+
 class MissingDependencyError(SWTTimeError, ImportError):
     """An optional package is not installed; the message names the install command."""
 

@@ -4,6 +4,7 @@
 >>> forecast = forecaster.predict(table)
 """
 
+import contextlib
 import hashlib
 import platform
 import time
@@ -15,10 +16,17 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from swt_time.backbones import find_backbone, resolve_precision
-from swt_time.checkpoint import Checkpoint, TrainedOn, check_output_folder, read_checkpoint, write_checkpoint
+from swt_time.backbones import BackboneIdentity, find_backbone, resolve_precision
+from swt_time.checkpoint import (
+    Checkpoint,
+    TrainedOn,
+    check_output_folder,
+    holds_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from swt_time.config import Config, dotted_keys, nearest_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
 from swt_time.data.parts import Parts, refuse_far, split_table
@@ -33,10 +41,12 @@ from swt_time.errors import (
     SWTTimeWarning,
     TableError,
 )
+from swt_time.locking import locked
 from swt_time.model import SWTTime, build_model
 from swt_time.presets import read_preset
 from swt_time.provenance import package_versions, source_commit
-from swt_time.training import Event, TrainingResult, resolve_device, train
+from swt_time.training import Event, TrainingResult, Validation, resolve_device, train
+from swt_time.training_state import SavedRun, TrainingState, discard_run, read_run, write_run
 
 INFERENCE_BATCH = 64
 
@@ -109,8 +119,15 @@ class Forecaster:
         return forecaster
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+    def load(cls, folder: str | Path, *, device: str = "auto", allow_backbone_change: bool = False) -> Self:
         """Read a forecaster that was saved; needs the folder and the backbone.
+
+        Parameters
+        ----------
+        folder : path
+        device : str
+        allow_backbone_change : bool
+            Where the backbone is not the one the model was trained on, warn instead of refusing it.
 
         Raises
         ------
@@ -120,20 +137,31 @@ class Forecaster:
         checkpoint = read_checkpoint(Path(folder))
         forecaster = cls.from_config(checkpoint.config)
         forecaster._checkpoint = checkpoint
-        forecaster._model = checkpoint.build().to(resolve_device(device))
+        model = checkpoint.build(allow_backbone_change=allow_backbone_change)
+        forecaster._model = model.to(resolve_device(device))
         return forecaster
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the trained model as a checkpoint folder."""
+        """Write the trained model as a checkpoint folder.
+
+        Raises
+        ------
+        CheckpointError
+            The folder exists and is not to be overwritten, or another process is writing there.
+        SaveError
+            The operating system refused something; a former checkpoint in the folder is whole.
+        """
         checkpoint, _ = self._trained()
         check_output_folder(Path(folder), overwrite)
-        write_checkpoint(Path(folder), checkpoint)
+        with locked(Path(folder)):
+            write_checkpoint(Path(folder), checkpoint)
 
     def fit(
         self,
         table: Any,
         *,
         out: str | Path | None = None,
+        resume: bool = False,
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table.
@@ -143,7 +171,12 @@ class Forecaster:
         table : DataFrame
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
         out : path, optional
-            Folder in which the best weights so far are kept while training runs.
+            Folder in which the best weights so far are kept while training runs, and the state of the run, from
+            which it can be resumed until it has ended. A checkpoint that is there is replaced.
+        resume : bool
+            Go on with the run that was stopped in ``out``, by the same configuration on the same table; the result is
+            that of a run that was not stopped. Where there is no such run yet, begin one; where it has ended, load
+            what it made. Each of these two is told by a warning.
         report : callable
             Told of the plan, of each step and of each validation.
 
@@ -151,28 +184,109 @@ class Forecaster:
         -------
         Forecaster
             Itself, with the weights that were best on validation.
+
+        Raises
+        ------
+        CheckpointError
+            Another process is writing to the folder; or what is to be resumed is damaged, or of another
+            configuration (the message names the keys), table or backbone.
+        SaveError
+            The operating system refused to save something; what was saved before is whole.
         """
+        if resume and out is None:
+            raise ConfigError("a run is resumed in its folder: pass out as well")
         config = self.config
         series = self._read(table)
         data = config.data
         plan_split(series.lengths, data.split, data.context, data.horizon)
         parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
+        folder = None if out is None else Path(out)
+        with contextlib.nullcontext() if folder is None else locked(folder):
+            self._fit(parts, self._provenance(series), folder, resume, report)
+        return self
+
+    def _fit(
+        self,
+        parts: Parts,
+        provenance: Mapping[str, Any],
+        folder: Path | None,
+        resume: bool,
+        report: Callable[[Event], None],
+    ) -> None:
+        config, sha256 = self.config, str(provenance["data_sha256"])
+        saved = None
+        if folder is not None and resume:
+            saved = read_run(folder)
+            if saved is not None:
+                self._check_same(saved.config, saved.data_sha256, sha256, folder)
+            elif self._resume_ended(folder, sha256):
+                return
+            else:
+                _note(f"no training state has been completed in {folder} yet: the run starts afresh")
         device = resolve_device(config.training.device)
-        provenance = self._provenance(series)
         devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(config.training.seed)
-            model = build_model(config).to(device)
+            model = build_model(config, start=saved is None).to(device)
+            backbone = model.language_model.identity if model.language_model else None
+            if saved is not None and saved.backbone != backbone:
+                raise CheckpointError(
+                    f"the run in {folder} was begun on the backbone {_named(saved.backbone)}, here is "
+                    f"{_named(backbone)}; provide the same one, or start anew with --overwrite"
+                )
+            if folder is not None and saved is None:
+                discard_run(folder)
 
             def keep(result: TrainingResult) -> None:
                 self._checkpoint = _make_checkpoint(config, model, parts, provenance, result)
-                if out is not None:
-                    write_checkpoint(Path(out), self._checkpoint)
+                if folder is not None:
+                    going_on = result.ended in ("running", "interrupted")
+                    write_checkpoint(folder, self._checkpoint, unfinished=going_on)
 
-            self.result = train(model, parts.train, parts.validation, config.training, report=report, save_best=keep)
+            def keep_state(state: TrainingState) -> None:
+                if folder is not None:
+                    write_run(folder, SavedRun(config, sha256, backbone, state))
+
+            self.result = train(
+                model,
+                parts.train,
+                parts.validation,
+                config.training,
+                resume=None if saved is None else saved.state,
+                report=report,
+                save_best=keep,
+                save_state=keep_state,
+            )
         self._model = model
         keep(self.result)
-        return self
+
+    def _resume_ended(self, folder: Path, data_sha256: str) -> bool:
+        """Load what a run that has ended left in a folder; False where there is no such thing."""
+        if not holds_checkpoint(folder):
+            return False
+        checkpoint = read_checkpoint(folder)
+        self._check_same(checkpoint.config, str(checkpoint.provenance.get("data_sha256")), data_sha256, folder)
+        result = _result_of(checkpoint, folder)
+        if result.ended in ("running", "interrupted"):
+            return False
+        self._checkpoint, self._model = checkpoint, checkpoint.build().to(resolve_device(self.config.training.device))
+        self.result = result
+        _note(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
+        return True
+
+    def _check_same(self, config: Config, its_sha256: str, data_sha256: str, folder: Path) -> None:
+        """Refuse to go on with a run of another configuration or table."""
+        differences = config.differences(self.config)
+        if differences:
+            raise CheckpointError(
+                f"the run in {folder} was begun with {', '.join(differences)}; repeat its options, or start anew with "
+                "--overwrite"
+            )
+        if its_sha256 != data_sha256:
+            raise CheckpointError(
+                f"the run in {folder} was begun on another table (its series have the hash {its_sha256[:12]}, those of "
+                f"this one {data_sha256[:12]}); give the same one, or start anew with --overwrite"
+            )
 
     def predict(self, table: Any) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
@@ -350,6 +464,34 @@ def _make_checkpoint(
         {**provenance, "training": outcome},
         [asdict(row) for row in result.history],
     )
+
+
+def _result_of(checkpoint: Checkpoint, folder: Path) -> TrainingResult:
+    """How the training went that made a checkpoint."""
+    rows = [{name: value or None for name, value in row.items()} for row in checkpoint.history]
+    try:
+        training = checkpoint.provenance["training"]
+        return TrainingResult(
+            training["steps"],
+            training["best_step"],
+            training["best_validation_loss"],
+            training["ended"],
+            training["seconds"],
+            TypeAdapter(list[Validation]).validate_python(rows),
+        )
+    except (KeyError, TypeError, ValidationError):
+        raise CheckpointError(
+            f"the checkpoint {folder} does not say how it was trained, so there is nothing to resume; start anew with "
+            "--overwrite"
+        ) from None
+
+
+def _named(backbone: BackboneIdentity | None) -> str:
+    return "none" if backbone is None else f"{backbone.name!r} with weights {backbone.sha256[:12]}"
+
+
+def _note(message: str) -> None:
+    warnings.warn(message, SWTTimeWarning, stacklevel=4)
 
 
 def _dotted(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,27 +8,33 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from swt_time.checkpoint import load_trained_state
 from swt_time.compiled import CompiledModel
 from swt_time.config import TrainingConfig
 from swt_time.data.windows import ShuffledBatches
-from swt_time.errors import ConfigError, SWTTimeError, TableError
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, TableError
 from swt_time.model import SWTTime
 from swt_time.prompt_cache import Prompt
 from swt_time.ridge import Solution, Windows
+from swt_time.training_state import TrainingState
 
 MEASURED_STEPS = 5
 """Steps whose time is taken before the length of the run is foretold; the first one, a warm-up, is left out."""
 
 VALIDATIONS = 10
 """Validations of a run, evenly spread, unless ``validate_every`` says otherwise."""
+
+RECENT_STEPS = 20
+"""Steps whose median is the time of a step."""
 
 VALIDATION_SHARE = 0.25
 """Most of a time budget that validations may take."""
@@ -42,6 +48,8 @@ class Trainable(Protocol):
         """What the loss history reports of a gated skip; None without one."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
 
     def train(self, mode: bool = True) -> Any: ...
 
@@ -103,6 +111,8 @@ class Validation:
 
 Event = Plan | Solved | Step | Validation
 
+Ending = Literal["finished", "early stopping", "time budget", "interrupted"]
+
 
 @dataclass
 class TrainingResult:
@@ -111,9 +121,31 @@ class TrainingResult:
     steps: int
     best_step: int
     best_loss: float | None
-    ended: Literal["finished", "early stopping", "time budget", "interrupted"]
+    ended: Ending | Literal["running"]
     seconds: float
     history: list[Validation] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The part of a run's state that is plain values; `TrainingState` holds it beside the tensors.
+
+    Times are there because plans are made of them: ``seconds`` are those of training, over all of its parts.
+    """
+
+    steps: int
+    best_step: int
+    best_loss: float | None
+    bad_rounds: int
+    loss_sum: float
+    loss_windows: int
+    learning_rate: float
+    total_steps: int
+    validate_every: int
+    validation_seconds: float
+    step_seconds: list[float]
+    seconds: float
+    history: list[Validation]
 
 
 def learning_rate(step: int, total_steps: int, peak: float, schedule: Literal["one_cycle", "cosine"]) -> float:
@@ -204,8 +236,10 @@ def train(
     validation: Windows | None,
     config: TrainingConfig,
     *,
+    resume: TrainingState | None = None,
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
+    save_state: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingResult:
     """Train a model in place and leave it with its best weights.
 
@@ -216,19 +250,38 @@ def train(
     windows, validation : Windows
         Without a validation part the last weights are the best ones.
     config : TrainingConfig
+    resume : TrainingState, optional
+        What ``save_state`` was given by a run of the same model, windows and configuration: go on from there.
     report : callable
         Told of the plan, of every step and of every validation.
     save_best : callable
         Called with the model holding weights better than all before.
+    save_state : callable
+        Called with all that the rest of the run depends on, every ``checkpoint_every`` steps (by default at every
+        validation, after ``save_best``) and when a signal stops the run. It is to keep the state at once, since the
+        tensors in it are those that training goes on with.
+
+    Raises
+    ------
+    TableError
+        There is no window.
+    CheckpointError
+        The state is not one of this model.
 
     Notes
     -----
     The caller seeds the global generator (dropout); the order of windows is a function of the seed and the epoch.
     Ctrl-C and SIGTERM end the loop after the step at hand; the best weights so far are kept.
+
+    On one machine and one number of threads, a run on the CPU that was stopped anywhere and resumed ends with the
+    weights and losses of a run that was not stopped, bit for bit. With a time budget no two runs are equal, since the
+    clock decides on their steps: the budget then counts the time of training in all parts of the run together.
     """
     if len(windows) == 0:
         raise TableError("the training part holds no window; use a shorter context or horizon, or a longer table")
-    run = _Run(model, windows, validation, config, report, save_best)
+    run = _Run(model, windows, validation, config, report, save_best, save_state)
+    if resume is not None:
+        run.restore(resume)
     with _stop_on_signals() as stop:
         return run.loop(stop)
 
@@ -244,11 +297,12 @@ class _Run:
         config: TrainingConfig,
         report: Callable[[Event], None],
         save_best: Callable[[TrainingResult], None],
+        save_state: Callable[[TrainingState], None],
     ):
         self.model, self.windows, self.config = model, windows, config
         self.validation = validation if validation is not None and len(validation) else None
         self.forecast = CompiledModel(model) if config.compile and isinstance(model, SWTTime) else model
-        self.report, self.save_best = report, save_best
+        self.report, self.save_best, self.save_state = report, save_best, save_state
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.optimizer = make_optimizer(model, config)
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
@@ -258,43 +312,144 @@ class _Run:
         self.step_seconds: list[float] = []
         self.validation_seconds = 0.0
         self.began = time.monotonic()
-        self.result = TrainingResult(0, 0, None, "finished", 0.0)
+        self.result = TrainingResult(0, 0, None, "running", 0.0)
         self.best_weights: dict[str, Tensor] = {}
         self.bad_rounds = 0
         self.loss_sum, self.loss_windows = 0.0, 0
 
     def loop(self, stop: threading.Event) -> TrainingResult:
         """Step until the plan is fulfilled, the budget is spent, patience ends or a signal comes."""
-        step = 0
-        began = time.monotonic()
-        solution = self.model.solve(self.windows, self.validation)
-        if solution is not None:
-            self.report(Solved(solution, time.monotonic() - began))
-            self.loss_sum, self.loss_windows = solution.train_mse, 1
-            self._validate(step, stop)
-        while step < self.total_steps:
-            if stop.is_set():
-                self.result.ended = "interrupted"
+        step = self.result.steps
+        if step == 0 and not self.result.history:
+            self._solve(stop)
+        while True:
+            # Due validations are taken here, so that a run stopped within one makes up for it when it is resumed.
+            if self._validation_due(step) and not self._validated(step):
+                self._validate(step, stop)
+            ended = self._ended(step, stop)
+            if ended is not None:
                 break
-            if self._out_of_time():
-                self.result.ended = "time budget"
-                break
+            if self._state_due(step):
+                self.save_state(self.state())
             self._step(step)
             step += 1
             self.result.steps = step
             if step == min(MEASURED_STEPS, self.total_steps):
                 self._make_plan(step)
             self._fit_budget(step)
-            if self._validation_due(step):
-                self._validate(step, stop)
-                if self.config.patience and self.bad_rounds >= self.config.patience:
-                    self.result.ended = "early stopping"
-                    break
-        if self.result.ended != "interrupted" and (not self.result.history or self.result.history[-1].step < step):
+        if ended == "interrupted":
+            self.save_state(self.state())
+        elif not self._validated(step):
             self._validate(step, stop)
+        self.result.ended = ended
         self._restore_best()
         self.result.seconds = time.monotonic() - self.began
         return self.result
+
+    def _solve(self, stop: threading.Event) -> None:
+        """Solve what has a closed form, before the first step, and see how good it is alone."""
+        began = time.monotonic()
+        solution = self.model.solve(self.windows, self.validation)
+        if solution is not None:
+            self.report(Solved(solution, time.monotonic() - began))
+            self.loss_sum, self.loss_windows = solution.train_mse, 1
+            self._validate(0, stop)
+
+    def _ended(self, step: int, stop: threading.Event) -> Ending | None:
+        """Why the run ends before another step, if it does."""
+        if self.config.patience and self.bad_rounds >= self.config.patience:
+            return "early stopping"
+        if step >= self.total_steps and self._validated(step):
+            return "finished"
+        if stop.is_set():
+            return "interrupted"
+        return "time budget" if self._out_of_time() else None
+
+    def state(self) -> TrainingState:
+        """All that the rest of the run depends on, beside what the caller made it of."""
+        result = self.result
+        progress = Progress(
+            steps=result.steps,
+            best_step=result.best_step,
+            best_loss=result.best_loss,
+            bad_rounds=self.bad_rounds,
+            loss_sum=self.loss_sum,
+            loss_windows=self.loss_windows,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            total_steps=self.total_steps,
+            validate_every=self.validate_every,
+            validation_seconds=self.validation_seconds,
+            step_seconds=self.step_seconds[-RECENT_STEPS - 1 :],
+            seconds=time.monotonic() - self.began,
+            history=list(result.history),
+        )
+        tensors = {f"weights/{name}": weight for name, weight in self.model.trained_state().items()}
+        tensors |= {f"best/{name}": weight for name, weight in self.best_weights.items()}
+        for name, parameter in self._trained():
+            for key, moment in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{key}/{name}"] = moment
+        tensors["random/cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        return TrainingState(asdict(progress), tensors)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state instead of the beginning.
+
+        Raises
+        ------
+        CheckpointError
+            It is not one of this model.
+        """
+        try:
+            progress = TypeAdapter(Progress).validate_python(state.progress)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise CheckpointError(f"the training state is damaged: {where}: {first['msg']}") from None
+        parameters, own = dict(self._trained()), self.model.trained_state()
+        kinds: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "random": {}}
+        for key, tensor in state.tensors.items():
+            kind, _, name = key.rpartition("/")
+            known = parameters if kind.startswith("optimizer/") else own
+            if kind != "random" and (name not in known or tensor.shape not in (known[name].shape, ())):
+                raise CheckpointError(f"the training state is not one of this model: {key} is unknown or misshapen")
+            kinds.setdefault(kind, {})[name] = tensor if kind == "random" else tensor.to(self.device)
+        load_trained_state(self.model, kinds.pop("weights"))
+        self.best_weights, random = kinds.pop("best"), kinds.pop("random")
+        for kind, moments in kinds.items():
+            for name, moment in moments.items():
+                self.optimizer.state[parameters[name]][kind.removeprefix("optimizer/")] = moment
+        for group in self.optimizer.param_groups:
+            group["lr"] = progress.learning_rate
+        self.result = TrainingResult(
+            progress.steps, progress.best_step, progress.best_loss, "running", progress.seconds, progress.history
+        )
+        self.bad_rounds, self.loss_sum, self.loss_windows = (
+            progress.bad_rounds,
+            progress.loss_sum,
+            progress.loss_windows,
+        )
+        self.total_steps, self.validate_every = progress.total_steps, progress.validate_every
+        self.validation_seconds, self.step_seconds = progress.validation_seconds, list(progress.step_seconds)
+        self.began = time.monotonic() - progress.seconds
+        if "cpu" in random:
+            torch.set_rng_state(random["cpu"])
+        if "cuda" in random and self.device.type == "cuda":
+            torch.cuda.set_rng_state(random["cuda"], self.device)
+        if self.validate_every and self.step_seconds:
+            self.report(Plan(self.total_steps, progress.seconds + self._seconds_left(progress.steps)))
+
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+
+    def _validated(self, step: int) -> bool:
+        return bool(self.result.history) and self.result.history[-1].step == step
+
+    def _state_due(self, step: int) -> bool:
+        if self.config.checkpoint_every is None:
+            return self._validated(step)
+        return step > 0 and step % self.config.checkpoint_every == 0
 
     def _step(self, step: int) -> None:
         began = time.monotonic()
@@ -391,6 +546,8 @@ class _Run:
         return np.linspace(0, len(self.validation) - 1, count).round().astype(np.int64)
 
     def _validation_due(self, step: int) -> bool:
+        if step == 0:
+            return self.total_steps == 0
         every = self.config.validate_every or math.ceil(self.total_steps / VALIDATIONS)
         return step == self.total_steps or step % (self.validate_every or every) == 0
 
@@ -425,7 +582,7 @@ class _Run:
 
     def _seconds_per_step(self) -> float:
         recent = self.step_seconds[1:] or self.step_seconds
-        return statistics.median(recent[-20:])
+        return statistics.median(recent[-RECENT_STEPS:])
 
     def _windows_per_second(self) -> float:
         if not self.step_seconds:
