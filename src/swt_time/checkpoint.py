@@ -19,20 +19,34 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from swt_time.backbones import BackboneIdentity
-from swt_time.config import Config
+from swt_time.config import FILE_LIMIT, MOST_WEIGHTS, Config
 from swt_time.errors import CheckpointError
 from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.safe_files import HEADER_LIMIT, MEBIBYTE, check_tensors, read_bytes, read_json
+from swt_time.twins import TWINS
 
 FILES = ("config.json", "model.safetensors", "scaler.json", "provenance.json", "history.csv")
+
+LIMITS = {
+    "config.json": FILE_LIMIT,
+    "model.safetensors": 4 * MOST_WEIGHTS + HEADER_LIMIT,
+    "scaler.json": 64 * MEBIBYTE,  # a million series
+    "provenance.json": MEBIBYTE,
+    "history.csv": 16 * MEBIBYTE,
+}
+"""Most bytes of each file."""
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -50,11 +64,19 @@ class TrainedOn:
         Of each series' training part; forecasts are made on ``(x - mean) / deviation``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     layout: str
     frequency: str | None
     ids: list[str]
     mean: list[float]
     deviation: list[float]
+
+    def __post_init__(self) -> None:
+        if not len(self.ids) == len(self.mean) == len(self.deviation):
+            raise ValueError("ids, means and deviations differ in number")
+        if not all(one > 0 for one in self.deviation):
+            raise ValueError("deviations must be positive")
 
     @classmethod
     def unknown(cls) -> Self:
@@ -83,6 +105,7 @@ class Checkpoint:
         BackboneError
             The backbone cannot be had.
         """
+        self._check_size()
         model = build_model(self.config, start=False)
         found = model.language_model.identity if model.language_model else None
         if found is not None and self.backbone is not None and found.sha256 != self.backbone.sha256:
@@ -95,10 +118,20 @@ class Checkpoint:
 
     def build_embedding(self) -> nn.Module:
         """Rebuild the patch embedding alone with its trained weights; needs no backbone."""
+        self._check_size()
         embedding = build_embedding(self.config.embedding, self.config.data.context)
         own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
         _copy_weights(dict(embedding.named_parameters()), own)
         return embedding.eval()
+
+    def _check_size(self) -> None:
+        """Refuse a configuration that asks for more than there is, before memory is taken for it."""
+        held, least = sum(weight.numel() for weight in self.weights.values()), self.config.least_weights
+        if held < least:
+            raise CheckpointError(
+                f"the weights do not fit the configuration: its sizes mean at least {least:,}, model.safetensors holds "
+                f"{held:,}"
+            )
 
 
 def load_trained_state(model: SWTTime, weights: Mapping[str, Tensor]) -> None:
@@ -115,9 +148,14 @@ def _copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> N
         if name in weights and weights[name].shape != p.shape
     ]
     wrong += [
+        f"{name} holds {weights[name].dtype}, expected {p.dtype}".replace("torch.", "")
+        for name, p in own.items()
+        if name in weights and weights[name].dtype != p.dtype
+    ]
+    wrong += [
         f"{name} holds values that are not finite"
-        for name in own
-        if name in weights and not torch.isfinite(weights[name]).all()
+        for name, p in own.items()
+        if name in weights and weights[name].dtype == p.dtype and not torch.isfinite(weights[name]).all()
     ]
     if wrong:
         raise CheckpointError(
@@ -208,22 +246,48 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(f"the checkpoint {folder} is incomplete: {', '.join(missing)} missing")
-    config = Config.parse(_read_json(folder / "config.json"))
-    provenance = _read_json(folder / "provenance.json")
+    config = Config.parse(_read_json(folder, "config.json"))
+    trained_on = _parse(TrainedOn, _read_json(folder, "scaler.json"), folder / "scaler.json")
+    provenance = _read_json(folder, "provenance.json")
+    identity = provenance.pop("backbone", None)
+    backbone = None if identity is None else _parse(BackboneIdentity, identity, folder / "provenance.json")
+    if backbone is None and config.backbone.name not in TWINS:
+        raise CheckpointError(
+            f"the checkpoint {folder} names the backbone {config.backbone.name!r} without the hash of its weights "
+            "(in provenance.json); a backbone that cannot be told from another one is not loaded"
+        )
+    check_tensors(folder / "model.safetensors", CheckpointError)
     try:
-        weights = load_tensors((folder / "model.safetensors").read_bytes())
-        trained_on = TrainedOn(**_read_json(folder / "scaler.json"))
-        identity = provenance.pop("backbone", None)
-        backbone = BackboneIdentity(**identity) if identity else None
-    except (SafetensorError, TypeError, ValueError) as error:
+        weights = load_tensors(_read(folder, "model.safetensors"))
+        history = _read(folder, "history.csv").decode()
+        rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(history, newline="")))
+    except (SafetensorError, ValueError, csv.Error) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        history: list[dict[str, Any]] = list(csv.DictReader(file))
-    return Checkpoint(config, weights, trained_on, backbone, provenance, history)
+    return Checkpoint(config, weights, trained_on, backbone, provenance, rows)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    return read_bytes(folder / name, LIMITS[name], CheckpointError, links=False)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    return read_json(folder / name, LIMITS[name], CheckpointError, links=False)
+
+
+def _parse(kind: type[Kind], values: object, path: Path) -> Kind:
+    """Plain values as a dataclass, each of its type."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path} is damaged: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def _json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+    # A loss that overflowed is written as null: JSON has no NaN and no infinity.
+    finite = json.loads(json.dumps(values), parse_constant=lambda word: None)
+    return (json.dumps(finite, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
@@ -234,13 +298,3 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {path}: {error}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"cannot read {path}: expected an object, got {type(values).__name__}")
-    return values
