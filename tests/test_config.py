@@ -102,10 +102,12 @@ SIZES = {"data": {"context": 64, "horizon": 5}, "model": {"d_ff": 8, "n_heads": 
     ],
     ids=str,
 )
-def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding):
+@pytest.mark.parametrize("skip", ["linear", "ridge"])
+def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding, skip):
     """A checkpoint is refused where it holds fewer: the bound must never be too high, and not idle either."""
     place = {"name": str(tiny_backbones[name]) if name == "gpt2" else name}
     config = Config.parse({**SIZES, "embedding": {"d_model": 8, **embedding}, "backbone": place})
+    config = config.replace({"model.skip": skip})
     held = sum(weight.numel() for weight in build_model(config).trained_state().values())
     assert held / 4 < config.least_weights <= held
 
