@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 SERVER = """
-import json, os, sys
+import json, os, resource, signal, sys
 import pandas, torch, torch._dynamo, transformers  # optimisers import torch._dynamo
 import transformers.models.auto.tokenization_auto
 import swt_time.forecaster, swt_time.evaluation, swt_time.plots, swt_time.progress
@@ -26,6 +26,10 @@ for line in sys.stdin:
         for stream, number in (("out", 1), ("err", 2)):
             file = os.open(request[stream], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, number)
+        signal.alarm(request["seconds"])
+        if request["memory"]:
+            taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (taken + request["memory"],) * 2)
         sys.argv = ["swt-time", *request["words"]]
         code = 1
         try:
@@ -39,7 +43,8 @@ for line in sys.stdin:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
-    print(json.dumps({"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}), flush=True)
+    _, status, used = os.wait4(child, 0)
+    print(json.dumps({"code": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}), flush=True)
 """
 
 
@@ -55,15 +60,23 @@ class Commands:
             env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},  # tiny models lose by threads
         )
 
-    def __call__(self, *words: object, check: bool = True) -> subprocess.CompletedProcess:
-        """Run ``swt-time`` with these words; ``check`` fails the test where the exit code is not 0."""
+    def __call__(
+        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0
+    ) -> subprocess.CompletedProcess:
+        """Run ``swt-time`` with these words; ``check`` fails the test where the exit code is not 0.
+
+        ``memory`` bytes at most may be taken beside what the libraries take, and ``seconds`` (0: any); the result's
+        ``peak`` is the most memory that was resident, in bytes, libraries included.
+        """
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder) / "out", Path(folder) / "err"
             request = {"words": [str(word) for word in words], "out": str(out), "err": str(err)}
+            request |= {"memory": memory, "seconds": seconds}
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())
             run = subprocess.CompletedProcess(request["words"], answer["code"], out.read_text(), err.read_text())
+            run.peak = answer["peak"]
         if check:
             assert run.returncode == 0, run.stderr
         return run

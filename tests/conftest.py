@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+import offline.sitecustomize  # noqa: F401  from here on there is no network
 import trust
 
 settings.register_profile("ci", max_examples=200, deadline=None)
@@ -16,6 +17,9 @@ settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Python's children find the same hook in this folder.
+paths = [str(Path(__file__).parent / "offline"), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 torch.set_num_threads(1)  # tiny models lose by threads
 
 OUTCOME = pytest.StashKey[str]()

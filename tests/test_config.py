@@ -6,6 +6,7 @@ import pytest
 
 from swt_time.config import Config, nearest_names, parse_assignment, read_config_file
 from swt_time.errors import ConfigError
+from swt_time.model import build_model
 
 
 def test_round_trip_through_json():
@@ -73,8 +74,46 @@ def test_broken_files_are_refused(tmp_path, name, content):
         read_config_file(path)
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"data": {"horizon": 2**20 + 1}}, "data.horizon"),
+        ({"backbone": {"layers": 2000}}, "backbone.layers"),
+        ({"embedding": {"d_model": 2**16}, "data": {"horizon": 720}}, "trained weights"),
+        ({"data": {"description": "a " * 10_001}}, "data.description"),
+    ],
+)
+def test_absurd_sizes_are_refused(values, text):
+    with pytest.raises(ConfigError, match=text):
+        Config.parse(values)
+
+
+SIZES = {"data": {"context": 64, "horizon": 5}, "model": {"d_ff": 8, "n_heads": 2, "n_prototypes": 10}}
+
+
+@pytest.mark.parametrize("name", ["none", "attention", "transformer", "gpt2"])
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        {"kind": "patch", "kernel_size": 3},
+        {"level": 2, "positions": "patch"},
+        {"level": 2, "projection": "per_band", "semantic": True},
+        {"bands": "approx"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("skip", ["linear", "ridge"])
+def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding, skip):
+    """A checkpoint is refused where it holds fewer: the bound must never be too high, and not idle either."""
+    place = {"name": str(tiny_backbones[name]) if name == "gpt2" else name}
+    config = Config.parse({**SIZES, "embedding": {"d_model": 8, **embedding}, "backbone": place})
+    config = config.replace({"model.skip": skip})
+    held = sum(weight.numel() for weight in build_model(config).trained_state().values())
+    assert held / 4 < config.least_weights <= held
+
+
 def test_missing_file_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="cannot read the configuration file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*none.toml"):
         read_config_file(tmp_path / "none.toml")
 
 

@@ -12,6 +12,7 @@ SOURCE = Path(swt_time.__file__).parent
 ORDER = [
     "wavelets",
     "errors",
+    "safe_files",
     "locking",
     "storage",
     "provenance",

@@ -22,7 +22,7 @@ from swt_time.training_state import FOLDER, SavedRun, TrainingState, read_run, w
 
 FORMER = {"a.json": b"{}", "b.bin": bytes(range(256)) * 40}
 LATTER = {"a.json": b'{"new": 1}', "b.bin": bytes(range(255, -1, -1)) * 50}
-NAMES = tuple(FORMER)
+NAMES = dict.fromkeys(FORMER, 2**20)
 COMMAND = "python -m pytest tests/test_storage.py"
 
 

@@ -7,7 +7,7 @@ remote code is never run, weights are read from safetensors only.
 import contextlib
 import hashlib
 import importlib.util
-import json
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,36 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import ConfigDict
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from swt_time.errors import BackboneError, SWTTimeWarning
 from swt_time.layers.frozen import can_fuse, fuse_linear_layers
 from swt_time.prompt_cache import Prompt, PromptReader, attend
+from swt_time.safe_files import MEBIBYTE, check_tensors, read_bytes, read_json
 from swt_time.twins import TWINS
+
+ARCHITECTURE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act initializer_range
+        max_position_embeddings pad_token_id bos_token_id eos_token_id type_vocab_size layer_norm_eps dtype torch_dtype
+        n_positions n_embd n_layer n_head n_inner activation_function layer_norm_epsilon scale_attn_weights
+        scale_attn_by_inverse_layer_idx reorder_and_upcast_attn num_key_value_heads rms_norm_eps rope_parameters
+        rope_theta rope_scaling attention_bias mlp_bias head_dim
+        """,
+    )
+)
+"""The keys of a backbone's ``config.json`` that are read. Others mean training only, or choose code and files."""
+
+JSON_LIMIT = 64 * MEBIBYTE
+"""Most bytes of a backbone's file that is not weights; the vocabulary of a LLaMA takes 9 MiB."""
+
+LAYERS_LIMIT, SIZE_LIMIT = 1024, 2**24
+"""Most layers and largest other size that a backbone may claim."""
 
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
@@ -95,6 +118,8 @@ class Tokenizer:
 @dataclass(frozen=True)
 class BackboneIdentity:
     """What a checkpoint records of a frozen backbone: enough to find it again and to know that it is the same."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     family: str
@@ -302,7 +327,7 @@ def load_language_model(
         config.num_hidden_layers = layers
     if getattr(config, "activation_function", None) == "gelu_new":
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
-    model = _random_model(config, seed) if random_init else _pretrained_model(folder, config, name)
+    model = _random_model(config, name, seed) if random_init else _pretrained_model(folder, config, name)
     tokenizer = _load_tokenizer(folder, name)
     if len(tokenizer) > config.vocab_size:
         raise BackboneError(
@@ -347,6 +372,8 @@ def find_backbone(name: str) -> Path:
     """
     if name == "minilm":
         return _find_minilm()
+    if name.startswith(("//", "\\\\")):
+        raise BackboneError(f"backbone {name!r} is on another machine; copy it to this one")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -396,14 +423,15 @@ def _download(repo_id: str, otherwise: str) -> Path:
 
 
 def _read_config(folder: Path, name: str) -> Any:
+    """The architecture that ``config.json`` describes; of its keys only those in `ARCHITECTURE` are read."""
     import transformers
 
+    for entry in folder.iterdir():
+        if not (entry.is_file() or entry.is_dir()):
+            raise BackboneError(f"backbone {name!r}: {entry} is neither a file nor a folder")
     path = folder / "config.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BackboneError(f"backbone {name!r}: cannot read {path}: {error}") from None
-    family = values.get("model_type") if isinstance(values, dict) else None
+    values = read_json(path, JSON_LIMIT, BackboneError)
+    family = values.get("model_type")
     if family not in FAMILIES:
         raise BackboneError(
             f"backbone {name!r} is of the family {family!r}; expected one of {', '.join(FAMILIES)} "
@@ -411,28 +439,42 @@ def _read_config(folder: Path, name: str) -> Any:
         )
     if "auto_map" in values:
         raise BackboneError(f"backbone {name!r} asks to run code of its own (auto_map in {path}); that is never done")
-    return getattr(transformers, FAMILIES[family].replace("Model", "Config")).from_pretrained(folder)
+    if "quantization_config" in values:
+        raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
+    kept = {key: value for key, value in values.items() if key in ARCHITECTURE}
+    for key, value in kept.items():
+        limit = LAYERS_LIMIT if key in ("num_hidden_layers", "n_layer") else SIZE_LIMIT
+        if isinstance(value, int | float) and not key.startswith("rope") and not -1 <= value <= limit:
+            raise BackboneError(f"backbone {name!r}: {key} is {value:.3g} in {path}; expected at most {limit:,}")
+    try:
+        with _quiet_transformers():
+            return getattr(transformers, FAMILIES[family].replace("Model", "Config"))(**kept)
+    except Exception as error:  # whatever a wrong value leads to, by the version of transformers
+        raise BackboneError(f"backbone {name!r}: {path} describes no model: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
-    import transformers
-
-    model_class = getattr(transformers, FAMILIES[config.model_type])
-    extra = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+    """The model with its weights; transformers never looks into the folder itself."""
+    state = _read_weights(folder, name)
+    needed, held = _count_weights(config, name), sum(tensor.numel() for tensor in state.values())
+    if needed > held:
+        # Known before memory is taken: what is missing would be made up.
+        raise BackboneError(
+            f"backbone {name!r}: the weights in {folder} do not fill the model: {held:,} values, {needed:,} are needed"
+        )
     try:
         with _quiet_transformers():
-            model, report = model_class.from_pretrained(
-                folder,
-                config=config,
-                dtype="auto",
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                **extra,
+            model, report = _model_class(config).from_pretrained(
+                None, config=config, state_dict=state, dtype="auto", output_loading_info=True, **_without_pooler(config)
             )
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BackboneError(f"backbone {name!r}: cannot load weights from {folder} (safetensors): {reason}") from None
+    except Exception as error:  # whatever wrong weights lead to, by the version of transformers
+        raise BackboneError(
+            f"backbone {name!r}: cannot load weights from {folder} (safetensors): {_first_line(error)}"
+        ) from None
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if missing:
         raise BackboneError(
@@ -440,6 +482,52 @@ def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
             f"{', '.join(map(str, missing[:3]))}{' ...' if len(missing) > 3 else ''}"
         )
     return model
+
+
+def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
+    """All tensors of a folder: of ``model.safetensors``, or of the files that its index names; mapped, not copied."""
+    files = [folder / "model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if not files[0].is_file() and index.is_file():
+        places = read_json(index, JSON_LIMIT, BackboneError).get("weight_map")
+        names = set(places.values()) if isinstance(places, dict) and all(map(_is_text, places.values())) else set()
+        if not names or any(Path(file).name != file or not file.endswith(".safetensors") for file in names):
+            raise BackboneError(f"backbone {name!r}: {index} must name safetensors files of this folder only")
+        files = [folder / file for file in sorted(names)]
+    state: dict[str, Tensor] = {}
+    for file in files:
+        check_tensors(file, BackboneError)
+        try:
+            state |= load_file(file)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise BackboneError(
+                f"backbone {name!r}: cannot load weights from {file} (safetensors): {_first_line(error)}"
+            ) from None
+    return state
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _count_weights(config: Any, name: str) -> int:
+    """Weights of a model, without taking memory for them."""
+    try:
+        with torch.device("meta"), _quiet_transformers():
+            model = _model_class(config)(config, **_without_pooler(config))
+    except Exception as error:  # whatever a wrong value leads to, by the version of transformers
+        raise BackboneError(f"backbone {name!r}: its config.json describes no model: {_first_line(error)}") from None
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _model_class(config: Any) -> Any:
+    import transformers
+
+    return getattr(transformers, FAMILIES[config.model_type])
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    return {"add_pooling_layer": False} if config.model_type == "bert" else {}
 
 
 @contextlib.contextmanager
@@ -458,14 +546,15 @@ def _quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _random_model(config: Any, seed: int) -> Any:
-    import transformers
-
-    model_class = getattr(transformers, FAMILIES[config.model_type])
-    extra = {"add_pooling_layer": False} if config.model_type == "bert" else {}
+def _random_model(config: Any, name: str, seed: int) -> Any:
+    needed, there = 4 * _count_weights(config, name), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise BackboneError(
+            f"backbone {name!r}: random weights take {needed / 2**30:,.0f} GiB, this machine has {there / 2**30:,.0f}"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return model_class(config, **extra)
+        return _model_class(config)(config, **_without_pooler(config))
 
 
 def _load_tokenizer(folder: Path, name: str) -> Any:
@@ -476,11 +565,17 @@ def _load_tokenizer(folder: Path, name: str) -> Any:
         raise BackboneError(
             f"backbone {name!r} has no tokenizer in {folder}; expected one of {', '.join(TOKENIZER_FILES)}"
         )
+    for file in (path for kind in ("*.json", "*.txt", "*.model", "*.jinja") for path in folder.glob(kind)):
+        read_bytes(file, JSON_LIMIT, BackboneError)
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and "auto_map" in read_json(settings, JSON_LIMIT, BackboneError):
+        raise BackboneError(
+            f"backbone {name!r} asks to run a tokenizer of its own (auto_map in {settings}); never done"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BackboneError(f"backbone {name!r}: cannot load a tokenizer from {folder}: {reason}") from None
+    except Exception as error:  # whatever a wrong file leads to, by the version of transformers
+        raise BackboneError(f"backbone {name!r}: cannot load a tokenizer from {folder}: {_first_line(error)}") from None
     if not tokenizer.is_fast:
         raise BackboneError(f"backbone {name!r} has no fast tokenizer (tokenizer.json) in {folder}")
     # Prompts are fitted to the positions here; the tokenizer's own limit would cut the statistics.

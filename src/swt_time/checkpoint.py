@@ -17,33 +17,44 @@ Equal runs write equal weight files, byte for byte; what differs between them (t
 import csv
 import io
 import json
-import math
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from swt_time.backbones import BackboneIdentity
-from swt_time.config import Config
+from swt_time.config import FILE_LIMIT, MOST_WEIGHTS, Config
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.locking import LOCK, check_unlocked
 from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.safe_files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.storage import NEW, NEXT, holds_files, read_files, replace_files
 from swt_time.training_state import FOLDER as TRAINING
 from swt_time.training_state import discard_run
+from swt_time.twins import TWINS
 
-FILES = ("config.json", "model.safetensors", "scaler.json", "provenance.json", "history.csv")
+FILES = {
+    "config.json": FILE_LIMIT,
+    "model.safetensors": 4 * MOST_WEIGHTS + HEADER_LIMIT,
+    "scaler.json": 64 * MEBIBYTE,  # a million series
+    "provenance.json": MEBIBYTE,
+    "history.csv": 16 * MEBIBYTE,
+}
+"""The files of a checkpoint, and the most bytes of each that are read."""
 
 TRANSIENT = {LOCK, NEW, NEXT, TRAINING}
 """What a run has in its output folder while it goes on, or where it was killed."""
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,8 @@ class TrainedOn:
         Of each series' training part; forecasts are made on ``(x - mean) / deviation``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
     layout: str
     frequency: str | None
     ids: list[str]
@@ -70,10 +83,6 @@ class TrainedOn:
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.mean) == len(self.deviation):
             raise ValueError("ids, means and deviations differ in number")
-        if not all(isinstance(one, str) for one in self.ids):
-            raise ValueError("ids must be text")
-        if not all(isinstance(one, int | float) and math.isfinite(one) for one in (*self.mean, *self.deviation)):
-            raise ValueError("means and deviations must be finite numbers")
         if not all(one > 0 for one in self.deviation):
             raise ValueError("deviations must be positive")
 
@@ -109,6 +118,7 @@ class Checkpoint:
         BackboneError
             The backbone cannot be had.
         """
+        self._check_size()
         model = build_model(self.config, start=False)
         found = model.language_model.identity if model.language_model else None
         if found is not None and self.backbone is not None and found.sha256 != self.backbone.sha256:
@@ -127,10 +137,20 @@ class Checkpoint:
 
     def build_embedding(self) -> nn.Module:
         """Rebuild the patch embedding alone with its trained weights; needs no backbone."""
+        self._check_size()
         embedding = build_embedding(self.config.embedding, self.config.data.context)
         own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
         _copy_weights(dict(embedding.named_parameters()), own)
         return embedding.eval()
+
+    def _check_size(self) -> None:
+        """Refuse a configuration that asks for more than there is, before memory is taken for it."""
+        held, least = sum(weight.numel() for weight in self.weights.values()), self.config.least_weights
+        if held < least:
+            raise CheckpointError(
+                f"the weights do not fit the configuration: its sizes mean at least {least:,}, model.safetensors holds "
+                f"{held:,}"
+            )
 
 
 class HasTrainedState(Protocol):
@@ -153,9 +173,14 @@ def _copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> N
         if name in weights and weights[name].shape != p.shape
     ]
     wrong += [
+        f"{name} holds {weights[name].dtype}, expected {p.dtype}".replace("torch.", "")
+        for name, p in own.items()
+        if name in weights and weights[name].dtype != p.dtype
+    ]
+    wrong += [
         f"{name} holds values that are not finite"
-        for name in own
-        if name in weights and not torch.isfinite(weights[name]).all()
+        for name, p in own.items()
+        if name in weights and weights[name].dtype == p.dtype and not torch.isfinite(weights[name]).all()
     ]
     if wrong:
         raise CheckpointError(
@@ -241,21 +266,43 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint folder at {folder}; make one with: swt-time train --out {folder} ...")
     content = read_files(folder, FILES, "checkpoint")
-    config = Config.parse(_object(content, "config.json", folder))
-    provenance = _object(content, "provenance.json", folder)
+
+    def parsed(name: str) -> dict[str, Any]:
+        return parse_json(content[name], str(folder / name), CheckpointError)
+
+    config = Config.parse(parsed("config.json"))
+    trained_on = _parse(TrainedOn, parsed("scaler.json"), folder / "scaler.json")
+    provenance = parsed("provenance.json")
+    identity = provenance.pop("backbone", None)
+    backbone = None if identity is None else _parse(BackboneIdentity, identity, folder / "provenance.json")
+    if backbone is None and config.backbone.name not in TWINS:
+        raise CheckpointError(
+            f"the checkpoint {folder} names the backbone {config.backbone.name!r} without the hash of its weights "
+            "(in provenance.json); a backbone that cannot be told from another one is not loaded"
+        )
+    check_tensor_bytes(content["model.safetensors"], str(folder / "model.safetensors"), CheckpointError)
     try:
         weights = load_tensors(content["model.safetensors"])
-        trained_on = TrainedOn(**_object(content, "scaler.json", folder))
-        identity = provenance.pop("backbone", None)
-        backbone = BackboneIdentity(**identity) if identity else None
         history = list(csv.DictReader(io.StringIO(content["history.csv"].decode(), newline="")))
-    except (SafetensorError, TypeError, ValueError, csv.Error) as error:
+    except (SafetensorError, ValueError, csv.Error) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
 
+def _parse(kind: type[Kind], values: object, path: Path) -> Kind:
+    """Plain values as a dataclass, each of its type."""
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path} is damaged: {where + ': ' if where else ''}{first['msg']}") from None
+
+
 def _json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+    # A loss that overflowed is written as null: JSON has no NaN and no infinity.
+    finite = json.loads(json.dumps(values), parse_constant=lambda word: None)
+    return (json.dumps(finite, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _csv(rows: list[dict[str, Any]]) -> bytes:
@@ -266,13 +313,3 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
-
-
-def _object(content: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(content[name])
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"cannot read {folder / name}: {error}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"cannot read {folder / name}: expected an object, got {type(values).__name__}")
-    return values

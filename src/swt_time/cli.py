@@ -726,7 +726,7 @@ def _stderr() -> "Console":
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, SWTTimeWarning):
-        print(f"note: {message}", file=sys.stderr)
+        print(f"note: {_one_line(str(message))}", file=sys.stderr)
 
 
 def main() -> None:
@@ -752,6 +752,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    # One line, whatever the message was made of.
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {_one_line(message)}", file=sys.stderr)
     return code
+
+
+def _one_line(message: str) -> str:
+    """One line of at most 1,000 characters, none of which moves a terminal's cursor, whatever it quotes."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
+    return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"

@@ -258,7 +258,11 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     try:
-        values = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+        archive = zipfile.is_zipfile(file)
+        # torch never compresses; a small archive may be a large memory.
+        if archive and any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist()):
+            raise ValueError("a compressed archive")
+        values = torch.load(file, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         if wanted is None:
@@ -276,7 +280,20 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     if other or not values:
         what = f"its entry {other[0]!r} is a {type(values[other[0]]).__name__}" if other else "it is empty"
         raise CheckpointError(f"{file} is not a dictionary of tensors: {what}; {remedy}")
+    for name, tensor in values.items():
+        if not _is_plain(tensor):
+            raise CheckpointError(
+                f"{file}: {name} is no plain tensor ({tensor.layout}, {tensor.dtype}, {tensor.device.type}, shape "
+                f"{tuple(tensor.shape)}) with each of its values in the file; {remedy}".replace("torch.", "", 2)
+            )
     return dict(values)
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has all its values in memory; a view can repeat one of them without end."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()
 
 
 def _load(state_dict: Mapping[str, Tensor], config: Config) -> tuple[SWTTime, Config]:
@@ -368,8 +385,8 @@ def _check_shapes(trained: Mapping[str, Tensor], config: Config) -> None:
 
 def _check_values(trained: Mapping[str, Tensor]) -> None:
     for name, tensor in trained.items():
-        if not tensor.is_floating_point():
-            raise CheckpointError(f"{name} holds {tensor.dtype}, expected floating-point numbers")
+        if tensor.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
+            raise CheckpointError(f"{name} holds {tensor.dtype}, expected floating-point numbers of 16 to 64 bits")
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{name} holds values that are not finite; the training of this state dict failed")
 

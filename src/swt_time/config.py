@@ -7,6 +7,8 @@ builders only: layers take plain arguments.
 
 import difflib
 import json
+import re
+import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,8 +17,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from swt_time.errors import ConfigError
+from swt_time.safe_files import MEBIBYTE, parse_json, read_bytes
 
-Positive = Annotated[int, Field(ge=1)]
+FILE_LIMIT = MEBIBYTE
+"""Most bytes of a configuration file."""
+
+LONG_KEY = re.compile(r"(?:\.\s*+[\w\"'-]++\s*+){16}")
+"""A dotted name of more than 16 parts; what Python's parser takes for one grows with the square of the parts."""
+
+MOST_WEIGHTS = 2**30
+"""Most trained weights of a model, 4 GiB; a configuration that means more is refused before memory is taken."""
+
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Size = Annotated[int, Field(ge=1, le=2**20)]
+Layers = Annotated[int, Field(ge=1, le=1024)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -29,15 +43,15 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which columns of the table are series, and how their rows are divided."""
 
-    horizon: Positive = 96
+    horizon: Size = 96
     """Steps to forecast, ``H``."""
-    context: Positive = 512
+    context: Size = 512
     """Steps the model sees, ``T``."""
     split: str = "0.7/0.1/0.2"
     """``etth``, ``ettm``, ``none``, or the shares of train/validation/test."""
     train_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
     """Share of the training part that is used (few-shot)."""
-    description: str = ""
+    description: str = Field(default="", max_length=20_000)
     """What the data are, in words: the beginning of every prompt."""
     target: str | None = None
     columns: tuple[str, ...] | None = None
@@ -51,11 +65,11 @@ class EmbeddingConfig(Section):
     """From a normalised window to patch tokens ``(B*N, P, D)``."""
 
     kind: Literal["wavelet", "patch"] = "wavelet"
-    d_model: Positive = 32
-    patch_len: Positive = 16
-    stride: Positive = 8
+    d_model: Size = 32
+    patch_len: Size = 16
+    stride: Size = 8
     wavelet: str = "db4"
-    level: Positive = 3
+    level: Layers = 3
     boundary: Literal["periodic", "reflect", "replicate", "zero", "causal"] = "periodic"
     norm: bool = False
     bands: Literal["all", "approx"] = "all"
@@ -84,7 +98,7 @@ class BackboneConfig(Section):
 
     name: str = "minilm"
     """``minilm``, a local folder, a hub id, or a twin: ``none``, ``attention``, ``transformer``."""
-    layers: Positive | None = None
+    layers: Layers | None = None
     """Layers kept, counted from the input; all of them when not given."""
     random_init: bool = False
     """Keep the architecture and draw the weights at random."""
@@ -98,11 +112,11 @@ class BackboneConfig(Section):
 class ModelConfig(Section):
     """Reprogramming and head."""
 
-    d_ff: Positive = 128
+    d_ff: Size = 128
     """Key width of each reprogramming head, and hidden dimensions of the language model that the head reads."""
-    n_heads: Positive = 8
+    n_heads: Layers = 8
     prototypes: Literal["free", "mapping"] = "free"
-    n_prototypes: Positive = 1000
+    n_prototypes: Size = 1000
     skip: Literal["linear", "ridge", "none"] = "linear"
     """A linear forecast beside the language model, which then enters through a gate: ``linear`` is a head straight from
     the patches, trained with the rest; ``ridge`` a map straight from the window, solved in closed form before the first
@@ -115,7 +129,7 @@ class TrainingConfig(Section):
     """The optimisation."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    max_steps: Annotated[int, Field(ge=0)] | None = None
+    max_steps: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     """Steps to take; when not given, ``epochs`` times over the training windows. 0 keeps what ``model.skip`` ``ridge``
     solves in closed form."""
     epochs: Positive = 10
@@ -170,10 +184,38 @@ class Config(Section):
             raise ValueError("training.max_steps 0 trains nothing; set it to 1 or more, or model.skip to ridge")
         return self
 
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.least_weights > MOST_WEIGHTS:
+            raise ValueError(
+                f"the sizes mean a model of at least {self.least_weights:,} trained weights, at most {MOST_WEIGHTS:,} "
+                "are allowed; lower embedding.d_model, model.d_ff, model.n_prototypes or data.horizon"
+            )
+        return self
+
     @property
     def n_patches(self) -> int:
         """``P = (T - patch_len) // stride + 2``; the last patch reaches half a patch past the end."""
         return (self.data.context - self.embedding.patch_len) // self.embedding.stride + 2
+
+    @property
+    def least_weights(self) -> int:
+        """Fewest trained weights that these sizes can mean: a language model is at least ``d_ff`` wide."""
+        embedding, model, name = self.embedding, self.model, self.backbone.name
+        d_model, d_ff, n_patches = embedding.d_model, model.d_ff, self.n_patches
+        joint = embedding.kind == "wavelet" and embedding.bands == "all" and embedding.projection == "joint"
+        found = d_model * embedding.patch_len * (embedding.level + 1 if joint else 1)
+        found += d_model * n_patches * (embedding.positions != "none") + 4 * d_model**2 * embedding.semantic
+        found += self.data.context * self.data.horizon * (model.skip == "ridge")
+        if name == "none":
+            return found + d_model * n_patches * self.data.horizon
+        twin = name in ("attention", "transformer")
+        read = (d_model if twin else d_ff) + d_model * (model.skip == "linear")
+        found += read * n_patches * self.data.horizon
+        if twin:
+            layer = 4 * d_model**2 + (2 * d_model * d_ff if name == "transformer" else 0)
+            return found + layer * (self.backbone.layers or 1)
+        return found + model.n_heads * d_ff * (d_model + 3 * d_ff) + model.n_prototypes * d_ff
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> Self:
@@ -218,20 +260,21 @@ class Config(Section):
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """Read a ``.toml`` or ``.json`` file into nested values; they are checked by `Config.parse`."""
+    raw = read_bytes(path, FILE_LIMIT, ConfigError)
+    what = f"the configuration file {path}"
+    if path.suffix == ".json":
+        return parse_json(raw, what, ConfigError)
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
+        text = raw.decode()
+        if LONG_KEY.search(text):
+            raise ConfigError(f"{what} names a key of more than 16 parts; expected section.key")
+        return tomllib.loads(text)
     except UnicodeDecodeError:
-        raise ConfigError(f"the configuration file {path} is not UTF-8 text") from None
-    try:
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        kind = "JSON" if path.suffix == ".json" else "TOML"
-        raise ConfigError(f"the configuration file {path} is not valid {kind}: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"the configuration file {path} must hold a table of sections, got {type(values).__name__}")
-    return values
+        raise ConfigError(f"{what} is not UTF-8 text") from None
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} is not valid TOML: {error}") from None
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -241,7 +284,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise ConfigError(f"expected section.key=value, got {text!r}; for example training.learning_rate=0.0005")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return key.strip(), value
 
 
@@ -270,9 +313,13 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 80
+
+
 def _explain(error: Any, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in error["loc"] if part != "function-after")
     if error["type"] == "extra_forbidden":
         return f"unknown configuration key {key!r}{_nearest(key, dotted_keys(model))}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{key}: {message}, got {error['input']!r}" if key else message
+    return f"{key}: {message}, got {_shown.repr(error['input'])}" if key else message

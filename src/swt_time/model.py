@@ -18,7 +18,7 @@ from swt_time.backbones import (
     Tokenizer,
     load_language_model,
 )
-from swt_time.config import Config, EmbeddingConfig
+from swt_time.config import MOST_WEIGHTS, Config, EmbeddingConfig
 from swt_time.errors import ConfigError
 from swt_time.layers import (
     FlattenHead,
@@ -35,7 +35,7 @@ from swt_time.prompt_cache import Prompt, pad_prompts
 from swt_time.ridge import RidgeSkip, Solution, Windows, solve
 from swt_time.twins import TWINS, AttentionTwin, TransformerTwin
 from swt_time.wavelets import FreeFilters, reach
-from swt_time.wavelets.stationary import check_level
+from swt_time.wavelets.stationary import check_level, wavelet_support
 
 TRANSFORMER_TWIN_LAYERS = 3
 """Layers of the ``transformer`` twin when ``backbone.layers`` is not given: PatchTST's."""
@@ -307,6 +307,12 @@ def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
     try:
         if config.kind == "wavelet" or config.receptive_field == "wavelet":
             check_level(config.level, context)
+            # Known before anything is made: the filters of deep levels are long.
+            _check_size(
+                (config.d_model + config.level) * (config.patch_len + wavelet_support(config.wavelet, config.level)),
+                f"level {config.level} of {config.wavelet}",
+                "level or d_model",
+            )
         if config.kind == "patch":
             wide = config.receptive_field == "wavelet"
             return PatchEmbedding(
@@ -339,6 +345,11 @@ def build_embedding(config: EmbeddingConfig, context: int) -> nn.Module:
         raise ConfigError(f"embedding: {error}") from None
 
 
+def _check_size(numbers: int, what: str, remedy: str) -> None:
+    if numbers > MOST_WEIGHTS:
+        raise ConfigError(f"{what} takes {numbers:,} numbers, at most {MOST_WEIGHTS:,} are allowed; lower {remedy}")
+
+
 def _build_twin(config: Config) -> nn.Module:
     d_model, heads, dropout = config.embedding.d_model, config.model.n_heads, config.model.dropout
     if d_model % heads:
@@ -366,12 +377,17 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None, st
             f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; "
             f"set it to at most {width}"
         )
+    vocabulary, count = language_model.word_embeddings, model.n_prototypes
+    _check_size(
+        count * len(vocabulary) + model.n_heads * model.d_ff * (config.embedding.d_model + 3 * width),
+        f"model: {count} prototypes of {len(vocabulary)} words with {model.n_heads} heads of {model.d_ff}",
+        "n_prototypes, n_heads or d_ff",
+    )
     tokenizer = language_model.tokenizer(config.n_patches)
     prompter = None
     if config.prompt.template != "none":
         data = config.data
         prompter = Prompter(config.prompt.template, data.description, data.context, data.horizon, tokenizer)
-    vocabulary, count = language_model.word_embeddings, model.n_prototypes
     mapping = model.prototypes == "mapping"
     prototypes = MappingPrototypes(vocabulary, count) if mapping else FreePrototypes(vocabulary, count, start=start)
     reprogram = Reprogramming(config.embedding.d_model, width, model.n_heads, model.d_ff, model.attention_dropout)

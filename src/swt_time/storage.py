@@ -13,11 +13,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from swt_time.errors import CheckpointError, SaveError
+from swt_time.safe_files import read_bytes
 
 MANIFEST = "manifest.json"
 NEW, NEXT = ".new", ".next"
@@ -63,8 +64,16 @@ def replace_files(folder: Path, content: Mapping[str, bytes], what: str) -> None
         ) from error
 
 
-def read_files(folder: Path, names: Sequence[str], what: str) -> dict[str, bytes]:
+def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, bytes]:
     """Read the files of a folder and make sure that each is what was written.
+
+    Parameters
+    ----------
+    folder : Path
+    limits : mapping of str to int
+        Most bytes of each file, by name.
+    what : str
+        What the folder is, for messages.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def read_files(folder: Path, names: Sequence[str], what: str) -> dict[str, bytes
     while True:
         manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
         try:
-            return _read_verified(folder, names, manifest, what)
+            return _read_verified(folder, limits, manifest, what)
         except CheckpointError:
             if _read(folder, MANIFEST, MANIFEST_BYTES) == manifest:
                 raise
@@ -86,7 +95,7 @@ def holds_files(folder: Path) -> bool:
     return any((place / MANIFEST).is_file() for place in (folder / NEXT, folder))
 
 
-def remove_files(folder: Path, names: Sequence[str]) -> None:
+def remove_files(folder: Path, names: Iterable[str]) -> None:
     """Remove what `replace_files` made of these names, the manifest first, and the folder if nothing else is in it."""
     for name in (MANIFEST, *names):
         for place in (folder / NEXT, folder):
@@ -140,22 +149,24 @@ def _flush(folder: Path) -> None:
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes | None:
-    """A file's content, but no more than one byte beyond a limit; None where there is no such file."""
+    """A file's content; None where there is no such file."""
     for place in (folder / NEXT, folder):
+        path = place / name
+        if place.is_symlink() and place.name == NEXT:
+            raise CheckpointError(f"cannot read {place}: it is a symbolic link")
         try:
-            with open(place / name, "rb") as file:
-                return file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise CheckpointError(f"cannot read {place / name}: {error.strerror}") from None
+            return read_bytes(path, limit, CheckpointError, links=False)
+        except CheckpointError:
+            if os.path.lexists(path):
+                raise
+            # Not there, or moved from one place to the other meanwhile.
     return None
 
 
-def _read_verified(folder: Path, names: Sequence[str], manifest: bytes | None, what: str) -> dict[str, bytes]:
-    recorded = None if manifest is None else _recorded(manifest, names, f"the {what} {folder}")
-    found = {name: _read(folder, name, recorded[name]["bytes"] if recorded else 0) for name in names}
-    missing = [name for name, data in found.items() if data is None] + ([] if recorded else [MANIFEST])
+def _read_verified(folder: Path, limits: Mapping[str, int], manifest: bytes | None, what: str) -> dict[str, bytes]:
+    recorded = None if manifest is None else _recorded(manifest, limits, f"the {what} {folder}")
+    found = {name: _read(folder, name, limit) for name, limit in limits.items()} if recorded else {}
+    missing = [name for name in limits if found.get(name) is None] if recorded else [MANIFEST]
     if missing or recorded is None:
         raise CheckpointError(f"the {what} {folder} is incomplete: {', '.join(missing)} missing; copy or make it again")
     content = {name: data for name, data in found.items() if data is not None}
@@ -165,7 +176,7 @@ def _read_verified(folder: Path, names: Sequence[str], manifest: bytes | None, w
     return content
 
 
-def _recorded(manifest: bytes, names: Sequence[str], where: str) -> dict[str, dict[str, Any]]:
+def _recorded(manifest: bytes, names: Iterable[str], where: str) -> dict[str, dict[str, Any]]:
     """Facts of each file by name; a manifest counts only if it is, byte for byte, what we would write."""
     try:
         files = json.loads(manifest)["files"]

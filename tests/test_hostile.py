@@ -1,0 +1,848 @@
+"""Files from strangers: refused in one line, without running code, without the network, within memory and time.
+
+Each case is a file or folder as an attacker would craft it, brought in through the command that a user would type. The
+command runs in a process of its own with an upper limit on memory and time, and without a network (tests/offline).
+"""
+
+import gzip
+import io
+import json
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from command import Commands
+from swt_time.backbones import load_language_model
+from swt_time.checkpoint import Checkpoint, TrainedOn, write_checkpoint
+from swt_time.config import Config
+from swt_time.forecaster import Forecaster
+from swt_time.model import build_model
+from trust import record
+
+MEMORY = 2**32
+"""Address space, in bytes, that a refusal may take beside the libraries'; they reserve more than they use."""
+
+RESIDENT = 3 * 2**28
+"""Memory that it may really use beside the libraries': the largest case, a header of 200 MB, fits in none of it."""
+
+SECONDS = 30
+
+CASES: dict[str, dict[str, Any]] = {"checkpoint": {}, "backbone": {}, "state dict": {}, "config": {}, "table": {}}
+"""By the place where a file comes in: what crafts it, and a word that the refusal must say."""
+
+
+def case(place: str, name: str, says: str):
+    """Register a crafting function."""
+
+    def keep(craft):
+        assert name not in CASES[place]
+        CASES[place][name] = (craft, says)
+        return craft
+
+    return keep
+
+
+class Payload:
+    """Unpickled, it makes a folder: the sign that code was run."""
+
+    def __init__(self, sign: Path):
+        self.sign = sign
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.sign),)
+
+
+def change_json(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def change_config(folder: Path, **changes: Any) -> None:
+    """Change ``section__key`` in a checkpoint's configuration."""
+    values = json.loads((folder / "config.json").read_text())
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        values[section][key] = value
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+def tensors_file(header: bytes, data: bytes = b"", length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+FEW = {"model__d_ff": 1, "model__n_heads": 1, "model__n_prototypes": 1, "model__skip": "none"}
+"""Sizes of a model with a backbone that ask for no more weights than the checkpoint without one holds."""
+
+# --- checkpoints ---------------------------------------------------------------------------------------------
+
+WEIGHTS = "model.safetensors"
+
+
+@case("checkpoint", "pickle for weights", WEIGHTS)
+def _(folder, sign):
+    (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(sign)))
+
+
+@case("checkpoint", "torch archive for weights", WEIGHTS)
+def _(folder, sign):
+    torch.save({"head.linear.weight": Payload(sign)}, folder / WEIGHTS)
+
+
+@case("checkpoint", "pickle for configuration", "config.json")
+def _(folder, sign):
+    (folder / "config.json").write_bytes(pickle.dumps(Payload(sign)))
+
+
+@case("checkpoint", "header of 200 MB", WEIGHTS)
+def _(folder, sign):
+    with (folder / WEIGHTS).open("wb") as file:
+        file.write(struct.pack("<Q", 200_000_000) + b'{"__metadata__":{"a":"')
+        file.truncate(200_000_008)
+
+
+@case("checkpoint", "header longer than any file", WEIGHTS)
+def _(folder, sign):
+    (folder / WEIGHTS).write_bytes(tensors_file(b"{}", length=2**63))
+
+
+@case("checkpoint", "tensors that overlap", "damaged")
+def _(folder, sign):
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    (folder / WEIGHTS).write_bytes(tensors_file(json.dumps({"a": entry, "b": entry}).encode(), bytes(8)))
+
+
+@case("checkpoint", "tensor behind the end", "damaged")
+def _(folder, sign):
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [2**40, 2**40 + 8]}
+    (folder / WEIGHTS).write_bytes(tensors_file(json.dumps({"a": entry}).encode(), bytes(8)))
+
+
+@case("checkpoint", "tensor of a shape beyond all memory", "damaged")
+def _(folder, sign):
+    entry = {"dtype": "F32", "shape": [2**31, 2**31], "data_offsets": [0, 8]}
+    (folder / WEIGHTS).write_bytes(tensors_file(json.dumps({"a": entry}).encode(), bytes(8)))
+
+
+@case("checkpoint", "tensor named twice", "stands there twice")
+def _(folder, sign):
+    entry = json.dumps({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})
+    (folder / WEIGHTS).write_bytes(tensors_file(f'{{"a": {entry}, "a": {entry}}}'.encode(), bytes(8)))
+
+
+@case("checkpoint", "weights file of 100 GB without content", "bytes")
+def _(folder, sign):
+    entry = {"dtype": "U8", "shape": [10**11], "data_offsets": [0, 10**11]}
+    with (folder / WEIGHTS).open("wb") as file:
+        file.write(tensors_file(json.dumps({"a": entry}).encode()))
+        file.truncate(file.tell() + 10**11)
+
+
+def change_weights(folder: Path, change) -> None:
+    weights = load_file(folder / WEIGHTS)
+    change(weights)
+    save_file(weights, folder / WEIGHTS)
+
+
+@case("checkpoint", "weights that are not numbers", "not finite")
+def _(folder, sign):
+    change_weights(folder, lambda w: w["head.linear.bias"].fill_(float("nan")))
+
+
+@case("checkpoint", "infinite weights", "not finite")
+def _(folder, sign):
+    change_weights(folder, lambda w: w["head.linear.weight"].fill_(float("-inf")))
+
+
+@case("checkpoint", "weights of another number type", "expected float32")
+def _(folder, sign):
+    change_weights(folder, lambda w: w.update({"head.linear.bias": torch.ones(12, dtype=torch.int64)}))
+
+
+@case("checkpoint", "weights in 8 bits", "expected float32")
+def _(folder, sign):
+    change_weights(folder, lambda w: w.update({"head.linear.bias": torch.ones(12).to(torch.float8_e4m3fn)}))
+
+
+@case("checkpoint", "weight with an escape sequence for a name", "unknown")
+def _(folder, sign):
+    change_weights(folder, lambda w: w.update({"\x1b[2J\x1b]0;owned\x07": torch.ones(1)}))
+
+
+@case("checkpoint", "class path in the configuration", "_target_")
+def _(folder, sign):
+    change_json(folder / "config.json", _target_="os.mkdir", path=str(sign))
+
+
+@case("checkpoint", "class path within a section", "model._target_")
+def _(folder, sign):
+    change_config(folder, model___target_="os.mkdir")
+
+
+@case("checkpoint", "expression for a wavelet", "embedding")
+def _(folder, sign):
+    change_config(folder, embedding__wavelet=f"__import__('os').mkdir({str(sign)!r})")
+
+
+@case("checkpoint", "model width of a billion", "d_model")
+def _(folder, sign):
+    change_config(folder, embedding__d_model=10**9)
+
+
+@case("checkpoint", "widths that are allowed each but not together", "at least")
+def _(folder, sign):
+    change_config(folder, embedding__d_model=2**20, data__horizon=2**20)
+
+
+@case("checkpoint", "sizes that the weights do not have", "model.safetensors holds")
+def _(folder, sign):
+    change_config(folder, embedding__d_model=4096, embedding__patch_len=16, model__d_ff=30, data__horizon=4000)
+
+
+@case("checkpoint", "deepest level of the longest wavelet", "numbers")
+def _(folder, sign):
+    sizes = {"d_model": 1, "patch_len": 1, "stride": 2**20, "level": 20, "wavelet": "db38"}
+    change_config(folder, data__context=2**20, **{f"embedding__{key}": value for key, value in sizes.items()})
+
+
+@case("checkpoint", "negative width", "embedding.d_model")
+def _(folder, sign):
+    change_config(folder, embedding__d_model=-8)
+
+
+@case("checkpoint", "number of 5,000 digits", "config.json")
+def _(folder, sign):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"horizon": 12', '"horizon": ' + "9" * 5000))
+
+
+@case("checkpoint", "number of 4,000 digits", "data.horizon")
+def _(folder, sign):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"horizon": 12', '"horizon": ' + "9" * 4000))
+
+
+@case("checkpoint", "configuration 100,000 levels deep", "config.json")
+def _(folder, sign):
+    (folder / "config.json").write_text('{"data":' + "[" * 100_000 + "]" * 100_000 + "}")
+
+
+@case("checkpoint", "configuration 900 levels deep", "data")
+def _(folder, sign):
+    (folder / "config.json").write_text('{"data": {"horizon": ' + "[" * 900 + "]" * 900 + "}}")
+
+
+@case("checkpoint", "description of 100 MB", "config.json")
+def _(folder, sign):
+    change_config(folder, data__description="x" * 10**8)
+
+
+@case("checkpoint", "description of a megabyte", "data.description")
+def _(folder, sign):
+    change_config(folder, data__description="x " * 500_000)
+
+
+@case("checkpoint", "half a character", "data.description")
+def _(folder, sign):
+    change_config(folder, data__description="\ud800")
+
+
+@case("checkpoint", "NaN in JSON", "NaN")
+def _(folder, sign):
+    change_config(folder, training__learning_rate=float("nan"))
+
+
+@case("checkpoint", "key named twice", "stands there twice")
+def _(folder, sign):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"horizon": 12', '"horizon": 12, "horizon": 24'))
+
+
+@case("checkpoint", "scaler with NaN", "scaler.json")
+def _(folder, sign):
+    change_json(folder / "scaler.json", mean=[float("nan")], ids=["y"], deviation=[1.0])
+
+
+@case("checkpoint", "scaler with a deviation of zero", "deviations must be positive")
+def _(folder, sign):
+    change_json(folder / "scaler.json", deviation=[0.0])
+
+
+@case("checkpoint", "scaler of unequal lengths", "differ in number")
+def _(folder, sign):
+    change_json(folder / "scaler.json", mean=[])
+
+
+@case("checkpoint", "scaler with objects for names", "ids")
+def _(folder, sign):
+    change_json(folder / "scaler.json", ids=[{"a": 1}])
+
+
+@case("checkpoint", "weights linked from outside", "symbolic link")
+def _(folder, sign):
+    (folder / WEIGHTS).rename(folder.parent / "outside")
+    (folder / WEIGHTS).symlink_to(folder.parent / "outside")
+
+
+@case("checkpoint", "history linked to the user's own file", "symbolic link")
+def _(folder, sign):
+    (folder / "history.csv").unlink()
+    (folder / "history.csv").symlink_to("/etc/passwd")
+
+
+@case("checkpoint", "configuration linked to endless zeros", "config.json")
+def _(folder, sign):
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to("/dev/zero")
+
+
+@case("checkpoint", "pipe for a configuration", "config.json")
+def _(folder, sign):
+    (folder / "config.json").unlink()
+    os.mkfifo(folder / "config.json")
+
+
+@case("checkpoint", "backbone outside, relative", "backbone")
+def _(folder, sign):
+    change_config(folder, backbone__name="../../../../../../etc")
+
+
+@case("checkpoint", "backbone outside, absolute", "backbone")
+def _(folder, sign):
+    change_config(folder, backbone__name="/etc")
+
+
+@case("checkpoint", "backbone outside, recorded", "cannot read /etc/config.json")
+def _(folder, sign):
+    change_config(folder, backbone__name="/etc", **FEW)
+    change_json(
+        folder / "provenance.json", backbone={"name": "/etc", "family": "bert", "layers": 2, "sha256": "0" * 64}
+    )
+
+
+@case("checkpoint", "backbone on another machine", "another machine")
+def _(folder, sign):
+    change_config(folder, backbone__name="//192.0.2.1/share/model", **FEW)
+    change_json(folder / "provenance.json", backbone={"name": "x", "family": "bert", "layers": 2, "sha256": "0" * 64})
+
+
+@case("checkpoint", "another backbone than recorded", "provide the same backbone")
+def _(folder, sign, backbones):
+    change_config(folder, backbone__name=str(backbones["gpt2"]), **FEW)
+    change_json(
+        folder / "provenance.json", backbone={"name": "gpt2", "family": "gpt2", "layers": 2, "sha256": "0" * 64}
+    )
+
+
+@case("checkpoint", "backbone without a hash", "without the hash")
+def _(folder, sign, backbones):
+    change_config(folder, backbone__name=str(backbones["gpt2"]))
+
+
+@case("checkpoint", "number for a hash", "provenance.json")
+def _(folder, sign, backbones):
+    change_config(folder, backbone__name=str(backbones["gpt2"]))
+    change_json(folder / "provenance.json", backbone={"name": "x", "family": "gpt2", "layers": 2, "sha256": 5})
+
+
+# --- backbones -----------------------------------------------------------------------------------------------
+
+EVIL = "import os\nos.mkdir({sign!r})\nclass Model: pass\nclass Tokenizer: pass\n"
+
+
+@case("backbone", "modelling code of its own", "auto_map")
+def _(folder, sign):
+    (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
+    change_json(folder / "config.json", auto_map={"AutoModel": "evil.Model", "AutoConfig": "evil.Model"})
+
+
+@case("backbone", "code of its own, trusted by its own word", "auto_map")
+def _(folder, sign):
+    (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
+    change_json(folder / "config.json", auto_map={"AutoModel": "evil.Model"}, trust_remote_code=True)
+
+
+@case("backbone", "tokenizer with code of its own", "tokenizer")
+def _(folder, sign):
+    (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
+    change_json(
+        folder / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": ["evil.Tokenizer", "evil.Tokenizer"]},
+        tokenizer_class="Tokenizer",
+        trust_remote_code=True,
+    )
+
+
+@case("backbone", "pickled weights only", "safetensors")
+def _(folder, sign):
+    torch.save({"wte.weight": Payload(sign)}, folder / "pytorch_model.bin")
+    (folder / WEIGHTS).unlink()
+
+
+@case("backbone", "pickle for weights", WEIGHTS)
+def _(folder, sign):
+    (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(sign)))
+
+
+@case("backbone", "index that leads out of the folder", "of this folder only")
+def _(folder, sign):
+    (folder / WEIGHTS).rename(folder.parent / "outside.safetensors")
+    places = {"wte.weight": "../outside.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+@case("backbone", "index with an absolute path", "of this folder only")
+def _(folder, sign):
+    (folder / WEIGHTS).rename(folder.parent / "outside.safetensors")
+    places = {"wte.weight": str(folder.parent / "outside.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+@case("backbone", "header of 200 MB", WEIGHTS)
+def _(folder, sign):
+    CASES["checkpoint"]["header of 200 MB"][0](folder, sign)
+
+
+@case("backbone", "width of a billion", "n_embd")
+def _(folder, sign):
+    change_json(folder / "config.json", n_embd=10**9)
+
+
+@case("backbone", "sizes that its weights do not have", "do not fill the model")
+def _(folder, sign):
+    change_json(folder / "config.json", n_embd=2**16, vocab_size=2**20)
+
+
+@case("backbone", "a billion layers", "n_layer")
+def _(folder, sign):
+    change_json(folder / "config.json", n_layer=10**9)
+
+
+@case("backbone", "text for a size", "config.json")
+def _(folder, sign):
+    change_json(folder / "config.json", n_embd="wide")
+
+
+@case("backbone", "unknown activation", "config.json")
+def _(folder, sign):
+    change_json(folder / "config.json", activation_function="__import__('os').abort()")
+
+
+@case("backbone", "no heads", "config.json")
+def _(folder, sign):
+    change_json(folder / "config.json", n_head=0)
+
+
+@case("backbone", "configuration 100,000 levels deep", "config.json")
+def _(folder, sign):
+    (folder / "config.json").write_text('{"model_type":' + "[" * 100_000 + "]" * 100_000 + "}")
+
+
+@case("backbone", "pipe for a tokenizer file", "neither a file nor a folder")
+def _(folder, sign):
+    os.mkfifo(folder / "special_tokens_map.json")
+
+
+@case("backbone", "tokenizer linked to endless zeros", "neither a file nor a folder")
+def _(folder, sign):
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.json").symlink_to("/dev/zero")
+
+
+@case("backbone", "vocabulary of a gigabyte", "tokenizer.json")
+def _(folder, sign):
+    with (folder / "tokenizer.json").open("ab") as file:
+        file.truncate(2**30)
+
+
+@case("backbone", "nonsense for a tokenizer", "tokenizer")
+def _(folder, sign):
+    (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": 5}}')
+
+
+# --- state dicts ---------------------------------------------------------------------------------------------
+
+
+@case("state dict", "pickle with code", "could run code")
+def _(file, sign):
+    file.write_bytes(pickle.dumps(Payload(sign), protocol=2))
+
+
+@case("state dict", "archive with code", "could run code")
+def _(file, sign):
+    torch.save({"mapping_layer.weight": Payload(sign)}, file)
+
+
+@case("state dict", "archive that inflates to a gigabyte", "compressed archive")
+def _(file, sign):
+    archive = io.BytesIO()
+    torch.save({"a": torch.ones(2)}, archive)
+    with zipfile.ZipFile(archive) as given, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in given.namelist():
+            made.writestr(name, given.read(name) + bytes(2**30 if name.endswith("data.pkl") else 0), compresslevel=1)
+
+
+def original(backbones) -> dict[str, torch.Tensor]:
+    """An original's state dict of the sizes in ``IMPORT``."""
+    words, width = load_language_model(str(backbones["gpt2"]), precision="float32").word_embeddings.shape
+    shapes = {
+        "mapping_layer": (20, words),
+        "reprogramming_layer.query_projection": (16, 8),
+        "reprogramming_layer.key_projection": (16, width),
+        "reprogramming_layer.value_projection": (16, width),
+        "reprogramming_layer.out_projection": (width, 16),
+        "output_projection.linear": (12, 8 * 6),
+    }
+    state = {f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": torch.ones(shape[0]) for name, shape in shapes.items()}
+    return state | {"patch_embedding.value_embedding.tokenConv.weight": torch.ones(8, 16, 3)}
+
+
+IMPORT = ["--context", "48", "--horizon", "12", "--d-model", "8", "--d-ff", "8", "--n-heads", "2"]
+
+
+@case("state dict", "one number posing as a hundred billion", "mapping_layer.weight")
+def _(file, sign, backbones):
+    state = original(backbones)
+    state["mapping_layer.weight"] = torch.ones(1).expand(10**9, state["mapping_layer.weight"].shape[1])
+    state["mapping_layer.bias"] = torch.ones(1).expand(10**9)
+    torch.save(state, file)
+
+
+@case("state dict", "tensor without values", "mapping_layer.weight")
+def _(file, sign, backbones):
+    state = original(backbones)
+    torch.save({**state, "mapping_layer.weight": state["mapping_layer.weight"].to("meta")}, file)
+
+
+@case("state dict", "sparse tensor", "mapping_layer.weight")
+def _(file, sign, backbones):
+    state = original(backbones)
+    torch.save({**state, "mapping_layer.weight": state["mapping_layer.weight"].to_sparse()}, file)
+
+
+@case("state dict", "numbers in 8 bits", "mapping_layer.weight")
+def _(file, sign, backbones):
+    state = original(backbones)
+    torch.save({**state, "mapping_layer.weight": state["mapping_layer.weight"].to(torch.float8_e5m2)}, file)
+
+
+@case("state dict", "NaN weights", "not finite")
+def _(file, sign, backbones):
+    torch.save({**original(backbones), "mapping_layer.bias": torch.full((20,), float("nan"))}, file)
+
+
+@case("state dict", "pipe", "weights.pth")
+def _(file, sign):
+    os.mkfifo(file)
+
+
+# --- configuration files -------------------------------------------------------------------------------------
+
+
+@case("config", "class path", "_target_")
+def _(folder, sign):
+    (folder / "run.toml").write_text(f'_target_ = "os.mkdir"\npath = "{sign}"\n')
+    return folder / "run.toml"
+
+
+@case("config", "pickle", "run.json")
+def _(folder, sign):
+    (folder / "run.json").write_bytes(pickle.dumps(Payload(sign)))
+    return folder / "run.json"
+
+
+@case("config", "100,000 levels of TOML", "TOML")
+def _(folder, sign):
+    (folder / "run.toml").write_text("a = " + "[" * 100_000 + "]" * 100_000)
+    return folder / "run.toml"
+
+
+@case("config", "a key of 100,000 parts", "parts")
+def _(folder, sign):
+    (folder / "run.toml").write_text("a." * 100_000 + "a = 1")
+    return folder / "run.toml"
+
+
+@case("config", "100,000 levels of JSON", "JSON")
+def _(folder, sign):
+    (folder / "run.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    return folder / "run.json"
+
+
+@case("config", "number of 5,000 digits", "TOML")
+def _(folder, sign):
+    (folder / "run.toml").write_text("[data]\nhorizon = " + "9" * 5000)
+    return folder / "run.toml"
+
+
+@case("config", "100 MB", "bytes")
+def _(folder, sign):
+    (folder / "run.toml").write_text("#" * 10**8)
+    return folder / "run.toml"
+
+
+@case("config", "endless zeros", "device")
+def _(folder, sign):
+    (folder / "run.toml").symlink_to("/dev/zero")
+    return folder / "run.toml"
+
+
+@case("config", "pipe", "pipe")
+def _(folder, sign):
+    os.mkfifo(folder / "run.toml")
+    return folder / "run.toml"
+
+
+@case("config", "absurd sizes", "embedding.d_model")
+def _(folder, sign):
+    (folder / "run.toml").write_text("[embedding]\nd_model = 1000000000\n")
+    return folder / "run.toml"
+
+
+@case("config", "sizes that are allowed each but not together", "trained weights")
+def _(folder, sign):
+    (folder / "run.toml").write_text("[embedding]\nd_model = 1000000\nsemantic = true\n")
+    return folder / "run.toml"
+
+
+# --- tables --------------------------------------------------------------------------------------------------
+
+
+@case("table", "pickle", "binary file")
+def _(file, sign):
+    file.write_bytes(pickle.dumps(Payload(sign)))
+
+
+@case("table", "pickled frame", "binary file")
+def _(file, sign):
+    pd.DataFrame({"date": [Payload(sign)], "y": [1]}).to_pickle(file)
+
+
+@case("table", "workbook", "workbook or an archive")
+def _(file, sign):
+    with zipfile.ZipFile(file, "w") as book:
+        book.writestr("xl/workbook.xml", "<workbook/>")
+
+
+@case("table", "NumPy archive with objects", "workbook or an archive")
+def _(file, sign):
+    np.savez(file.open("wb"), a=np.array([Payload(sign)], dtype=object))
+
+
+@case("table", "HDF5", "binary file")
+def _(file, sign):
+    file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2048))
+
+
+@case("table", "gzip of four gigabytes", "once unzipped")
+def _(file, sign):
+    chunk = gzip.compress(bytes(2**26))
+    file.write_bytes(gzip.compress(b"date,y\n") + 64 * chunk)
+
+
+@case("table", "Parquet of a billion equal cells", "cells")
+def _(file, sign):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    part = arrow.table({"date": arrow.array(np.zeros(2**24, np.int32)), "y": arrow.array(np.zeros(2**24, np.int32))})
+    with parquet.ParquetWriter(file, part.schema) as writer:
+        for _ in range(10):
+            writer.write_table(part)
+
+
+@case("table", "endless zeros", "device")
+def _(file, sign):
+    file.symlink_to("/dev/zero")
+
+
+@case("table", "pipe", "pipe")
+def _(file, sign):
+    os.mkfifo(file)
+
+
+@case("table", "a terabyte without content", "bytes")
+def _(file, sign):
+    with file.open("wb") as made:
+        made.write(b"date,y\n")
+        made.truncate(10**12)
+
+
+@case("table", "formula for a number", "is not a number")
+def _(file, sign):
+    file.write_text("date,y\n2024-01-01,1\n2024-01-02,=cmd|'/C calc'!A0\n")
+
+
+@case("table", "cell of a megabyte among semicolons", "cannot be read as CSV")
+def _(file, sign):
+    file.write_text('date;y\n2024-01-01;"' + "9" * 10**6 + '"\n')
+
+
+@case("table", "a million columns", "columns")
+def _(file, sign):
+    file.write_text(",".join(f"c{i}" for i in range(10**6)) + "\n")
+
+
+# --- the tests -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def swt_time():
+    server = Commands()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def libraries(swt_time):
+    """Memory of a command that does next to nothing."""
+    return swt_time("info").peak
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A checkpoint, and a table for it."""
+    folder = tmp_path_factory.mktemp("good")
+    config = Config.parse(
+        {
+            "data": {"context": 48, "horizon": 12},
+            "embedding": {"d_model": 8, "level": 1},
+            "backbone": {"name": "none", "precision": "float32"},
+            "model": {"d_ff": 8, "n_heads": 2, "n_prototypes": 10},
+        }
+    )
+    model = build_model(config)
+    trained_on = TrainedOn("wide", "D", ["y"], [1.0], [0.5])
+    write_checkpoint(folder / "model", Checkpoint(config, model.trained_state(), trained_on, None, {"seed": 0}))
+    days = pd.date_range("2024-01-01", periods=120, freq="D")
+    pd.DataFrame({"date": days, "y": np.arange(120.0) % 7}).to_csv(folder / "table.csv", index=False)
+    return folder
+
+
+def copy(folder: Path, to: Path) -> Path:
+    to.mkdir()
+    for file in folder.iterdir():
+        (to / file.name).write_bytes(file.read_bytes())
+    return to
+
+
+def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str, Path]) -> list[Any]:
+    """Craft the case in a folder; the command that a user would type."""
+    more = {"backbones": backbones} if "backbones" in craft.__code__.co_varnames else {}
+    sign, table, out = folder / "ran", good / "table.csv", folder / "out"
+    train = ["train", "--data", table, "--out", out, "--horizon", 12, "--context", 48, "--max-steps", 1]
+    if place == "checkpoint":
+        craft(copy(good / "model", folder / "model"), sign, **more)
+        return ["forecast", "--model", folder / "model", "--data", table, "--out", folder / "out.csv"]
+    if place == "backbone":
+        craft(copy(backbones["gpt2"], folder / "backbone"), sign, **more)
+        return [*train, "--backbone", folder / "backbone", "--set", "model.d_ff=8"]
+    if place == "state dict":
+        craft(folder / "weights.pth", sign, **more)
+        return ["import", folder / "weights.pth", "--out", out, "--backbone", backbones["gpt2"], *IMPORT]
+    if place == "config":
+        return [*train, "--backbone", "none", "--config", craft(folder, sign)]
+    craft(folder / "stranger.csv", sign)
+    return ["train", "--data", folder / "stranger.csv", *train[3:], "--backbone", "none"]
+
+
+EVERY = [(place, name) for place, cases in CASES.items() for name in cases]
+OUTCOMES: dict[tuple[str, str], bool] = {}
+
+
+@pytest.mark.parametrize(("place", "name"), EVERY, ids=lambda text: text)
+def test_it_is_refused(swt_time, libraries, good, tiny_backbones, tmp_path, place, name):
+    craft, says = CASES[place][name]
+    words = brought_in(place, craft, tmp_path, good, tiny_backbones)
+    before = {path.name for path in tmp_path.iterdir()}
+    OUTCOMES[place, name] = False
+    run = swt_time(*words, check=False, memory=MEMORY, seconds=SECONDS)
+    assert run.returncode == 2, run.stderr
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert says in line
+    assert line.isprintable()
+    assert len(line) < 2000
+    assert run.peak - libraries < RESIDENT
+    assert {path.name for path in tmp_path.iterdir()} == before  # nothing was written, no code was run
+    OUTCOMES[place, name] = True
+
+
+def test_results_are_recorded():
+    """Written when asked for (tests/trust.py); all cases must have been run in this session for that."""
+    assert len(EVERY) >= 30
+    places = ", ".join(f"{len(cases)} through a {place}" for place, cases in CASES.items())
+    if len(OUTCOMES) == len(EVERY):
+        record(
+            "trust_hostile.csv",
+            "4 hostile artefacts",
+            f"Crafted files ({places}) are refused in one line: no code run, no network, nothing written, at most "
+            f"{RESIDENT // 2**20} MiB, at most {SECONDS} seconds",
+            len(EVERY),
+            sum(OUTCOMES.values()),
+            "python -m pytest tests/test_hostile.py",
+        )
+
+
+# --- controls: what the cases above would do without protection ----------------------------------------------
+
+
+def test_the_good_ones_are_not_refused(swt_time, good, tiny_backbones, tmp_path):
+    """Each command of the cases above succeeds with the file that was not tampered with."""
+
+    def untouched(path, sign, backbones):
+        if path.name == "weights.pth":
+            torch.save(original(backbones), path)
+        if path.name == "stranger.csv":
+            path.write_bytes((good / "table.csv").read_bytes())
+
+    def config(folder, sign):
+        (folder / "run.toml").write_text("[embedding]\nd_model = 8\n")
+        return folder / "run.toml"
+
+    for place in CASES:
+        craft = config if place == "config" else (lambda path, sign: untouched(path, sign, tiny_backbones))
+        folder = tmp_path / place
+        folder.mkdir()
+        swt_time(*brought_in(place, craft, folder, good, tiny_backbones), memory=4 * MEMORY, seconds=60)
+
+
+def test_the_payload_would_run(tmp_path):
+    pickle.loads(pickle.dumps(Payload(tmp_path / "ran")))
+    assert (tmp_path / "ran").is_dir()
+
+
+def test_the_limits_would_be_felt(swt_time, good, tmp_path):
+    """A command that takes more memory than allowed fails, and one that takes too long is ended."""
+    hours = pd.date_range("2000-01-01", periods=200_000, freq="h")
+    pd.DataFrame({"date": hours, "y": np.arange(200_000.0) % 7}).to_csv(tmp_path / "table.csv", index=False)
+    words = ["forecast", "--model", good / "model", "--data", tmp_path / "table.csv", "--out", tmp_path / "out.csv"]
+    words += ["--cutoff", "2001-01-01"]
+    assert swt_time(*words, check=False, memory=2**20).returncode not in (0, 2)
+    assert swt_time(*words, check=False, memory=MEMORY).returncode == 0
+    words = ["train", "--data", tmp_path / "table.csv", "--out", tmp_path / "m", "--backbone", "none"]
+    assert swt_time(*words, check=False, seconds=1).returncode == -14
+
+
+def test_nothing_of_a_model_is_evaluated_when_it_is_described(swt_time, good, tmp_path):
+    """``info`` and ``bands`` read a stranger's folder by the same door."""
+    folder = copy(good / "model", tmp_path / "model")
+    (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    for words in (["info"], ["bands", "--data", good / "table.csv", "--out", tmp_path / "bands.png"]):
+        run = swt_time(*words, "--model", folder, check=False)
+        assert run.returncode == 2, run.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_in_python_too(good, tmp_path):
+    folder = copy(good / "model", tmp_path / "model")
+    (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    with pytest.raises(ValueError, match=WEIGHTS):
+        Forecaster.load(folder)
+    assert not (tmp_path / "ran").exists()
