@@ -5,6 +5,7 @@ command runs in a process of its own with an upper limit on memory and time, and
 """
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -26,6 +27,7 @@ from swt_time.checkpoint import Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
 from swt_time.model import build_model
+from swt_time.storage import MANIFEST
 from trust import record
 
 MEMORY = 2**32
@@ -732,6 +734,21 @@ def copy(folder: Path, to: Path) -> Path:
     return to
 
 
+def seal(folder: Path) -> None:
+    """Write the manifest anew, as a stranger would who wants the files to be believed."""
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    for name in files:
+        file = folder / name
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as content:
+                files[name] = {
+                    "bytes": file.stat().st_size,
+                    "sha256": hashlib.file_digest(content, "sha256").hexdigest(),
+                }
+    own = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps({"files": files, "sha256": own}, indent=2) + "\n")
+
+
 def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str, Path]) -> list[Any]:
     """Craft the case in a folder; the command that a user would type."""
     more = {"backbones": backbones} if "backbones" in craft.__code__.co_varnames else {}
@@ -739,6 +756,7 @@ def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str,
     train = ["train", "--data", table, "--out", out, "--horizon", 12, "--context", 48, "--max-steps", 1]
     if place == "checkpoint":
         craft(copy(good / "model", folder / "model"), sign, **more)
+        seal(folder / "model")
         return ["forecast", "--model", folder / "model", "--data", table, "--out", folder / "out.csv"]
     if place == "backbone":
         craft(copy(backbones["gpt2"], folder / "backbone"), sign, **more)
