@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file of versions and hashes: with it, only the very files that CI was given are installed.
 LOCK ?=
 # The tests that put their counts on record (tests/trust.py).
-TRUST = $(shell grep -rl --include="test_*.py" "^from trust import" tests)
+TRUST = $(shell grep -rl --include="test_*.py" "^from trust import\|claims_on_record" tests)
 
 .PHONY: demo test test-all fuzz lint format results lock trust clean
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import stat
 import struct
 import zipfile
 from pathlib import Path
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from command import Commands
 from swt_time.backbones import load_language_model
-from swt_time.checkpoint import Checkpoint, TrainedOn, write_checkpoint
+from swt_time.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
 from swt_time.model import build_model
@@ -61,6 +62,18 @@ class Payload:
 
     def __reduce__(self):
         return os.mkdir, (str(self.sign),)
+
+
+def seal(folder: Path) -> None:
+    """Write the manifest anew, as an attacker would who changed the files; content that cannot be read stays out."""
+    files = {}
+    for name in FILES:
+        facts = (folder / name).stat()
+        with_content = stat.S_ISREG(facts.st_mode) and facts.st_size < 2**30
+        sha256 = hashlib.sha256((folder / name).read_bytes()).hexdigest() if with_content else "0" * 64
+        files[name] = {"bytes": facts.st_size, "sha256": sha256}
+    own = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"files": files, "sha256": own}, indent=2) + "\n")
 
 
 def change_json(file: Path, **changes: Any) -> None:
@@ -730,7 +743,8 @@ def good(tmp_path_factory):
 def copy(folder: Path, to: Path) -> Path:
     to.mkdir()
     for file in folder.iterdir():
-        (to / file.name).write_bytes(file.read_bytes())
+        if file.is_file():
+            (to / file.name).write_bytes(file.read_bytes())
     return to
 
 
@@ -852,6 +866,7 @@ def test_nothing_of_a_model_is_evaluated_when_it_is_described(swt_time, good, tm
     """``info`` and ``bands`` read a stranger's folder by the same door."""
     folder = copy(good / "model", tmp_path / "model")
     (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    seal(folder)
     for words in (["info"], ["bands", "--data", good / "table.csv", "--out", tmp_path / "bands.png"]):
         run = swt_time(*words, "--model", folder, check=False)
         assert run.returncode == 2, run.stderr
@@ -861,6 +876,7 @@ def test_nothing_of_a_model_is_evaluated_when_it_is_described(swt_time, good, tm
 def test_in_python_too(good, tmp_path):
     folder = copy(good / "model", tmp_path / "model")
     (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    seal(folder)
     with pytest.raises(ValueError, match=WEIGHTS):
         Forecaster.load(folder)
     assert not (tmp_path / "ran").exists()

@@ -60,7 +60,7 @@ def _open(path: Path, refusal: Refusal, *, links: bool = True) -> Iterator[Binar
                 raise refusal(f"cannot read {path}: expected a regular file, got {_kind(mode)}")
             yield file
     except OSError as error:
-        raise refusal(f"cannot read {path}: {error.strerror}") from None
+        raise refusal(f"cannot read {path}: {error.strerror}") from error
 
 
 def _kind(mode: int) -> str:

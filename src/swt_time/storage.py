@@ -156,10 +156,10 @@ def _read(folder: Path, name: str, limit: int) -> bytes | None:
             raise CheckpointError(f"cannot read {place}: it is a symbolic link")
         try:
             return read_bytes(path, limit, CheckpointError, links=False)
-        except CheckpointError:
-            if os.path.lexists(path):
+        except CheckpointError as error:
+            # Not there, or moved from one place to the other meanwhile: look at the next place.
+            if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 raise
-            # Not there, or moved from one place to the other meanwhile.
     return None
 
 
