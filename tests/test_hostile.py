@@ -28,7 +28,6 @@ from swt_time.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
 from swt_time.model import build_model
-from swt_time.storage import MANIFEST
 from trust import record
 
 MEMORY = 2**32
@@ -746,21 +745,6 @@ def copy(folder: Path, to: Path) -> Path:
         if file.is_file():
             (to / file.name).write_bytes(file.read_bytes())
     return to
-
-
-def seal(folder: Path) -> None:
-    """Write the manifest anew, as a stranger would who wants the files to be believed."""
-    files = json.loads((folder / MANIFEST).read_text())["files"]
-    for name in files:
-        file = folder / name
-        if file.is_file() and not file.is_symlink():
-            with file.open("rb") as content:
-                files[name] = {
-                    "bytes": file.stat().st_size,
-                    "sha256": hashlib.file_digest(content, "sha256").hexdigest(),
-                }
-    own = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    (folder / MANIFEST).write_text(json.dumps({"files": files, "sha256": own}, indent=2) + "\n")
 
 
 def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str, Path]) -> list[Any]:
