@@ -70,15 +70,12 @@ def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened:
         if axis.name in wanted:
             variants |= {one.name: configure(study["preset"], one.changes) for one in axis.variants}
     (other,) = [opened[n] for n in study["tables"] if n != name] if study.get("other") else [opened[name]]
-    cells = make_cells(
-        variants,
-        [opened[name]],
-        horizons=study.get("horizons", table["horizons"]),
-        seeds=SEEDS,
-        preset=study["preset"],
-        rivals=study.get("rivals", []),
-        trained_on=other,
-    )
+    place = {"horizons": study.get("horizons", table["horizons"]), "seeds": SEEDS, "trained_on": other}
+    cells = make_cells(variants, [opened[name]], preset=study["preset"], **place)
+    if "rivals" in study:
+        base = {BASE: configure(study["preset"], study.get("rival_set", {}))}
+        with_base = make_cells(base, [opened[name]], rivals=study["rivals"], **place)
+        cells += [cell for cell in with_base if cell.model != OURS]
     return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
 
 
