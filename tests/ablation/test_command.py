@@ -113,12 +113,22 @@ def test_a_kill_leaves_whole_rows_and_the_next_run_goes_on(swt_time, table, tmp_
     # The last cell would take minutes, so that the signal always comes while one is at work.
     more = ["--variant", "long: training.max_steps=200000", "--seeds", "0,1"]
     command = [sys.executable, "-m", "swt_time", *map(str, words(table, out, *more))]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"})
-    deadline = time.monotonic() + 120
-    while not (out.exists() and rows(out)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(number)
-    message = run.communicate(timeout=60)[1]
+    run = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        # A suite that runs in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (out.exists() and rows(out)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        run.send_signal(number)
+        message = run.communicate(timeout=60)[1]
+    finally:
+        run.kill()
     assert run.returncode == code
     assert "Traceback" not in message
     assert [(r["variant"], r["seed"]) for r in rows(out)] == [("base", "0")]
