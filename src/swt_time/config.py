@@ -203,9 +203,11 @@ class Config(Section):
         """Fewest trained weights that these sizes can mean: a language model is at least ``d_ff`` wide."""
         embedding, model, name = self.embedding, self.model, self.backbone.name
         d_model, d_ff, n_patches = embedding.d_model, model.d_ff, self.n_patches
-        joint = embedding.kind == "wavelet" and embedding.bands == "all" and embedding.projection == "joint"
+        wavelet = embedding.kind == "wavelet"
+        joint = wavelet and embedding.bands == "all" and embedding.projection == "joint"
         found = d_model * embedding.patch_len * (embedding.level + 1 if joint else 1)
-        found += d_model * n_patches * (embedding.positions != "none") + 4 * d_model**2 * embedding.semantic
+        found += d_model * n_patches * (embedding.positions != "none")
+        found += 4 * d_model**2 * (wavelet and embedding.semantic)
         found += self.data.context * self.data.horizon * (model.skip == "ridge")
         if name == "none":
             return found + d_model * n_patches * self.data.horizon
