@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import math
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from swt_time.checkpoint import read_checkpoint
 from swt_time.errors import CheckpointError, ConfigError, SaveError, SWTTimeWarning
 from swt_time.locking import locked
 from swt_time.storage import replace_files
-from swt_time.training import Plan, Step, Validation
+from swt_time.training import Plan, Step, Validation, _Run
 from swt_time.training_state import FOLDER, SavedRun, read_run, write_run
 
 OPTIONS = {
@@ -155,6 +156,15 @@ def test_early_stopping_goes_on_counting(hourly_wide, tmp_path):
     make(**options).fit(hourly_wide, out=tmp_path / "m", report=stop_at(stop))
     again = make(**options).fit(hourly_wide, out=tmp_path / "m", resume=True)
     assert_equal_runs(reference, again, tmp_path / "whole", tmp_path / "m")
+
+
+def test_losses_that_overflowed_are_gone_on_with(hourly_wide, tmp_path, monkeypatch):
+    losses = {10: math.inf, 20: 0.5, 30: math.nan, 40: 0.4, 50: 0.6, 60: 0.7}
+    monkeypatch.setattr(_Run, "_validation_loss", lambda run, *_: losses.get(run.result.steps, 1.0))
+    make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(33))
+    again = make().fit(hourly_wide, out=tmp_path / "m", resume=True)
+    assert str([row.validation_loss for row in again.result.history]) == "[inf, 0.5, nan, 0.4, 0.6, 0.7]"
+    assert again.result.best_step == 40
 
 
 def test_a_resumed_budget_counts_the_training_of_all_parts(hourly_wide, tmp_path):
