@@ -205,6 +205,15 @@ def test_a_run_that_has_ended_is_loaded_and_left_alone(whole, hourly_wide):
     pd.testing.assert_frame_equal(again.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
 
 
+def test_what_is_left_of_a_state_that_was_being_removed_goes(whole, hourly_wide, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "m")
+    (tmp_path / "m" / FOLDER).mkdir()
+    (tmp_path / "m" / FOLDER / "state.safetensors").write_bytes(b"left")
+    with pytest.warns(SWTTimeWarning, match="nothing to resume"):
+        make().fit(hourly_wide, out=tmp_path / "m", resume=True)
+    assert not (tmp_path / "m" / FOLDER).exists()
+
+
 @pytest.mark.parametrize("ended", [False, True], ids=["stopped", "ended"])
 def test_another_configuration_is_refused_by_its_keys(hourly_wide, stopped, whole, ended):
     folder = whole[1] if ended else stopped
