@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import math
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ from swt_time.checkpoint import read_checkpoint
 from swt_time.errors import CheckpointError, ConfigError, SaveError, SWTTimeWarning
 from swt_time.locking import locked
 from swt_time.storage import replace_files
-from swt_time.training import Plan, Step, Validation
+from swt_time.training import Plan, Step, Validation, _Run
 from swt_time.training_state import FOLDER, SavedRun, read_run, write_run
 
 OPTIONS = {
@@ -157,6 +158,15 @@ def test_early_stopping_goes_on_counting(hourly_wide, tmp_path):
     assert_equal_runs(reference, again, tmp_path / "whole", tmp_path / "m")
 
 
+def test_losses_that_overflowed_are_gone_on_with(hourly_wide, tmp_path, monkeypatch):
+    losses = {10: math.inf, 20: 0.5, 30: math.nan, 40: 0.4, 50: 0.6, 60: 0.7}
+    monkeypatch.setattr(_Run, "_validation_loss", lambda run, *_: losses.get(run.result.steps, 1.0))
+    make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(33))
+    again = make().fit(hourly_wide, out=tmp_path / "m", resume=True)
+    assert str([row.validation_loss for row in again.result.history]) == "[inf, 0.5, nan, 0.4, 0.6, 0.7]"
+    assert again.result.best_step == 40
+
+
 def test_a_resumed_budget_counts_the_training_of_all_parts(hourly_wide, tmp_path):
     options = {"max_steps": 1_000_000, "max_seconds": 3.0, "patience": None}
     events = []
@@ -193,6 +203,15 @@ def test_a_run_that_has_ended_is_loaded_and_left_alone(whole, hourly_wide):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert history(again) == history(forecaster)
     pd.testing.assert_frame_equal(again.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
+
+
+def test_what_is_left_of_a_state_that_was_being_removed_goes(whole, hourly_wide, tmp_path):
+    shutil.copytree(whole[1], tmp_path / "m")
+    (tmp_path / "m" / FOLDER).mkdir()
+    (tmp_path / "m" / FOLDER / "state.safetensors").write_bytes(b"left")
+    with pytest.warns(SWTTimeWarning, match="nothing to resume"):
+        make().fit(hourly_wide, out=tmp_path / "m", resume=True)
+    assert not (tmp_path / "m" / FOLDER).exists()
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["stopped", "ended"])

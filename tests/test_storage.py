@@ -177,6 +177,22 @@ def test_readers_beside_a_writer_see_whole_sets(tmp_path):
     assert LATTER in seen
 
 
+def test_a_write_between_two_looks_of_a_reader_is_read(tmp_path, monkeypatch):
+    folder, read = tmp_path / "m", storage.read_bytes
+    replace_files(folder, FORMER, "checkpoint")
+
+    def read_and_write(path, *more, **options):
+        try:
+            return read(path, *more, **options)
+        finally:
+            if path.parent.name == NEXT and not (folder / NEXT).exists():
+                shutil.copytree(tmp_path / "n", folder / NEXT)  # as a writer leaves it who dies after the rename
+
+    replace_files(tmp_path / "n", LATTER, "checkpoint")
+    monkeypatch.setattr(storage, "read_bytes", read_and_write)
+    assert read_files(folder, NAMES, "checkpoint") == LATTER
+
+
 def test_removal_takes_only_what_was_written(tmp_path):
     replace_files(tmp_path / "m", FORMER, "state")
     (tmp_path / "m" / NEW).mkdir()

@@ -271,6 +271,7 @@ class Forecaster:
             return False
         self._checkpoint, self._model = checkpoint, checkpoint.build().to(resolve_device(self.config.training.device))
         self.result = result
+        discard_run(folder)  # what is left of it where the run was killed while it removed it
         _note(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
         return True
 

@@ -81,11 +81,12 @@ def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, 
         A file is missing, or not what was written; the message names it.
     """
     while True:
+        written = _written(folder)
         manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
         try:
             return _read_verified(folder, limits, manifest, what)
         except CheckpointError:
-            if _read(folder, MANIFEST, MANIFEST_BYTES) == manifest:
+            if _written(folder) == written:
                 raise
             # A writer has replaced the files meanwhile: read the new ones.
 
@@ -146,6 +147,17 @@ def _flush(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _written(folder: Path) -> tuple[int, int] | None:
+    """Which write the files are of; its content would not tell, since a later write may repeat an earlier one."""
+    for place in (folder / NEXT, folder):
+        try:
+            facts = os.lstat(place / MANIFEST)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return facts.st_ino, facts.st_mtime_ns
+    return None
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes | None:

@@ -104,4 +104,6 @@ def discard_run(folder: Path) -> None:
 
 
 def _json(values: Mapping[str, Any]) -> bytes:
-    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+    # JSON has no NaN and no infinity; a loss that overflowed is kept as their name, which reads as a number again.
+    plain = json.loads(json.dumps(values), parse_constant=str)
+    return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
