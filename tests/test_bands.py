@@ -81,6 +81,7 @@ def test_command_shows_a_models_filters_and_weights(swt_time, tmp_path, hourly_w
         band_weights="softmax",
         learnable="lattice",
         learning_rate=0.05,
+        skip="linear",
     ).fit(hourly_wide).save(tmp_path / "model")
     data = ("--data", tmp_path / "table.csv", "--out", tmp_path / "bands.png")
     learned = swt_time("bands", *data, "--model", tmp_path / "model").stdout

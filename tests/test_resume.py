@@ -37,7 +37,7 @@ OPTIONS = {
     "max_steps": 60,  # an epoch has 47 steps: stops lie in the midst of the first and of the second one
     "validate_every": 10,
     "learning_rate": 0.01,
-    "model": {"dropout": 0.3, "attention_dropout": 0.2},
+    "model": {"dropout": 0.3, "attention_dropout": 0.2, "skip": "linear"},
 }
 STOPS = (1, 3, 17, 30, 53)
 CLOCK = ("windows_per_second", "seconds")

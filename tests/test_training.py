@@ -17,7 +17,7 @@ SMALL = {
     "data": {"context": 48, "horizon": 12},
     "embedding": {"d_model": 8, "level": 1, "wavelet": "haar"},
     "backbone": {"name": "none"},
-    "model": {"dropout": 0.0},
+    "model": {"dropout": 0.0, "skip": "linear"},
 }
 
 

@@ -117,10 +117,10 @@ class ModelConfig(Section):
     n_heads: Layers = 8
     prototypes: Literal["free", "mapping"] = "free"
     n_prototypes: Size = 1000
-    skip: Literal["linear", "ridge", "none"] = "linear"
-    """A linear forecast beside the language model, which then enters through a gate: ``linear`` is a head straight from
-    the patches, trained with the rest; ``ridge`` a map straight from the window, solved in closed form before the first
-    step (`swt_time.ridge`) and left alone by gradients."""
+    skip: Literal["ridge", "linear", "none"] = "ridge"
+    """A linear forecast beside the language model, which then enters through a gate: ``ridge`` is a map straight from
+    the window, solved in closed form before the first step (`swt_time.ridge`) and left alone by gradients; ``linear``
+    a head straight from the patches, trained with the rest."""
     dropout: Probability = 0.1
     attention_dropout: Probability = 0.0
 

@@ -99,12 +99,12 @@ def test_slips_are_refused_before_anything_runs(swt_time, table, tmp_path, more,
 def test_presets_are_listed_and_taken_by_train(swt_time, table, tmp_path):
     listed = swt_time("info").stdout
     assert all(f"preset {name} " in listed for name in ("fast", "paper", "best"))
-    train = ["train", "--data", table, "--out", tmp_path / "model", "--preset", "fast", "--context", 48]
+    train = ["train", "--data", table, "--out", tmp_path / "model", "--preset", "fast", "--context", 64]
     swt_time(*train, "--horizon", 12, "--max-steps", 2)
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     assert config["backbone"]["name"] == "none"
     assert config["embedding"]["boundary"] == read_preset("fast")["embedding"]["boundary"]
-    assert config["data"]["context"] == 48
+    assert config["data"]["context"] == 64
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])

@@ -43,9 +43,9 @@ def test_cells_are_run_once_and_reproduced(folder, capfd):
     assert accuracy.main([*words, "--list"]) == 0
     assert capfd.readouterr().out.splitlines() == [
         "finished  small/load/12/base/0",
-        "finished  small/load/12/seasonal-naive/0",
         "missing   small/load/12/base/1",
         "missing   small/load/12/base/2",
+        "finished  small/load/12/seasonal-naive/0",
     ]
     assert accuracy.main([*words, "--again"]) == 0
     assert "2 of 2 finished cells reproduced" in capfd.readouterr().out
