@@ -234,7 +234,8 @@ def stopped_run(folder):
     """The folder of a run of ten steps that a signal stopped at the sixth, beside the same run that was not stopped."""
     train(folder, "whole", *STOPPABLE, steps=10, check=True)
     kill = (
-        "import os, signal, sys; from swt_time import cli, training; step = training._Run._step\n"
+        "import os, signal, sys, torch; from swt_time import cli, training; torch.set_num_threads(1)\n"  # as here
+        "step = training._Run._step\n"
         "def stop(self, number):\n"
         "    step(self, number)\n"
         "    number == 6 and os.kill(os.getpid(), signal.SIGTERM)\n"
