@@ -49,7 +49,7 @@ def main() -> None:
 
     swt_time(
         *("train", "--data", table, "--out", model, "--horizon", 52, "--context", 208, "--fill", "linear"),
-        *("--description", DESCRIPTION, "--set", "backbone.prompt_attention=prefix"),
+        *("--description", DESCRIPTION),
         *("--max-steps", arguments.max_steps, "--max-time", arguments.max_time, "--overwrite"),
     )
     scores = json.loads(swt_time("evaluate", "--model", model, "--data", table, "--json", capture=True))

@@ -79,7 +79,7 @@ def test_broken_files_are_refused(tmp_path, name, content):
     [
         ({"data": {"horizon": 2**20 + 1}}, "data.horizon"),
         ({"backbone": {"layers": 2000}}, "backbone.layers"),
-        ({"embedding": {"d_model": 2**18}, "data": {"horizon": 720}}, "trained weights"),
+        ({"embedding": {"d_model": 2**20}, "data": {"horizon": 720}}, "trained weights"),
         ({"data": {"description": "a " * 10_001}}, "data.description"),
     ],
 )

@@ -12,7 +12,7 @@ PAPER = {
     "data": {"context": 96, "horizon": 24, "description": "Oil temperature of a transformer, hourly."},
     "embedding": {"d_model": 16, "level": 2, "wavelet": "db4", "pad": "coefficient"},
     "prompt": {"template": "paper"},
-    "backbone": {"precision": "float32"},
+    "backbone": {"precision": "float32", "prompt_attention": "full"},
     "model": {
         "d_ff": 16,
         "n_heads": 4,

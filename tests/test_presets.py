@@ -70,7 +70,8 @@ def test_options_build_the_configuration_again():
         "data.columns": ["a", "b"],
         "training.max_steps": 7,
         "model.dropout": 0.3,
-        "model.skip": "ridge",  # the default, which is not the reference's
+        "backbone.prompt_attention": "prefix",  # defaults that are not the reference's
+        "model.skip": "ridge",
     }
     assert config_of(options) == config
     assert config_hash(config_of(options)) == config_hash(config) != config_hash(Config())
@@ -88,7 +89,8 @@ def test_the_reference_holds_no_key_that_the_configuration_has_lost():
 
 def test_a_changed_default_is_named_and_a_younger_key_at_its_default_is_not(monkeypatch):
     def with_reference(changes):
-        whole = {**presets._reference(), "model.skip": "ridge", **changes}
+        now = {"model.skip": "ridge", "backbone.prompt_attention": "prefix"}
+        whole = {**presets._reference(), **now, **changes}
         monkeypatch.setattr(presets, "_reference", lambda: {k: v for k, v in whole.items() if v is not None})
         return options_of(Config())
 
@@ -135,7 +137,7 @@ OTHER = {
     "model.d_ff": 16,
     "backbone.random_init": True,
     "backbone.precision": "float16",
-    "backbone.prompt_attention": "prefix",
+    "backbone.prompt_attention": "full",
     "backbone.layers": 1,
 }
 

@@ -104,7 +104,7 @@ class BackboneConfig(Section):
     """Keep the architecture and draw the weights at random."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number type of the frozen weights; ``auto`` is bfloat16 where the machine computes it natively, else float32."""
-    prompt_attention: Literal["full", "prefix"] = "full"
+    prompt_attention: Literal["prefix", "full"] = "prefix"
     """Of an encoder (BERT): whether the prompt sees the patches too, as in the paper, or only itself, which lets it be
     read outside the graph. A causal model reads its prompt so in any case; both words mean the same to it."""
 
