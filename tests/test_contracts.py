@@ -57,7 +57,8 @@ TINY = {
     "embedding": {"d_model": 8, "level": 2, "patch_len": 8, "stride": 4},
     "prompt": {"template": "none"},
     "backbone": {"name": "none", "precision": "float32"},
-    "model": {"d_ff": 8, "n_heads": 2, "n_prototypes": 12},
+    # A ridge skip, the best of a single step, would leave the rest behind a gate of zero.
+    "model": {"d_ff": 8, "n_heads": 2, "n_prototypes": 12, "skip": "linear"},
     "training": {"max_steps": 1, "batch_size": 8, "validation_windows": 8, "device": "cpu"},
 }
 

@@ -223,7 +223,8 @@ def _(folder, sign):
 @case("checkpoint", "deepest level of the longest wavelet", "numbers")
 def _(folder, sign):
     sizes = {"d_model": 1, "patch_len": 1, "stride": 2**20, "level": 20, "wavelet": "db38"}
-    change_config(folder, data__context=2**20, **{f"embedding__{key}": value for key, value in sizes.items()})
+    sizes = {f"embedding__{key}": value for key, value in sizes.items()}
+    change_config(folder, data__context=2**20, model__skip="linear", **sizes)
 
 
 @case("checkpoint", "negative width", "embedding.d_model")
