@@ -13,7 +13,7 @@ from swt_time.config import Config
 from swt_time.data.series import to_series
 from swt_time.errors import ConfigError, TableError
 from swt_time.evaluation import evaluate_table
-from swt_time.presets import config_of
+from swt_time.presets import config_hash, config_of
 
 BASE = Config().replace(
     {
@@ -52,7 +52,7 @@ def test_a_cell_scores_what_fit_and_evaluate_score(tables, hourly_wide):
     assert (row["steps"], row["seed"], row["model"], row["backbone"]) == (8, 0, "swt-time", "none")
     assert float(row["validation_mse"]) > 0
     assert row["peak_mb"] is None or row["peak_mb"] > 50
-    assert config_of(json.loads(row["options"])) == cell.config
+    assert config_hash(config_of(json.loads(row["options"]))) == cell.hash == row["config_hash"]
 
 
 def test_without_test_no_test_window_is_looked_at(tables, monkeypatch):
