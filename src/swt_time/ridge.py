@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from swt_time.data.windows import evenly
 from swt_time.wavelets import swt
 
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
@@ -138,12 +139,6 @@ def moments(windows: Windows, numbers: np.ndarray) -> Moments:
     return total
 
 
-def evenly(windows: Windows) -> np.ndarray:
-    """Numbers of at most `MOST_WINDOWS` windows, evenly spread."""
-    count = min(len(windows), MOST_WINDOWS)
-    return np.linspace(0, len(windows) - 1, count).round().astype(np.int64)
-
-
 def band_grams(context: int, wavelet: str, level: int, boundary: str) -> list[Tensor]:
     """``S_k' S_k`` of each band, every one of shape (T, T), in double precision."""
     impulses = torch.eye(context, dtype=torch.float64)
@@ -187,10 +182,10 @@ def solve(windows: Windows, validation: Windows | None, context: int, wavelet: t
     wavelet : (name, level, boundary) or None
         The prior's transform; None is plain ridge regression.
     """
-    numbers = evenly(windows)
+    numbers = evenly(len(windows), MOST_WINDOWS)
     if validation is not None and len(validation):
         train = moments(windows, numbers)
-        folds = [(train, moments(validation, evenly(validation)))]
+        folds = [(train, moments(validation, evenly(len(validation), MOST_WINDOWS)))]
     else:
         blocks = [moments(windows, block) for block in np.array_split(numbers, min(FOLDS, len(numbers)))]
         train = sum(blocks[1:], blocks[0])

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from swt_time.checkpoint import load_trained_state
 from swt_time.compiled import CompiledModel
 from swt_time.config import TrainingConfig
-from swt_time.data.windows import ShuffledBatches
+from swt_time.data.windows import ShuffledBatches, evenly
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, TableError
 from swt_time.model import SWTTime
 from swt_time.prompt_cache import Prompt
@@ -542,8 +542,7 @@ class _Run:
     def _validation_numbers(self) -> np.ndarray:
         """Windows spread evenly over the validation part, the same ones every time."""
         assert self.validation is not None
-        count = min(len(self.validation), self.config.validation_windows)
-        return np.linspace(0, len(self.validation) - 1, count).round().astype(np.int64)
+        return evenly(len(self.validation), self.config.validation_windows)
 
     def _validation_due(self, step: int) -> bool:
         if step == 0:

@@ -275,6 +275,11 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
     return both[:, :context], both[:, context:]
 
 
+def evenly(total: int, most: int) -> np.ndarray:
+    """Numbers of at most ``most`` of ``total`` windows, evenly spread, first and last among them; int64."""
+    return np.linspace(0, total - 1, min(total, most)).round().astype(np.int64)
+
+
 def rolling_origins(n_rows: int, horizon: int, windows: int, step: int | None = None, context: int = 1) -> np.ndarray:
     """Cutoffs of a rolling-origin evaluation, the last one ``horizon`` rows before the end.
 
