@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -187,7 +187,7 @@ def _linear(parts: Parts, series: SeriesTable, config: Config) -> TrainedRival:
 
 
 def _time_llm(parts: Parts, series: SeriesTable, config: Config) -> TrainedRival:
-    return _train(lambda: PeerTimeLLM(_peer_network(config)), parts, config)
+    return _train(lambda: PeerTimeLLM(peer_network(config)), parts, config)
 
 
 def _train(make: Callable[[], Rival], parts: Parts, config: Config) -> TrainedRival:
@@ -199,8 +199,13 @@ def _train(make: Callable[[], Rival], parts: Parts, config: Config) -> TrainedRi
     return TrainedRival(model, result)
 
 
-def _peer_network(config: Config) -> nn.Module:
-    """neuralforecast's TimeLLM of the configuration's sizes, around the same files of the same language model."""
+def peer_network(config: Config) -> Any:
+    """neuralforecast's TimeLLM of the configuration's sizes, around the same files of the same language model.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
     try:
         from neuralforecast.losses.pytorch import MSE
         from neuralforecast.models import TimeLLM
@@ -212,7 +217,7 @@ def _peer_network(config: Config) -> nn.Module:
     folder = find_backbone(config.backbone.name if config.backbone.name not in TWINS else "minilm")
     sizes = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     with contextlib.redirect_stdout(sys.stderr):  # it prints
-        network: nn.Module = TimeLLM(
+        return TimeLLM(
             h=config.data.horizon,
             input_size=config.data.context,
             patch_len=config.embedding.patch_len,
@@ -227,7 +232,6 @@ def _peer_network(config: Config) -> nn.Module:
             loss=MSE(),
             random_seed=config.training.seed,
         )
-    return network
 
 
 RIVALS: Mapping[str, Callable[[Parts, SeriesTable, Config], WindowForecaster]] = MappingProxyType(

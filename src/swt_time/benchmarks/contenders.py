@@ -3,9 +3,7 @@
 Each one does a whole training step (forward, backward, optimiser) or a forecast of the same kind of windows.
 """
 
-import contextlib
 import importlib.util
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from swt_time.backbones import find_backbone
+from swt_time.baselines import PeerTimeLLM, peer_network
 from swt_time.benchmarks.cases import Case
 from swt_time.benchmarks.measuring import Work
 from swt_time.benchmarks.reference_path import as_published, reference_forecast
@@ -99,33 +97,10 @@ def peer(case: Case, folder: str) -> Contender:
 
     Its forward pass is called with the very windows; what its data loader and trainer would add is left out.
     """
-    with contextlib.redirect_stdout(sys.stderr):  # it prints
-        from neuralforecast.losses.pytorch import MSE
-        from neuralforecast.models import TimeLLM
-
-        config = case.config(folder, "paper, mapping")
-        files = find_backbone(folder)
-        shape = json.loads((files / "config.json").read_text())
-        model = TimeLLM(
-            h=case.horizon,
-            input_size=case.context,
-            patch_len=config.embedding.patch_len,
-            stride=config.embedding.stride,
-            d_model=config.embedding.d_model,
-            d_ff=config.model.d_ff,
-            n_heads=config.model.n_heads,
-            d_llm=shape.get("n_embd") or shape["hidden_size"],
-            enc_in=1,
-            llm=str(files),
-            prompt_prefix=f"Dataset description: {case.description}",
-            dropout=0.0,
-            loss=MSE(),
-        ).to(case.device)
+    prefix = {"data.description": f"Dataset description: {case.description}"}
+    config = case.config(folder, "paper, mapping").replace(prefix)
+    model = peer_network(config).to(case.device)
     if model.num_tokens != config.model.n_prototypes:
         raise RuntimeError(f"TimeLLM has {model.num_tokens} prototypes, ours {config.model.n_prototypes}")
-
-    def forecast(context: Tensor) -> Tensor:
-        series = context.transpose(1, 2).flatten(0, 1).unsqueeze(-1)  # (M, T, 1)
-        return model({"insample_y": series}).unflatten(0, (len(context), -1)).squeeze(-1).transpose(1, 2)
-
-    return Contender(model, forecast, model.configure_optimizers()["optimizer"], model.llm.dtype, model.d_llm)
+    optimizer = model.configure_optimizers()["optimizer"]
+    return Contender(model, PeerTimeLLM(model), optimizer, model.llm.dtype, model.d_llm)
