@@ -27,6 +27,15 @@ class Counter:
         return graph.forward
 
 
+def assert_same_gradients(model, plain):
+    """Up to rounding: of each weight's own gradient, or of the largest one where it is zero but for rounding."""
+    pairs = list(zip(model.named_parameters(), plain.parameters(), strict=True))
+    gradients = [(name, got.grad, want.grad) for (name, got), want in pairs if want.requires_grad]
+    largest = max(want.norm() for _, _, want in gradients)
+    for name, got, want in gradients:
+        assert (got - want).norm() <= 1e-5 * want.norm() + 1e-8 * largest, name
+
+
 @pytest.fixture(autouse=True)
 def _nothing_compiled_before():
     torch._dynamo.reset()
@@ -54,9 +63,7 @@ def test_one_graph_without_a_break(tiny_backbones, family, prompt_attention, tem
         torch.testing.assert_close(forecast, expected, atol=1e-5, rtol=1e-5)
         forecast.square().sum().backward()
         expected.square().sum().backward()
-        for (name, got), want in zip(model.named_parameters(), plain.parameters(), strict=True):
-            if want.requires_grad:
-                torch.testing.assert_close(got.grad, want.grad, msg=name)
+        assert_same_gradients(model, plain)
         model.eval()
         torch.testing.assert_close(compiled(batch), plain.eval()(batch), atol=1e-5, rtol=1e-5)
     assert len(lengths) > 1 or template == "none"

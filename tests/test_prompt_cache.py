@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from swt_time import backbones
 from swt_time.backbones import LanguageModel, load_language_model
 from swt_time.config import Config
 from swt_time.model import build_model
@@ -85,6 +86,28 @@ def test_padding_never_matters(tiny_backbones, family):
     for i, own in enumerate(OWN):
         alone = model(pad_prompts([[*SHARED, *own]], SHARED), tokens[i : i + 1])
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["prefix", "full"])
+@pytest.mark.parametrize("at_once", [1, 30])
+def test_slices_of_a_batch_equal_the_whole(tiny_backbones, family, attention, at_once, monkeypatch):
+    model = read(tiny_backbones[family], prompt_attention=attention)
+    rows = [[*SHARED, *own] for own in OWN] + [[5, 6, 30, 31], [7], [*SHARED, *range(20, 40)], [*SHARED, 9]]
+    calls = []
+    model.model.register_forward_pre_hook(lambda *_: calls.append(None))
+    for prompt in (pad_prompts(rows, SHARED), None):
+        results = []
+        for limit in (10**9, at_once):
+            calls.clear()
+            monkeypatch.setattr(backbones, "TOKENS_AT_ONCE", limit)
+            tokens = patches(len(rows))
+            hidden = model(prompt, tokens)
+            hidden.square().sum().backward()
+            results.append((hidden.detach(), tokens.grad, len(calls)))
+        (whole, whole_gradient, few), (sliced, gradient, more) = results
+        assert more > few, "the limit must have been felt"
+        torch.testing.assert_close(sliced, whole, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(gradient, whole_gradient, atol=1e-4, rtol=1e-4)
 
 
 def test_full_attention_of_an_encoder_is_another_model(tiny_backbones):

@@ -9,7 +9,7 @@ from swt_time.config import Config
 from swt_time.errors import ConfigError
 from swt_time.forecaster import Forecaster
 from swt_time.model import build_model
-from swt_time.ridge import STRENGTHS, TILTS, Moments, Path, RidgeSkip, anchors, band_grams, moments, roots, solve
+from swt_time.ridge import STRENGTHS, TILTS, Moments, RidgeSkip, band_grams, moments, path, roots, solve
 from swt_time.training import Solved, train
 
 
@@ -58,7 +58,7 @@ def test_moments_give_the_mean_squared_error():
     assert found == pytest.approx(direct_mse(windows, weight * 0.7), rel=1e-5)
 
 
-def test_every_map_solves_its_own_normal_equations():
+def test_every_strength_solves_its_own_normal_equations():
     """The oracle is the penalised system, solved as it stands."""
     windows, _ = planted(200, seed=1)
     x, y = centred(windows)
@@ -66,46 +66,12 @@ def test_every_map_solves_its_own_normal_equations():
     for tilt, root in roots(band_grams(CONTEXT, "haar", 2, "periodic"), CONTEXT):
         inverse = root @ root.T
         unit = np.linalg.eigvalsh((root.T @ torch.from_numpy(x.T @ x) @ root).numpy()).mean()
-        path, penalty = Path(train_moments, root), np.linalg.inv(inverse.numpy())
-        for newest, anchor in anchors(CONTEXT).items():
-            target = np.outer(anchor.numpy(), np.ones(HORIZON))
-            for strength in STRENGTHS[4:]:  # the window's mean is taken out, so that the bare system is singular
-                damped = strength * unit * penalty
-                expected = np.linalg.solve(x.T @ x + damped, x.T @ y + damped @ target).T
-                largest = np.abs(expected).max()
-                found = path.weight(strength, anchor).numpy()
-                np.testing.assert_allclose(found, expected, atol=2e-4 * largest, err_msg=f"{tilt} {newest}")
-
-
-def test_anchors_are_means_of_the_newest_samples():
-    window = np.random.default_rng(0).normal(size=40)
-    found = anchors(40)
-    assert list(found) == [40, 32, 16, 8, 4, 2, 1]
-    assert not found.pop(40).any(), "the window's own mean is taken out before"
-    for newest, anchor in found.items():
-        assert anchor @ torch.from_numpy(window) == pytest.approx(window[-newest:].mean())
-
-
-def test_errors_of_all_maps_at_once_are_those_of_each():
-    train_windows, _ = planted(80, seed=10, noise=1.0)
-    other, _ = planted(60, seed=11, noise=1.0)
-    sums, held_out = moments(train_windows, np.arange(80)), moments(other, np.arange(60))
-    tried = anchors(CONTEXT)
-    for _, root in roots(band_grams(CONTEXT, "db2", 3, "reflect"), CONTEXT):
-        path = Path(sums, root)
-        found = path.errors(held_out, list(tried.values()))
-        expected = [[held_out.mse(path.weight(s, anchor)) for s in STRENGTHS] for anchor in tried.values()]
-        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-9)
-
-
-def test_a_strong_penalty_forecasts_the_anchor():
-    """Series that wander and never return are forecast best by their newest sample, which the search finds."""
-    rng = np.random.default_rng(12)
-    walks = [Rows(rng.normal(size=(count, CONTEXT + HORIZON)).cumsum(axis=1), CONTEXT) for count in (60, 400)]
-    found = solve(*walks, CONTEXT, None)
-    assert (found.anchor, found.strength) == (1, max(STRENGTHS))
-    context, _ = centred(walks[1])
-    np.testing.assert_allclose(context @ found.weight.numpy().T, np.repeat(context[:, -1:], HORIZON, 1), atol=0.5)
+        penalty = np.linalg.inv(inverse.numpy())
+        for strength, weight in path(train_moments, root):
+            if strength < 1e-2:
+                continue  # the window's mean is taken out, so that the bare system is singular
+            expected = np.linalg.solve(x.T @ x + strength * unit * penalty, x.T @ y).T
+            np.testing.assert_allclose(weight.numpy(), expected, atol=2e-4 * np.abs(expected).max(), err_msg=str(tilt))
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
@@ -134,19 +100,18 @@ def test_it_recovers_a_planted_map():
     assert found.held_out_mse < 1.2e-4 < direct_mse(validation, weight * 0.9)
 
 
-def test_strength_tilt_and_anchor_are_those_with_the_least_held_out_error():
+def test_strength_and_tilt_are_those_with_the_least_held_out_error():
     windows, _ = planted(60, seed=4, noise=1.0)
     validation, _ = planted(300, seed=5, noise=1.0)
     found = solve(windows, validation, CONTEXT, ("haar", 2, "reflect"))
     sums = moments(windows, np.arange(60))
     errors = {
-        (strength, tilt, newest): direct_mse(validation, Path(sums, root).weight(strength, anchor))
+        (strength, tilt): direct_mse(validation, weight)
         for tilt, root in roots(band_grams(CONTEXT, "haar", 2, "reflect"), CONTEXT)
-        for strength in STRENGTHS
-        for newest, anchor in anchors(CONTEXT).items()
+        for strength, weight in path(sums, root)
     }
-    assert len(errors) == len(STRENGTHS) * len(TILTS) * 6
-    assert (found.strength, found.tilt, found.anchor) == min(errors, key=errors.get)
+    assert len(errors) == len(STRENGTHS) * len(TILTS)
+    assert (found.strength, found.tilt) == min(errors, key=errors.get)
     assert found.held_out_mse == pytest.approx(min(errors.values()), rel=1e-4)
 
 
@@ -157,8 +122,7 @@ def test_without_validation_every_block_is_held_out_once():
     error = 0.0
     for block in blocks:
         rest = moments(windows, np.setdiff1d(np.arange(50), block))
-        path = Path(rest, torch.eye(CONTEXT, dtype=torch.float64))
-        weight = path.weight(found.strength, anchors(CONTEXT)[found.anchor])
+        weight = dict(path(rest, torch.eye(CONTEXT, dtype=torch.float64)))[found.strength]
         error += moments(windows, block).mse(weight) / 5
     assert found.held_out_mse == pytest.approx(error, rel=1e-6)
     assert found.train_mse < found.held_out_mse

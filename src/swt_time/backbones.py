@@ -7,6 +7,7 @@ remote code is never run, weights are read from safetensors only.
 import contextlib
 import hashlib
 import importlib.util
+import math
 import os
 import re
 import warnings
@@ -46,6 +47,10 @@ JSON_LIMIT = 64 * MEBIBYTE
 
 LAYERS_LIMIT, SIZE_LIMIT = 1024, 2**24
 """Most layers and largest other size that a backbone may claim."""
+
+TOKENS_AT_ONCE = 4096
+"""Patches and prompt tokens that a processor reads at once. More of them fill no product better, but activations of 32
+MiB and more: beyond the cache, and glibc asks the system for such a block anew every time."""
 
 FAMILIES = {"bert": "BertModel", "gpt2": "GPT2Model", "llama": "LlamaModel"}
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
@@ -226,6 +231,18 @@ class LanguageModel(nn.Module):
         return self._read(prompt, tokens)
 
     def _read(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
+        """On a processor in slices of some series, whose activations stay in its cache and in memory held already."""
+        if tokens.device.type != "cpu" or torch.compiler.is_compiling():
+            return self._read_slice(prompt, tokens)
+        length = tokens.shape[1] + (0 if prompt is None else prompt.ids.shape[1] - len(prompt.shared))
+        n_slices = min(math.ceil(len(tokens) * length / TOKENS_AT_ONCE), len(tokens))
+        if n_slices <= 1:
+            return self._read_slice(prompt, tokens)
+        prompts = [None] * n_slices if prompt is None else prompt.split(n_slices)
+        slices = zip(prompts, tokens.tensor_split(n_slices), strict=True)
+        return torch.cat([self._read_slice(own, part) for own, part in slices])
+
+    def _read_slice(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
         if self._read_parts is None or prompt is None:
             return self.read_whole(prompt, tokens)
         return self._read_parts(prompt, tokens.to(self.model.dtype)).to(tokens.dtype)

@@ -31,7 +31,7 @@ def describe(event: Event) -> str:
         found = event.solution
         return (
             f"linear part solved in {event.seconds:.1f} s: strength {found.strength:.3g}, tilt {found.tilt:g}, "
-            f"anchor {found.anchor}, train {found.train_mse:.4f}  held out {found.held_out_mse:.4f}"
+            f"train {found.train_mse:.4f}  held out {found.held_out_mse:.4f}"
         )
     if isinstance(event, Step):
         return (

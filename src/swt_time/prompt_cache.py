@@ -44,6 +44,11 @@ class Prompt(NamedTuple):
         """Move both tensors."""
         return Prompt(self.ids.to(device), self.lengths.to(device), self.shared)
 
+    def split(self, count: int) -> "list[Prompt]":
+        """The prompts in ``count`` parts of about equal size, each padded as far as it needs."""
+        parts = zip(self.ids.tensor_split(count), self.lengths.tensor_split(count), strict=True)
+        return [Prompt(ids[:, : int(lengths.max())], lengths, self.shared) for ids, lengths in parts]
+
 
 def pad_prompts(rows: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> Prompt:
     """Stack token ids of unequal length; the padding is masked, so its value (0) never matters."""

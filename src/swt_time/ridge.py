@@ -2,19 +2,15 @@
 
 A window ``x`` and its horizon ``y``, both less the window's mean, are related by one matrix for all series::
 
-    W = argmin sum |y - W x|^2 + strength * trace((W - 1 a') R (W - 1 a')'),    R^-1 = sum_k tilt^(J - k) S_k' S_k
+    W = argmin sum |y - W x|^2 + strength * trace(W R W'),    R^-1 = sum_k tilt^(J - k) S_k' S_k
 
 with ``S_k`` (T, T) the normalised stationary wavelet transform of band ``k`` in [A_J, D_J, ..., D_1]. A tight frame
-with ``tilt`` 1 gives ``R = I``, ridge regression (Hoerl and Kennard, 1970); ``tilt`` below 1 trusts the coarse bands
-less, above 1 the fine ones. What nothing is known of is forecast as the *anchor* ``a' x``, the mean of the newest
-samples: of all ``T`` (then ``a' x`` is 0), or of as many as the newest Haar approximation of some level averages.
-
-Sums over windows are all that is needed, so a grid of all three costs no further look at the data, and the loss that
-is minimised is the one that is reported.
+with ``tilt`` 1 gives ``R = I``, plain ridge regression (Hoerl and Kennard, 1970); ``tilt`` below 1 trusts the coarse
+bands less, above 1 the fine ones. Sums over windows are all that is needed, so a grid of both numbers costs no further
+look at the data, and the loss that is minimised is the one that is reported.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +24,7 @@ from swt_time.wavelets import swt
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
 """Tried strengths, as multiples of the mean eigenvalue of the penalised second moments."""
 
-TILTS = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
+TILTS = (0.25, 0.5, 1.0, 2.0)
 """Tried tilts."""
 
 MOST_WINDOWS = 2**17
@@ -38,9 +34,6 @@ FOLDS = 5
 """Blocks of training windows, each held out once, where there is no validation part to choose by."""
 
 CHUNK = 4096
-
-SMALLEST_UNIT = 1e-100
-"""Mean eigenvalue that windows without any variation are taken to have, so that nothing is divided by zero."""
 
 
 class Windows(Protocol):
@@ -123,15 +116,12 @@ class Solution:
         Double precision.
     strength, tilt : float
         Strength as a multiple of the mean eigenvalue of the penalised moments.
-    anchor : int
-        Newest samples whose mean is forecast where nothing is known; ``T`` for the window's mean.
     train_mse, held_out_mse : float
     """
 
     weight: Tensor
     strength: float
     tilt: float
-    anchor: int
     train_mse: float
     held_out_mse: float
 
@@ -169,67 +159,19 @@ def roots(grams: Sequence[Tensor] | None, context: int) -> list[tuple[float, Ten
     return found
 
 
-def anchors(context: int) -> dict[int, Tensor]:
-    """The weights ``a`` (T,) of each anchor on a window less its mean, by the number of its newest samples."""
-    found = {context: torch.zeros(context, dtype=torch.float64)}
-    for level in reversed(range(math.ceil(math.log2(context)))):
-        newest = torch.zeros(context, dtype=torch.float64)
-        newest[-(2**level) :] = 2.0**-level
-        found[2**level] = newest
-    return found
-
-
-class Path:
-    """The maps of every strength and anchor under one prior, from one eigenvalue decomposition.
-
-    Parameters
-    ----------
-    train : Moments
-    root : Tensor, (T, T)
-        ``L`` of ``R^-1 = L L'``.
-    """
-
-    def __init__(self, train: Moments, root: Tensor):
-        values, vectors = torch.linalg.eigh(root.T @ train.inputs @ root)
-        values = values.clamp_min(0)
-        unit = values.mean().clamp_min(SMALLEST_UNIT)
-        self._basis = root @ vectors
-        self._gains = 1 / (values + unit * torch.tensor(STRENGTHS, dtype=torch.float64).unsqueeze(1))  # (strengths, T)
-        self._inputs = self._basis.T @ train.inputs
-        self._products = self._basis.T @ train.products
-
-    def weight(self, strength: float, anchor: Tensor) -> Tensor:
-        """One map, (H, T)."""
-        gains = self._gains[STRENGTHS.index(strength)]
-        left = self._products - (self._inputs @ anchor).unsqueeze(1)
-        return (anchor.unsqueeze(1) + self._basis @ (gains.unsqueeze(1) * left)).T
-
-    def errors(self, held_out: Moments, anchors: Sequence[Tensor]) -> Tensor:
-        """Mean squared errors (anchors, strengths) on other windows: `Moments.mse` of every `weight`.
-
-        In the eigenvectors' coordinates a map is ``a 1' + E D (P - q 1')``, with ``D`` the gains of its strength and
-        ``q`` the anchor's part. So products over the horizon are taken once, and each map costs T^2 operations.
-        """
-        basis, gains, products = self._basis, self._gains, self._products
-        horizon = products.shape[1]
-        seen = basis.T @ held_out.products
-        gram = basis.T @ held_out.inputs @ basis
-        squares, sums, seen_sums = products @ products.T, products.sum(1), seen.sum(1)
-        aligned = (products * seen).sum(1)
-        found = []
-        for anchor in anchors:
-            part, moved = self._inputs @ anchor, held_out.inputs @ anchor
-            explained = anchor @ held_out.products.sum(1) + gains @ (aligned - part * seen_sums)
-            crossed = torch.outer(sums, part)
-            spread = squares - crossed - crossed.T + horizon * torch.outer(part, part)
-            size = horizon * anchor @ moved + 2 * gains @ ((basis.T @ moved) * (sums - horizon * part))
-            size = size + ((gains @ (gram * spread)) * gains).sum(1)
-            found.append((held_out.targets - 2 * explained + size) / held_out.points)
-        return torch.stack(found)
+def path(train: Moments, root: Tensor) -> Iterator[tuple[float, Tensor]]:
+    """The weights (H, T) of every strength, from one eigenvalue decomposition."""
+    values, vectors = torch.linalg.eigh(root.T @ train.inputs @ root)
+    values = values.clamp_min(0)
+    basis = root @ vectors
+    products = basis.T @ train.products
+    unit = values.mean().clamp_min(torch.finfo(torch.float64).tiny)
+    for strength in STRENGTHS:
+        yield strength, (basis @ (products / (values + strength * unit).unsqueeze(1))).T
 
 
 def solve(windows: Windows, validation: Windows | None, context: int, wavelet: tuple[str, int, str] | None) -> Solution:
-    """Solve the linear forecast, strength, tilt and anchor chosen by the error on windows held out.
+    """Solve the linear forecast, strength and tilt chosen by the error on windows held out.
 
     Parameters
     ----------
@@ -249,16 +191,17 @@ def solve(windows: Windows, validation: Windows | None, context: int, wavelet: t
         train = sum(blocks[1:], blocks[0])
         rests = [sum((b for b in blocks if b is not block), _nothing(train)) for block in blocks]
         folds = list(zip(rests, blocks, strict=True)) if len(blocks) > 1 else [(train, train)]
-    tried = anchors(context)
-    priors = roots(band_grams(context, *wavelet) if wavelet else None, context)
-    errors = torch.zeros(len(priors), len(tried), len(STRENGTHS), dtype=torch.float64)
-    for fold, held_out in folds:
-        for number, (_, root) in enumerate(priors):
-            errors[number] += Path(fold, root).errors(held_out, list(tried.values())) / len(folds)
-    at_tilt, at_anchor, at_strength = np.unravel_index(int(errors.argmin()), errors.shape)
-    (tilt, root), anchor, strength = priors[at_tilt], list(tried)[at_anchor], STRENGTHS[at_strength]
-    weight = Path(train, root).weight(strength, tried[anchor])
-    return Solution(weight, strength, tilt, anchor, train.mse(weight), float(errors.min()))
+    best: tuple[float, float, float, Tensor] | None = None
+    for tilt, root in roots(band_grams(context, *wavelet) if wavelet else None, context):
+        for steps in zip(*(path(fold, root) for fold, _ in folds), strict=True):
+            errors = [held_out.mse(weight) for (_, weight), (_, held_out) in zip(steps, folds, strict=True)]
+            error = sum(errors) / len(errors)
+            if best is None or error < best[0]:
+                best = (error, steps[0][0], tilt, root)
+    assert best is not None
+    error, strength, tilt, root = best
+    weight = dict(path(train, root))[strength]
+    return Solution(weight, strength, tilt, train.mse(weight), error)
 
 
 def _nothing(like: Moments) -> Moments:

@@ -39,8 +39,12 @@ def test_resident_memory_sees_what_was_freed_again():
 
 @pytest.mark.parametrize("kind", ["step", "inference"])
 def test_the_share_of_the_matrix_rate_is_a_share(kind):
+    """What the clock says decides nothing here: on a busy machine a single product may take twice its time."""
     found = matrix_share(SMALL, "compact, free", kind, repeats=1)
-    assert 0 < found["share"] < 1.5
+    assert min(found.values()) > 0
+    assert found["share"] == pytest.approx(found["operations"] / found["seconds"] / found["rate"])
+    patches = SMALL.series * SMALL.n_patches * 2 * 12 * 384**2  # the least: one layer's products, forward
+    assert patches < found["operations"] < 6 * patches
 
 
 def test_a_description_of_so_many_tokens():

@@ -5,6 +5,7 @@ pass of its own that takes as long as the product. oneDNN does all three at once
 operator. A model in any other number type or place is left as it is.
 """
 
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -16,9 +17,15 @@ Gelu = Literal["none", "tanh"]
 """GELU by the error function, or GPT-2's approximation by tanh: PyTorch's names."""
 
 
+@cache
 def can_fuse() -> bool:
-    """Whether this build of PyTorch has the kernel."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    """Whether this build of PyTorch has the kernel, and this processor what it needs: AVX512 or the like."""
+    kernels = torch.ops.mkldnn
+    return (
+        torch.backends.mkldnn.is_available()
+        and hasattr(kernels, "_linear_pointwise")
+        and bool(kernels._is_mkldnn_bf16_supported())
+    )
 
 
 def fused_linear(x: Tensor, weight: Tensor, bias: Tensor, gelu: Gelu | None) -> Tensor:
@@ -65,7 +72,7 @@ class FrozenLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(..., in)`` to ``(..., out)``."""
         fits = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.bfloat16
-        if not fits or torch.compiler.is_compiling():
+        if not fits or torch.compiler.is_compiling() or not can_fuse():
             y = F.linear(x, self.weight, self.bias)
             return y if self.gelu is None else F.gelu(y, approximate=self.gelu)
         rows = x.reshape(-1, x.shape[-1])
