@@ -64,6 +64,8 @@ def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened:
 
     variants = {BASE: configure(study["preset"])}
     for one in study.get("variant", []):
+        if name not in one.get("tables", study["tables"]):
+            continue
         variants[one["name"]] = configure(one.get("preset", study["preset"]), one.get("set", {}))
     wanted = study.get("axes", [])
     for axis in read_axes(EVERY_AXIS):
