@@ -110,6 +110,19 @@ def test_slices_of_a_batch_equal_the_whole(tiny_backbones, family, attention, at
         torch.testing.assert_close(gradient, whole_gradient, atol=1e-4, rtol=1e-4)
 
 
+def test_with_full_attention_a_slice_counts_the_whole_prompt(tiny_backbones, monkeypatch):
+    model = read(tiny_backbones["bert"], prompt_attention="full")
+    prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
+    tokens = patches(len(OWN))
+    monkeypatch.setattr(backbones, "TOKENS_AT_ONCE", prompt.ids.shape[1] + tokens.shape[1])
+    read_at_once = []
+    model.model.register_forward_pre_hook(
+        lambda _, words, named: read_at_once.append(len(named["inputs_embeds"])), with_kwargs=True
+    )
+    model(prompt, tokens)
+    assert read_at_once == [1] * len(OWN)
+
+
 def test_full_attention_of_an_encoder_is_another_model(tiny_backbones):
     """The control: the three levels are not what the paper does, and the tests above would see the difference."""
     prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)

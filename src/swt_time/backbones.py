@@ -234,7 +234,9 @@ class LanguageModel(nn.Module):
         """On a processor in slices of some series, whose activations stay in its cache and in memory held already."""
         if tokens.device.type != "cpu" or torch.compiler.is_compiling():
             return self._read_slice(prompt, tokens)
-        length = tokens.shape[1] + (0 if prompt is None else prompt.ids.shape[1] - len(prompt.shared))
+        length = tokens.shape[1]
+        if prompt is not None:  # its shared part is read once, unless every series reads the whole prompt
+            length += prompt.ids.shape[1] - (0 if self._read_parts is None else len(prompt.shared))
         n_slices = min(math.ceil(len(tokens) * length / TOKENS_AT_ONCE), len(tokens))
         if n_slices <= 1:
             return self._read_slice(prompt, tokens)
