@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from command import Commands
 from swt_time.checkpoint import read_checkpoint
-from swt_time.cli import parse_duration
+from swt_time.cli.options import parse_duration
 from swt_time.errors import ConfigError
 from swt_time.locking import locked
 
