@@ -6,6 +6,7 @@ python benchmarks/results.py --out FILE
 
 import argparse
 import csv
+import re
 import shlex
 import statistics
 import tomllib
@@ -145,47 +146,85 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
 
 
 def speed(folder: Path) -> list[str]:
-    """What the speed benchmarks measured, each where it was."""
+    """What the speed benchmarks measured, machine by machine, and the commands of those that are missing."""
     blocks = ["## Speed"]
-    embedding = [row for row in read_csv(folder / "embedding.csv") if row["chosen"] == "1"]
-    step = read_csv(folder / "llm_step.csv")
-    startup = read_csv(folder / "startup.csv")
-    makers: list[tuple[str, list[dict[str, str]], Callable[[dict[str, str]], list[str]], list[str], str]] = [
-        (
-            "The wavelet patch embedding against ptwt, unfold and Conv1d",
-            embedding,
-            embedding_line,
-            ["B, N, T, D", "wavelet, level", "pass", "path", "ms", "times faster", "share of its peak memory"],
-            "swt-time benchmark embedding --out benchmarks/results/embedding.csv",
-        ),
-        (
-            "A training step and inference through the language model against the plain path",
-            step,
-            lambda r: [r["backbone"], r["kind"], r["path"], r["precision"], r["seconds"], f"{r['gain']}x"],
-            ["backbone", "what", "path", "precision", "seconds", "gain"],
-            "python benchmarks/llm_step.py minilm gpt2",
-        ),
-        (
-            "Answering at once",
-            startup,
-            lambda r: [f"`{r['command']}`", r["median_s"], r["min_s"], r["max_s"]],
-            ["command", "median, s", "least, s", "most, s"],
-            "python benchmarks/startup.py",
-        ),
-    ]
-    for title, rows, line, heads, command in makers:
+    for title, pattern, heads, line in SPEED_TABLES:
+        rows = [row for path in sorted(folder.glob(pattern)) for row in read_csv(path)]
+        rows = [row for row in rows if row.get("chosen", "1") == "1"]
         if not rows:
-            blocks.append(f"### {title}\n\nNot run: `{command}`.")
             continue
-        where = sorted({f"{r['machine']}, commit {r['commit']}" for r in rows})
-        blocks.append(f"### {title}\n\n{table(heads, map(line, rows))}\n\n{'; '.join(where)}. Command: `{command}`.")
+        blocks.append(f"### {title}")
+        for machine in dict.fromkeys(row["machine"] for row in rows):
+            there = [row for row in rows if row["machine"] == machine]
+            commits = ", ".join(dict.fromkeys(row["commit"] for row in there))
+            blocks.append(f"{table(heads, map(line, there))}\n\n{machine}, commit {commits}.")
+    commands = SPEED_COMMAND.findall((HERE / "README.md").read_text(encoding="utf-8"))
+    missing = [f"- `{command}`" for command, name in commands if not (folder / name).is_file()]
+    if missing:
+        blocks.append("### Not run\n\n" + "\n".join(missing))
     return blocks
+
+
+SPEED_COMMAND = re.compile(r"^\$ (.* --out benchmarks/results/(\S+))$", re.MULTILINE)
+"""A line of ``benchmarks/README.md`` that makes a file of results."""
 
 
 def embedding_line(row: Mapping[str, str]) -> list[str]:
     """One shape and pass of the embedding's benchmark."""
     shape, wavelet = ", ".join(row[size] for size in "BNTD"), f"{row['wavelet']} {row['level']}"
     return [shape, wavelet, row["pass"], row["contender"], row["ms"], f"{row['times_faster']}x", row["share_of_peak"]]
+
+
+def model_line(row: Mapping[str, str]) -> list[str]:
+    """One contender of a benchmark of the whole model."""
+    names = ["backbone", "kind", "contender", "precision", "seconds"]
+    times = [row.get(f"times_faster_than_{other}") for other in ("reference", "neuralforecast")]
+    share = row["share_of_rate_language_model"]
+    return [
+        *(row[name] for name in names),
+        *(f"{value}x" if value else "" for value in times),
+        row["peak_mib"],
+        f"{float(share):.0%}" if share else "",
+    ]
+
+
+def growth_line(row: Mapping[str, str]) -> list[str]:
+    """One point of a growth curve."""
+    names = ["backbone", "kind", "precision", "curve", "value", "seconds", "milliseconds_a_series"]
+    return [*(row[name] for name in names), f"{row['times_the_first']}x"]
+
+
+def startup_line(row: Mapping[str, str]) -> list[str]:
+    """One command or import of the startup benchmark."""
+    return [f"`{row['command']}`", row["median_s"], row["min_s"], row["max_s"]]
+
+
+MODEL_HEADS = ["backbone", "what", "contender", "precision", "seconds", "faster than the plain path"]
+MODEL_HEADS += ["than neuralforecast", "peak memory, MiB", "language model's share of the matrix rate"]
+
+SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list[str]]]] = [
+    (
+        "The wavelet patch embedding against ptwt, unfold and Conv1d",
+        "embedding*.csv",
+        ["B, N, T, D", "wavelet, level", "pass", "path", "ms", "times faster", "share of its peak memory"],
+        embedding_line,
+    ),
+    (
+        "A training step through the language model: 8 windows of 7 channels, 512 samples",
+        "step_*.csv",
+        MODEL_HEADS,
+        model_line,
+    ),
+    ("Inference through the language model, the same windows", "inference_*.csv", MODEL_HEADS, model_line),
+    (
+        "How the cost of a step of `compact, free` grows",
+        "growth_*.csv",
+        ["backbone", "what", "precision", "growing", "to", "seconds", "ms a series", "times the first"],
+        growth_line,
+    ),
+    ("Answering at once", "startup.csv", ["command", "median, s", "least, s", "most, s"], startup_line),
+]
+"""Title, files, heads and line of each kind of speed measurement."""
 
 
 def origin(found: Found) -> str:

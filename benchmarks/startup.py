@@ -1,8 +1,9 @@
 """How long the command line takes to answer: help of every command, and a bare import. Medians of fresh processes.
 
-python benchmarks/startup.py            # prints a table and writes benchmarks/results/startup.csv
+python benchmarks/startup.py --out benchmarks/results/startup.csv
 """
 
+import argparse
 import csv
 import platform
 import statistics
@@ -36,6 +37,9 @@ def seconds(words: list[str]) -> float:
 
 def main() -> None:
     """Measure every command, one warm-up each, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
     machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     rows = []
     for name, words in COMMANDS.items():
@@ -53,7 +57,7 @@ def main() -> None:
         }
         rows.append(row)
         print(f"{name:28} {row['median_s']:.3f} s  ({row['min_s']:.3f} to {row['max_s']:.3f})")
-    with (Path(__file__).parent / "results" / "startup.csv").open("w", newline="") as file:
+    with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -79,7 +79,47 @@ def test_the_plan_covers_the_grid(planned):
 def test_without_any_measurement_everything_is_missing(tmp_path, planned):
     page = results.page(tmp_path)
     assert f"{len(planned)} of {len(planned)} planned cells." in page
-    assert "Not run: `python benchmarks/startup.py`." in page
+    for command in (
+        "python benchmarks/startup.py --out benchmarks/results/startup.csv",
+        "swt-time benchmark step --growth all --out benchmarks/results/growth_minilm.csv",
+    ):
+        assert f"- `{command}`" in page
+
+
+def test_speed_rows_stand_under_their_machine(tmp_path):
+    row = {
+        "backbone": "minilm",
+        "kind": "step",
+        "contender": "reference",
+        "precision": "float32",
+        "seconds": "6.5",
+        "times_faster_than_reference": "1.0",
+        "peak_mib": "4000",
+        "share_of_rate_language_model": "",
+        "machine": "one",
+        "commit": "abc",
+    }
+    ours = row | {
+        "contender": "compact, free",
+        "seconds": "0.5",
+        "times_faster_than_reference": "13.0",
+        "share_of_rate_language_model": "0.514",
+    }
+    peers = row | {"contender": "neuralforecast", "seconds": "13.0", "times_faster_than_neuralforecast": "1.0"}
+    for name, rows in {
+        "step_minilm": [row, ours],
+        "step_minilm_other": [made | {"machine": "two", "commit": "def"} for made in (peers, ours)],
+    }.items():
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows({key: made.get(key, "") for key in rows[0]} for made in rows)
+    page = results.page(tmp_path)
+    assert "| minilm | step | compact, free | float32 | 0.5 | 13.0x |  | 4000 | 51% |" in page
+    assert "| minilm | step | neuralforecast | float32 | 13.0 | 1.0x | 1.0x | 4000 |  |" in page
+    assert page.index("one, commit abc.") < page.index("two, commit def.")
+    assert "step_minilm.csv`" not in page
+    assert "- `swt-time benchmark inference" in page
 
 
 def test_means_and_spreads_by_hand(tmp_path, planned):
