@@ -254,6 +254,42 @@ def test_attention_with_a_memory_reads_parts_in_their_order(groups, dtype):
     torch.testing.assert_close(got.float(), expected.transpose(1, 2), atol=tolerance, rtol=tolerance)
 
 
+def test_a_first_part_is_shared_where_it_is_one_row_that_all_see():
+    _, parts, _ = attention_case(groups=1)
+    shared, own = KeyValues(keep_layers=2), KeyValues(keep_layers=2)
+    shared.update(*parts[0], 0)
+    own.update(*parts[1], 0)
+    visible = torch.ones(3, 13, dtype=torch.bool)
+    assert KeyValues(shared, own).begins_with_all_of(visible)
+    assert not KeyValues(own).begins_with_all_of(visible)
+    assert not KeyValues().begins_with_all_of(visible)
+    visible[2, :6] = False
+    assert not KeyValues(shared, own).begins_with_all_of(visible)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_shared_first_part_is_attended_to_apart_with_the_same_result(groups):
+    query, parts, mask = attention_case(groups)
+    mask = mask.clone()
+    mask[..., :6] = 0
+    shared, own = KeyValues(keep_layers=2), KeyValues(keep_layers=2)
+    shared.update(*(x.detach() for x in parts[0]), 0)
+    own.update(*(x.detach() for x in parts[1]), 0)
+    results = []
+    for alike in (True, False):
+        tensors = [query, *parts[2]]
+        for tensor in tensors:
+            tensor.grad = None
+        layer = SimpleNamespace(layer_idx=0)
+        mixed, _ = attend(
+            layer, *tensors, mask, scaling=0.3, memory=KeyValues(shared, own), begins_alike=alike, is_causal=True
+        )
+        mixed.square().sum().backward()
+        results.append([mixed.detach(), *(tensor.grad for tensor in tensors)])
+    for apart, together in zip(*results, strict=True):
+        torch.testing.assert_close(apart, together, atol=1e-5, rtol=1e-5)
+
+
 def test_gradients_in_bfloat16_point_where_those_in_float32_do(tiny_backbones, family):
     prompt = pad_prompts([[*SHARED, *own] for own in OWN], SHARED)
     gradients = []

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from swt_time.layers.remembered import Remembered, fingerprint
+from swt_time.layers.shared_attention import attend_shared, can_share
 
 
 class Prompt(NamedTuple):
@@ -108,6 +109,13 @@ class KeyValues:
         """Keys and values of a layer, of each part before this one."""
         return [part._kept[layer] for part in self._earlier]
 
+    def begins_with_all_of(self, visible: Tensor) -> bool:
+        """Whether the first part is a single row, and every row sees the whole of it by ``visible`` (M, K)."""
+        if not self._earlier:
+            return False
+        keys, _ = self.earlier(0)[0]
+        return len(keys) == 1 and bool(visible[:, : keys.shape[2]].all())
+
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
         """Called by a layer with its new keys and values ``(M, A, Q, L/A)``; `attend` adds the earlier ones."""
         if self._keep_layers:
@@ -126,6 +134,7 @@ def attend(
     *,
     scaling: float,
     memory: KeyValues,
+    begins_alike: bool = False,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Attention to this part and those before it, as a Hugging Face layer calls it.
@@ -140,6 +149,8 @@ def attend(
     scaling : float
     memory : KeyValues
         Of the part that is being read.
+    begins_alike : bool
+        Whether the first part is a single row that every row sees whole.
 
     Returns
     -------
@@ -149,11 +160,19 @@ def attend(
     parts = [*memory.earlier(module.layer_idx), (keys, values)]
     if groups > 1:
         parts = [(k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)) for k, v in parts]
-    if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
+    on_processor = query.device.type == "cpu"
+    if query.requires_grad and query.dtype == torch.bfloat16 and on_processor:
         return attend_by_parts(query, parts, mask, scaling).transpose(1, 2), None
+    shared = None
+    if begins_alike and query.dtype == torch.float32 and on_processor and can_share():
+        shared = parts.pop(0)
+        mask = mask[..., shared[0].shape[2] :]
     rows = len(query)
     keys, values = (torch.cat([x.expand(rows, -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True))
-    mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
+    if shared is None:
+        mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
+    else:
+        mixed = attend_shared(query, shared, keys, values, mask, scaling)
     return mixed.transpose(1, 2), None
 
 
@@ -252,6 +271,7 @@ class PromptReader:
             position_ids=position,
             past_key_values=memory,
             memory=memory,
+            begins_alike=not torch.compiler.is_compiling() and memory.begins_with_all_of(visible),
             use_cache=False,
         )
         return output.last_hidden_state

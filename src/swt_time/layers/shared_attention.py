@@ -1,0 +1,110 @@
+"""Attention to keys that all rows share, and to others of their own, without repeating the shared ones.
+
+Softmax over two sets of keys is the mean of the softmax over each, weighted by their sums of exponentials ``e^l``:
+``o = (e^l1 o1 + e^l2 o2) / (e^l1 + e^l2)``. So all rows read the shared keys as one long row of queries, in products
+that fill a processor, and only their own keys row by row. A backward pass needs nothing but ``o`` and the joined ``l``:
+each part's weights are ``exp(scores - l)`` (Dao et al., arXiv 2205.14135). The shared keys are frozen, so they get no
+gradient.
+
+Shapes: ``M`` rows, ``A`` heads, ``P`` queries a row, ``C`` shared keys, ``K`` own keys, ``E`` width of a head.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+QUERIES_AT_ONCE = 256
+"""Queries of each head whose scores the backward pass holds at once, so that they stay in the cache."""
+
+
+@cache
+def can_share() -> bool:
+    """Whether this build of PyTorch has the kernel that also returns ``l``, and its backward pass."""
+    return all(
+        hasattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{end}") for end in ("", "_backward")
+    )
+
+
+def attend_shared(
+    query: Tensor,
+    shared: tuple[Tensor, Tensor],
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor,
+    scaling: float,
+) -> Tensor:
+    """Softmax attention of every row to the shared keys and to its own, on a processor in float32.
+
+    Parameters
+    ----------
+    query : Tensor, (M, A, P, E)
+    shared : pair of Tensor, (1, A, C, E)
+        Keys and values that every query sees; without a gradient.
+    keys, values : Tensor, (M, A, K, E)
+    mask : Tensor, broadcastable to (M, 1, P, K)
+        Added to the scores of a row's own keys.
+    scaling : float
+
+    Returns
+    -------
+    Tensor, (M, A, P, E)
+    """
+    mask = mask.expand(len(query), -1, query.shape[2], -1)
+    return _AttendShared.apply(query, *shared, keys, values, mask, scaling)
+
+
+class _AttendShared(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        shared_keys: Tensor,
+        shared_values: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor,
+        scaling: float,
+    ) -> Tensor:
+        attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        rows = len(query)
+        to_shared, shared_log = attend(_join(query), shared_keys, shared_values, scale=scaling)
+        to_own, own_log = attend(query, keys, values, attn_mask=mask, scale=scaling)
+        to_shared, shared_log = _part(to_shared, rows), _part(shared_log.unsqueeze(-1), rows)
+        log = torch.logaddexp(shared_log, own_log.unsqueeze(-1))
+        mixed = torch.lerp(to_own, to_shared, torch.exp(shared_log - log))
+        ctx.save_for_backward(query, shared_keys, shared_values, keys, values, mask, mixed, log)
+        ctx.scaling = scaling
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, shared_keys, shared_values, keys, values, mask, mixed, log = ctx.saved_tensors
+        backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+        to_query, to_keys, to_values = backward(
+            gradient, query, keys, values, mixed, log.squeeze(-1), 0.0, False, attn_mask=mask, scale=ctx.scaling
+        )
+        # d scores = weights * (gradient . values - gradient . mixed), of some queries at a time.
+        kept = (gradient * mixed).sum(-1, keepdim=True)
+        queries, gradients, logs, means = (_join(x)[0] for x in (query, gradient, log, kept))
+        from_shared = torch.empty_like(queries)
+        for begin in range(0, queries.shape[1], QUERIES_AT_ONCE):
+            some = slice(begin, begin + QUERIES_AT_ONCE)
+            weights = torch.baddbmm(logs[:, some], queries[:, some], shared_keys[0].mT, beta=-1, alpha=ctx.scaling)
+            slope = torch.baddbmm(means[:, some], gradients[:, some], shared_values[0].mT, beta=-1)
+            torch.bmm(slope.mul_(weights.exp_()), shared_keys[0], out=from_shared[:, some])
+        to_query = torch.add(to_query, _part(from_shared[None], len(query)), alpha=ctx.scaling)
+        return to_query, None, None, to_keys, to_values, None, None
+
+
+def _join(x: Tensor) -> Tensor:
+    """``(M, A, P, E)`` as one row ``(1, A, M * P, E)``."""
+    return x.transpose(0, 1).flatten(1, 2)[None]
+
+
+def _part(x: Tensor, rows: int) -> Tensor:
+    """``(1, A, M * P, E)`` as the rows that `_join` made it of."""
+    return x[0].unflatten(1, (rows, -1)).transpose(0, 1)
