@@ -150,7 +150,7 @@ def attend(
     memory : KeyValues
         Of the part that is being read.
     begins_alike : bool
-        Whether the first part is a single row that every row sees whole.
+        Whether the first part is to be attended to apart: a single row that every row sees whole.
 
     Returns
     -------
@@ -160,11 +160,10 @@ def attend(
     parts = [*memory.earlier(module.layer_idx), (keys, values)]
     if groups > 1:
         parts = [(k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)) for k, v in parts]
-    on_processor = query.device.type == "cpu"
-    if query.requires_grad and query.dtype == torch.bfloat16 and on_processor:
+    if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return attend_by_parts(query, parts, mask, scaling).transpose(1, 2), None
     shared = None
-    if begins_alike and query.dtype == torch.float32 and on_processor and can_share():
+    if begins_alike:
         shared = parts.pop(0)
         mask = mask[..., shared[0].shape[2] :]
     rows = len(query)
@@ -265,13 +264,20 @@ class PromptReader:
 
     def _run(self, inputs: Tensor, position: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
+        begins_alike = (
+            not torch.compiler.is_compiling()
+            and inputs.device.type == "cpu"
+            and inputs.dtype == torch.float32
+            and can_share()
+            and memory.begins_with_all_of(visible)
+        )
         output = self.model(
             inputs_embeds=inputs,
             attention_mask=mask,
             position_ids=position,
             past_key_values=memory,
             memory=memory,
-            begins_alike=not torch.compiler.is_compiling() and memory.begins_with_all_of(visible),
+            begins_alike=begins_alike,
             use_cache=False,
         )
         return output.last_hidden_state
