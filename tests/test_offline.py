@@ -26,8 +26,9 @@ ATTEMPTS = {
 
 def is_refused(attempt):
     # A worker of pytest loads the hook as a child would, so its class may go by two names.
-    with pytest.raises(ConnectionRefusedError, match="tests have no network"):
+    with pytest.raises(ConnectionRefusedError, match="tests have no network") as refused:
         attempt()
+    assert refused.type.__name__ == "NetworkRefused"
     return True
 
 

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 from swt_time.layers import shared_attention
 from swt_time.layers.shared_attention import attend_shared, can_share
 
+pytestmark = pytest.mark.skipif(
+    not can_share(), reason="this PyTorch has no attention kernel that returns its normaliser"
+)
 LOWEST = torch.finfo(torch.float32).min
 
 
@@ -39,7 +42,6 @@ def results(attend, tensors, shared, mask, dtype):
     return [mixed.detach(), *(x.grad for x in tensors)]
 
 
-@pytest.mark.skipif(not can_share(), reason="this PyTorch has no attention kernel that returns its normaliser")
 @given(
     rows=st.integers(1, 4),
     heads=st.integers(1, 3),
@@ -60,7 +62,6 @@ def test_it_equals_attention_over_repeated_keys(rows, heads, queries, common, ow
         torch.testing.assert_close(mine.double(), exact, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.skipif(not can_share(), reason="this PyTorch has no attention kernel that returns its normaliser")
 def test_a_row_that_sees_none_of_its_own_keys_sees_the_shared_ones():
     (query, keys, values), shared, mask = draw(2, 2, 3, 5, 4, 8)
     mask = torch.full_like(mask, LOWEST)
@@ -70,7 +71,6 @@ def test_a_row_that_sees_none_of_its_own_keys_sees_the_shared_ones():
     torch.testing.assert_close(mixed, alone)
 
 
-@pytest.mark.skipif(not can_share(), reason="this PyTorch has no attention kernel that returns its normaliser")
 def test_large_scores_of_either_part_stay_finite():
     tensors, shared, mask = draw(2, 2, 3, 5, 4, 8)
     for factor, part in ((100.0, 0), (100.0, 1), (1e-6, 0)):
