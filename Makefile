@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file of versions and hashes: with it, only the very files that CI was given are installed.
 LOCK ?=
-# The tests that put their counts on record (tests/trust.py).
+# The tests that put their counts on record (tests/support/trust.py).
 TRUST = $(shell grep -rl --include="test_*.py" "^from trust import\|claims_on_record" tests)
 
 .PHONY: demo test test-all fuzz lint format results lock trust clean

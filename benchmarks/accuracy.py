@@ -16,8 +16,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from plan import RESULTS, Planned, plan_cells
-from swt_time.ablation import finished, missing_cells, read_rows, run_cell, run_cells, run_parallel
 from swt_time.errors import SWTTimeError
+from swt_time.evaluation.ablation import finished, missing_cells, read_rows, run_cell, run_cells, run_parallel
 
 SPREADS = 3
 """Standard deviations over seeds by which a repeated cell may differ: other machines round otherwise."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swt_time.ablation import BASE, EVERY_AXIS, OURS, Cell, Table, make_cells, open_table, read_axes
 from swt_time.config import Config, DataConfig
-from swt_time.presets import read_preset
+from swt_time.config.presets import read_preset
+from swt_time.evaluation.ablation import BASE, EVERY_AXIS, OURS, Cell, Table, make_cells, open_table, read_axes
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "accuracy.csv"
@@ -74,9 +74,9 @@ def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened:
     (other,) = [opened[n] for n in study["tables"] if n != name] if study.get("other") else [opened[name]]
     place = {"horizons": study.get("horizons", table["horizons"]), "seeds": SEEDS, "trained_on": other}
     cells = make_cells(variants, [opened[name]], preset=study["preset"], **place)
-    if "rivals" in study:
-        base = {BASE: configure(study["preset"], study.get("rival_set", {}))}
-        with_base = make_cells(base, [opened[name]], rivals=study["rivals"], **place)
+    if "baselines" in study:
+        base = {BASE: configure(study["preset"], study.get("baseline_set", {}))}
+        with_base = make_cells(base, [opened[name]], baselines=study["baselines"], **place)
         cells += [cell for cell in with_base if cell.model != OURS]
     return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
 

@@ -25,16 +25,14 @@ import pytest
 import torch
 from torch import Tensor
 
-import pandas_twin
-import trust
-from conftest import FAMILIES
+from support import another_pandas, trust
+from support.backbones import FAMILIES
 from swt_time import Forecaster
-from swt_time.backbones import load_language_model
-from swt_time.config import BackboneConfig, Config, EmbeddingConfig, ModelConfig
+from swt_time.config import STAND_INS, BackboneConfig, Config, EmbeddingConfig, ModelConfig
 from swt_time.errors import ConfigError
+from swt_time.language.loading import load_language_model
+from swt_time.language.prompt_text import Template
 from swt_time.model import SWTTime, build_embedding, build_model
-from swt_time.prompts import Template
-from swt_time.twins import TWINS
 
 pytestmark = pytest.mark.usefixtures("claims_on_record")
 
@@ -73,7 +71,7 @@ class Member:
 
 # --- members: what is registered here is held to every contract ------------------------------------------------
 
-BACKBONES = (*FAMILIES, "minilm", *TWINS)
+BACKBONES = (*FAMILIES, "minilm", *STAND_INS)
 TEMPLATES = typing.get_args(Template)
 COMBINATIONS = 24
 
@@ -131,11 +129,11 @@ EMBEDDINGS = [
     *(Member(f"combination {i}", changes) for i, changes in enumerate(combinations(COMBINATIONS))),
 ]
 READERS = [
-    *(member({"backbone.name": name}) for name in TWINS),
+    *(member({"backbone.name": name}) for name in STAND_INS),
     *(
         member({"backbone.name": name, "backbone.layers": 1, "prompt.template": template})
         for name in BACKBONES
-        if name not in TWINS
+        if name not in STAND_INS
         for template in TEMPLATES
         if name != "minilm" or template == "compact"
     ),
@@ -182,7 +180,7 @@ class Subject:
 
 @functools.lru_cache(maxsize=32)
 def _language_model(backbone: BackboneConfig) -> Any:
-    if backbone.name in TWINS:
+    if backbone.name in STAND_INS:
         return None
     return load_language_model(
         backbone.name,
@@ -478,7 +476,7 @@ def forecasts_under(pandas_folder: str | None) -> dict[str, Any]:
     """What the twin script prints, under the pandas of a folder or of this environment."""
     paths = [pandas_folder, os.environ.get("PYTHONPATH"), *sys.path]
     run = subprocess.run(
-        [sys.executable, pandas_twin.__file__],
+        [sys.executable, another_pandas.__file__],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -496,7 +494,7 @@ def test_another_pandas_forecasts_the_same():
     """``pip install --no-deps --target FOLDER pandas==2.3.3 pytz``, then ``SWT_TIME_OTHER_PANDAS=FOLDER``."""
     ours, theirs = forecasts_under(None), forecasts_under(OTHER_PANDAS)
     assert ours.pop("pandas") != theirs.pop("pandas")
-    assert set(ours) == set(theirs) == set(pandas_twin.TABLES)
+    assert set(ours) == set(theirs) == set(another_pandas.TABLES)
     equal = [name for name in ours if theirs[name] == ours[name]]
     claim = "tables of pandas 2 and pandas 3 give equal weights and forecasts, bit for bit"
     command = "SWT_TIME_OTHER_PANDAS=FOLDER python -m pytest tests/test_contracts.py -k another_pandas"

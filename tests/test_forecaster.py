@@ -157,7 +157,7 @@ def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
     forecaster = make(max_steps=10, skip="linear").fit(hourly_wide)
     forecaster.save(tmp_path / "m")
     loaded = Forecaster.load(tmp_path / "m")._checkpoint
-    assert [int(row["step"]) for row in loaded.history] == list(range(1, 11))
+    assert [row.step for row in loaded.history] == list(range(1, 11))
     assert loaded.provenance["training"]["steps"] == 10
     assert len(loaded.provenance["data_sha256"]) == 64
     assert loaded.provenance["versions"]["torch"] == torch.__version__

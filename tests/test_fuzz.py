@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-import trust
+from support import trust
 from swt_time import Forecaster
 from swt_time.config import Config, dotted_keys, parse_assignment, read_config_file
 from swt_time.data.reading import read_table

@@ -22,13 +22,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from command import Commands
-from swt_time.backbones import load_language_model
-from swt_time.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
+from support.commands import Commands
+from support.trust import record
+from swt_time.checkpoints.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
+from swt_time.language.loading import load_language_model
 from swt_time.model import build_model
-from trust import record
 
 MEMORY = 2**32
 """Address space, in bytes, that a refusal may take beside the libraries'; they reserve more than they use."""
@@ -792,7 +792,7 @@ def test_it_is_refused(swt_time, libraries, good, tiny_backbones, tmp_path, plac
 
 
 def test_results_are_recorded():
-    """Written when asked for (tests/trust.py); all cases must have been run in this session for that."""
+    """Written when asked for (tests/support/trust.py); all cases must have been run in this session for that."""
     assert len(EVERY) >= 30
     places = ", ".join(f"{len(cases)} through a {place}" for place, cases in CASES.items())
     if len(OUTCOMES) == len(EVERY):

@@ -8,14 +8,14 @@ import pytest
 import swt_time.data.parts
 import swt_time.forecaster
 from swt_time import Forecaster
-from swt_time.baselines import fit_rival
-from swt_time.checkpoint import read_checkpoint
+from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.config import Config
 from swt_time.data import windows
 from swt_time.data.parts import split_table
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import to_series
-from swt_time.evaluation import evaluate_table
+from swt_time.evaluation.baselines import fit_baseline
+from swt_time.evaluation.scoring import evaluate_table
 
 CONTEXT, HORIZON = 48, 12
 VALIDATION, TEST = 420, 480
@@ -61,7 +61,7 @@ def fit(kind, frame, backbones, folder):
     if kind == "linear":
         series = to_series(frame)
         parts = split_table(series, settings.data.split, CONTEXT, HORIZON)
-        rival = fit_rival("linear", parts, series, settings)
+        rival = fit_baseline("linear", parts, series, settings)
         weights, result, scaler = rival.model.trained_state(), rival.result, (parts.scaler.mean, parts.scaler.std)
     else:
         forecaster = Forecaster.from_config(settings).fit(frame)
@@ -142,7 +142,7 @@ def test_training_reads_no_test_row(kind, hourly_wide, tiny_backbones, tmp_path,
     fit(kind, hourly_wide, tiny_backbones, tmp_path / "model")
     assert max(rows_read) == TEST - 1
     # The control: evaluation reads them, every one.
-    forecaster = fit_rival("last-value", None, to_series(hourly_wide), config("none", tiny_backbones))
+    forecaster = fit_baseline("last-value", None, to_series(hourly_wide), config("none", tiny_backbones))
     evaluate_table(forecaster, to_series(hourly_wide), "0.7/0.1/0.2", CONTEXT, HORIZON)
     assert set(range(TEST, 600)) < rows_read
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from command import Commands
-from trust import record
+from support.commands import Commands
+from support.trust import record
 
 ELSEWHERE = "192.0.2.1"
 """An address that belongs to nobody (RFC 5737)."""

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from trust import record
+from support.trust import record
 
 ROOT = Path(__file__).parent.parent
 LOCK = ".ci/requirements.lock"

@@ -3,7 +3,7 @@
 import csv
 import re
 
-import trust
+from support import trust
 
 
 def rows(path):

@@ -102,7 +102,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert all(name.startswith(("swt_time/", "swt_time-")) for name in names)
     assert {f"swt_time/{p.relative_to(SOURCE).as_posix()}" for p in SOURCE.rglob("*.py")} <= set(names)
     assert {f"swt_time/{p.relative_to(SOURCE).as_posix()}" for p in SOURCE.rglob("*.toml")} <= set(names)
-    assert "swt_time/presets/fast.toml" in names
+    assert "swt_time/config/shipped/fast.toml" in names
 
 
 def test_every_import_is_a_declared_dependency(wheel):

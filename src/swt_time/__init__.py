@@ -2,17 +2,49 @@
 
 from typing import TYPE_CHECKING
 
+from swt_time.errors import (
+    BackboneError,
+    CheckpointError,
+    ConfigError,
+    DownloadError,
+    InputError,
+    MissingDependencyError,
+    SaveError,
+    SWTTimeError,
+    SWTTimeWarning,
+    TableError,
+)
+
 if TYPE_CHECKING:
+    from swt_time.config import Config
     from swt_time.forecaster import Forecaster
 
 __version__ = "0.1.0"
-__all__ = ["Forecaster", "__version__"]
+__all__ = [
+    "BackboneError",
+    "CheckpointError",
+    "Config",
+    "ConfigError",
+    "DownloadError",
+    "Forecaster",
+    "InputError",
+    "MissingDependencyError",
+    "SWTTimeError",
+    "SWTTimeWarning",
+    "SaveError",
+    "TableError",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:
-    # The forecaster needs torch and pandas; importing the package alone stays light.
+    # The forecaster needs torch and pandas, the configuration pydantic; importing the package alone stays light.
     if name == "Forecaster":
         from swt_time.forecaster import Forecaster
 
         return Forecaster
+    if name == "Config":
+        from swt_time.config import Config
+
+        return Config
     raise AttributeError(f"module 'swt_time' has no attribute {name!r}")

@@ -43,3 +43,8 @@ class MissingDependencyError(SWTTimeError, ImportError):
 
 class SWTTimeWarning(UserWarning):
     """Something the user should know and need not mend: a repair that was made, a text that was cut."""
+
+
+def first_line(error: BaseException, longest: int = 200) -> str:
+    """The first line of an error's message, at most ``longest`` characters; the error's type if it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

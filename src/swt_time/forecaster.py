@@ -4,51 +4,37 @@
 >>> forecast = forecaster.predict(table)
 """
 
-import contextlib
-import hashlib
 import platform
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from swt_time.backbones import BackboneIdentity, find_backbone, resolve_precision
-from swt_time.checkpoint import (
+from swt_time.checkpoints import (
     Checkpoint,
-    TrainedOn,
     check_output_folder,
-    holds_checkpoint,
+    fit_in_folder,
+    locked,
+    make_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from swt_time.config import Config, dotted_keys, nearest_names
+from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
-from swt_time.data.parts import Parts, refuse_far, split_table
-from swt_time.data.scaling import fit_scaler
-from swt_time.data.series import SeriesTable, to_series
+from swt_time.data.parts import refuse_far, split_table
+from swt_time.data.scaling import Scaler, fit_scaler
+from swt_time.data.series import SeriesTable, read_series, series_sha256
 from swt_time.data.windows import plan_split, rolling_origins
-from swt_time.errors import (
-    BackboneError,
-    CheckpointError,
-    ConfigError,
-    SWTTimeError,
-    SWTTimeWarning,
-    TableError,
-)
-from swt_time.locking import locked
-from swt_time.model import SWTTime, build_model
-from swt_time.presets import read_preset
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, SWTTimeWarning, TableError
+from swt_time.machine import resolve_device
+from swt_time.model import SWTTime
+from swt_time.model.inference import forecast_windows
 from swt_time.provenance import package_versions, source_commit
-from swt_time.training import Event, TrainingResult, Validation, resolve_device, train
-from swt_time.training_state import SavedRun, TrainingState, discard_run, read_run, write_run
-
-INFERENCE_BATCH = 64
+from swt_time.training import Event, TrainingResult, fit_model
 
 
 class Forecaster:
@@ -103,7 +89,7 @@ class Forecaster:
         }
         given = {key: value for key, value in named.items() if value is not None}
         base = Config.parse({} if preset is None else read_preset(preset))
-        self._start(base.replace({**given, **_dotted(options)}))
+        self._start(base.replace({**given, **resolve_names(Config, options)}))
 
     def _start(self, config: Config) -> None:
         self.config = config
@@ -140,6 +126,17 @@ class Forecaster:
         model = checkpoint.build(allow_backbone_change=allow_backbone_change)
         forecaster._model = model.to(resolve_device(device))
         return forecaster
+
+    @property
+    def model(self) -> SWTTime:
+        """The trained network.
+
+        Raises
+        ------
+        CheckpointError
+            It is not trained yet.
+        """
+        return self._trained()[1]
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the trained model as a checkpoint folder.
@@ -193,101 +190,33 @@ class Forecaster:
         SaveError
             The operating system refused to save something; what was saved before is whole.
         """
+        return self.fit_series(self._read(table), out=out, resume=resume, report=report)
+
+    def fit_series(
+        self,
+        series: SeriesTable,
+        *,
+        out: str | Path | None = None,
+        resume: bool = False,
+        report: Callable[[Event], None] = lambda event: None,
+    ) -> Self:
+        """Train on a table that was read before; otherwise as `fit`."""
         if resume and out is None:
             raise ConfigError("a run is resumed in its folder: pass out as well")
-        config = self.config
-        series = self._read(table)
-        data = config.data
+        config, data = self.config, self.config.data
         plan_split(series.lengths, data.split, data.context, data.horizon)
         parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
-        folder = None if out is None else Path(out)
-        with contextlib.nullcontext() if folder is None else locked(folder):
-            self._fit(parts, self._provenance(series), folder, resume, report)
-        return self
-
-    def _fit(
-        self,
-        parts: Parts,
-        provenance: Mapping[str, Any],
-        folder: Path | None,
-        resume: bool,
-        report: Callable[[Event], None],
-    ) -> None:
-        config, sha256 = self.config, str(provenance["data_sha256"])
-        saved = None
-        if folder is not None and resume:
-            saved = read_run(folder)
-            if saved is not None:
-                self._check_same(saved.config, saved.data_sha256, sha256, folder)
-            elif self._resume_ended(folder, sha256):
-                return
-            else:
-                _note(f"no training state has been completed in {folder} yet: the run starts afresh")
-        device = resolve_device(config.training.device)
-        devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(config.training.seed)
-            model = build_model(config, start=saved is None).to(device)
-            backbone = model.language_model.identity if model.language_model else None
-            if saved is not None and saved.backbone != backbone:
-                raise CheckpointError(
-                    f"the run in {folder} was begun on the backbone {_named(saved.backbone)}, here is "
-                    f"{_named(backbone)}; provide the same one, or start anew with --overwrite"
+        provenance = self._provenance(series)
+        if out is None:
+            model, result = fit_model(config, parts, report=report)
+            checkpoint = make_checkpoint(config, model, parts, provenance, result)
+        else:
+            with locked(Path(out)):
+                model, checkpoint, result = fit_in_folder(
+                    config, parts, provenance, Path(out), resume=resume, report=report
                 )
-            if folder is not None and saved is None:
-                discard_run(folder)
-
-            def keep(result: TrainingResult) -> None:
-                self._checkpoint = _make_checkpoint(config, model, parts, provenance, result)
-                if folder is not None:
-                    going_on = result.ended in ("running", "interrupted")
-                    write_checkpoint(folder, self._checkpoint, unfinished=going_on)
-
-            def keep_state(state: TrainingState) -> None:
-                if folder is not None:
-                    write_run(folder, SavedRun(config, sha256, backbone, state))
-
-            self.result = train(
-                model,
-                parts.train,
-                parts.validation,
-                config.training,
-                resume=None if saved is None else saved.state,
-                report=report,
-                save_best=keep,
-                save_state=keep_state,
-            )
-        self._model = model
-        keep(self.result)
-
-    def _resume_ended(self, folder: Path, data_sha256: str) -> bool:
-        """Load what a run that has ended left in a folder; False where there is no such thing."""
-        if not holds_checkpoint(folder):
-            return False
-        checkpoint = read_checkpoint(folder)
-        self._check_same(checkpoint.config, str(checkpoint.provenance.get("data_sha256")), data_sha256, folder)
-        result = _result_of(checkpoint, folder)
-        if result.ended in ("running", "interrupted"):
-            return False
-        self._checkpoint, self._model = checkpoint, checkpoint.build().to(resolve_device(self.config.training.device))
-        self.result = result
-        discard_run(folder)  # what is left of it where the run was killed while it removed it
-        _note(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
-        return True
-
-    def _check_same(self, config: Config, its_sha256: str, data_sha256: str, folder: Path) -> None:
-        """Refuse to go on with a run of another configuration or table."""
-        differences = config.differences(self.config)
-        if differences:
-            raise CheckpointError(
-                f"the run in {folder} was begun with {', '.join(differences)}; repeat its options, or start anew with "
-                "--overwrite"
-            )
-        if its_sha256 != data_sha256:
-            raise CheckpointError(
-                f"the run in {folder} was begun on another table (its series have the hash {its_sha256[:12]}, those of "
-                f"this one {data_sha256[:12]}); give the same one, or start anew with --overwrite"
-            )
+        self._model, self._checkpoint, self.result = model, checkpoint, result
+        return self
 
     def predict(self, table: Any) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
@@ -341,16 +270,17 @@ class Forecaster:
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Forecast scaled windows: contexts (M, T) to forecasts (M, H), float32."""
         _, model = self._trained()
-        device = next(p for p in model.parameters() if p.requires_grad).device
-        parts = []
-        with torch.no_grad():
-            for begin in range(0, len(contexts), INFERENCE_BATCH):
-                batch = torch.from_numpy(np.ascontiguousarray(contexts[begin : begin + INFERENCE_BATCH], np.float32))
-                parts.append(model(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu().numpy())
-        return np.concatenate(parts) if parts else np.empty((0, self.config.data.horizon), np.float32)
+        return forecast_windows(model, contexts)
 
-    def read_series(self, table: Any) -> SeriesTable:
+    def read_series(self, table: Any, **reading: Any) -> SeriesTable:
         """Read a table for a trained model, and check that it holds what the model knows.
+
+        Parameters
+        ----------
+        table : DataFrame
+        **reading
+            Keys of the section ``data`` that say how this table is read (``target``, ``columns``, ``time_column``,
+            ``id_column``, ``frequency``, ``fill``), where it is to be read otherwise than the training table.
 
         Raises
         ------
@@ -359,15 +289,17 @@ class Forecaster:
         """
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
-        data = self.config.data
-        chosen = data.columns is not None or data.target is not None
-        series = self._read(table, columns=tuple(known.ids) if known.layout == "wide" and not chosen else None)
+        data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
+        if data.columns is None and data.target is None and known.layout == "wide":
+            data = data.model_copy(update={"columns": tuple(known.ids)})
+        series = read_series(table, data)
+        _warn(series.notes)
         if known.frequency is not None and series.frequency != known.frequency:
-            warnings.warn(
-                f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}: its "
-                "forecast counts steps of the table",
-                SWTTimeWarning,
-                stacklevel=3,
+            _warn(
+                [
+                    f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}: its "
+                    "forecast counts steps of the table"
+                ]
             )
         return series
 
@@ -376,20 +308,18 @@ class Forecaster:
         context = self.config.data.context
         short = pairs[pairs[:, 1] < context]
         if len(short):
-            number, rows = short[0]
+            index, rows = short[0]
             raise TableError(
-                f"series {series.ids[number]!r} has {rows} rows, the model needs at least {context} (its context) to "
+                f"series {series.ids[index]!r} has {rows} rows, the model needs at least {context} (its context) to "
                 "forecast; provide more history"
             )
-        mean, deviation = self._scales(series, pairs)
-        with np.errstate(over="ignore"):
-            contexts = np.stack(
-                [(series.values[i][origin - context : origin] - mean[i]) / deviation[i] for i, origin in pairs]
-            )
-        for (number, origin), values in zip(pairs, contexts, strict=True):
-            refuse_far(series, number, values, origin - context)
-        scaled = self.forecast_windows(contexts.astype(np.float32)).astype(np.float64)
-        forecast = scaled * deviation[pairs[:, 0], None] + mean[pairs[:, 0], None]
+        scaler = self._scaler(series, pairs)
+        raw = np.stack([series.values[i][origin - context : origin] for i, origin in pairs])
+        contexts = scaler.apply_to_windows(raw, pairs[:, 0])
+        for (index, origin), values in zip(pairs, contexts, strict=True):
+            refuse_far(series, index, values, origin - context)
+        scaled = self.forecast_windows(contexts.astype(np.float32))
+        forecast = scaler.invert(scaled, pairs[:, 0])
         odd = ~np.isfinite(forecast).all(axis=1)
         if odd.any():
             raise SWTTimeError(
@@ -398,8 +328,8 @@ class Forecaster:
             )
         return forecast
 
-    def _scales(self, series: SeriesTable, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of each series: as in training, or of the rows before its first cutoff where it is new."""
+    def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
+        """Each series' scale: as in training, or of the rows before its first cutoff where it is new."""
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
         scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
@@ -407,22 +337,12 @@ class Forecaster:
         np.minimum.at(first, pairs[:, 0], pairs[:, 1])
         own = fit_scaler(series.values, first.tolist())
         found = [scale.get(name, (own.mean[i], own.std[i])) for i, name in enumerate(series.ids)]
-        both = np.array(found, dtype=np.float64).reshape(-1, 2)
-        return both[:, 0], both[:, 1]
+        mean, std = np.array(found, dtype=np.float64).reshape(-1, 2).T
+        return Scaler(mean, std)
 
-    def _read(self, table: Any, columns: tuple[str, ...] | None = None) -> SeriesTable:
-        data = self.config.data
-        series = to_series(
-            table,
-            id_column=data.id_column,
-            time_column=data.time_column,
-            target=data.target,
-            columns=data.columns or columns,
-            frequency=data.frequency,
-            fill=data.fill,
-        )
-        for note in series.notes:
-            warnings.warn(note, SWTTimeWarning, stacklevel=3)
+    def _read(self, table: Any) -> SeriesTable:
+        series = read_series(table, self.config.data)
+        _warn(series.notes)
         return series
 
     def _trained(self) -> tuple[Checkpoint, SWTTime]:
@@ -442,99 +362,6 @@ class Forecaster:
         }
 
 
-def _make_checkpoint(
-    config: Config, model: SWTTime, parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
-) -> Checkpoint:
-    table = parts.table
-    trained_on = TrainedOn(
-        table.layout, table.frequency, list(table.ids), parts.scaler.mean.tolist(), parts.scaler.std.tolist()
-    )
-    outcome = {
-        "steps": result.steps,
-        "best_step": result.best_step,
-        "best_validation_loss": result.best_loss,
-        "ended": result.ended,
-        "seconds": round(result.seconds, 3),
-    }
-    language_model = model.language_model
-    return Checkpoint(
-        config,
-        {name: tensor.clone() for name, tensor in model.trained_state().items()},
-        trained_on,
-        language_model.identity if language_model else None,
-        {**provenance, "training": outcome},
-        [asdict(row) for row in result.history],
-    )
-
-
-def _result_of(checkpoint: Checkpoint, folder: Path) -> TrainingResult:
-    """How the training went that made a checkpoint."""
-    rows = [{name: value or None for name, value in row.items()} for row in checkpoint.history]
-    try:
-        training = checkpoint.provenance["training"]
-        return TrainingResult(
-            training["steps"],
-            training["best_step"],
-            training["best_validation_loss"],
-            training["ended"],
-            training["seconds"],
-            TypeAdapter(list[Validation]).validate_python(rows),
-        )
-    except (KeyError, TypeError, ValidationError):
-        raise CheckpointError(
-            f"the checkpoint {folder} does not say how it was trained, so there is nothing to resume; start anew with "
-            "--overwrite"
-        ) from None
-
-
-def _named(backbone: BackboneIdentity | None) -> str:
-    return "none" if backbone is None else f"{backbone.name!r} with weights {backbone.sha256[:12]}"
-
-
-def _note(message: str) -> None:
-    warnings.warn(message, SWTTimeWarning, stacklevel=4)
-
-
-def _dotted(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by bare name or as section dictionaries, as dotted configuration keys."""
-    keys = dotted_keys(Config)
-    found: dict[str, Any] = {}
-    for name, value in options.items():
-        section = Config.model_fields.get(name)
-        if section is not None:
-            values = value.model_dump() if isinstance(value, BaseModel) else dict(value)
-            found |= {f"{name}.{key}": v for key, v in values.items()}
-            continue
-        matches = [key for key in keys if key.partition(".")[2] == name]
-        if len(matches) > 1:
-            places = " or ".join(f"{key.partition('.')[0]}={{{name!r}: ...}}" for key in matches)
-            raise ConfigError(f"option {name!r} occurs in several sections; write {places}")
-        if not matches:
-            near = nearest_names(name, [key.partition(".")[2] for key in keys])
-            raise ConfigError(f"unknown option {name!r}{'; did you mean ' + ' or '.join(near) + '?' if near else ''}")
-        found[matches[0]] = value
-    return found
-
-
-def series_sha256(series: SeriesTable) -> str:
-    """Hash of ids, stamps and values of a table, whatever file or frame they came from."""
-    digest = hashlib.sha256()
-    for name, values, times in zip(series.ids, series.values, series.times, strict=True):
-        digest.update(f"{name}\0{len(values)}\0".encode())
-        digest.update(np.ascontiguousarray(times.asi8).data)
-        digest.update(np.ascontiguousarray(values, np.float64).data)
-    return digest.hexdigest()
-
-
-def machine_facts() -> dict[str, str]:
-    """What this machine computes with: device, precision of the frozen model, threads, and where MiniLM is."""
-    try:
-        minilm = str(find_backbone("minilm"))
-    except BackboneError as error:
-        minilm = f"not available: {error}"
-    return {
-        "device": str(resolve_device("auto")),
-        "precision": str(resolve_precision("auto")).removeprefix("torch."),
-        "threads": str(torch.get_num_threads()),
-        "minilm": minilm,
-    }
+def _warn(notes: Iterable[str]) -> None:
+    for note in notes:
+        warnings.warn(note, SWTTimeWarning, stacklevel=4)

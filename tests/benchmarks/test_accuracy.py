@@ -4,7 +4,7 @@ import pytest
 
 import accuracy
 import plan
-from swt_time.ablation import read_rows
+from swt_time.evaluation.ablation import read_rows
 
 PLAN = """
 [tables.load]
@@ -16,7 +16,7 @@ set = { data.context = 48, embedding.d_model = 8, embedding.level = 2, training.
 name = "small"
 tables = ["load"]
 preset = "fast"
-rivals = ["seasonal-naive"]
+baselines = ["seasonal-naive"]
 """
 
 

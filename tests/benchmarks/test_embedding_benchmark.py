@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from swt_time.benchmarks import embedding, measuring
+from speed import embedding, measuring
 from swt_time.errors import MissingDependencyError
 
 CPU = torch.device("cpu")

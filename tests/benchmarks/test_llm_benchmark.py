@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from swt_time.backbones import load_language_model
-from swt_time.benchmarks import contenders
-from swt_time.benchmarks.cases import Case, backbone_folder, words
-from swt_time.benchmarks.contenders import PEER, REFERENCE, build
-from swt_time.benchmarks.llm import matrix_share
-from swt_time.benchmarks.measuring import operations, peak_resident_bytes
+from speed import contenders
+from speed.cases import Case, backbone_folder, words
+from speed.contenders import PEER, REFERENCE, build
+from speed.llm import matrix_share
+from speed.measuring import operations, peak_resident_bytes
+from swt_time.language.loading import load_language_model
 
 SMALL = Case(windows=1, channels=2, context=64, layers=1)
 NEARLY_FREE = 1.3

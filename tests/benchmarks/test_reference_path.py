@@ -2,9 +2,9 @@
 
 import torch
 
-from swt_time.backbones import load_language_model
-from swt_time.benchmarks.reference_path import as_published, reference_forecast
-from test_model import make_model, windows
+from speed.reference_path import as_published, reference_forecast
+from support.models import make_model, windows
+from swt_time.language.loading import load_language_model
 
 
 def test_the_reference_path_agrees(tiny_backbones, family):

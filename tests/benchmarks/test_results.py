@@ -81,7 +81,7 @@ def test_without_any_measurement_everything_is_missing(tmp_path, planned):
     assert f"{len(planned)} of {len(planned)} planned cells." in page
     for command in (
         "python benchmarks/startup.py --out benchmarks/results/startup.csv",
-        "swt-time benchmark step --growth all --out benchmarks/results/growth_minilm.csv",
+        "python benchmarks/measure_speed.py step --growth all --out benchmarks/results/growth_minilm.csv",
     ):
         assert f"- `{command}`" in page
 
@@ -119,7 +119,7 @@ def test_speed_rows_stand_under_their_machine(tmp_path):
     assert "| minilm | step | neuralforecast | float32 | 13.0 | 1.0x | 1.0x | 4000 |  |" in page
     assert page.index("one, commit abc.") < page.index("two, commit def.")
     assert "step_minilm.csv`" not in page
-    assert "- `swt-time benchmark inference" in page
+    assert "- `python benchmarks/measure_speed.py inference" in page
 
 
 def test_means_and_spreads_by_hand(tmp_path, planned):

@@ -263,7 +263,7 @@ def test_fill_leaves_the_smallest_numbers_alone():
 
 
 def test_unknown_fill():
-    with pytest.raises(TableError, match="fill 'zero' is unknown; expected 'linear' or 'ffill'"):
+    with pytest.raises(TableError, match=r"data\.fill 'zero' is unknown; expected one of linear, ffill"):
         to_series(WIDE, fill="zero")
 
 

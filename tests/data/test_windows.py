@@ -15,7 +15,7 @@ from swt_time.data.windows import (
     PARTS,
     Borders,
     ShuffledBatches,
-    Windows,
+    WindowIndex,
     filled_parts,
     flatten,
     gather,
@@ -50,9 +50,9 @@ def test_ett_borders():
 @pytest.mark.parametrize("context", [96, 336, 512])
 def test_every_ett_test_window_counts(context):
     borders = plan_split([17420] * 7, "etth", context, 96)
-    assert Windows(borders, "test", context, 96).counts.tolist() == [2785] * 7
-    assert Windows(borders, "validation", context, 96).counts.tolist() == [2785] * 7
-    assert Windows(borders, "train", context, 96).counts.tolist() == [8640 - context - 96 + 1] * 7
+    assert WindowIndex(borders, "test", context, 96).counts.tolist() == [2785] * 7
+    assert WindowIndex(borders, "validation", context, 96).counts.tolist() == [2785] * 7
+    assert WindowIndex(borders, "train", context, 96).counts.tolist() == [8640 - context - 96 + 1] * 7
 
 
 def test_ratio_borders_follow_the_field():
@@ -62,7 +62,7 @@ def test_ratio_borders_follow_the_field():
         borders = split_borders(rows, "0.7/0.1/0.2")
         assert borders == Borders((0, train), (train, rows - test), (rows - test, rows))
     # ILI: 966 rows, look-back 104, horizon 24
-    assert Windows([split_borders(966, "0.7/0.1/0.2")], "test", 104, 24).total == 193 - 24 + 1
+    assert WindowIndex([split_borders(966, "0.7/0.1/0.2")], "test", 104, 24).total == 193 - 24 + 1
 
 
 def test_parts_without_a_share():
@@ -111,7 +111,7 @@ def test_the_smallest_length_is_the_smallest(split, context, horizon):
 
 def test_short_series_contribute_nothing():
     borders = plan_split([5, 200, 0, 100], "0.7/0.1/0.2", 20, 5)
-    assert Windows(borders, "train", 20, 5).counts.tolist() == [0, 116, 0, 46]
+    assert WindowIndex(borders, "train", 20, 5).counts.tolist() == [0, 116, 0, 46]
     with pytest.raises(TableError, match="too few rows"):
         plan_split([5, 10], "0.7/0.1/0.2", 20, 5)
 
@@ -128,7 +128,7 @@ def test_windows_equal_the_slow_twin(lengths, split, context, horizon, seed):
     borders = [split_borders(rows, split) for rows in lengths]
     flat = flatten(values)
     for part in PARTS:
-        windows = Windows(borders, part, context, horizon)
+        windows = WindowIndex(borders, part, context, horizon)
         expected = slow_windows(borders, part, context, horizon)
         pairs = windows.pairs()
         assert pairs.dtype == np.int64
@@ -151,7 +151,7 @@ def test_targets_of_parts_never_meet(rows, split, context, horizon):
     borders = [split_borders(rows, split)]
     touched = {}
     for part in PARTS:
-        firsts = Windows(borders, part, context, horizon).pairs()[:, 1]
+        firsts = WindowIndex(borders, part, context, horizon).pairs()[:, 1]
         touched[part] = {first + context + step for first in firsts.tolist() for step in range(horizon)}
         if part == "train":
             seen = {first + step for first in firsts.tolist() for step in range(context + horizon)}
@@ -166,25 +166,25 @@ def test_the_twin_sees_an_off_by_one():
     """The control: borders moved by one row give other windows."""
     right = [split_borders(100, "0.7/0.1/0.2")]
     wrong = [Borders((0, 71), (71, 80), (80, 100))]
-    assert Windows(wrong, "train", 10, 5).pairs().tolist() != [list(p) for p in slow_windows(right, "train", 10, 5)]
+    assert WindowIndex(wrong, "train", 10, 5).pairs().tolist() != [list(p) for p in slow_windows(right, "train", 10, 5)]
 
 
 def test_stride_keeps_the_first_window():
     borders = [split_borders(30, "none")] * 2
-    windows = Windows(borders, "train", 4, 2, stride=7)
+    windows = WindowIndex(borders, "train", 4, 2, stride=7)
     assert windows.pairs()[:, 1].tolist() == [0, 7, 14, 21] * 2
-    assert Windows([split_borders(20, "none")], "train", 4, 2, stride=7).pairs()[:, 1].tolist() == [0, 7, 14]
+    assert WindowIndex([split_borders(20, "none")], "train", 4, 2, stride=7).pairs()[:, 1].tolist() == [0, 7, 14]
 
 
 def test_window_numbers_out_of_range():
-    windows = Windows([split_borders(30, "none")], "train", 4, 2)
+    windows = WindowIndex([split_borders(30, "none")], "train", 4, 2)
     with pytest.raises(IndexError, match="0 to 24"):
         windows.pairs(np.array([25]))
     with pytest.raises(IndexError):
         windows.pairs(np.array([-1]))
     assert windows.pairs(np.array([], dtype=np.int64)).shape == (0, 2)
     with pytest.raises(ConfigError, match="at least 1"):
-        Windows([split_borders(30, "none")], "train", 0, 2)
+        WindowIndex([split_borders(30, "none")], "train", 0, 2)
 
 
 def test_values_beyond_single_precision_are_refused():
@@ -252,7 +252,7 @@ def test_orders_differ_between_epochs_and_seeds_and_are_pinned():
 
 
 def test_the_module_needs_numpy_only():
-    code = "import swt_time.data.windows, swt_time.data.scaling, swt_time.metrics, sys; print(*sys.modules)"
+    code = "import swt_time.data.windows, swt_time.data.scaling, swt_time.evaluation.metrics, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"pandas", "narwhals", "torch"}.isdisjoint(run.stdout.split())
 
@@ -272,7 +272,7 @@ def test_etth1_by_the_standard_protocol():
     assert scaler.mean[6] == pytest.approx(math.fsum(oil) / 8640, rel=1e-12)
     variance = math.fsum((v - scaler.mean[6]) ** 2 for v in oil) / 8640
     assert scaler.std[6] == pytest.approx(math.sqrt(variance), rel=1e-12)
-    windows = Windows(borders, "test", 512, 96)
+    windows = WindowIndex(borders, "test", 512, 96)
     inputs, targets = gather(flatten(scaler.apply(table.values)), windows.pairs(), 512, 96)
     assert inputs.shape == (7 * 2785, 512)
     # repeating the last value: the naive error of the standard protocol

@@ -14,8 +14,8 @@ import typer
 
 from swt_time import __version__
 from swt_time.cli.ablating import ablate
-from swt_time.cli.benchmarking import benchmark_embedding, benchmark_inference, benchmark_step
 from swt_time.cli.forecasting import evaluate, forecast
+from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
 from swt_time.cli.tables import bands, data_get
@@ -36,10 +36,6 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Public benchmark tables.", no_args_is_help=True)
 data.command("get")(data_get)
-benchmark = typer.Typer(help="Measure our speed against peers, in one run on this machine.", no_args_is_help=True)
-benchmark.command("embedding")(benchmark_embedding)
-benchmark.command("step")(benchmark_step)
-benchmark.command("inference")(benchmark_inference)
 
 for _command in (train, forecast, evaluate, ablate):
     app.command()(_command)
@@ -47,7 +43,6 @@ app.command("import")(import_)
 app.command()(bands)
 app.command()(info)
 app.add_typer(data, name="data")
-app.add_typer(benchmark, name="benchmark")
 
 
 @app.callback(invoke_without_command=True)
@@ -61,7 +56,7 @@ def _version(
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, SWTTimeWarning):
-        print(f"note: {_one_line(str(message))}", file=sys.stderr)
+        print(f"note: {one_line(to_flags(str(message), _flags(sys.argv[1:])))}", file=sys.stderr)
 
 
 def main() -> None:
@@ -79,7 +74,8 @@ def run(arguments: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except SWTTimeError as error:
-        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+        message = to_flags(str(error), _flags(arguments))
+        return _fail(message, 2 if isinstance(error, InputError) else 1)
     except Exception as error:
         if isinstance(error, _ClickException):
             return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
@@ -87,11 +83,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {_one_line(message)}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return code
 
 
-def _one_line(message: str) -> str:
-    """One line of at most 1,000 characters, none of which moves a terminal's cursor, whatever it quotes."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
-    return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"
+def _flags(arguments: list[str]) -> set[str]:
+    """The flags that the command of these arguments has."""
+    command: Any = typer.main.get_command(app)
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word, command)
+    return {flag for parameter in command.params for flag in parameter.opts}

@@ -8,94 +8,119 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swt_time.cli.options import (
-    ColumnsOption,
+    OUTPUT,
+    ConfigOptions,
     DeviceOption,
-    FillOption,
-    FrequencyOption,
-    IdOption,
-    PresetOption,
-    TargetOption,
-    TimeOption,
-    build_config,
-    column_flags,
+    TableOptions,
+    expand_groups,
+    key_option,
+    option,
+    parse_numbers,
     stderr,
 )
-from swt_time.errors import ConfigError, SWTTimeError
+from swt_time.config import Config
+from swt_time.errors import SWTTimeError
 
 if TYPE_CHECKING:
-    from swt_time.ablation import Table
-    from swt_time.config import Config
+    from swt_time.evaluation.ablation import Table
+
+VARIANTS, EXPERIMENT, RUNNING = "Variants", "Experiment", "Running"
+"""Panels of the help."""
 
 
+@expand_groups
 def ablate(
-    data: Annotated[list[str], typer.Option("--data", help="Table, or NAME=table; may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Table of results, CSV: finished cells are kept, new rows appended.")],
+    data: Annotated[list[str], option("--data", help="Table, or NAME=table; may be repeated.")],
+    out: Annotated[Path, option("--out", help="Results, CSV: finished cells are kept, new rows appended.")],
+    options: ConfigOptions,
+    table: TableOptions,
     axis: Annotated[
-        list[str] | None, typer.Option(help="section.key=value,value,...: alternatives to the base; may be repeated.")
+        list[str] | None,
+        option(
+            "--axis", help="section.key=value,value,...: alternatives to the base; may be repeated.", panel=VARIANTS
+        ),
     ] = None,
     variant: Annotated[
-        list[str] | None, typer.Option(help="'name: section.key=value, ...': several keys at once; may be repeated.")
+        list[str] | None,
+        option(
+            "--variant", help="'name: section.key=value, ...': several keys at once; may be repeated.", panel=VARIANTS
+        ),
     ] = None,
     axes: Annotated[
-        Path | None, typer.Option(help="TOML file of [[variant]] tables; 'all' is the shipped list of every option.")
+        Path | None,
+        option(
+            "--axes",
+            help="TOML file of [[variant]] tables; 'all' is the shipped list of every option.",
+            panel=VARIANTS,
+        ),
     ] = None,
-    rivals: Annotated[str | None, typer.Option(help="Rivals on the same windows, separated by commas.")] = None,
-    grid: Annotated[bool, typer.Option("--grid", help="Every combination; else one change at a time.")] = False,
-    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0,1,2",
-    horizons: Annotated[str | None, typer.Option(help="Separated by commas.  [default: the base's]")] = None,
-    context: Annotated[int | None, typer.Option(help="Steps the model sees.")] = None,
-    split: Annotated[str | None, typer.Option(help="etth, ettm, or train/validation/test shares.")] = None,
-    train_fraction: Annotated[float | None, typer.Option(help="Share of the training part to use (few-shot).")] = None,
-    trained_on: Annotated[
-        str | None, typer.Option(help="Train on this table and score on --data (zero-shot); may be NAME=table.")
+    baselines: Annotated[
+        str | None,
+        option("--baselines", help="Baselines on the same windows, separated by commas.", panel=VARIANTS),
     ] = None,
-    preset: PresetOption = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file of the base, TOML or JSON.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value of the base.")] = None,
-    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test part alone, to choose first.")] = False,
-    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of each process.", min=1)] = 1,
-    plot: Annotated[Path | None, typer.Option(help="Picture to draw of the differences and their intervals.")] = None,
-    list_: Annotated[
-        bool, typer.Option("--list", help="Show the cells and whether they are finished; run none.")
+    grid: Annotated[
+        bool, option("--grid", help="Every combination; else one change at a time.", panel=VARIANTS)
     ] = False,
+    seeds: Annotated[str, option("--seeds", help="Separated by commas.", panel=EXPERIMENT)] = "0,1,2",
+    horizons: Annotated[
+        str | None,
+        option("--horizons", help="Separated by commas.  [default: the base's]", panel=EXPERIMENT),
+    ] = None,
+    context: Annotated[int | None, key_option("data.context", "--context", EXPERIMENT)] = None,
+    split: Annotated[str | None, key_option("data.split", "--split", EXPERIMENT)] = None,
+    train_fraction: Annotated[float | None, key_option("data.train_fraction", "--train-fraction", EXPERIMENT)] = None,
+    trained_on: Annotated[
+        str | None,
+        option(
+            "--trained-on",
+            help="Train on this table and score on --data (zero-shot); may be NAME=table.",
+            panel=EXPERIMENT,
+        ),
+    ] = None,
+    no_test: Annotated[
+        bool, option("--no-test", help="Leave the test part alone, to choose first.", panel=EXPERIMENT)
+    ] = False,
+    jobs: Annotated[int, option("--jobs", help="Processes.", min=1, panel=RUNNING)] = 1,
+    threads: Annotated[int, option("--threads", help="Threads of each process.", min=1, panel=RUNNING)] = 1,
     device: DeviceOption = None,
-    target: TargetOption = None,
-    columns: ColumnsOption = None,
-    time_column: TimeOption = None,
-    id_column: IdOption = None,
-    frequency: FrequencyOption = None,
-    fill: FillOption = None,
+    list_: Annotated[
+        bool,
+        option("--list", help="Show the cells and whether they are finished; run none.", panel=RUNNING),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        option("--plot", help="Picture to draw of the differences and their intervals.", panel=OUTPUT),
+    ] = None,
 ) -> None:
-    """Measure variants of a base configuration, and rivals, over seeds; one row a run, resumable."""
+    """Measure variants of a base configuration, and baselines, over seeds; one row a run, resumable."""
     flags = {
         "data.context": context,
         "data.split": split,
         "data.train_fraction": train_fraction,
         "training.device": device,
-        **column_flags(target, columns, time_column, id_column, frequency, fill),
+        **table.changes(),
     }
-    base = build_config(config, set_ or [], flags, preset)
+    base = options.build(flags)
 
-    from swt_time import ablation
-    from swt_time.plots import check_picture, plot_differences
+    from swt_time.cli.pictures import check_picture, plot_differences
+    from swt_time.evaluation import ablation
 
     found = ablation.read_axes(ablation.EVERY_AXIS if str(axes) == "all" else axes) if axes is not None else []
     found += [ablation.parse_axis(text) for text in axis or []]
     if variant:
         found.append(ablation.Axis("variant", tuple(ablation.parse_variant(text) for text in variant)))
-    names = [name.strip() for name in (rivals or "").split(",") if name.strip()]
-    ablation.check_rivals(names)
+    names = [name.strip() for name in (baselines or "").split(",") if name.strip()]
+    ablation.check_baselines(names)
     variants = ablation.expand(base, found, grid=grid)
     if plot is not None:
         check_picture(plot)
     cells = ablation.make_cells(
         variants,
         [_open_table(text, base) for text in data],
-        horizons=_numbers("--horizons", horizons) if horizons else [base.data.horizon],
-        seeds=_numbers("--seeds", seeds),
-        preset=preset or "",
-        rivals=names,
+        horizons=parse_numbers("--horizons", horizons) if horizons else [base.data.horizon],
+        seeds=parse_numbers("--seeds", seeds),
+        preset=options.preset or "",
+        baselines=names,
         trained_on=None if trained_on is None else _open_table(trained_on, base),
     )
     missing = ablation.missing_cells(cells, ablation.read_rows(out), with_test=not no_test)
@@ -118,19 +143,11 @@ def ablate(
         raise SWTTimeError(f"{failed} of {len(missing)} cells failed; the same command runs them again")
 
 
-def _open_table(text: str, base: "Config") -> "Table":
+def _open_table(text: str, base: Config) -> "Table":
     """A table given as a path or as NAME=path; a path that exists is a path, whatever it holds."""
-    from swt_time.ablation import open_table
+    from swt_time.evaluation.ablation import open_table
 
     name, equals, path = text.partition("=")
     if Path(text).exists() or not equals:
         name, path = Path(text).stem, text
     return open_table(name, Path(path), base.data)
-
-
-def _numbers(flag: str, text: str) -> list[int]:
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"{flag}: expected whole numbers separated by commas, got {text!r}") from None
-    return list(dict.fromkeys(found))

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swt_time.cli.options import (
-    BackboneChangeOption,
-    ColumnsOption,
+    OUTPUT,
     DataOption,
-    DeviceOption,
-    FillOption,
-    FrequencyOption,
-    IdOption,
-    ModelOption,
-    TargetOption,
-    TimeOption,
-    column_flags,
-    given,
+    ModelOptions,
+    TableOptions,
+    expand_groups,
+    option,
     stderr,
 )
 
@@ -27,65 +21,58 @@ if TYPE_CHECKING:
     from swt_time.forecaster import Forecaster
 
 
+@expand_groups
 def forecast(
-    model: ModelOption,
+    options: ModelOptions,
     data: DataOption,
-    out: Annotated[Path, typer.Option(help="Forecast to write: .csv, .csv.gz or .parquet.")],
-    plot: Annotated[Path | None, typer.Option(help="Picture to draw: context, truth where known, forecast.")] = None,
-    cutoff: Annotated[
-        str | None, typer.Option(help="Forecast as if the table ended at this time; what follows is drawn as truth.")
+    out: Annotated[Path, option("--out", help="Forecast to write: .csv, .csv.gz or .parquet.")],
+    table: TableOptions,
+    plot: Annotated[
+        Path | None,
+        option("--plot", help="Picture to draw: context, truth where it is known, forecast.", panel=OUTPUT),
     ] = None,
-    device: DeviceOption = None,
-    target: TargetOption = None,
-    columns: ColumnsOption = None,
-    time_column: TimeOption = None,
-    id_column: IdOption = None,
-    frequency: FrequencyOption = None,
-    fill: FillOption = None,
-    allow_backbone_change: BackboneChangeOption = False,
+    cutoff: Annotated[
+        str | None,
+        option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
+    ] = None,
 ) -> None:
     """Forecast the steps after the end of every series of a table."""
+    from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, write_table
-    from swt_time.plots import check_picture, plot_forecasts, series_panels
 
     check_output(out)
     if plot is not None:
         check_picture(plot)
-    flags = column_flags(target, columns, time_column, id_column, frequency, fill)
-    forecaster = _load(model, device, flags, allow_backbone_change)
-    table, series = _read(forecaster, data)
+    forecaster = _load(options)
+    frame, series = _read(forecaster, data, table)
     known = series if cutoff is None else cut_series(series, cutoff)
     yhat = forecaster.predict_series(known)
-    write_table(forecast_frame(known, yhat, table), out)
+    write_table(forecast_frame(known, yhat, frame), out)
     typer.echo(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
     if plot is not None:
         plot_forecasts(series_panels(series, known, yhat), plot)
         typer.echo(f"picture: {plot}")
 
 
+@expand_groups
 def evaluate(
-    model: ModelOption,
+    options: ModelOptions,
     data: DataOption,
-    split: Annotated[str | None, typer.Option(help="Another split than the model was trained with.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    device: DeviceOption = None,
-    target: TargetOption = None,
-    columns: ColumnsOption = None,
-    time_column: TimeOption = None,
-    id_column: IdOption = None,
-    frequency: FrequencyOption = None,
-    fill: FillOption = None,
-    allow_backbone_change: BackboneChangeOption = False,
+    table: TableOptions,
+    split: Annotated[
+        str | None,
+        option("--split", help="Another split than the model was trained with."),
+    ] = None,
+    as_json: Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)] = False,
 ) -> None:
     """Score a model on every test window of a table, beside seasonal naive."""
-    from swt_time.evaluation import evaluate_table
-    from swt_time.progress import counting_progress
+    from swt_time.cli.progress import counting_progress
+    from swt_time.evaluation.scoring import evaluate_table
 
-    flags = column_flags(target, columns, time_column, id_column, frequency, fill)
-    forecaster = _load(model, device, flags, allow_backbone_change)
-    _, series = _read(forecaster, data)
+    forecaster = _load(options)
+    _, series = _read(forecaster, data, table)
     settings = forecaster.config.data
     with counting_progress(stderr(), "windows") as report:
         scores = evaluate_table(
@@ -98,16 +85,18 @@ def evaluate(
         typer.echo(line)
 
 
-def _load(model: Path, device: str | None, flags: dict[str, Any], allow_backbone_change: bool) -> "Forecaster":
+def _load(options: ModelOptions) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
-    forecaster = Forecaster.load(model, device=device or "auto", allow_backbone_change=allow_backbone_change)
-    forecaster.config = forecaster.config.replace(given(flags))
-    return forecaster
+    return Forecaster.load(
+        options.model, device=options.device or "auto", allow_backbone_change=options.allow_backbone_change
+    )
 
 
-def _read(forecaster: "Forecaster", data: Path) -> tuple[Any, "SeriesTable"]:
+def _read(forecaster: "Forecaster", data: Path, table: TableOptions) -> tuple[Any, "SeriesTable"]:
+    """The frame in a file, and its series, read as the training table was unless flags say otherwise."""
     from swt_time.data.reading import read_table
 
-    table = read_table(data, id_column=forecaster.config.data.id_column)
-    return table, forecaster.read_series(table)
+    reading = table.values()
+    frame = read_table(data, id_column=reading.get("id_column", forecaster.config.data.id_column))
+    return frame, forecaster.read_series(frame, **reading)

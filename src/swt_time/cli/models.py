@@ -6,37 +6,52 @@ from typing import Annotated
 
 import typer
 
+from swt_time.cli.options import OUTPUT, option
+from swt_time.errors import BackboneError
+
+SIZES = "Sizes it was trained with"
+"""A panel of the help."""
+
 
 def import_(
     state_dict: Annotated[
         Path, typer.Argument(metavar="STATE_DICT", help="What torch.save(model.state_dict()) wrote.")
     ],
-    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
-    backbone: Annotated[str, typer.Option(help="Language model it was trained with: minilm, a folder, or a hub id.")],
-    embedding: Annotated[str, typer.Option(help="patch (Time-LLM) or wavelet (SWT-Time).")] = "patch",
-    wavelet: Annotated[str, typer.Option(help="Of the wavelet embedding.")] = "db4",
-    level: Annotated[int, typer.Option(help="Of the wavelet embedding.")] = 3,
-    context: Annotated[int, typer.Option(help="Steps the model sees (seq_len).")] = 512,
-    horizon: Annotated[int, typer.Option(help="Steps to forecast (pred_len).")] = 96,
-    patch_len: Annotated[int, typer.Option(help="Steps in a patch.")] = 16,
-    stride: Annotated[int, typer.Option(help="Steps between patches.")] = 8,
-    d_model: Annotated[int, typer.Option(help="Width of a patch token.")] = 32,
-    d_ff: Annotated[int, typer.Option(help="Width of each reprogramming head.")] = 128,
-    n_heads: Annotated[int, typer.Option(help="Reprogramming heads.")] = 8,
+    out: Annotated[Path, option("--out", help="Checkpoint folder to write.")],
+    backbone: Annotated[
+        str, option("--backbone", help="Language model it was trained with: minilm, a folder, or a hub id.")
+    ],
+    embedding: Annotated[
+        str, option("--embedding", help="patch (Time-LLM) or wavelet (SWT-Time).", panel=SIZES)
+    ] = "patch",
+    wavelet: Annotated[str, option("--wavelet", help="Of the wavelet embedding.", panel=SIZES)] = "db4",
+    level: Annotated[int, option("--level", help="Of the wavelet embedding.", panel=SIZES)] = 3,
+    context: Annotated[int, option("--context", help="Steps the model sees (seq_len).", panel=SIZES)] = 512,
+    horizon: Annotated[int, option("--horizon", help="Steps to forecast (pred_len).", panel=SIZES)] = 96,
+    patch_len: Annotated[int, option("--patch-len", help="Steps in a patch.", panel=SIZES)] = 16,
+    stride: Annotated[int, option("--stride", help="Steps between patches.", panel=SIZES)] = 8,
+    d_model: Annotated[int, option("--d-model", help="Width of a patch token.", panel=SIZES)] = 32,
+    d_ff: Annotated[int, option("--d-ff", help="Width of each reprogramming head.", panel=SIZES)] = 128,
+    n_heads: Annotated[int, option("--n-heads", help="Reprogramming heads.", panel=SIZES)] = 8,
     layers: Annotated[
-        int | None, typer.Option(help="Layers of the backbone that were kept (llm_layers); else all.")
+        int | None,
+        option("--layers", help="Layers of the backbone that were kept (llm_layers); all by default.", panel=SIZES),
     ] = None,
     description: Annotated[
-        str | None, typer.Option(help="What its prompts say of the data.  [default: the originals' ETT sentence]")
+        str | None,
+        option("--description", help="What its prompts say of the data.  [default: the originals' ETT sentence]"),
     ] = None,
-    prototypes: Annotated[str, typer.Option(help="mapping, or free: equal forecasts, many fewer weights.")] = "mapping",
-    precision: Annotated[str, typer.Option(help="Of the frozen model: auto, float32 or bfloat16.")] = "float32",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the checkpoint in --out.")] = False,
+    prototypes: Annotated[
+        str, option("--prototypes", help="mapping, or free: equal forecasts, many fewer weights.")
+    ] = "mapping",
+    precision: Annotated[
+        str, option("--precision", help="Of the frozen model: auto, float32 or bfloat16.")
+    ] = "float32",
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the checkpoint in --out.", panel=OUTPUT)] = False,
 ) -> None:
     """Make a checkpoint of a Time-LLM or SWT-Time state dict; give the sizes it was trained with."""
-    from swt_time.checkpoint import check_output_folder, write_checkpoint
-    from swt_time.compat import ETT_DESCRIPTION, import_checkpoint, time_llm_config
-    from swt_time.locking import locked
+    from swt_time.checkpoints import check_output_folder, locked, write_checkpoint
+    from swt_time.checkpoints.originals import ETT_DESCRIPTION, import_checkpoint, time_llm_config
     from swt_time.provenance import package_versions, source_commit
 
     check_output_folder(out, overwrite)
@@ -66,15 +81,14 @@ def import_(
 
 
 def info(
-    model: Annotated[Path | None, typer.Option("--model", help="Describe a checkpoint folder.")] = None,
+    model: Annotated[Path | None, option("--model", help="Checkpoint folder to describe.")] = None,
 ) -> None:
     """Show versions, devices and backbones, or what a checkpoint holds."""
-    from swt_time.forecaster import machine_facts
-    from swt_time.presets import preset_names
+    from swt_time.config import preset_names
     from swt_time.provenance import package_versions, source_commit
 
     if model is not None:
-        from swt_time.checkpoint import read_checkpoint
+        from swt_time.checkpoints import read_checkpoint
 
         checkpoint = read_checkpoint(model)
         weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
@@ -91,3 +105,23 @@ def info(
         typer.echo(f"{name:14} {value}")
     for name, purpose in preset_names().items():
         typer.echo(f"{'preset ' + name:14} {purpose}")
+
+
+def machine_facts() -> dict[str, str]:
+    """What this machine computes with: device, precision of the frozen model, threads, and where MiniLM is."""
+    import torch
+
+    from swt_time.language import find_backbone
+    from swt_time.language.loading import resolve_precision
+    from swt_time.machine import resolve_device
+
+    try:
+        minilm = str(find_backbone("minilm"))
+    except BackboneError as error:
+        minilm = f"not available: {error}"
+    return {
+        "device": str(resolve_device("auto")),
+        "precision": str(resolve_precision("auto")).removeprefix("torch."),
+        "threads": str(torch.get_num_threads()),
+        "minilm": minilm,
+    }

@@ -1,36 +1,193 @@
-"""What the commands share: options, and how they become a configuration."""
+"""What the commands share: groups of options, and how they become a configuration.
 
+A command takes a group as one parameter whose type is a dataclass; `expand_groups` shows Typer the fields of it in
+its place. An option that sets a key of the configuration takes help and default from that key's field.
+"""
+
+import functools
+import inspect
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from swt_time.config import Config, parse_assignment, read_config_file, read_preset
+from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from swt_time.config import Config
-
 INTERRUPTED = 130
 """The exit code of what Ctrl-C or SIGTERM has ended."""
 
-DataOption = Annotated[Path, typer.Option("--data", help="Table: CSV or Parquet, long or wide.")]
-ModelOption = Annotated[Path, typer.Option("--model", help="Checkpoint folder made by train.")]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
-TargetOption = Annotated[str | None, typer.Option(help="The one column to forecast.")]
-ColumnsOption = Annotated[str | None, typer.Option(help="Columns to forecast, separated by commas (wide tables).")]
-TimeOption = Annotated[str | None, typer.Option(help="Column with the timestamps.")]
-IdOption = Annotated[str | None, typer.Option(help="Column that names the series (long tables).")]
-FrequencyOption = Annotated[str | None, typer.Option("--freq", help="Pandas alias such as h, D, W, MS; else inferred.")]
-PresetOption = Annotated[
-    str | None, typer.Option("--preset", help="Shipped configuration (swt-time info lists them); flags win over it.")
-]
-BackboneChangeOption = Annotated[
-    bool, typer.Option("--allow-backbone-change", help="Use another backbone than the recorded one; with a note.")
-]
-FillOption = Annotated[str | None, typer.Option(help="Repair gaps and missing values: linear or ffill.")]
+TABLE, CONFIGURATION, TRAINING, OUTPUT = "Table", "Configuration", "Training", "Output"
+"""Panels of the help."""
+
+FLAGS: dict[str, str] = {}
+"""The flag of each key of the configuration that has one."""
+
+
+def option(*flags: str, help: str, panel: str | None = None, **settings: Any) -> Any:
+    """An option of a command; brackets in its help are shown as they are."""
+    return typer.Option(*flags, help=help.replace("[", r"\["), rich_help_panel=panel, **settings)
+
+
+def key_option(key: str, flag: str, panel: str | None = None, *, help: str | None = None, default: bool = True) -> Any:
+    """The option that sets a key of the configuration.
+
+    Parameters
+    ----------
+    key : str
+        Dotted.
+    flag : str
+    panel : str, optional
+    help : str, optional
+        By default the description of the key.
+    default : bool
+        Whether the help shows the key's default.
+    """
+    FLAGS[key] = flag
+    description, value = describe_key(Config, key)
+    text = (help or description).replace("``", "")
+    shown = f"  [default: {value}]" if default and value not in (None, "") else ""
+    return option(flag, help=text + shown, panel=panel)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How the columns of a table are read."""
+
+    time_column: Annotated[str | None, key_option("data.time_column", "--time-column", TABLE)] = None
+    id_column: Annotated[str | None, key_option("data.id_column", "--id-column", TABLE)] = None
+    frequency: Annotated[str | None, key_option("data.frequency", "--freq", TABLE)] = None
+    fill: Annotated[str | None, key_option("data.fill", "--fill", TABLE)] = None
+
+    def values(self) -> dict[str, Any]:
+        """What was given, by key of the section ``data``."""
+        return given(vars(self))
+
+
+@dataclass(frozen=True)
+class TableOptions(ReadingOptions):
+    """How a table is read, and which of its columns are forecast."""
+
+    target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
+    columns: Annotated[
+        str | None,
+        key_option(
+            "data.columns",
+            "--columns",
+            TABLE,
+            help="Columns of a wide table to forecast, separated by commas; all numeric columns by default.",
+        ),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """What was given, by key of the section ``data``."""
+        found = super().values()
+        if self.columns is not None:
+            found["columns"] = tuple(name.strip() for name in self.columns.split(",") if name.strip())
+        return found
+
+    def changes(self) -> dict[str, Any]:
+        """What was given, by dotted key."""
+        return {f"data.{key}": value for key, value in self.values().items()}
+
+
+@dataclass(frozen=True)
+class ConfigOptions:
+    """A whole configuration, and changes of it."""
+
+    preset: Annotated[
+        str | None,
+        option(
+            "--preset",
+            help="Shipped configuration to start from (swt-time info lists them); flags win over it.",
+            panel=CONFIGURATION,
+        ),
+    ] = None
+    config: Annotated[
+        Path | None,
+        option("--config", help="Configuration file, TOML or JSON; flags win over it.", panel=CONFIGURATION),
+    ] = None
+    set_: Annotated[
+        list[str] | None,
+        option("--set", help="section.key=value; may be repeated.", panel=CONFIGURATION),
+    ] = None
+
+    def build(self, flags: dict[str, Any], base: Config | None = None) -> Config:
+        """Preset or file (or else ``base``), then ``--set``, then flags; the later one wins.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.preset is not None and self.config is not None:
+            raise ConfigError("--preset and --config both name a whole configuration; give one of them")
+        if self.config is not None:
+            base = Config.parse(read_config_file(self.config))
+        elif self.preset is not None:
+            base = Config.parse(read_preset(self.preset))
+        changes = dict(parse_assignment(text) for text in self.set_ or [])
+        return (base or Config()).replace(changes | given(flags))
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """A trained model, and where it runs."""
+
+    model: Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
+    device: Annotated[str | None, option("--device", help="auto, cpu or cuda.  [default: auto]")] = None
+    allow_backbone_change: Annotated[
+        bool,
+        option("--allow-backbone-change", help="Use another backbone than the recorded one, with a note."),
+    ] = False
+
+
+DataOption = Annotated[Path, option("--data", help="Table: CSV or Parquet, long or wide.")]
+DeviceOption = Annotated[str | None, key_option("training.device", "--device")]
+
+
+def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Show the fields of a command's groups of options to Typer in place of the groups."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, Any] = {}
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = hints[name]
+        if is_dataclass(kind):
+            groups[name] = kind
+            own = get_type_hints(kind, include_extras=True)
+            parameters += [_parameter(f.name, f.default, own[f.name]) for f in fields(kind)]
+        else:
+            parameters.append(_parameter(name, parameter.default, kind))
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        grouped = {
+            name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**values, **grouped)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
+    missing = default is inspect.Parameter.empty or type(default).__name__ == "_MISSING_TYPE"
+    shown = inspect.Parameter.empty if missing else default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=shown, annotation=annotation)
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that were given."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def parse_duration(text: str) -> float:
@@ -48,47 +205,22 @@ def parse_duration(text: str) -> float:
     return duration
 
 
-def column_flags(
-    target: str | None,
-    columns: str | None,
-    time_column: str | None,
-    id_column: str | None,
-    frequency: str | None,
-    fill: str | None,
-) -> dict[str, Any]:
-    names = None if columns is None else tuple(name.strip() for name in columns.split(",") if name.strip())
-    return {
-        "data.target": target,
-        "data.columns": names,
-        "data.time_column": time_column,
-        "data.id_column": id_column,
-        "data.frequency": frequency,
-        "data.fill": fill,
-    }
+def parse_numbers(flag: str, text: str) -> list[int]:
+    """Whole numbers separated by commas, each once.
 
-
-def build_config(
-    file: Path | None, assignments: list[str], flags: dict[str, Any], preset: str | None, base: "Config | None" = None
-) -> "Config":
-    """Preset or file (or else ``base``), then ``--set``, then flags; the later one wins."""
-    from swt_time.config import Config, parse_assignment, read_config_file
-    from swt_time.presets import read_preset
-
-    if preset is not None and file is not None:
-        raise ConfigError("--preset and --config both name a whole configuration; give one of them")
-    base = (base or Config()) if file is None else Config.parse(read_config_file(file))
-    if preset is not None:
-        base = Config.parse(read_preset(preset))
-    changes = dict(parse_assignment(text) for text in assignments)
-    return base.replace(changes | given(flags))
-
-
-def given(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were given."""
-    return {key: value for key, value in flags.items() if value is not None}
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{flag}: expected whole numbers separated by commas, got {text!r}") from None
+    return list(dict.fromkeys(found))
 
 
 def stderr() -> "Console":
+    """A console on standard error."""
     from rich.console import Console
 
     return Console(stderr=True)

@@ -67,6 +67,9 @@ FORMER_ANCHORED = {
 }
 SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE and whole multiples such as 2h or 10min"
 
+SEASON_LENGTHS = {"h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
+"""Steps of the usual season by unit of frequency: a day of hours, a week of days, a year of weeks, ..."""
+
 
 @dataclass(frozen=True)
 class Frequency:
@@ -350,3 +353,18 @@ def future_times(last: pd.DatetimeIndex, frequency: str, horizon: int) -> pd.Dat
     ordinals, _ = grid.ordinals(last)
     ahead = (ordinals[:, None] + grid.step * np.arange(1, horizon + 1)).reshape(-1)
     return grid.stamps(ahead, pd.DatetimeIndex(np.repeat(last, horizon)))
+
+
+def season_length(frequency: str) -> int:
+    """Steps in the usual season of a pandas frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``W-SUN`` 52, ``MS`` 12.
+
+    Frequencies without a usual season (``10D``, ``6MS``) give 1.
+    """
+    digits = len(frequency) - len(frequency.lstrip("0123456789"))
+    multiple, unit = int(frequency[:digits] or 1), frequency[digits:].partition("-")[0]
+    seconds = {"s": 1, "min": 60, "h": 3600}.get(unit)
+    if seconds is not None:
+        return 86400 // (seconds * multiple) if 86400 % (seconds * multiple) == 0 and seconds * multiple < 86400 else 1
+    if multiple != 1:
+        return 1
+    return SEASON_LENGTHS.get(unit[:1] if unit not in ("BMS", "BME", "BQS", "BQE", "BYS", "BYE") else unit[1], 1)

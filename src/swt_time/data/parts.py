@@ -9,7 +9,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.windows import (
     FlatSeries,
     Part,
-    Windows,
+    WindowIndex,
     flatten,
     gather,
     shorten_train,
@@ -26,7 +26,7 @@ class PartWindows:
     """All windows of one part, by number; ``len`` of them."""
 
     series: FlatSeries
-    windows: Windows
+    windows: WindowIndex
     table: SeriesTable
     scaler: Scaler
     train_rows: tuple[int, ...]
@@ -90,7 +90,7 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
     def windows(part: Part) -> PartWindows:
-        return PartWindows(flat, Windows(shortened, part, context, horizon), table, scaler, train_rows)
+        return PartWindows(flat, WindowIndex(shortened, part, context, horizon), table, scaler, train_rows)
 
     return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
 

@@ -18,8 +18,8 @@ import pandas as pd
 from swt_time.data.columns import MISSING
 from swt_time.data.frames import NOTES
 from swt_time.data.layout import ID_NAME
-from swt_time.errors import MissingDependencyError, TableError
-from swt_time.safe_files import read_bytes
+from swt_time.errors import MissingDependencyError, TableError, first_line
+from swt_time.files import read_bytes
 
 BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"})
 FILE_LIMIT = 2**31
@@ -229,8 +229,7 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
         # what pandas once noted about its index says nothing about the table
         frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise TableError(f"{path} is a damaged Parquet file ({reason}); copy or write it again") from error
+        raise TableError(f"{path} is a damaged Parquet file ({first_line(error)}); copy or write it again") from error
     _refuse_repeated([str(name) for name in frame.columns], path)
     if len(frame) == 0:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")

@@ -1,15 +1,14 @@
 """Rows in any order to gapless series: sorting, duplicates, one frequency, gaps and their repair."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from swt_time.config import Fill
 from swt_time.data.frequency import DAY, Frequency, infer_frequency, microseconds, parse_frequency
 from swt_time.errors import TableError
 
-Fill = Literal["linear", "ffill"]
 LARGEST = 1e300
 """Values beyond count as infinite: sums and differences of values within stay inside float64."""
 

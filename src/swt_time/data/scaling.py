@@ -20,6 +20,23 @@ class Scaler:
         with np.errstate(over="ignore"):
             return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
 
+    def apply_to_windows(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Scale windows.
+
+        Parameters
+        ----------
+        values : (B, T) array
+        series : (B,) int array
+            Which series each window belongs to.
+
+        Returns
+        -------
+        (B, T) float64 array
+            What does not fit becomes infinite.
+        """
+        with np.errstate(over="ignore"):
+            return (values - self.mean[series][:, None]) / self.std[series][:, None]
+
     def invert(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Undo the scaling of windows.
 

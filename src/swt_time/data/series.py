@@ -1,20 +1,22 @@
 """The internal form of a table: float64 series on regular calendars, whatever frame they came in."""
 
+import hashlib
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from swt_time.config import DataConfig, Fill
 from swt_time.data.columns import is_missing, numbers, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
 from swt_time.data.layout import find_layout, listed
-from swt_time.data.regular import Block, Fill, regularize
+from swt_time.data.regular import Block, regularize
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
 
@@ -63,7 +65,7 @@ class SeriesTable:
         index = pd.DatetimeIndex(stamps)
         return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
 
-    def number(self, name: str) -> int:
+    def index(self, name: str) -> int:
         """Position of a series by its id.
 
         Raises
@@ -121,8 +123,8 @@ def to_series(
     TableError
         With the column and the row (the header is row 1) of what cannot be read as series.
     """
-    if fill not in (None, "linear", "ffill"):
-        raise TableError(f"fill {fill!r} is unknown; expected 'linear' or 'ffill'")
+    if fill is not None and fill not in get_args(Fill):
+        raise TableError(f"data.fill {fill!r} is unknown; expected one of {', '.join(get_args(Fill))}")
     table, rows, notes = open_frame(frame, (id_column, time_column))
     if len(table) == 0:
         raise TableError("the table has no rows; expected at least two rows of data")
@@ -164,6 +166,29 @@ def to_series(
         value_column=None if layout.id is None else layout.values[0],
         notes=(*notes, *more),
     )
+
+
+def read_series(frame: Any, data: DataConfig) -> SeriesTable:
+    """Turn a table into series as the section ``data`` of a configuration says; see `to_series`."""
+    return to_series(
+        frame,
+        id_column=data.id_column,
+        time_column=data.time_column,
+        target=data.target,
+        columns=data.columns,
+        frequency=data.frequency,
+        fill=data.fill,
+    )
+
+
+def series_sha256(series: SeriesTable) -> str:
+    """Hash of ids, stamps and values of a table, whatever file or frame they came from."""
+    digest = hashlib.sha256()
+    for name, values, times in zip(series.ids, series.values, series.times, strict=True):
+        digest.update(f"{name}\0{len(values)}\0".encode())
+        digest.update(np.ascontiguousarray(times.asi8).data)
+        digest.update(np.ascontiguousarray(values, np.float64).data)
+    return digest.hexdigest()
 
 
 def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:

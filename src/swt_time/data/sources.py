@@ -1,6 +1,5 @@
 """Public benchmark tables: from their homes into a cache folder, held to known hashes. Standard library only."""
 
-import hashlib
 import http.client
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from swt_time import __version__
 from swt_time.errors import ConfigError, DownloadError
+from swt_time.files import file_sha256
 
 CHUNK = 2**16
 
@@ -187,14 +187,8 @@ def get_table(
     return target
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check(path: Path, source: Source, remedy: str) -> None:
-    found = file_hash(path)
+    found = file_sha256(path)
     if found not in source.sha256:
         raise DownloadError(f"{path} is not the known table: expected sha256 {source.sha256[0]}, got {found}; {remedy}")
 

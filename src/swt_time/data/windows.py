@@ -10,7 +10,7 @@ Informer and its successors), so targets of different parts never meet.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -129,7 +129,7 @@ def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, ho
     needed = smallest_length(split, context, horizon)
     borders = [split_borders(int(rows), split) for rows in lengths]
     for part in filled_parts(split):
-        if Windows(borders, part, context, horizon).total == 0:
+        if WindowIndex(borders, part, context, horizon).total == 0:
             raise TableError(
                 f"too few rows: split {split!r} with context {context} and horizon {horizon} needs a "
                 f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
@@ -175,10 +175,20 @@ def filled_parts(split: str) -> tuple[Part, ...]:
 
 def _has_windows(rows: int, split: str, context: int, horizon: int) -> bool:
     borders = [split_borders(rows, split)]
-    return all(Windows(borders, part, context, horizon).total for part in filled_parts(split))
+    return all(WindowIndex(borders, part, context, horizon).total for part in filled_parts(split))
 
 
-class Windows:
+class Windows(Protocol):
+    """Windows of one part of a table, by index; ``len`` of them. What training and the closed form read."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Contexts (M, T) and targets (M, H), float32, scaled, of the windows with these indices (M,)."""
+        ...
+
+
+class WindowIndex:
     """All windows of one part of a set of series; every window, none dropped.
 
     Only the first window and the number of windows of each series are stored; window numbers run through the

@@ -27,10 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from swt_time.wavelets.boundaries import BOUNDARIES
 from swt_time.wavelets.filters import FilterBank, as_filter_bank
-
-BOUNDARIES = ("periodic", "reflect", "replicate", "zero", "causal")
-
 
 LEAST_SEEN = 1e-13
 """Parts of a signal that its bands hold with less than this share of the best-held part count as lost."""

@@ -1,0 +1,155 @@
+"""Measure our speed against peers, in one run on this machine.
+
+python benchmarks/measure_speed.py embedding      the wavelet patch embedding against ptwt
+python benchmarks/measure_speed.py step           a training step against Time-LLM's way and neuralforecast
+python benchmarks/measure_speed.py inference      a batch of forecasts against the same
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from swt_time.errors import ConfigError, SWTTimeError, SWTTimeWarning
+
+RowsOption = Annotated[Path | None, typer.Option("--out", help="Also write the rows to this CSV file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
+MachineOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
+RepeatsOption = Annotated[int, typer.Option(help="Runs of each contender; the median counts.", min=1)]
+SmallOption = Annotated[bool, typer.Option("--quick", help="Small shapes: whether it runs, not how fast.")]
+BackboneOption = Annotated[
+    str, typer.Option("--backbone", help="minilm, or random weights: gpt2 (6 layers), gpt2-small, llama-7b, bert-1024.")
+]
+WindowsOption = Annotated[int, typer.Option(help="Windows of seven channels in a batch.", min=1)]
+AgainstOption = Annotated[str, typer.Option(help="reference, neuralforecast, or both, separated by a comma.")]
+GrowthOption = Annotated[
+    str | None,
+    typer.Option(help="Instead, how our cost grows with: windows, channels, context, description, layers; or all."),
+]
+
+
+app = typer.Typer(help="Measure our speed against peers, in one run on this machine.", no_args_is_help=True)
+
+
+@app.command("embedding")
+def benchmark_embedding(
+    out: RowsOption = None,
+    device: MachineOption = "cpu",
+    repeats: RepeatsOption = 15,
+    quick: Annotated[bool, typer.Option("--quick", help="The shapes of the design only, without the sweep.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The wavelet patch embedding against ptwt, unfold and Conv1d."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that sums up memory chatters
+    from speed import embedding
+    from swt_time.machine import resolve_device
+
+    shapes = embedding.SHAPES if quick else (*embedding.SHAPES, *embedding.SWEEP)
+    report = _row_report(embedding.describe, as_json)
+    _give_rows(embedding.run(resolve_device(device), shapes, repeats=repeats, report=report), out, as_json)
+
+
+@app.command("step")
+def benchmark_step(
+    out: RowsOption = None,
+    backbone: BackboneOption = "minilm",
+    windows: WindowsOption = 8,
+    against: AgainstOption = "reference,neuralforecast",
+    growth: GrowthOption = None,
+    compile_: Annotated[bool, typer.Option("--compile", help="Also ours through torch.compile.")] = False,
+    device: MachineOption = "cpu",
+    repeats: RepeatsOption = 5,
+    quick: SmallOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """A training step against a plain path that does what Time-LLM does, and against neuralforecast's TimeLLM."""
+    _benchmark_path("step", out, backbone, windows, against, growth, compile_, device, repeats, quick, as_json)
+
+
+@app.command("inference")
+def benchmark_inference(
+    out: RowsOption = None,
+    backbone: BackboneOption = "minilm",
+    windows: WindowsOption = 8,
+    against: AgainstOption = "reference,neuralforecast",
+    growth: GrowthOption = None,
+    device: MachineOption = "cpu",
+    repeats: RepeatsOption = 5,
+    quick: SmallOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """A batch of forecasts against a plain path that does what Time-LLM does, and against neuralforecast's TimeLLM."""
+    _benchmark_path("inference", out, backbone, windows, against, growth, False, device, repeats, quick, as_json)
+
+
+def _benchmark_path(
+    kind: Literal["step", "inference"],
+    out: Path | None,
+    backbone: str,
+    windows: int,
+    against: str,
+    growth: str | None,
+    compiled: bool,
+    device: str,
+    repeats: int,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from speed import llm
+    from speed.cases import BACKBONES, Case
+    from speed.contenders import PEER, REFERENCE, peer_is_installed
+    from swt_time.machine import resolve_device
+
+    if backbone not in BACKBONES:
+        raise ConfigError(f"--backbone: expected one of {', '.join(BACKBONES)}, got {backbone!r}")
+    case = Case(backbone, windows, device=str(resolve_device(device)))
+    if quick:
+        case = replace(case, windows=1, channels=2, context=64, layers=1)
+    report = _row_report(llm.describe, as_json)
+    if growth is not None:
+        names = list(llm.CURVES) if growth == "all" else _names("--growth", growth, llm.CURVES)
+        curves = {name: llm.CURVES[name][: 2 if quick else None] for name in names}
+        _give_rows(llm.grow(case, kind, curves, repeats=repeats, report=report), out, as_json)
+        return
+    others = _names("--against", against, (REFERENCE, PEER))
+    if PEER in others and not peer_is_installed():
+        others.remove(PEER)
+        note = "neuralforecast is not installed, so its row is left out; install it with: pip install 'swt-time[bench]'"
+        warnings.warn(note, SWTTimeWarning, stacklevel=2)
+    _give_rows(llm.measure(case, kind, others, repeats=repeats, compiled=compiled, report=report), out, as_json)
+
+
+def _names(option: str, text: str, known: Iterable[str]) -> list[str]:
+    """Names separated by commas, each one known."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{option}: expected {', '.join(known)}, got {name!r}")
+    return names
+
+
+def _row_report(describe: Callable[[dict[str, Any]], str], as_json: bool) -> Callable[[dict[str, Any]], None]:
+    return (lambda row: None) if as_json else (lambda row: typer.echo(describe(row)))
+
+
+def _give_rows(rows: list[dict[str, Any]], out: Path | None, as_json: bool) -> None:
+    from speed.measuring import write_rows
+
+    if as_json:
+        typer.echo(json.dumps(rows))
+    if out is not None:
+        write_rows(rows, out)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except SWTTimeError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,198 @@
+"""Pictures of forecasts; needs the extra ``plot``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from swt_time.data.series import SeriesTable
+from swt_time.errors import InputError, MissingDependencyError
+from swt_time.evaluation.ablation import Difference
+from swt_time.evaluation.bands import Bands
+
+MOST_PANELS = 6
+INK, TRUTH, FORECAST, RIVAL = "#3b4252", "#8a93a6", "#d1495b", "#2a9d8f"
+
+
+@dataclass(frozen=True)
+class ForecastPanel:
+    """One series in a picture: what was seen, what was forecast, and what came where that is known.
+
+    Times are datetime64 arrays; ``truth`` may be shorter than ``forecast``, or empty.
+    """
+
+    title: str
+    context_times: np.ndarray
+    context: np.ndarray
+    forecast_times: np.ndarray
+    forecast: np.ndarray
+    truth: np.ndarray
+
+
+def import_pyplot() -> Any:
+    """Matplotlib without a screen.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise MissingDependencyError(
+            'pictures need matplotlib, which is not installed: pip install "swt-time[plot]"'
+        ) from None
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "") -> None:
+    """Draw context, truth where it is known, forecast and the cut line between them, one panel a series.
+
+    Raises
+    ------
+    MissingDependencyError
+        Matplotlib is not installed.
+    InputError
+        The file cannot be written, or its suffix names no picture format.
+    """
+    plt = import_pyplot()
+    shown = panels[:MOST_PANELS]
+    figure, axes = plt.subplots(
+        len(shown), 1, figsize=(10, 1.2 + 2.6 * len(shown)), squeeze=False, layout="constrained"
+    )
+    for axis, panel in zip(axes[:, 0], shown, strict=True):
+        _draw(axis, panel)
+    axes[0, 0].legend(loc="upper left", frameon=False, ncols=3)
+    rest = f"  ({len(shown)} of {len(panels)} series)" if len(panels) > len(shown) else ""
+    if title or rest:
+        figure.suptitle(title + rest, color=INK)
+    _save(plt, figure, path)
+
+
+def _draw(axis: Any, panel: ForecastPanel) -> None:
+    # More context than four horizons would press the forecast into a corner.
+    shown = min(len(panel.context), max(4 * len(panel.forecast), 48))
+    times, context = panel.context_times[-shown:], panel.context[-shown:]
+    joined_times = np.concatenate([times[-1:], panel.forecast_times])
+    if len(panel.truth):
+        truth = np.concatenate([context[-1:], panel.truth])
+        axis.plot(joined_times[: len(truth)], truth, color=TRUTH, lw=1.6, label="what came")
+    axis.plot(times, context, color=INK, lw=1.1, label="context")
+    axis.plot(joined_times, np.concatenate([context[-1:], panel.forecast]), color=FORECAST, lw=1.6, label="forecast")
+    axis.axvline(times[-1], color=INK, lw=0.8, ls=":")
+    axis.set_title(panel.title, loc="left", fontsize=10, color=INK)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(x=0.01)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse, before any work is done, a picture that could not be drawn.
+
+    Raises
+    ------
+    MissingDependencyError
+        Matplotlib is not installed.
+    InputError
+        Unknown format, or a folder that does not exist.
+    """
+    formats = import_pyplot().gcf().canvas.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in formats:
+        raise InputError(f"cannot draw {path}: expected a name that ends in one of {', '.join(sorted(formats))}")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
+
+
+def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> list[ForecastPanel]:
+    """One panel a series: ``known`` is what the forecast (N, H) was made from, ``series`` what is known by now."""
+    horizon = yhat.shape[1]
+    future = known.future(horizon).tz_localize(None).to_numpy().reshape(-1, horizon)
+    now = dict(zip(series.ids, series.values, strict=True))
+    panels = []
+    for i, name in enumerate(known.ids):
+        seen = len(known.values[i])
+        times = known.times[i].tz_localize(None).to_numpy()
+        truth = now[name][seen : seen + horizon]
+        panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
+    return panels
+
+
+def plot_bands(
+    bands: Bands,
+    times: np.ndarray,
+    values: np.ndarray,
+    path: Path,
+    *,
+    title: str,
+    weights: Sequence[float] | None = None,
+) -> None:
+    """Draw a series above its bands, one time axis for all.
+
+    Parameters
+    ----------
+    bands : Bands
+    times : (T,) datetime64 array
+    values : (T,) array
+        The series in its own units.
+    path : Path
+    title : str
+    weights : K floats, optional
+        Band weights of a trained model, printed beside each band.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`.
+    """
+    plt = import_pyplot()
+    rows = len(bands.names) + 1
+    figure, axes = plt.subplots(rows, 1, figsize=(10, 1 + 1.5 * rows), sharex=True, layout="constrained")
+    axes[0].plot(times, values, color=INK, lw=1.0)
+    axes[0].set_title(title, loc="left", fontsize=10, color=INK)
+    for k, (name, axis) in enumerate(zip(bands.names, axes[1:], strict=True)):
+        axis.plot(times, bands.coefficients[k], color=FORECAST if k == 0 else RIVAL, lw=0.9)
+        weight = "" if weights is None else f"   weight {weights[k]:.3f}"
+        axis.set_title(f"${name}$   {bands.share[k]:.1%} of the energy{weight}", loc="left", fontsize=9, color=INK)
+    axes[-1].set_xlabel(f"the bands add up to the series within {bands.error:.1e} standard deviations", fontsize=9)
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0.01)
+    _save(plt, figure, path)
+
+
+def plot_differences(found: Sequence[Difference], path: Path) -> None:
+    """Draw each contender's paired difference from the base with its 95 % interval, the best on top.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`; nothing to compare with the base.
+    """
+    shown = sorted((one for one in found if one.difference is not None), key=lambda one: -(one.difference or 0.0))
+    if not shown:
+        raise InputError("there is no difference to draw: no variant shares a seed with the base")
+    plt = import_pyplot()
+    figure, axis = plt.subplots(figsize=(9, 1.2 + 0.3 * len(shown)), layout="constrained")
+    colours = {"better": RIVAL, "worse": FORECAST}
+    for row, one in enumerate(shown):
+        colour = colours.get(one.verdict, TRUTH)
+        axis.errorbar(one.difference, row, xerr=one.half_width, fmt="o", ms=4, color=colour, capsize=3, lw=1.2)
+    axis.axvline(0, color=INK, lw=0.8)
+    axis.set_yticks(range(len(shown)), [one.contender for one in shown], fontsize=8)
+    axis.set_xlabel("MSE less the base's, paired by seed, with 95 % t-interval", fontsize=9)
+    axis.spines[["top", "right"]].set_visible(False)
+    _save(plt, figure, path)
+
+
+def _save(plt: Any, figure: Any, path: Path) -> None:
+    try:
+        # Without the software entry equal pictures give equal files.
+        figure.savefig(path, dpi=130, metadata={"Software": None} if path.suffix == ".png" else None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write the picture {path}: {error}") from None
+    finally:
+        plt.close(figure)

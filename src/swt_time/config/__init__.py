@@ -1,0 +1,57 @@
+"""What can be asked for: the configuration, its files, its named presets.
+
+- ``schema``: the configuration, every field with its default and description;
+- ``choices``: the vocabularies of options that are names;
+- ``keys``, ``files``: names of options; configuration files and assignments;
+- ``presets``, ``identity``: shipped configurations; what makes two configurations the same.
+"""
+
+from swt_time.config.choices import (
+    STAND_INS,
+    Fill,
+    Loss,
+    Precision,
+    PromptAttention,
+    Schedule,
+    StandIn,
+    Template,
+)
+from swt_time.config.files import parse_assignment, read_config_file
+from swt_time.config.keys import dotted_keys, nearest_names, resolve_names
+from swt_time.config.presets import preset_names, read_preset
+from swt_time.config.schema import (
+    MOST_WEIGHTS,
+    BackboneConfig,
+    Config,
+    DataConfig,
+    EmbeddingConfig,
+    ModelConfig,
+    PromptConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "MOST_WEIGHTS",
+    "STAND_INS",
+    "BackboneConfig",
+    "Config",
+    "DataConfig",
+    "EmbeddingConfig",
+    "Fill",
+    "Loss",
+    "ModelConfig",
+    "Precision",
+    "PromptAttention",
+    "PromptConfig",
+    "Schedule",
+    "StandIn",
+    "Template",
+    "TrainingConfig",
+    "dotted_keys",
+    "nearest_names",
+    "parse_assignment",
+    "preset_names",
+    "read_config_file",
+    "read_preset",
+    "resolve_names",
+]

@@ -1,0 +1,29 @@
+"""The vocabularies of the configuration: every option that is a name, with its choices.
+
+Each vocabulary is one ``Literal``, defined here (the boundary modes in `swt_time.wavelets`); code that needs the list
+of choices takes it by ``typing.get_args``.
+"""
+
+from typing import Literal, get_args
+
+Fill = Literal["linear", "ffill"]
+EmbeddingKind = Literal["wavelet", "patch"]
+Bands = Literal["all", "approx"]
+BandWeights = Literal["none", "free", "softmax"]
+Shrinkage = Literal["none", "soft"]
+Projection = Literal["joint", "per_band"]
+Positions = Literal["none", "patch", "band"]
+Learnable = Literal["none", "lattice", "free"]
+Padding = Literal["signal", "coefficient"]
+ReceptiveField = Literal["patch", "wavelet"]
+Template = Literal["compact", "paper", "none"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+PromptAttention = Literal["prefix", "full"]
+Prototypes = Literal["free", "mapping"]
+Skip = Literal["ridge", "linear", "none"]
+Schedule = Literal["one_cycle", "cosine"]
+Loss = Literal["mse", "mae", "huber"]
+StandIn = Literal["none", "attention", "transformer"]
+
+STAND_INS: tuple[StandIn, ...] = get_args(StandIn)
+"""Values of ``backbone.name`` that stand in for a language model in ablations."""

@@ -1,0 +1,196 @@
+"""Baselines on the same windows as the model: what every result is held against.
+
+Shapes: ``M`` windows of one series each, ``T`` context, ``H`` horizon.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swt_time.config import STAND_INS, Config
+from swt_time.data.frequency import season_length
+from swt_time.data.parts import Parts
+from swt_time.data.series import SeriesTable
+from swt_time.errors import ConfigError, MissingDependencyError
+from swt_time.evaluation.forecasting import TrainedModel, WindowForecaster
+from swt_time.language.finding import find_backbone, read_hidden_size
+from swt_time.model.weights import trained_parameters
+from swt_time.training import seeded, train
+
+TREND_KERNEL = 25
+"""Samples of DLinear's moving average."""
+
+PEER = "neuralforecast-timellm"
+"""The baseline that also reads the model's sizes and language model."""
+
+
+@dataclass(frozen=True)
+class SeasonalNaive:
+    """Repeat the last season of the context; season 1 repeats the last value.
+
+    Attributes
+    ----------
+    season, horizon : int
+    """
+
+    season: int
+    horizon: int
+
+    def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
+        """Contexts (M, T) to forecasts (M, H)."""
+        season = min(self.season, contexts.shape[1])
+        last = contexts[:, contexts.shape[1] - season :]
+        return np.tile(last, (1, -(-self.horizon // season)))[:, : self.horizon]
+
+
+class BaselineNetwork(nn.Module):
+    """A network that the model's own loop trains, ``(B, T, N)`` to ``(B, H, N)``."""
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """The trained weights by name."""
+        return trained_parameters(self)
+
+
+class DecompositionLinear(BaselineNetwork):
+    """DLinear: a moving average and what it leaves, each through a linear map that all series share.
+
+    Source: Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023. The average has 25
+    samples and repeats the first and the last value at the ends; windows are not normalised.
+    """
+
+    def __init__(self, context: int, horizon: int):
+        super().__init__()
+        self.trend = nn.Linear(context, horizon)
+        self.remainder = nn.Linear(context, horizon)
+
+    def forward(self, context: Tensor) -> Tensor:
+        """``(B, T, N)`` to ``(B, H, N)``."""
+        x = context.transpose(1, 2)
+        half = TREND_KERNEL // 2
+        average = F.avg_pool1d(F.pad(x, (half, half), mode="replicate"), TREND_KERNEL, stride=1)
+        forecast: Tensor = self.trend(average) + self.remainder(x - average)
+        return forecast.transpose(1, 2)
+
+
+class PeerTimeLLM(BaselineNetwork):
+    """The network of neuralforecast's TimeLLM, which writes and reads its own prompts.
+
+    Its loop is left out: it samples windows at random, counts them otherwise and keeps the last weights, so that a
+    comparison would be one of loops. What it does in training (the frozen model's dropout is active) stays its own.
+
+    Parameters
+    ----------
+    network : module
+        Takes ``{"insample_y": (M, T, 1)}``, gives (M, H, 1).
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, context: Tensor) -> Tensor:
+        """``(B, T, N)`` to ``(B, H, N)``."""
+        forecast = self.network({"insample_y": context.transpose(1, 2).flatten(0, 1).unsqueeze(-1)})
+        return forecast.squeeze(-1).unflatten(0, (len(context), -1)).transpose(1, 2)
+
+
+def fit_baseline(name: str, parts: Parts, series: SeriesTable, config: Config) -> WindowForecaster:
+    """Make a baseline ready to be scored; it sees the train and validation parts only.
+
+    Parameters
+    ----------
+    name : str
+        A key of `BASELINES`.
+    parts : Parts
+        The windows that the model was trained on.
+    series : SeriesTable
+        The table they were cut from, for its frequency.
+    config : Config
+        ``data`` and ``training`` count: a trained baseline has the model's loop, steps, validations and seed.
+        neuralforecast's TimeLLM also takes the model's sizes and language model.
+
+    Raises
+    ------
+    ConfigError
+        No baseline has that name.
+    MissingDependencyError
+        The baseline needs a package that is not installed.
+    """
+    if name not in BASELINES:
+        raise ConfigError(f"unknown baseline {name!r}; expected one of {', '.join(BASELINES)}")
+    return BASELINES[name](parts, series, config)
+
+
+def _seasonal_naive(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
+    return SeasonalNaive(season_length(series.frequency), config.data.horizon)
+
+
+def _last_value(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
+    return SeasonalNaive(1, config.data.horizon)
+
+
+def _linear(parts: Parts, series: SeriesTable, config: Config) -> TrainedModel:
+    return _train(lambda: DecompositionLinear(config.data.context, config.data.horizon), parts, config)
+
+
+def _time_llm(parts: Parts, series: SeriesTable, config: Config) -> TrainedModel:
+    return _train(lambda: PeerTimeLLM(peer_network(config)), parts, config)
+
+
+def _train(make: Callable[[], BaselineNetwork], parts: Parts, config: Config) -> TrainedModel:
+    with seeded(config.training) as device:
+        model = make().to(device)
+        return TrainedModel(model, train(model, parts.train, parts.validation, config.training))
+
+
+def peer_network(config: Config) -> Any:
+    """neuralforecast's TimeLLM of the configuration's sizes, around the same files of the same language model.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        from neuralforecast.losses.pytorch import MSE
+        from neuralforecast.models import TimeLLM
+    except ImportError:
+        raise MissingDependencyError(
+            f"the baseline {PEER!r} needs neuralforecast; install it with: pip install 'swt-time[bench]'"
+        ) from None
+    # A stand-in has no language model to share, so the peer then reads the default one.
+    folder = find_backbone(config.backbone.name if config.backbone.name not in STAND_INS else "minilm")
+    with contextlib.redirect_stdout(sys.stderr):  # it prints
+        return TimeLLM(
+            h=config.data.horizon,
+            input_size=config.data.context,
+            patch_len=config.embedding.patch_len,
+            stride=config.embedding.stride,
+            d_model=config.embedding.d_model,
+            d_ff=config.model.d_ff,
+            n_heads=config.model.n_heads,
+            d_llm=read_hidden_size(folder),
+            llm=str(folder),
+            prompt_prefix=config.data.description,
+            dropout=config.model.dropout,
+            loss=MSE(),
+            random_seed=config.training.seed,
+        )
+
+
+BASELINES: Mapping[str, Callable[[Parts, SeriesTable, Config], WindowForecaster]] = MappingProxyType(
+    {
+        "seasonal-naive": _seasonal_naive,
+        "last-value": _last_value,
+        "linear": _linear,
+        PEER: _time_llm,
+    }
+)
+"""Baselines by name. A patch transformer and plain patches are configurations of the model itself (the backbone
+``transformer``, the embedding ``patch``)."""

@@ -1,0 +1,253 @@
+"""Scores over every window of a part, for anything that forecasts windows."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from swt_time.data.frequency import season_length
+from swt_time.data.parts import PartWindows, split_table
+from swt_time.data.scaling import Scaler
+from swt_time.data.series import SeriesTable
+from swt_time.errors import ConfigError, TableError
+from swt_time.evaluation.baselines import SeasonalNaive
+from swt_time.evaluation.forecasting import WindowForecaster
+from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
+from swt_time.machine import peak_memory
+
+BATCH = 512
+
+METRICS = ("mse", "mae", "rmse", "mase", "smape")
+
+SHOWN_SERIES = 10
+"""Most series that the text lists; the worst ones of a larger table."""
+
+SHOWN_STEPS = 6
+"""Steps of the horizon that the text lists."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Errors over all points of all windows, on scaled data and in the table's own units.
+
+    Each set of errors is ``{"mse", "mae", "rmse", "mase", "smape"}``, see `swt_time.evaluation.metrics`. MASE is in
+    units of the seasonal naive error inside each series' own train part, so it is the same on scaled data. Errors in
+    original units mix the units of a table's columns; ``per_series`` keeps them apart.
+
+    Attributes
+    ----------
+    scaled, original : dict
+    per_series : dict
+        ``{id: {errors on scaled data, "original": {errors}}}``.
+    per_step : dict
+        ``{metric: [error of each step], "original": {...}}``.
+    windows : int
+        Forecast origins: the columns of a wide table share a window, the series of a long table have their own.
+    horizon, series : int
+    seconds : float
+        Wall time of forecasting and scoring.
+    peak_memory_bytes : int or None
+        Most memory held so far; see `swt_time.machine.peak_memory`.
+    """
+
+    scaled: dict[str, float]
+    original: dict[str, float]
+    per_series: dict[str, dict[str, Any]]
+    per_step: dict[str, Any]
+    windows: int
+    horizon: int
+    series: int
+    seconds: float
+    peak_memory_bytes: int | None
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error on scaled data."""
+        return self.scaled["mse"]
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error on scaled data."""
+        return self.scaled["mae"]
+
+
+def score(
+    forecaster: WindowForecaster,
+    part: PartWindows,
+    *,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Scores:
+    """Score every window of a part, none left out.
+
+    Parameters
+    ----------
+    forecaster : WindowForecaster
+    part : PartWindows
+    report : callable
+        Told how many windows are done, and of how many.
+    """
+    began = time.perf_counter()
+    table, scaler, total = part.table, part.scaler, len(part)
+    units = _mase_units(part)
+    scaled = ErrorSums(part.windows.horizon, len(table.ids), units / scaler.std)
+    original = ErrorSums(part.windows.horizon, len(table.ids), units)
+    for begin in range(0, total, BATCH):
+        numbers = np.arange(begin, min(begin + BATCH, total))
+        contexts, targets = part.gather(numbers)
+        forecasts, series = forecaster.forecast_windows(contexts), part.series_of(numbers)
+        scaled.update(forecasts, targets, series)
+        original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(numbers), series)
+        report(int(numbers[-1]) + 1, total)
+    return Scores(
+        scaled=scaled.overall(),
+        original=original.overall(),
+        per_series=_by_series(table.ids, scaled, original),
+        per_step={**_lists(scaled.per_step()), "original": _lists(original.per_step())},
+        windows=int(part.windows.counts.max()) if table.layout == "wide" else total,
+        horizon=part.windows.horizon,
+        series=len(table.ids),
+        seconds=time.perf_counter() - began,
+        peak_memory_bytes=peak_memory(),
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores beside those of seasonal naive on the same windows."""
+
+    model: Scores
+    seasonal_naive: Scores
+    season: int
+    split: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; the model's errors on scaled data stand at the top."""
+        naive = {**self.seasonal_naive.scaled, "original": self.seasonal_naive.original, "season": self.season}
+        found: dict[str, Any] = _without_nan(
+            {
+                **self.model.scaled,
+                **{name: value for name, value in vars(self.model).items() if name != "scaled"},
+                "split": self.split,
+                "seasonal_naive": naive,
+            }
+        )
+        return found
+
+    def as_text(self) -> Iterator[str]:
+        """Lines of a table for a person."""
+        model, naive = self.model, self.seasonal_naive
+        memory = "" if model.peak_memory_bytes is None else f", peak memory {model.peak_memory_bytes / 2**20:.0f} MiB"
+        yield (
+            f"{model.windows} test windows, {model.series} series, horizon {model.horizon}, split {self.split}; "
+            f"{model.seconds:.1f} s{memory}"
+        )
+        yield ""
+        yield _line("scaled data", *(name.upper() for name in METRICS[:-1]), "sMAPE %")
+        names = ("swt-time", f"seasonal naive {self.season}")
+        for name, one in zip(names, (model, naive), strict=True):
+            yield _line(name, *(one.scaled[metric] for metric in METRICS))
+        yield _line("original units")
+        for name, one in zip(names, (model, naive), strict=True):
+            yield _line(name, *(one.original[metric] for metric in METRICS))
+        yield ""
+        yield _line("step (scaled)", *(name.upper() for name in METRICS[:-1]), "sMAPE %")
+        for step in _spread(model.horizon, SHOWN_STEPS):
+            yield _line(str(step + 1), *(model.per_step[metric][step] for metric in METRICS))
+        if model.series > 1:
+            yield ""
+            shown = list(model.per_series.items())
+            worst = len(shown) > SHOWN_SERIES
+            if worst:
+                shown = sorted(shown, key=lambda item: -np.nan_to_num(item[1]["mse"], nan=-1))[:SHOWN_SERIES]
+            title = f"worst {SHOWN_SERIES} (scaled)" if worst else "series (scaled)"
+            yield _line(title, *(name.upper() for name in METRICS[:-1]), "sMAPE %")
+            for name, errors in shown:
+                yield _line(name, *(errors[metric] for metric in METRICS))
+
+
+def evaluate_table(
+    forecaster: WindowForecaster,
+    series: SeriesTable,
+    split: str,
+    context: int,
+    horizon: int,
+    *,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Score a forecaster on every test window of a table, beside seasonal naive.
+
+    The scaler is fitted on this table's own train part, so that a model can be scored on a table it never saw.
+
+    Raises
+    ------
+    ConfigError
+        The split has no test part.
+    TableError
+        The test part is too short for a single window.
+    """
+    parts = split_table(series, split, context, horizon)
+    if len(parts.test) == 0:
+        if split == "none":
+            raise ConfigError("the split 'none' has no test part; name one with --split, such as 0.7/0.1/0.2")
+        raise TableError(
+            f"the test part of split {split} holds no window of horizon {horizon}; provide more rows or another --split"
+        )
+    season = season_length(series.frequency)
+    naive = score(SeasonalNaive(season, horizon), parts.test)
+    model = score(forecaster, parts.test, report=report)
+    return Evaluation(model, naive, season, split)
+
+
+def _mase_units(part: PartWindows) -> np.ndarray:
+    """Seasonal naive error inside the train part of each series, (C,); NaN where it is shorter than a season."""
+    season = season_length(part.table.frequency)
+    pairs = zip(part.table.values, part.train_rows, strict=True)
+    return np.array([seasonal_scale(v[:rows], season) if rows > season else math.nan for v, rows in pairs])
+
+
+def _unscaled(forecasts: np.ndarray, series: np.ndarray, scaler: Scaler) -> np.ndarray:
+    """Forecasts (B, H) in the table's own units."""
+    values = scaler.invert(forecasts, series)
+    # A zero comes back as a rounding error of the mean, which sMAPE would count as a miss of 200 %.
+    rounding = float(np.finfo(np.float32).eps) * np.abs(scaler.mean[series])[:, None]
+    return np.where(np.abs(values) <= rounding, 0.0, values)
+
+
+def _by_series(ids: tuple[str, ...], scaled: ErrorSums, original: ErrorSums) -> dict[str, dict[str, Any]]:
+    one, other = _lists(scaled.per_channel()), _lists(original.per_channel())
+    return {
+        name: {**{k: v[i] for k, v in one.items()}, "original": {k: v[i] for k, v in other.items()}}
+        for i, name in enumerate(ids)
+    }
+
+
+def _lists(errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in errors.items()}
+
+
+def _without_nan(value: Any) -> Any:
+    """The same plain values with None for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _spread(count: int, shown: int) -> list[int]:
+    """At most ``shown`` of the numbers below ``count``, the first and the last among them, evenly spread."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, shown))})
+
+
+def _line(name: str, *cells: str | float) -> str:
+    texts = [cell if isinstance(cell, str) else _number(cell) for cell in cells]
+    return f"{name:18.18}" + "".join(f"  {text:>10}" for text in texts)
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.4f}" if value < 1e5 else f"{value:.4g}"

@@ -1,0 +1,66 @@
+"""What is known of each supported family of language models."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Family:
+    """One family of Hugging Face base models.
+
+    Attributes
+    ----------
+    model_class, config_class : str
+        Names of its classes in transformers.
+    causal : bool
+        Whether a token sees only the tokens before it.
+    build_options, call_options : mapping
+        Arguments that its constructor and its forward pass need here.
+    """
+
+    model_class: str
+    config_class: str
+    causal: bool
+    build_options: Mapping[str, Any] = field(default_factory=dict)
+    call_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+FAMILIES = {
+    # Only BERT has a pooler, which nothing here reads, and no cache to switch off.
+    "bert": Family("BertModel", "BertConfig", causal=False, build_options={"add_pooling_layer": False}),
+    "gpt2": Family("GPT2Model", "GPT2Config", causal=True, call_options={"use_cache": False}),
+    "llama": Family("LlamaModel", "LlamaConfig", causal=True, call_options={"use_cache": False}),
+}
+"""Supported families by ``model_type``, the name in a backbone's ``config.json``."""
+
+ARCHITECTURE = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act initializer_range
+        max_position_embeddings pad_token_id bos_token_id eos_token_id type_vocab_size layer_norm_eps dtype torch_dtype
+        n_positions n_embd n_layer n_head n_inner activation_function layer_norm_epsilon scale_attn_weights
+        scale_attn_by_inverse_layer_idx reorder_and_upcast_attn num_key_value_heads rms_norm_eps rope_parameters
+        rope_theta rope_scaling attention_bias mlp_bias head_dim
+        """,
+    )
+)
+"""The keys of a backbone's ``config.json`` that are read. Others matter for training only, or choose code and files."""
+
+LAYER_COUNTS = frozenset({"num_hidden_layers", "n_layer"})
+"""The keys of a backbone's ``config.json`` that count layers."""
+
+LAYER_NAME = re.compile(r"(?:.*\.)?(?:layers?|h)\.(\d+)\.")
+
+
+def hidden_size(values: Mapping[str, Any]) -> int:
+    """Hidden size ``L`` in the values of a backbone's ``config.json``."""
+    return int(values.get("hidden_size") or values["n_embd"])
+
+
+def count_layers(weight_names: Iterable[str]) -> int:
+    """Number of transformer layers whose weights have these names; 0 where no name belongs to a layer."""
+    matches = (LAYER_NAME.match(name) for name in weight_names)
+    return max((int(match[1]) + 1 for match in matches if match), default=0)

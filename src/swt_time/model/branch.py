@@ -1,0 +1,92 @@
+"""What stands between the patch tokens and the head: nothing, a stand-in, or a reprogrammed language model.
+
+Shapes: ``B`` batch, ``N`` channels, ``M = B * N`` series, ``T`` context, ``P`` patches, ``D`` = ``d_model``,
+``L`` hidden size of the language model, ``S`` prototypes.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from swt_time.language import LanguageModel, Prompt, Prompter, ReadPrompt
+from swt_time.model.reprogramming import Reprogramming
+from swt_time.remembered import Remembered, fingerprint
+
+
+class Branch(nn.Module):
+    """A branch that hands the patch tokens to the head as they are; the base of all others."""
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The frozen backbone, if there is one."""
+        return None
+
+    def write_prompt(self, z: Tensor) -> Prompt | None:
+        """Prompts for normalised windows ``(B, N, T)``; None for a branch that reads none."""
+        return None
+
+    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
+        """``(M, P, D)`` to ``(M, P, width)``; here the tokens themselves."""
+        return tokens
+
+
+class Reprogrammed(Branch):
+    """The language path: patches reprogrammed onto text prototypes, then read by a frozen language model.
+
+    Parameters
+    ----------
+    prototypes : module
+        Called without arguments; gives ``(S, L)``.
+    reprogram : Reprogramming
+    language_model : LanguageModel
+    prompter : Prompter or None
+        None for the template ``none``.
+    """
+
+    def __init__(
+        self,
+        prototypes: nn.Module,
+        reprogram: Reprogramming,
+        language_model: LanguageModel,
+        prompter: Prompter | None,
+    ):
+        super().__init__()
+        self.prototypes = prototypes
+        self.reprogram = reprogram
+        self.backbone = language_model
+        self.prompter = prompter
+        self._text: Remembered[tuple[Tensor, Tensor]] = Remembered()
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The frozen backbone."""
+        return self.backbone
+
+    def train(self, mode: bool = True) -> "Reprogrammed":
+        """Drop the keys and values that were kept for inference when training begins."""
+        if mode:
+            self._text.forget()
+        return super().train(mode)
+
+    def write_prompt(self, z: Tensor) -> Prompt | None:
+        """Prompts for normalised windows ``(B, N, T)``, or None where the template is ``none``."""
+        return None if self.prompter is None else self.prompter.write(z.flatten(0, 1))
+
+    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
+        """``(M, P, D)`` to last hidden states ``(M, P, L)``.
+
+        What feeds a bfloat16 language model is multiplied in bfloat16 too; weights and gradients stay float32.
+        """
+        half = self.backbone.model.dtype == torch.bfloat16
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
+            reprogrammed = self.reprogram(tokens, *self._keys_values()).to(tokens.dtype)
+        return self.backbone(prompt, reprogrammed)
+
+    def _keys_values(self) -> tuple[Tensor, Tensor]:
+        """Keys and values of the prototypes: in inference computed once for as long as the weights stay."""
+        if self.training or torch.is_grad_enabled():
+            return self._project_prototypes()
+        weights = [*self.prototypes.parameters(), *self.reprogram.parameters()]
+        return self._text.get(fingerprint(weights), self._project_prototypes)
+
+    def _project_prototypes(self) -> tuple[Tensor, Tensor]:
+        return self.reprogram.keys_values(self.prototypes())

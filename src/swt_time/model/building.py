@@ -1,0 +1,148 @@
+"""The one place where a configuration becomes layers."""
+
+from typing import Any
+
+from swt_time.config import MOST_WEIGHTS, STAND_INS, Config, EmbeddingConfig
+from swt_time.errors import ConfigError
+from swt_time.language import LanguageModel, Prompter, load_language_model
+from swt_time.model.branch import Branch, Reprogrammed
+from swt_time.model.closed_form import RidgeSkip
+from swt_time.model.embedding import WaveletPatchEmbedding
+from swt_time.model.heads import FlattenHead, LinearSkip
+from swt_time.model.network import SWTTime
+from swt_time.model.patching import PatchEmbedding
+from swt_time.model.reprogramming import FreePrototypes, MappingPrototypes, Reprogramming
+from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
+from swt_time.wavelets import reach, wavelet_support
+from swt_time.wavelets.stationary import check_level
+
+TRANSFORMER_LAYERS = 3
+"""Layers of the stand-in ``transformer`` when ``backbone.layers`` is not given: PatchTST's."""
+
+
+def build_model(config: Config, language_model: LanguageModel | None = None, *, start: bool = True) -> SWTTime:
+    """Compose the model that a configuration describes.
+
+    Parameters
+    ----------
+    config : Config
+    language_model : LanguageModel, optional
+        Loaded already; otherwise the configuration's backbone is loaded.
+    start : bool
+        False where trained weights are read right after: prototypes are then not computed from the vocabulary.
+
+    Raises
+    ------
+    ConfigError
+        Options that contradict each other.
+    BackboneError
+        The backbone cannot be had, or has no room for the patches.
+    """
+    d_model, n_patches = config.embedding.d_model, config.n_patches
+    horizon, model = config.data.horizon, config.model
+    embed = build_embedding(config.embedding, config.data.context)
+    name = config.backbone.name
+    ridge = RidgeSkip(config.data.context, horizon) if model.skip == "ridge" else None
+    if name == "none":
+        return SWTTime(embed, Branch(), FlattenHead(d_model, n_patches, horizon, model.dropout), ridge)
+    branch: Branch
+    if name in STAND_INS:
+        branch, width = _build_stand_in(config), d_model
+    else:
+        branch, width = _build_reprogrammed(config, language_model, start)
+    head = FlattenHead(width, n_patches, horizon, model.dropout)
+    linear = LinearSkip(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
+    return SWTTime(embed, branch, head, ridge or linear)
+
+
+def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | WaveletPatchEmbedding:
+    """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
+    shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
+    try:
+        if config.kind == "wavelet" or config.receptive_field == "wavelet":
+            check_level(config.level, context)
+            # Known before anything is made: the filters of deep levels are long.
+            _check_size(
+                (config.d_model + config.level) * (config.patch_len + wavelet_support(config.wavelet, config.level)),
+                f"level {config.level} of {config.wavelet}",
+                "level or d_model",
+            )
+        if config.kind == "patch":
+            wide = config.receptive_field == "wavelet"
+            return PatchEmbedding(
+                config.d_model,
+                config.patch_len,
+                config.stride,
+                kernel_size=config.kernel_size,
+                receptive_field=reach(config.wavelet, config.level, config.boundary) if wide else None,
+                boundary=config.boundary if wide else "replicate",
+                **shared,
+            )
+        return WaveletPatchEmbedding(
+            config.d_model,
+            config.patch_len,
+            config.stride,
+            wavelet=config.wavelet,
+            level=config.level,
+            boundary=config.boundary,
+            norm=config.norm,
+            bands=config.bands,
+            band_weights=config.band_weights,
+            shrink=config.shrink,
+            projection=config.projection,
+            semantic=config.semantic,
+            learnable=config.learnable,
+            pad=config.pad,
+            **shared,
+        )
+    except ValueError as error:
+        raise ConfigError(f"embedding: {error}") from None
+
+
+def _check_size(numbers: int, what: str, remedy: str) -> None:
+    if numbers > MOST_WEIGHTS:
+        raise ConfigError(f"{what} takes {numbers:,} numbers, at most {MOST_WEIGHTS:,} are allowed; lower {remedy}")
+
+
+def _build_stand_in(config: Config) -> Branch:
+    d_model, heads, dropout = config.embedding.d_model, config.model.n_heads, config.model.dropout
+    if d_model % heads:
+        raise ConfigError(f"embedding.d_model {d_model} must be a multiple of model.n_heads {heads} for this stand-in")
+    if config.backbone.name == "attention":
+        return AttentionStandIn(d_model, heads, dropout)
+    layers = config.backbone.layers or TRANSFORMER_LAYERS
+    return TransformerStandIn(d_model, config.n_patches, heads, config.model.d_ff, layers, dropout)
+
+
+def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:
+    """The language path and the number of hidden dimensions that the head reads."""
+    model, backbone = config.model, config.backbone
+    if language_model is None:
+        language_model = load_language_model(
+            backbone.name,
+            layers=backbone.layers,
+            random_init=backbone.random_init,
+            precision=backbone.precision,
+            prompt_attention=backbone.prompt_attention,
+        )
+    width = language_model.hidden_size
+    if model.d_ff > width:
+        raise ConfigError(
+            f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; "
+            f"set it to at most {width}"
+        )
+    vocabulary, count = language_model.word_embeddings, model.n_prototypes
+    _check_size(
+        count * len(vocabulary) + model.n_heads * model.d_ff * (config.embedding.d_model + 3 * width),
+        f"model: {count} prototypes of {len(vocabulary)} words with {model.n_heads} heads of {model.d_ff}",
+        "n_prototypes, n_heads or d_ff",
+    )
+    tokenizer = language_model.tokenizer(config.n_patches)
+    prompter = None
+    if config.prompt.template != "none":
+        data = config.data
+        prompter = Prompter(config.prompt.template, data.description, data.context, data.horizon, tokenizer)
+    mapping = model.prototypes == "mapping"
+    prototypes = MappingPrototypes(vocabulary, count) if mapping else FreePrototypes(vocabulary, count, start=start)
+    reprogram = Reprogramming(config.embedding.d_model, width, model.n_heads, model.d_ff, model.attention_dropout)
+    return Reprogrammed(prototypes, reprogram, language_model, prompter), model.d_ff

@@ -1,0 +1,206 @@
+"""The linear forecast, solved in closed form: ridge regression from window to horizon under a wavelet prior.
+
+A window ``x`` and its horizon ``y``, both less the window's mean, are related by one matrix for all series::
+
+    W = argmin sum |y - W x|^2 + strength * trace(W R W'),    R^-1 = sum_k tilt^(J - k) S_k' S_k
+
+with ``S_k`` (T, T) the normalised stationary wavelet transform of band ``k`` in [A_J, D_J, ..., D_1]. A tight frame
+with ``tilt`` 1 gives ``R = I``, plain ridge regression (Hoerl and Kennard, 1970); ``tilt`` below 1 trusts the coarse
+bands less, above 1 the fine ones. Sums over windows are all that is needed, so a grid of both numbers costs no further
+look at the data, and the loss that is minimised is the one that is reported.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from swt_time.data.windows import Windows, evenly
+from swt_time.wavelets import Boundary, swt
+
+STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
+"""Tried strengths, as multiples of the mean eigenvalue of the penalised second moments."""
+
+TILTS = (0.25, 0.5, 1.0, 2.0)
+"""Tried tilts."""
+
+MOST_WINDOWS = 2**17
+"""Windows that the sums run over at most, evenly spread: neighbours share all but one of their samples."""
+
+FOLDS = 5
+"""Blocks of training windows, each held out once, where there is no validation part to choose by."""
+
+CHUNK = 4096
+
+
+class Prior(NamedTuple):
+    """The wavelet transform whose bands the prior weighs."""
+
+    wavelet: str
+    level: int
+    boundary: Boundary
+
+
+class RidgeSkip(nn.Module):
+    """A linear map from the normalised window to the horizon, which gradients leave alone.
+
+    Parameters
+    ----------
+    context, horizon : int
+        ``T`` and ``H``.
+
+    Attributes
+    ----------
+    weight : Tensor, (H, T)
+        A buffer, zero until `solve` has found it.
+    """
+
+    weight: Tensor
+
+    def __init__(self, context: int, horizon: int):
+        super().__init__()
+        self.register_buffer("weight", torch.zeros(horizon, context))
+
+    def forward(self, z: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """Map windows ``(B, N, T)`` to ``(B*N, H)``; the patch tokens are not read."""
+        return z.flatten(0, 1) @ self.weight.T
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments of windows: all that a linear map's squared error depends on.
+
+    Attributes
+    ----------
+    inputs : Tensor, (T, T)
+        Sum of ``x x'``.
+    products : Tensor, (T, H)
+        Sum of ``x y'``.
+    targets : float
+        Sum of ``|y|^2``.
+    points : int
+        Number of values in all ``y``.
+    """
+
+    inputs: Tensor
+    products: Tensor
+    targets: float
+    points: int
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(
+            self.inputs + other.inputs,
+            self.products + other.products,
+            self.targets + other.targets,
+            self.points + other.points,
+        )
+
+    def mse(self, weight: Tensor) -> float:
+        """Mean squared error of ``y`` forecast as ``weight x``; weight of shape (H, T)."""
+        explained = 2 * (weight.T * self.products).sum() - (weight.T * (self.inputs @ weight.T)).sum()
+        return (self.targets - float(explained)) / self.points
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The map, what was chosen, and its errors.
+
+    Attributes
+    ----------
+    weight : Tensor, (H, T)
+        Double precision.
+    strength, tilt : float
+        Strength as a multiple of the mean eigenvalue of the penalised moments.
+    train_mse, held_out_mse : float
+    """
+
+    weight: Tensor
+    strength: float
+    tilt: float
+    train_mse: float
+    held_out_mse: float
+
+
+def moments(windows: Windows, numbers: np.ndarray) -> Moments:
+    """Sum second moments over the windows of the given numbers, in double precision."""
+    total: Moments | None = None
+    for begin in range(0, len(numbers), CHUNK):
+        context, target = (torch.from_numpy(array).double() for array in windows.gather(numbers[begin : begin + CHUNK]))
+        mean = context.mean(dim=1, keepdim=True)
+        x, y = context - mean, target - mean
+        part = Moments(x.T @ x, x.T @ y, float(y.square().sum()), y.numel())
+        total = part if total is None else total + part
+    assert total is not None, "no window to sum over"
+    return total
+
+
+def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
+    """``S_k' S_k`` of each band, every one of shape (T, T), in double precision."""
+    impulses = torch.eye(context, dtype=torch.float64)
+    bands = swt(impulses, wavelet, level=level, boundary=boundary, norm=True)  # (T, K, T)
+    return [band @ band.T for band in bands.unbind(1)]
+
+
+def roots(grams: Sequence[Tensor] | None, context: int) -> list[tuple[float, Tensor]]:
+    """A square root ``L`` of ``R^-1 = L L'`` for each tilt; without bands the identity alone."""
+    if grams is None:
+        return [(1.0, torch.eye(context, dtype=torch.float64))]
+    found = []
+    for tilt in TILTS:
+        inverse = sum(tilt ** (len(grams) - 1 - k) * gram for k, gram in enumerate(grams))
+        assert isinstance(inverse, Tensor)
+        values, vectors = torch.linalg.eigh(inverse)
+        found.append((tilt, vectors * values.clamp_min(0).sqrt()))
+    return found
+
+
+def path(train: Moments, root: Tensor) -> Iterator[tuple[float, Tensor]]:
+    """The weights (H, T) of every strength, from one eigenvalue decomposition."""
+    values, vectors = torch.linalg.eigh(root.T @ train.inputs @ root)
+    values = values.clamp_min(0)
+    basis = root @ vectors
+    products = basis.T @ train.products
+    unit = values.mean().clamp_min(torch.finfo(torch.float64).tiny)
+    for strength in STRENGTHS:
+        yield strength, (basis @ (products / (values + strength * unit).unsqueeze(1))).T
+
+
+def solve(windows: Windows, validation: Windows | None, context: int, prior: Prior | None) -> Solution:
+    """Solve the linear forecast, strength and tilt chosen by the error on windows held out.
+
+    Parameters
+    ----------
+    windows, validation : Windows
+        Without validation, contiguous blocks of training windows are held out in turn.
+    context : int
+        ``T``.
+    prior : Prior, optional
+        The transform behind the prior; None is plain ridge regression.
+    """
+    numbers = evenly(len(windows), MOST_WINDOWS)
+    if validation is not None and len(validation):
+        train = moments(windows, numbers)
+        folds = [(train, moments(validation, evenly(len(validation), MOST_WINDOWS)))]
+    else:
+        blocks = [moments(windows, block) for block in np.array_split(numbers, min(FOLDS, len(numbers)))]
+        train = sum(blocks[1:], blocks[0])
+        rests = [sum((b for b in blocks if b is not block), _nothing(train)) for block in blocks]
+        folds = list(zip(rests, blocks, strict=True)) if len(blocks) > 1 else [(train, train)]
+    best: tuple[float, float, float, Tensor] | None = None
+    for tilt, root in roots(band_grams(context, *prior) if prior else None, context):
+        for steps in zip(*(path(fold, root) for fold, _ in folds), strict=True):
+            errors = [held_out.mse(weight) for (_, weight), (_, held_out) in zip(steps, folds, strict=True)]
+            error = sum(errors) / len(errors)
+            if best is None or error < best[0]:
+                best = (error, steps[0][0], tilt, root)
+    assert best is not None
+    error, strength, tilt, root = best
+    weight = dict(path(train, root))[strength]
+    return Solution(weight, strength, tilt, train.mse(weight), error)
+
+
+def _nothing(like: Moments) -> Moments:
+    return Moments(torch.zeros_like(like.inputs), torch.zeros_like(like.products), 0.0, 0)

@@ -1,0 +1,370 @@
+"""The wavelet patch embedding: SWT, patches of all bands, projection to tokens.
+
+Shapes: ``B`` batch, ``N`` channels, ``M = B N`` series, ``T`` samples, ``J`` levels, ``K`` bands in use (``J
++ 1``, or 1 with ``bands="approx"``), ``P`` patches, ``D`` = ``d_model``, ``R`` = ``patch_len``, ``s`` =
+``stride``, ``C`` features of one band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from swt_time.config.choices import Bands as BandChoice
+from swt_time.config.choices import BandWeights, Learnable, Padding, Positions, Projection, Shrinkage
+from swt_time.model.closed_form import Prior
+from swt_time.model.patching import (
+    add_positions,
+    check_patching,
+    check_series,
+    init_projection,
+    patch_count,
+    patch_positions,
+    patches,
+)
+from swt_time.remembered import Remembered, fingerprint
+from swt_time.wavelets.boundaries import Boundary
+from swt_time.wavelets.filters import FilterBank, filter_bank
+from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
+from swt_time.wavelets.stationary import (
+    analyse,
+    check_boundary,
+    check_level,
+    composite_filters,
+    extend,
+    reach,
+)
+
+CHOICES = {
+    "bands": get_args(BandChoice),
+    "band_weights": get_args(BandWeights),
+    "shrink": get_args(Shrinkage),
+    "projection": get_args(Projection),
+    "positions": get_args(Positions),
+    "learnable": get_args(Learnable),
+    "pad": get_args(Padding),
+}
+"""Every option that is a name, with its choices."""
+
+
+def check_choices(**options: str) -> None:
+    """Refuse an unknown choice with the list of choices, a meaningless combination with the reason."""
+    for name, value in options.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f"unknown {name}: expected one of {', '.join(CHOICES[name])}, got {value!r}")
+    if options["bands"] == "approx":
+        for name, value, reason in (
+            ("band_weights", "softmax", "the softmax of one band is always 1; use 'free' or 'none'"),
+            ("projection", "per_band", "one band leaves nothing to fuse; use 'joint'"),
+            ("positions", "band", "one band needs no telling apart; use 'patch'"),
+        ):
+            if options[name] == value:
+                raise ValueError(f"bands='approx' and {name}={value!r} do not go together: {reason}")
+
+
+def soft_shrink(c: Tensor, threshold: Tensor) -> Tensor:
+    """Wavelet shrinkage ``sign(c) max(|c| - t, 0)`` (Donoho, 1995) of ``(M, K, n)`` with one ``t`` a band.
+
+    A threshold that learning pushed below zero acts as zero, and still receives its gradient, so that it can
+    come back.
+    """
+    t = threshold + (threshold.clamp(min=0) - threshold).detach()
+    return c.sign() * F.relu(c.abs() - t.to(c.dtype).unsqueeze(-1))
+
+
+class BandProjection(nn.Module):
+    """An own linear map for each band, then fusion to exactly ``D``, whether or not ``K`` divides ``D``.
+
+    Parameters
+    ----------
+    patch_len, bands, d_model : int
+        ``R``, ``K`` and ``D``; each band gets ``C = ceil(D / K)`` features.
+    """
+
+    def __init__(self, patch_len: int, bands: int, d_model: int) -> None:
+        super().__init__()
+        features = -(-d_model // bands)
+        self.weight = nn.Parameter(torch.empty(bands, features, patch_len))
+        self.fusion = nn.Parameter(torch.empty(d_model, bands * features))
+        for band in self.weight.detach():
+            init_projection(band)
+        nn.init.kaiming_normal_(self.fusion, nonlinearity="linear")
+
+    def band_kernel(self) -> Tensor:
+        """Both maps as one kernel, shape (D, K, R)."""
+        bands, features, _ = self.weight.shape
+        fusion = self.fusion.unflatten(1, (bands, features))
+        return torch.einsum("dkc,kcr->dkr", fusion, self.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Project patches of all bands: ``(M, P, R, K) -> (M, P, D)``."""
+        weight, fusion = self.weight.to(features.dtype), self.fusion.to(features.dtype)
+        return torch.einsum("mprk,kcr->mpkc", features, weight).flatten(2) @ fusion.T
+
+
+class JointProjection(nn.Module):
+    """One linear map of all bands of a patch, time-major: feature ``r K + k`` is band ``k`` at sample ``r``.
+
+    ``weight``, shape (D, R K), is SWT-Time's ``value_embedding.weight`` without its last axis.
+    """
+
+    def __init__(self, patch_len: int, bands: int, d_model: int) -> None:
+        super().__init__()
+        self.bands = bands
+        self.weight = nn.Parameter(init_projection(torch.empty(d_model, patch_len * bands)))
+
+    def band_kernel(self) -> Tensor:
+        """The map as a kernel, shape (D, K, R)."""
+        return self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Project patches of all bands: ``(M, P, R, K) -> (M, P, D)``."""
+        return features.flatten(2) @ self.weight.to(features.dtype).T
+
+
+class SemanticProjection(nn.Sequential):
+    """Linear-GELU-Linear of hidden width ``2 D`` on tokens of any dtype: ``(M, P, D) -> (M, P, D)``."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__(nn.Linear(d_model, 2 * d_model), nn.GELU(), nn.Linear(2 * d_model, d_model))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Project tokens in their own dtype."""
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                tokens = F.linear(tokens, layer.weight.to(tokens.dtype), layer.bias.to(tokens.dtype))
+            else:
+                tokens = layer(tokens)
+        return tokens
+
+
+class WaveletPatchEmbedding(nn.Module):
+    """Embed every band of each patch together: ``(B, N, T) -> (B*N, P, D)``, ``P = (T - R) // s + 2``.
+
+    Parameters
+    ----------
+    d_model, patch_len, stride : int
+        ``D``, ``R`` and ``s``.
+    wavelet, level, boundary, norm
+        As in :func:`swt_time.wavelets.swt`.
+    bands : {"all", "approx"}
+        All bands, or the approximation only.
+    band_weights : {"none", "free", "softmax"}
+        A learnable factor for each band: free, started at one, or ``K`` times a softmax, started at one too.
+    shrink : {"none", "soft"}
+        Soft shrinkage of the coefficients with a learnable threshold for each band, started at zero (the
+        identity). The only option that is not linear, hence the only one with more capacity than a plain
+        patch of the same receptive field; it does not fold.
+    projection : {"joint", "per_band"}
+        One linear map of all bands, or one for each band and a fusion to ``D``.
+    positions : {"none", "patch", "band"}
+        Learned positions, started truncated normal 0.02: one row a patch, or also one code for each patch and
+        band, added to that band's patch before the projection.
+    semantic : bool
+        Linear-GELU-Linear (hidden width ``2 D``) on the tokens, after the positions.
+    learnable : {"none", "lattice", "free"}
+        Fixed filters; orthogonal filters whose angles learn; two free filters, for which the loss should
+        include :meth:`penalty`.
+    pad : {"signal", "coefficient"}
+        What the half patch after the end holds: coefficients of the extended signal, or the last coefficient
+        repeated, as the originals do.
+    dropout : float
+    context : int, optional
+        ``T``; needed only for positions, whose tables have one row a patch.
+
+    Notes
+    -----
+    Everything linear runs as one strided convolution (``swt_time.wavelets.folding``), unless its kernel is so
+    long that the plain path is faster. In eval without gradients the kernel is computed once, and again after
+    ``train()`` or ``eval()``, a move, and whenever a weight was changed in place or replaced; only writes
+    through ``.data`` go unseen (call ``eval()`` after them). A compiled graph computes it each time.
+
+    The transform runs in the dtype of the input with autocast off; weights are cast to it.
+    """
+
+    filters: Tensor | None
+
+    def __init__(
+        self,
+        d_model: int,
+        patch_len: int = 16,
+        stride: int = 8,
+        *,
+        wavelet: str = "db4",
+        level: int = 3,
+        boundary: Boundary = "periodic",
+        norm: bool = False,
+        bands: BandChoice = "all",
+        band_weights: BandWeights = "none",
+        shrink: Shrinkage = "none",
+        projection: Projection = "joint",
+        positions: Positions = "none",
+        semantic: bool = False,
+        learnable: Learnable = "none",
+        pad: Padding = "signal",
+        dropout: float = 0.0,
+        context: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_patching(d_model, patch_len, stride)
+        check_boundary(boundary)
+        check_level(level, context if context is not None else 2 ** max(level, 0))
+        check_choices(
+            bands=bands,
+            band_weights=band_weights,
+            shrink=shrink,
+            projection=projection,
+            positions=positions,
+            learnable=learnable,
+            pad=pad,
+        )
+        self.d_model, self.patch_len, self.stride = d_model, patch_len, stride
+        self.wavelet, self.level, self.boundary, self.norm, self.pad = wavelet, level, boundary, norm, pad
+        self.bands = level + 1 if bands == "all" else 1
+        self.reach = reach(wavelet, level, boundary)
+        self.taps = patch_len + sum(self.reach)
+
+        self.bank: LatticeFilters | FreeFilters | None = None
+        if learnable != "none":
+            self.bank = LatticeFilters(wavelet) if learnable == "lattice" else FreeFilters(wavelet)
+        self.band_weight = None
+        if band_weights != "none":
+            self.band_weight = nn.Parameter(torch.full((self.bands,), 1.0 if band_weights == "free" else 0.0))
+        self.softmax = band_weights == "softmax"
+        self.threshold = nn.Parameter(torch.zeros(self.bands)) if shrink == "soft" else None
+        kind = JointProjection if projection == "joint" else BandProjection
+        self.projection: JointProjection | BandProjection = kind(patch_len, self.bands, d_model)
+        self.position = self.band_position = None
+        if positions != "none":
+            table = patch_positions(positions, context, patch_len, stride, d_model)
+            self.position = nn.Parameter(table)
+            if positions == "band":
+                codes = torch.empty(table.shape[0], patch_len, self.bands)
+                self.band_position = nn.Parameter(nn.init.trunc_normal_(codes, std=0.02))
+        self.semantic = SemanticProjection(d_model) if semantic else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+
+        # Constants of fixed filters; never part of a state dict.
+        self.register_buffer("filters", self._placed_filters() if self.bank is None else None, persistent=False)
+        self._folded: Remembered[tuple[Tensor, Tensor | None]] = Remembered()
+
+    # --- filters and kernels -----------------------------------------------------------------------------
+
+    def filter_bank(self) -> FilterBank:
+        """The present filters."""
+        return filter_bank(self.wavelet) if self.bank is None else self.bank()
+
+    def penalty(self) -> Tensor | None:
+        """Deviation of free filters from perfect reconstruction, a scalar to add to the loss; None for others."""
+        return self.bank.penalty() if isinstance(self.bank, FreeFilters) else None
+
+    def prior(self) -> Prior:
+        """The transform whose bands the closed form weighs."""
+        return Prior(self.wavelet, self.level, self.boundary)
+
+    def weights(self) -> Tensor | None:
+        """Factor of each band, shape (K,), or None."""
+        if self.band_weight is None or not self.softmax:
+            return self.band_weight
+        return self.bands * self.band_weight.softmax(0)
+
+    def band_kernel(self) -> Tensor:
+        """Band weights and projection as one kernel on the bands, shape (D, K, R)."""
+        kernel, weights = self.projection.band_kernel(), self.weights()
+        return kernel if weights is None else kernel * weights.unsqueeze(-1)
+
+    def folded_kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
+        """Kernel ``A`` of the strided convolution, and the last patch's own for ``pad="coefficient"``.
+
+        Both have shape (D, U) and at least single precision.
+        """
+        placed = self._placed_filters() if self.filters is None else self.filters
+        weight = self.band_kernel().to(placed.dtype)
+        own = self.pad == "coefficient"
+        return fold(weight, placed), fold_last(weight, placed, length, self.stride) if own else None
+
+    def _placed_filters(self) -> Tensor:
+        """Composite filters of the bands in use at every place in a patch, shape (K, R, U)."""
+        filters = composite_filters(self.filter_bank(), self.level, self.boundary, self.norm)[: self.bands]
+        weight = self.projection.weight
+        precise = torch.promote_types(weight.dtype, torch.float32)
+        return patch_filters(filters, self.patch_len).to(weight.device, precise)
+
+    def _kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
+        """As :meth:`folded_kernels`, computed once where no gradient needs to pass."""
+        needs_graph = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        if self.training or needs_graph or torch.compiler.is_compiling():
+            return self.folded_kernels(length)
+        # Only the own kernel of the last patch depends on the number of samples.
+        key = fingerprint(self.parameters()), length if self.pad == "coefficient" else None
+        with torch.inference_mode(False), torch.no_grad():
+            return self._folded.get(key, lambda: self.folded_kernels(length))
+
+    def train(self, mode: bool = True) -> WaveletPatchEmbedding:
+        """Switch between training and eval; either way the folded kernel is computed again."""
+        self._folded.forget()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WaveletPatchEmbedding:
+        before = self.filters
+        super()._apply(fn, recurse)
+        self._folded.forget()
+        if before is not None and self.filters is not None and self.filters.dtype != before.dtype:
+            # A cast is meant for weights: the constants are made anew, in single precision at least.
+            self.filters = self._placed_filters()
+        return self
+
+    # --- forward -----------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed a batch of windows: ``(B, N, T) -> (B*N, P, D)``."""
+        check_series(x)
+        length = x.shape[-1]
+        check_level(self.level, length)
+        patch_count(length, self.patch_len, self.stride)
+        series = x.reshape(x.shape[0] * x.shape[1], length)
+        with torch.autocast(x.device.type, enabled=False):
+            tokens = self.folded(series) if self.folds(series) else self.plain(series)
+            if self.position is not None:
+                tokens = add_positions(tokens, self.positions(self.position))
+        return self.dropout(self.semantic(tokens))
+
+    def folds(self, series: Tensor) -> bool:
+        """Whether series ``(M, T)`` take the folded path: everything is linear, and folding is faster."""
+        if self.threshold is not None:
+            return False
+        training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        count, length = series.shape
+        sizes = (self.d_model, self.taps, self.bands, self.patch_len, self.stride)
+        return folding_pays(count, length, *sizes, training=training)
+
+    def folded(self, series: Tensor) -> Tensor:
+        """Tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
+        kernel, last = self._kernels(series.shape[-1])
+        kernel = kernel.to(series.dtype)
+        last = None if last is None else last.to(series.dtype)
+        folded = Folded(self.patch_len, self.stride, self.reach, self.boundary)
+        return strided_patches(series, kernel, last, folded)
+
+    def plain(self, series: Tensor) -> Tensor:
+        """Tokens without positions step by step, the readable twin: ``(M, T) -> (M, P, D)``."""
+        beyond = self.stride if self.pad == "signal" else 0
+        c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond)
+        c = extend(c[:, : self.bands], 0, self.stride - beyond, "replicate")
+        if self.threshold is not None:
+            c = soft_shrink(c, self.threshold)
+        weights = self.weights()
+        if weights is not None:
+            c = c * weights.to(c.dtype).unsqueeze(-1)
+        return self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
+
+    def positions(self, table: Tensor) -> Tensor:
+        """Position of each patch, with its bands' codes projected, shape (P, D)."""
+        if self.band_position is None:
+            return table
+        return table + self.projection(self.band_position.unsqueeze(0))[0]

@@ -1,0 +1,35 @@
+"""What stands in for the language model in ablations."""
+
+import torch
+from torch import Tensor, nn
+
+from swt_time.model.branch import Branch
+
+
+class AttentionStandIn(Branch):
+    """One residual self-attention layer over the patches, in place of the language model."""
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(d_model, n_heads, dropout, batch_first=True)
+        self.norm = nn.LayerNorm(d_model)
+
+    def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
+        """``(M, P, D)`` to ``(M, P, D)``."""
+        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        return self.norm(tokens + mixed)
+
+
+class TransformerStandIn(Branch):
+    """A small trained transformer encoder over the patches, in the manner of PatchTST."""
+
+    def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
+        super().__init__()
+        self.positions = nn.Parameter(torch.empty(n_patches, d_model))
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout, "gelu", batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+    def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
+        """``(M, P, D)`` to ``(M, P, D)``."""
+        return self.encoder(tokens + self.positions)

@@ -1,0 +1,76 @@
+"""A configuration and the parts of a table to a trained model."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+
+from swt_time.config import Config, TrainingConfig
+from swt_time.data.parts import Parts
+from swt_time.data.windows import Windows
+from swt_time.machine import resolve_device
+from swt_time.model import SWTTime, build_model
+from swt_time.training.compiled import CompiledModel
+from swt_time.training.events import Event, TrainingResult
+from swt_time.training.loop import Trainable, train
+from swt_time.training.optimising import Objective
+from swt_time.training.state import TrainingState
+
+
+@contextlib.contextmanager
+def seeded(config: TrainingConfig) -> Iterator[torch.device]:
+    """The device of a run; within, PyTorch's generators start from the run's seed, afterwards they are as before.
+
+    Raises
+    ------
+    ConfigError
+        This machine does not have the device.
+    """
+    device = resolve_device(config.device)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        yield device
+
+
+def train_model(
+    model: SWTTime,
+    windows: Windows,
+    validation: Windows | None,
+    config: TrainingConfig,
+    *,
+    resume: TrainingState | None = None,
+    report: Callable[[Event], None] = lambda event: None,
+    save_best: Callable[[TrainingResult], None] = lambda result: None,
+    save_state: Callable[[TrainingState], None] = lambda state: None,
+) -> TrainingResult:
+    """Train our model: with its penalty, its closed form and its gate, compiled if asked for; otherwise as `train`."""
+    trainable: Trainable = CompiledModel(model) if config.compile else model
+    return train(
+        trainable,
+        windows,
+        validation,
+        config,
+        objective=Objective(config.loss, model.penalty, config.reconstruction_weight),
+        solve=partial(model.solve, windows, validation),
+        gate=model.gate,
+        resume=resume,
+        report=report,
+        save_best=save_best,
+        save_state=save_state,
+    )
+
+
+def fit_model(
+    config: Config, parts: Parts, *, report: Callable[[Event], None] = lambda event: None
+) -> tuple[SWTTime, TrainingResult]:
+    """Build the model of a configuration and train it.
+
+    Raises
+    ------
+    ConfigError, BackboneError, TableError
+        As `build_model` and `train`.
+    """
+    with seeded(config.training) as device:
+        model = build_model(config).to(device)
+        return model, train_model(model, parts.train, parts.validation, config.training, report=report)

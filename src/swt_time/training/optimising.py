@@ -1,0 +1,96 @@
+"""One optimisation step: learning rate, loss, optimiser, and what to do when memory ends."""
+
+import contextlib
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from swt_time.config import Loss, Schedule, TrainingConfig
+from swt_time.errors import ConfigError
+
+
+def learning_rate(step: int, total_steps: int, peak: float, schedule: Schedule) -> float:
+    """The learning rate of a step (counted from 0), a pure function so that a plan can change while running.
+
+    ``one_cycle`` rises from ``peak / 25`` over the first 30 % of the steps and falls to ``peak / 250000``, both along
+    a half cosine (Smith and Topin, arXiv 1708.07120; the constants are PyTorch's). ``cosine`` falls from the peak to 0.
+    """
+    if schedule == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0)))
+    start, end = peak / 25, peak / 25 / 1e4
+    turn = 0.3 * total_steps - 1
+    if step <= turn:
+        return start + (peak - start) * 0.5 * (1 - math.cos(math.pi * step / turn)) if turn > 0 else peak
+    progress = min((step - turn) / max(total_steps - 1 - turn, 1), 1.0)
+    return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Objective:
+    """What training lowers: the error over all points and, where the model has one, a penalty.
+
+    Parameters
+    ----------
+    loss : {"mse", "mae", "huber"}
+        Huber's delta is 1 standard deviation.
+    penalty : callable, optional
+        Gives a scalar that is added to the loss, or None.
+    weight : float
+        Of the penalty.
+    """
+
+    def __init__(self, loss: Loss, penalty: Callable[[], Tensor | None] | None = None, weight: float = 1.0):
+        errors: dict[Loss, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+        self._error = errors[loss]
+        self._penalty = penalty
+        self._weight = weight
+
+    def error(self, forecast: Tensor, target: Tensor) -> Tensor:
+        """Sum of the loss over all points."""
+        return self._error(forecast, target, reduction="sum")
+
+    def penalty(self) -> Tensor | None:
+        """The weighted penalty, if there is one."""
+        value = None if self._penalty is None else self._penalty()
+        return None if value is None else self._weight * value
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
+    """AdamW over the trained weights; matrices decay, biases, gates and positions do not."""
+    trained = [p for p in parameters if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, fused=True)
+
+
+def windows_at_once(config: TrainingConfig) -> int:
+    """Windows that go through the model together."""
+    return min(config.micro_batch or config.batch_size, config.batch_size)
+
+
+@contextlib.contextmanager
+def memory_advice(config: TrainingConfig) -> Iterator[None]:
+    """Turn the end of memory into an error that names the setting to lower.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        # The CPU's allocator raises a plain RuntimeError.
+        if isinstance(error, RuntimeError) and not re.search("out of memory|not enough memory|allocate", str(error)):
+            raise
+        size = windows_at_once(config)
+        remedy = (
+            f"set training.micro_batch to {size // 2} (the result stays the same) or less"
+            if size > 1
+            else "set model.n_prototypes, embedding.d_model or backbone.layers lower"
+        )
+        raise ConfigError(f"out of memory with {size} windows at once; {remedy}") from error

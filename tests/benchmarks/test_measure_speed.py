@@ -1,0 +1,86 @@
+"""The speed measurement as a program, on small shapes."""
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[2] / "benchmarks" / "measure_speed.py"
+
+
+def measure(*words, check=True):
+    """Run the program as a process."""
+    environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, PROGRAM, *map(str, words)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert run.returncode == 0 or not check, run.stderr
+    return run
+
+
+def assert_refused(run, *texts, out=None):
+    """Another exit code than 0, no traceback, nothing written."""
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert all(text in run.stderr for text in texts), run.stderr
+    assert out is None or not out.exists()
+
+
+def test_unknown_benchmark_is_refused():
+    assert_refused(measure("everything", check=False), "everything")
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (("--backbone", "t5"), ("--backbone", "'t5'", "gpt2-small")),
+        (("--against", "reference,chronos"), ("--against", "'chronos'", "neuralforecast")),
+        (("--growth", "height"), ("--growth", "'height'", "channels")),
+        (("--device", "abacus"), ("abacus", "cpu or cuda")),
+    ],
+)
+def test_a_benchmark_of_unknown_things_is_refused(words, texts, tmp_path):
+    out = tmp_path / "rows.csv"
+    assert_refused(measure("step", "--quick", "--out", out, *words, check=False), *texts, out=out)
+
+
+def test_a_quick_benchmark_runs_through(tmp_path):
+    """Without neuralforecast its row is left out with a word; with it, every row compares with it too."""
+    out = tmp_path / "rows.csv"
+    run = measure("step", "--quick", "--repeats", 1, "--json", "--out", out)
+    rows = json.loads(run.stdout)
+    contenders = [row["contender"] for row in rows]
+    others = ["reference"]
+    if importlib.util.find_spec("neuralforecast") is None:
+        assert "neuralforecast is not installed, so its row is left out" in run.stderr
+    else:
+        others.append("neuralforecast")
+    assert contenders == [*others, "paper, mapping", "compact, free"]
+    for row in rows:
+        assert row["kind"] == "step"
+        assert min(row["seconds"], row["windows_per_second"], row["gigaoperations"], row["share_of_rate"]) > 0
+        assert row["peak_mib"] > 0
+        assert (row["share_of_rate_language_model"] is None) == (row["contender"] in others)
+        assert "torch=" in row["versions"]
+        for other in others:
+            ratio = rows[contenders.index(other)]["seconds"] / row["seconds"]
+            assert row[f"times_faster_than_{other}"] == pytest.approx(ratio, rel=0.1, abs=0.02)
+    # Both are all the prompt and the whole mapping; ours runs backward through the patches alone.
+    assert rows[0]["gigaoperations"] > 1.02 * rows[contenders.index("paper, mapping")]["gigaoperations"]
+    assert [row["contender"] for row in csv.DictReader(out.open())] == contenders
+
+
+def test_a_quick_growth_curve_runs_through():
+    run = measure("inference", "--quick", "--repeats", 1, "--growth", "layers,description", "--json")
+    rows = json.loads(run.stdout)
+    assert [(row["curve"], row["value"]) for row in rows] == [
+        *(("layers", 1), ("layers", 2)),
+        *(("description", 64), ("description", 128)),
+    ]
+    assert rows[0]["times_the_first"] == rows[2]["times_the_first"] == 1
+    assert all(row["seconds"] > 0 for row in rows)

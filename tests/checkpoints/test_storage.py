@@ -1,0 +1,268 @@
+"""Folders replaced as one: an error at any system call and a kill at any of them leave a whole set of files."""
+
+import builtins
+import errno
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from support import trust
+from swt_time.checkpoints import storage
+from swt_time.checkpoints.checkpoint import FILES as CHECKPOINT_FILES
+from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn, read_checkpoint, write_checkpoint
+from swt_time.checkpoints.run_state import FILES as RUN_FILES
+from swt_time.checkpoints.run_state import FOLDER, SavedRun, read_run, write_run
+from swt_time.checkpoints.storage import MANIFEST, NEW, NEXT, holds_files, read_files, remove_files, replace_files
+from swt_time.config import Config
+from swt_time.errors import CheckpointError, SaveError
+from swt_time.training import Validation
+from swt_time.training.state import TrainingState
+
+FORMER = {"a.json": b"{}", "b.bin": bytes(range(256)) * 40}
+LATTER = {"a.json": b'{"new": 1}', "b.bin": bytes(range(255, -1, -1)) * 50}
+NAMES = dict.fromkeys(FORMER, 2**20)
+COMMAND = "python -m pytest tests/checkpoints/test_storage.py"
+
+
+class Stop(BaseException):
+    """Stands for the death of the process: nothing of ours may catch it."""
+
+
+class SystemCalls:
+    """Counts the system calls of a write, and raises at one of them."""
+
+    def __init__(self, monkeypatch, fail_at=None, error=None):
+        self.names, self.fail_at, self.error, self.dead = [], fail_at, error, False
+        for name in ("mkdir", "open", "fsync", "close", "rename", "replace", "rmdir", "unlink", "listdir", "scandir"):
+            monkeypatch.setattr(os, name, self.watch(name, getattr(os, name)))
+        monkeypatch.setattr(storage, "open", self.open, raising=False)
+
+    def watch(self, name, call):
+        def watched(*arguments, **options):
+            self.reach(name)
+            return call(*arguments, **options)
+
+        return watched
+
+    def reach(self, name):
+        if self.dead:
+            raise self.error
+        self.names.append(name)
+        if self.fail_at == len(self.names):
+            self.dead = isinstance(self.error, Stop)  # a dead process cleans nothing up
+            raise self.error
+
+    def open(self, path, mode):
+        self.reach(f"open {mode}")
+        file = builtins.open(path, mode)  # noqa: SIM115
+        return Watched(file, self) if mode == "wb" else file
+
+
+class Watched:
+    """A file whose writes count as system calls."""
+
+    def __init__(self, file, calls):
+        self.file, self.calls = file, calls
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, data):
+        self.file.write(data[: len(data) // 2])  # a full disk takes a part of it
+        self.calls.reach("write")
+        self.file.write(data[len(data) // 2 :])
+
+    def flush(self):
+        self.calls.reach("flush")
+        self.file.flush()
+
+    def fileno(self):
+        return self.file.fileno()
+
+
+def calls_of_a_write(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        calls = SystemCalls(patch)
+        replace_files(folder, LATTER, "checkpoint")
+    return calls.names
+
+
+def test_what_was_written_is_read(tmp_path):
+    replace_files(tmp_path / "m", FORMER, "checkpoint")
+    assert read_files(tmp_path / "m", NAMES, "checkpoint") == FORMER
+    replace_files(tmp_path / "m", LATTER, "checkpoint")
+    assert read_files(tmp_path / "m", NAMES, "checkpoint") == LATTER
+    assert sorted(os.listdir(tmp_path / "m")) == [*NAMES, MANIFEST]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EXDEV, errno.EIO], ids=errno.errorcode.get)
+def test_an_error_at_any_system_call_is_loud_and_leaves_a_whole_set(tmp_path, code):
+    replace_files(tmp_path / "count", FORMER, "checkpoint")
+    names = calls_of_a_write(tmp_path / "count")
+    assert {"mkdir", "open wb", "write", "flush", "fsync", "rename", "replace", "rmdir"} <= set(names)
+    commit = names.index("rename") + 1
+    passed = 0
+    for number in range(1, len(names) + 1):
+        folder = tmp_path / f"{number}"
+        replace_files(folder, FORMER, "checkpoint")
+        with pytest.MonkeyPatch.context() as patch:
+            SystemCalls(patch, number, OSError(code, os.strerror(code)))
+            with pytest.raises(
+                SaveError, match=rf"cannot save the checkpoint .*{number}: {os.strerror(code)}; what was"
+            ):
+                replace_files(folder, LATTER, "checkpoint")
+        whole = FORMER if number <= commit else LATTER
+        assert read_files(folder, NAMES, "checkpoint") == whole, names[number - 1]
+        replace_files(folder, LATTER, "checkpoint")
+        assert read_files(folder, NAMES, "checkpoint") == LATTER
+        assert sorted(os.listdir(folder)) == [*NAMES, MANIFEST]
+        passed += 1
+    claim = f"{errno.errorcode[code]} at each system call of a save: a typed error, a whole checkpoint left"
+    trust.record("trust_resume.csv", "2 crash safety", claim, len(names), passed, COMMAND)
+
+
+@pytest.mark.parametrize("before", [FORMER, None], ids=["replaced", "first"])
+def test_a_death_at_any_system_call_leaves_a_whole_set(tmp_path, before):
+    """The window between the renames included; a reader needs no repair, and the next write leaves nothing behind."""
+    if before:
+        replace_files(tmp_path / "count", before, "checkpoint")
+    names = calls_of_a_write(tmp_path / "count")
+    seen = []
+    for number in range(1, len(names) + 1):
+        folder = tmp_path / f"{number}"
+        if before:
+            replace_files(folder, before, "checkpoint")
+        with pytest.MonkeyPatch.context() as patch:
+            SystemCalls(patch, number, Stop())
+            with pytest.raises(Stop):
+                replace_files(folder, LATTER, "checkpoint")
+        seen.append(read_files(folder, NAMES, "checkpoint") if holds_files(folder) else None)
+        replace_files(folder, FORMER, "checkpoint")
+        assert read_files(folder, NAMES, "checkpoint") == FORMER
+        assert sorted(os.listdir(folder)) == [*NAMES, MANIFEST]
+    commit = names.index("rename") + 1
+    assert seen == [before] * commit + [LATTER] * (len(names) - commit)
+
+
+def test_a_set_with_a_part_missing_is_noticed(tmp_path):
+    """The wrong control of the two tests above: without the rename as one, a death would be seen."""
+    replace_files(tmp_path / "m", FORMER, "checkpoint")
+    shutil.copytree(tmp_path / "m", tmp_path / "n")
+    replace_files(tmp_path / "n", LATTER, "checkpoint")
+    os.replace(tmp_path / "n" / "b.bin", tmp_path / "m" / "b.bin")
+    with pytest.raises(CheckpointError, match=r"b\.bin is not what was written"):
+        read_files(tmp_path / "m", NAMES, "checkpoint")
+
+
+def test_readers_beside_a_writer_see_whole_sets(tmp_path):
+    folder = tmp_path / "m"
+    replace_files(folder, FORMER, "checkpoint")
+
+    def write():
+        for turn in range(60):
+            replace_files(folder, LATTER if turn % 2 else FORMER, "checkpoint")
+
+    writer, seen = threading.Thread(target=write), []
+    writer.start()
+    while writer.is_alive():
+        seen.append(read_files(folder, NAMES, "checkpoint"))
+    writer.join()
+    assert all(content in (FORMER, LATTER) for content in seen)
+    assert FORMER in seen
+    assert LATTER in seen
+
+
+def test_a_write_between_two_looks_of_a_reader_is_read(tmp_path, monkeypatch):
+    folder, read = tmp_path / "m", storage.read_bytes
+    replace_files(folder, FORMER, "checkpoint")
+
+    def read_and_write(path, *more, **options):
+        try:
+            return read(path, *more, **options)
+        finally:
+            if path.parent.name == NEXT and not (folder / NEXT).exists():
+                shutil.copytree(tmp_path / "n", folder / NEXT)  # as a writer leaves it who dies after the rename
+
+    replace_files(tmp_path / "n", LATTER, "checkpoint")
+    monkeypatch.setattr(storage, "read_bytes", read_and_write)
+    assert read_files(folder, NAMES, "checkpoint") == LATTER
+
+
+def test_removal_takes_only_what_was_written(tmp_path):
+    replace_files(tmp_path / "m", FORMER, "state")
+    (tmp_path / "m" / NEW).mkdir()
+    (tmp_path / "m" / NEXT).mkdir()
+    (tmp_path / "m" / "mine.txt").write_text("x")
+    remove_files(tmp_path / "m", NAMES)
+    assert os.listdir(tmp_path / "m") == ["mine.txt"]
+    (tmp_path / "m" / "mine.txt").unlink()
+    remove_files(tmp_path / "m", NAMES)
+    assert not (tmp_path / "m").exists()
+    remove_files(tmp_path / "m", NAMES)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"null", b"{}", b'{"files": 3}', b'{"files": {"a.json": 1}}', b"[" * 60_000, b"9" * 9000]
+)
+def test_a_manifest_of_another_form_is_refused(tmp_path, text):
+    replace_files(tmp_path / "m", FORMER, "checkpoint")
+    (tmp_path / "m" / MANIFEST).write_bytes(text)
+    with pytest.raises(CheckpointError, match=r"manifest\.json is not what was written"):
+        read_files(tmp_path / "m", NAMES, "checkpoint")
+
+
+def test_a_manifest_of_other_files_is_refused(tmp_path):
+    replace_files(tmp_path / "m", {**FORMER, "c": b""}, "checkpoint")
+    with pytest.raises(CheckpointError, match=r"manifest\.json is not what was written"):
+        read_files(tmp_path / "m", NAMES, "checkpoint")
+
+
+def save_both(folder):
+    """A checkpoint with a training state in it."""
+    config = Config.parse({"data": {"context": 48, "horizon": 12}, "backbone": {"name": "none"}})
+    weights = {"head.linear.bias": torch.arange(300.0)}
+    history = [Validation(1, 0.1, 0.5, None, 1e-3, None, 20.0, 2.5, True)]
+    write_checkpoint(folder, Checkpoint(config, weights, TrainedOn.unknown(), None, {"seed": 0}, history))
+    write_run(folder, SavedRun(config, "0" * 64, None, TrainingState({"steps": 3}, {"weights/a": torch.arange(300.0)})))
+
+
+def test_a_thousand_flips_and_truncations_are_rejected_by_name(tmp_path):
+    folder = tmp_path / "m"
+    save_both(folder)
+    files = [folder / name for name in (*CHECKPOINT_FILES, MANIFEST)]
+    files += [folder / FOLDER / name for name in (*RUN_FILES, MANIFEST)]
+    random = np.random.default_rng(0)
+    cases, rejected = 1000, []
+    for case in range(cases):
+        path = files[case % len(files)]
+        whole = path.read_bytes()
+        place = int(random.integers(len(whole)))
+        if case // len(files) % 2:
+            path.write_bytes(whole[:place])
+        else:
+            changed = bytearray(whole)
+            changed[place] ^= int(random.integers(1, 256))
+            path.write_bytes(changed)
+        with pytest.raises(CheckpointError) as refused:
+            (read_run if path.parent.name == FOLDER else read_checkpoint)(folder)
+        rejected.append(f": {path.name} is not what was written" in str(refused.value))
+        path.write_bytes(whole)
+    read_run(folder)
+    read_checkpoint(folder)
+    claim = "random byte flips and truncations over all files of a checkpoint: rejected with the file's name"
+    trust.record("trust_resume.csv", "3 integrity", claim, cases, sum(rejected), COMMAND)
+    assert all(rejected)
+
+
+def test_an_unchanged_copy_is_accepted(tmp_path):
+    save_both(tmp_path / "m")
+    shutil.copytree(tmp_path / "m", tmp_path / "copy")
+    assert read_checkpoint(tmp_path / "copy").provenance == {"seed": 0}
+    assert read_run(tmp_path / "copy").state.progress == {"steps": 3}

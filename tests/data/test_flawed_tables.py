@@ -1,0 +1,214 @@
+"""Flawed tables as real files: each gets its documented repair, or a typed error with its place."""
+
+import contextlib
+import io
+import math
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.flawed_tables import CASES, GOOD, Case, document, read_case, wide, write_file
+from swt_time import Forecaster
+from swt_time.cli import run
+from swt_time.data.reading import read_table
+from swt_time.errors import SWTTimeWarning, TableError
+
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_flawed_table": ("5", "flawed tables are read, repaired or refused as documented"),
+    "test_a_flawed_table_through_train_and_forecast": ("5", "flawed tables end in a finite forecast or in one line"),
+    "test_a_flawed_table_given_to_another_model": (
+        "5",
+        "another model forecasts flawed tables finitely or refuses them",
+    ),
+}
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tables.md"
+TINY = "embedding.d_model=4 embedding.patch_len=2 embedding.stride=1 embedding.wavelet=haar embedding.level=1"
+SETTINGS = [word for setting in TINY.split() for word in ("--set", setting)]
+ROWS_NEEDED = 4
+"""Of training with the context and horizon below."""
+
+
+@pytest.fixture(autouse=True)
+def _parquet(request: pytest.FixtureRequest):
+    case = request.node.callspec.params.get("case") if hasattr(request.node, "callspec") else None
+    if case is not None and case.suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+
+
+def test_there_are_enough_cases_and_their_names_differ():
+    assert len(CASES) >= 180
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_the_catalogue_is_documented():
+    pytest.importorskip("pyarrow")
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), (
+        "run: python tests/support/flawed_tables.py docs/tables.md"
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.filterwarnings("error")
+def test_flawed_table(case: Case, tmp_path: Path):
+    if case.error:
+        with pytest.raises(TableError) as caught:
+            read_case(case, tmp_path)
+        message = str(caught.value)
+        assert re.search(case.error, message), message
+        assert "\n" not in message
+        return
+    table = read_case(case, tmp_path)
+    assert case.values is not None
+    assert dict(zip(table.ids, (v.tolist() for v in table.values), strict=True)) == case.values
+    assert table.frequency == case.frequency
+    assert len(table.notes) == len(case.notes), table.notes
+    for expected, note in zip(case.notes, table.notes, strict=True):
+        assert re.search(re.escape(expected), note), table.notes
+    assert all(math.isfinite(v) for values in table.values for v in values)
+    assert [len(times) for times in table.times] == [len(values) for values in table.values]
+
+
+def command(*words: object) -> tuple[int, list[str]]:
+    """Exit code and lines on standard error of one command; an exception that escapes it fails the test."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SWTTimeWarning)
+        code = run([str(word) for word in words])
+    return code, said.getvalue().splitlines()
+
+
+def flags(case: Case) -> list[str]:
+    """The case's options as the command line takes them."""
+    names = {"id_column": "--id-column", "frequency": "--freq"}
+    return [
+        word
+        for key, value in case.options.items()
+        for word in (names.get(key, f"--{key}"), value if isinstance(value, str) else ",".join(value))
+    ]
+
+
+def train(table: Path, out: Path, *more: object) -> tuple[int, list[str]]:
+    return command(
+        *("train", "--data", table, "--out", out, "--horizon", 1, "--context", 3, "--split", "none"),
+        *("--backbone", "none", "--max-steps", 2, *SETTINGS, *more),
+    )
+
+
+def forecast(model: Path, table: Path, out: Path, *more: object) -> tuple[int, list[str]]:
+    return command("forecast", "--model", model, "--data", table, "--out", out, *more)
+
+
+def assert_refused(outcome: tuple[int, list[str]], text: str, out: Path) -> None:
+    """Exit code 2, one line, nothing written."""
+    code, lines = outcome
+    assert code == 2
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, lines
+    assert re.search(text, errors[0]), errors
+    assert not out.exists()
+
+
+def assert_finite(outcome: tuple[int, list[str]], out: Path, series: int, rows: int) -> None:
+    code, lines = outcome
+    assert code == 0, lines
+    written = pd.read_csv(out, keep_default_na=False)
+    assert len(written) == series * rows
+    assert np.isfinite(written["yhat"].astype(float)).all()
+    assert (written["ds"] != "").all()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_flawed_table_through_train_and_forecast(case: Case, tmp_path: Path):
+    table, model, out = write_file(case, tmp_path), tmp_path / "model", tmp_path / "forecast.csv"
+    trained = train(table, model, *flags(case))
+    if case.error:
+        assert_refused(trained, case.error, model)
+        return
+    assert case.values is not None
+    if max(map(len, case.values.values())) < ROWS_NEEDED:
+        assert_refused(trained, "too few rows", model)
+        return
+    assert trained[0] == 0, trained
+    predicted = forecast(model, table, out)
+    short = [name for name, values in case.values.items() if len(values) < ROWS_NEEDED - 1]
+    if short:
+        assert_refused(predicted, f"series {short[0]!r} has .* rows, the model needs at least 3", out)
+    else:
+        assert_finite(predicted, out, len(case.values), 1)
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of a long table: it forecasts tables of any columns."""
+    folder = tmp_path_factory.mktemp("stranger")
+    rows = "".join(f"s,{day},{i % 3}\n" for i, day in enumerate(pd.date_range("2020-01-01", periods=30).date))
+    (folder / "table.csv").write_text("unique_id,ds,y\n" + rows)
+    assert train(folder / "table.csv", folder / "model")[0] == 0
+    return folder / "model"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_flawed_table_given_to_another_model(case: Case, stranger: Path, tmp_path: Path):
+    table, out = write_file(case, tmp_path), tmp_path / "forecast.csv"
+    predicted = forecast(stranger, table, out, *flags(case))
+    if case.error:
+        assert_refused(predicted, case.error, out)
+        return
+    assert case.values is not None
+    if min(map(len, case.values.values())) < ROWS_NEEDED - 1:
+        assert_refused(predicted, "the model needs at least 3", out)
+    else:
+        assert_finite(predicted, out, len(case.values), 1)
+
+
+def test_a_nan_in_a_forecast_is_seen(tmp_path: Path):
+    """The check above, with a violation planted."""
+    for cell in ("nan", "inf", ""):
+        (tmp_path / "f.csv").write_text(f"unique_id,ds,yhat\na,2024-01-01,{cell}\n")
+        with pytest.raises((AssertionError, ValueError)):
+            assert_finite((0, []), tmp_path / "f.csv", 1, 1)
+
+
+FAR = wide([0, 1] * 10 + [1e17], pd.date_range("2024-01-01", periods=21).strftime("%Y-%m-%d").tolist())
+
+
+def test_values_too_far_from_the_training_rows_are_refused(tmp_path: Path):
+    """Single precision cannot square them: they would end as infinite losses and NaN forecasts."""
+    far, near = tmp_path / "far.csv", tmp_path / "near.csv"
+    far.write_text(FAR)
+    near.write_text(FAR.replace("1e+17", "4e+14"))
+    where = r"series 'y' at 2024-01-21 00:00:00: the value 1e\+17 lies 2e\+17 standard deviations"
+    assert_refused(train(far, tmp_path / "a", "--split", "0.6/0.2/0.2"), where, tmp_path / "a")
+    assert train(near, tmp_path / "b", "--split", "0.6/0.2/0.2")[0] == 0
+    assert_refused(forecast(tmp_path / "b", far, tmp_path / "far-out.csv"), where, tmp_path / "far-out.csv")
+    assert_finite(forecast(tmp_path / "b", near, tmp_path / "near-out.csv"), tmp_path / "near-out.csv", 1, 1)
+
+
+def test_a_model_whose_weights_overflow_forecasts_nothing(stranger: Path, tmp_path: Path):
+    table, out = tmp_path / "table.csv", tmp_path / "f.csv"
+    table.write_text(wide(GOOD))
+    forecaster = Forecaster.load(stranger)
+    forecaster._model.head.linear.weight.data.fill_(1e38)
+    forecaster._checkpoint.weights["head.linear.weight"].fill_(1e38)
+    forecaster.save(tmp_path / "wild")
+    code, lines = forecast(tmp_path / "wild", table, out)
+    assert code == 1
+    assert "the forecast of series 'y' is not finite" in lines[-1]
+    assert not out.exists()
+
+
+def test_no_such_file(tmp_path):
+    (tmp_path / "sales.csv").write_text(wide(GOOD))
+    with pytest.raises(TableError, match=r"no such file: .*salse\.csv; did you mean '.*sales\.csv'"):
+        read_table(tmp_path / "salse.csv")
+    with pytest.raises(TableError, match="no such file"):
+        read_table(tmp_path / "no" / "folder" / "x.csv")
+    with pytest.raises(TableError, match="cannot read"):
+        read_table(tmp_path)

@@ -1,0 +1,103 @@
+"""Means, spreads and paired differences against numbers computed by hand."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from swt_time.evaluation.ablation.summary import T_975, Measurement, compare, differences, summarize
+
+
+def measured(contender, values, place="p"):
+    return [Measurement(contender, place, seed, value) for seed, value in values.items()]
+
+
+def row(dataset, horizon, seed, mse, validation=0.5, trained_on=None):
+    return {
+        "dataset": dataset,
+        "trained_on": trained_on or dataset,
+        "horizon": str(horizon),
+        "seed": str(seed),
+        "mse": "" if mse is None else str(mse),
+        "mae": "" if mse is None else str(mse),
+        "validation_mse": str(validation),
+    }
+
+
+def test_paired_difference_by_hand():
+    """Differences 0.01, 0.02, 0.03: mean 0.02, deviation 0.01, half width 4.303 * 0.01 / sqrt(3)."""
+    base, other = differences(
+        measured("base", {0: 0.30, 1: 0.40, 2: 0.50}) + measured("other", {0: 0.31, 1: 0.42, 2: 0.53}), "base"
+    )
+    assert (base.mean, base.spread) == (pytest.approx(0.40), pytest.approx(0.10))
+    assert (base.difference, base.half_width, base.verdict) == (None, None, "")
+    assert other.mean == pytest.approx(0.42)
+    assert other.spread == pytest.approx(0.11)
+    assert other.difference == pytest.approx(0.02)
+    assert other.half_width == pytest.approx(0.0248434, rel=1e-4)
+    assert other.verdict == "within seed noise"
+
+
+def test_verdict_where_the_interval_leaves_out_zero():
+    base = measured("base", {0: 0.30, 1: 0.40, 2: 0.50})
+    found = differences(
+        [*base, *measured("worse", {0: 0.32, 1: 0.421, 2: 0.52}), *measured("better", {0: 0.28, 1: 0.379, 2: 0.48})],
+        "base",
+    )
+    assert [one.verdict for one in found] == ["", "worse", "better"]
+
+
+def test_only_shared_seeds_are_paired():
+    found = differences(measured("base", {0: 0.3, 1: 0.4}) + measured("other", {1: 0.5, 2: 9.0}), "base")[1]
+    assert found.difference == pytest.approx(0.1)
+    assert found.verdict == "one seed"
+    assert differences(measured("base", {0: 0.3}) + measured("other", {5: 0.5}), "base")[1].difference is None
+
+
+def test_places_are_averaged_within_a_seed_and_seeds_are_the_sample():
+    found = differences(
+        [
+            *measured("base", {0: 0.2, 1: 0.2}, "a"),
+            *measured("base", {0: 0.6, 1: 0.6}, "b"),
+            *measured("other", {0: 0.3, 1: 0.3}, "a"),
+            *measured("other", {0: 0.7, 1: 0.9}, "b"),
+        ],
+        "base",
+    )[1]
+    assert found.difference == pytest.approx((0.1 + 0.2) / 2)  # seed 0: 0.1, seed 1: 0.2
+    assert found.half_width == pytest.approx(12.706 * np.std([0.1, 0.2], ddof=1) / math.sqrt(2))
+    assert (found.seeds, found.places) == (2, 2)
+
+
+def test_a_seed_that_lacks_a_place_does_not_count():
+    found = differences(measured("base", {0: 0.2, 1: 0.4}, "easy") + measured("base", {0: 0.8}, "hard"), "base")[0]
+    assert (found.mean, found.seeds) == (pytest.approx(0.5), 1)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 5, 30])
+def test_t_quantiles_by_integration(degrees):
+    """The density of Student's t over -q..q holds 95 %."""
+    q = T_975[degrees - 1]
+    constant = math.gamma((degrees + 1) / 2) / math.sqrt(degrees * math.pi) / math.gamma(degrees / 2)
+    x = np.linspace(-q, q, 200_001)
+    density = constant * (1 + x**2 / degrees) ** (-(degrees + 1) / 2)
+    inside = np.sum((density[1:] + density[:-1]) / 2) * (x[1] - x[0])
+    assert inside == pytest.approx(0.95, abs=1e-4)
+
+
+def test_text_has_a_block_for_each_place_and_one_for_all():
+    rows = [("base", row("A", 96, s, 0.4 + s / 100)) for s in range(2)]
+    rows += [("other", row("A", 96, s, 0.5 + s / 100)) for s in range(2)]
+    rows += [("base", row("B", 96, s, 0.3, trained_on="A")) for s in range(2)]
+    text = summarize(rows, "base")
+    titles = [block.splitlines()[0] for block in text.split("\n\n")]
+    assert titles[:3] == ["A 96", "B from A 96", "mean of 2 cells"]
+    assert re.search(r"other +2 .* 0\.5050 ± 0\.0071 .*\+0\.1000 ± 0\.0000 worse", text)
+
+
+def test_validation_serves_while_the_test_part_is_left_alone():
+    rows = [("base", row("A", 96, 0, 0.4, 0.6)), ("other", row("A", 96, 0, None, 0.7))]
+    assert compare(rows, "base")[1].difference == pytest.approx(0.1)
+    assert "test" not in summarize(rows, "base").splitlines()[1]
+    assert summarize([], "base") == "no cell is finished yet"

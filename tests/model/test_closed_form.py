@@ -1,0 +1,210 @@
+"""The closed-form linear forecast, against sums and systems written out in double precision."""
+
+import numpy as np
+import pytest
+import pywt
+import torch
+
+from swt_time.config import Config
+from swt_time.errors import ConfigError
+from swt_time.forecaster import Forecaster
+from swt_time.model import build_model
+from swt_time.model.closed_form import STRENGTHS, TILTS, Moments, RidgeSkip, band_grams, moments, path, roots, solve
+from swt_time.training import Solved, train_model
+
+
+class Rows:
+    """Windows given as an array of T + H columns."""
+
+    def __init__(self, rows, context):
+        self.rows, self.context = np.asarray(rows, np.float32), context
+
+    def __len__(self):
+        return len(self.rows)
+
+    def gather(self, numbers):
+        rows = self.rows[numbers]
+        return rows[:, : self.context], rows[:, self.context :]
+
+
+CONTEXT, HORIZON = 32, 5
+
+
+def planted(count, seed, noise=0.1):
+    """Windows whose horizon is a fixed linear map of the window, around the window's mean."""
+    rng = np.random.default_rng(seed)
+    weight = np.random.default_rng(99).normal(size=(HORIZON, CONTEXT)) / 6
+    x = rng.normal(size=(count, CONTEXT)).cumsum(axis=1)
+    mean = x.mean(axis=1, keepdims=True)
+    y = (x - mean) @ weight.T + mean + noise * rng.normal(size=(count, HORIZON))
+    return Rows(np.concatenate([x, y], axis=1), CONTEXT), weight
+
+
+def centred(windows):
+    x, y = windows.gather(np.arange(len(windows)))
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mean = x.mean(axis=1, keepdims=True)
+    return x - mean, y - mean
+
+
+def direct_mse(windows, weight):
+    x, y = centred(windows)
+    return np.mean((y - x @ np.asarray(weight).T) ** 2)
+
+
+def test_moments_give_the_mean_squared_error():
+    windows, weight = planted(100, seed=0)
+    found = moments(windows, np.arange(100)).mse(torch.from_numpy(weight * 0.7))
+    assert found == pytest.approx(direct_mse(windows, weight * 0.7), rel=1e-5)
+
+
+def test_every_strength_solves_its_own_normal_equations():
+    """The oracle is the penalised system, solved as it stands."""
+    windows, _ = planted(200, seed=1)
+    x, y = centred(windows)
+    train_moments = moments(windows, np.arange(200))
+    for tilt, root in roots(band_grams(CONTEXT, "haar", 2, "periodic"), CONTEXT):
+        inverse = root @ root.T
+        unit = np.linalg.eigvalsh((root.T @ torch.from_numpy(x.T @ x) @ root).numpy()).mean()
+        penalty = np.linalg.inv(inverse.numpy())
+        for strength, weight in path(train_moments, root):
+            if strength < 1e-2:
+                continue  # the window's mean is taken out, so that the bare system is singular
+            expected = np.linalg.solve(x.T @ x + strength * unit * penalty, x.T @ y).T
+            np.testing.assert_allclose(weight.numpy(), expected, atol=2e-4 * np.abs(expected).max(), err_msg=str(tilt))
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db2"])
+def test_bands_are_those_of_pywavelets(wavelet):
+    grams = band_grams(CONTEXT, wavelet, 2, "periodic")
+    for k, gram in enumerate(grams):
+        bands = np.stack(
+            [pywt.swt(row, wavelet, level=2, trim_approx=True, norm=True)[k] for row in np.eye(CONTEXT)]
+        )  # impulse, time
+        np.testing.assert_allclose(gram.numpy(), bands @ bands.T, atol=1e-10)
+
+
+def test_an_even_tilt_of_a_tight_frame_is_plain_ridge_regression():
+    grams = band_grams(CONTEXT, "db2", 3, "periodic")
+    np.testing.assert_allclose(sum(grams).numpy(), np.eye(CONTEXT), atol=1e-10)
+    assert 1.0 in TILTS
+    assert len(roots(grams, CONTEXT)) == len(TILTS)
+    assert len(roots(None, CONTEXT)) == 1
+
+
+def test_it_recovers_a_planted_map():
+    windows, weight = planted(3000, seed=2, noise=0.01)
+    validation, _ = planted(500, seed=3, noise=0.01)
+    found = solve(windows, validation, CONTEXT, None)
+    assert found.held_out_mse == pytest.approx(direct_mse(validation, found.weight), rel=1e-3)
+    assert found.held_out_mse < 1.2e-4 < direct_mse(validation, weight * 0.9)
+
+
+def test_strength_and_tilt_are_those_with_the_least_held_out_error():
+    windows, _ = planted(60, seed=4, noise=1.0)
+    validation, _ = planted(300, seed=5, noise=1.0)
+    found = solve(windows, validation, CONTEXT, ("haar", 2, "reflect"))
+    sums = moments(windows, np.arange(60))
+    errors = {
+        (strength, tilt): direct_mse(validation, weight)
+        for tilt, root in roots(band_grams(CONTEXT, "haar", 2, "reflect"), CONTEXT)
+        for strength, weight in path(sums, root)
+    }
+    assert len(errors) == len(STRENGTHS) * len(TILTS)
+    assert (found.strength, found.tilt) == min(errors, key=errors.get)
+    assert found.held_out_mse == pytest.approx(min(errors.values()), rel=1e-4)
+
+
+def test_without_validation_every_block_is_held_out_once():
+    windows, _ = planted(50, seed=6, noise=1.0)
+    found = solve(windows, None, CONTEXT, None)
+    blocks = np.array_split(np.arange(50), 5)
+    error = 0.0
+    for block in blocks:
+        rest = moments(windows, np.setdiff1d(np.arange(50), block))
+        weight = dict(path(rest, torch.eye(CONTEXT, dtype=torch.float64)))[found.strength]
+        error += moments(windows, block).mse(weight) / 5
+    assert found.held_out_mse == pytest.approx(error, rel=1e-6)
+    assert found.train_mse < found.held_out_mse
+
+
+def test_constant_windows_give_a_finite_map():
+    found = solve(Rows(np.ones((20, CONTEXT + HORIZON)), CONTEXT), None, CONTEXT, ("haar", 1, "reflect"))
+    assert torch.equal(found.weight, torch.zeros(HORIZON, CONTEXT, dtype=torch.float64))
+
+
+def test_moments_add_up():
+    windows, weight = planted(40, seed=7)
+    both = moments(windows, np.arange(10)) + moments(windows, np.arange(10, 40))
+    assert isinstance(both, Moments)
+    whole = moments(windows, np.arange(40))
+    assert both.mse(torch.from_numpy(weight)) == pytest.approx(whole.mse(torch.from_numpy(weight)), rel=1e-5)
+
+
+def small(**changes):
+    sections = {
+        "data": {"context": CONTEXT, "horizon": HORIZON},
+        "embedding": {"d_model": 8, "level": 2, "wavelet": "haar", "patch_len": 8, "stride": 4},
+        "backbone": {"name": "none"},
+        "model": {"skip": "ridge"},
+    }
+    return Config.parse(sections).replace(changes)
+
+
+def fitted(**changes):
+    config = small(**{"training.max_steps": 20, "training.batch_size": 16, **changes})
+    torch.manual_seed(0)
+    model = build_model(config)
+    windows, _ = planted(300, seed=8)
+    validation, _ = planted(100, seed=9)
+    events = []
+    result = train_model(model, windows, validation, config.training, report=events.append)
+    return model, result, events, windows, validation
+
+
+def test_training_begins_with_the_solved_map_and_never_ends_behind_it():
+    model, result, events, windows, validation = fitted(**{"training.learning_rate": 1.0})
+    assert isinstance(events[0], Solved)
+    solved = solve(windows, validation, CONTEXT, ("haar", 2, "periodic"))
+    assert result.history[0].step == 0
+    assert result.history[0].validation_loss == pytest.approx(solved.held_out_mse, rel=1e-4)
+    assert result.history[0].train_loss == pytest.approx(solved.train_mse, rel=1e-4)
+    assert result.best_loss <= result.history[0].validation_loss
+    assert result.history[-1].validation_loss > result.best_loss, "at this rate the branch must have spoilt it"
+    assert torch.equal(model.skip.weight, solved.weight.float()), "gradients must leave the map alone"
+
+
+def test_no_step_keeps_the_map_alone():
+    model, result, _events, _windows, validation = fitted(**{"training.max_steps": 0})
+    assert (result.steps, result.best_step, len(result.history)) == (0, 0, 1)
+    assert model.gate == 0
+    context, target = (torch.from_numpy(a).unsqueeze(-1) for a in validation.gather(np.arange(100)))
+    with torch.no_grad():
+        mse = torch.mean((model(context) - target) ** 2).item()
+    assert mse == pytest.approx(result.best_loss, rel=1e-4)
+
+
+def test_no_step_without_a_map_is_refused():
+    with pytest.raises(ConfigError, match=r"max_steps 0 trains nothing.*ridge"):
+        small(**{"training.max_steps": 0, "model.skip": "linear"})
+
+
+def test_the_prior_is_the_embeddings_transform():
+    windows, validation = planted(300, seed=8)[0], planted(100, seed=9)[0]
+    for changes, prior in [({}, ("haar", 2, "periodic")), ({"embedding.kind": "patch"}, None)]:
+        model = build_model(small(**changes))
+        found = model.solve(windows, validation)
+        assert torch.equal(found.weight, solve(windows, validation, CONTEXT, prior).weight)
+        assert torch.equal(model.skip.weight, found.weight.float())
+    assert build_model(small(**{"model.skip": "none"})).solve(windows, validation) is None
+
+
+def test_the_map_is_saved_with_the_weights(tmp_path, hourly_wide):
+    forecaster = Forecaster(
+        horizon=HORIZON, context=CONTEXT, backbone="none", max_steps=0, skip="ridge", level=2, patch_len=8, stride=4
+    ).fit(hourly_wide)
+    forecaster.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    assert isinstance(loaded._model.skip, RidgeSkip)
+    assert loaded._model.skip.weight.abs().sum() > 0
+    np.testing.assert_array_equal(loaded.predict(hourly_wide)["yhat"], forecaster.predict(hourly_wide)["yhat"])

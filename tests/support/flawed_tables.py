@@ -1,0 +1,752 @@
+"""Flawed tables by name, and what becomes of each: read, repaired with a note, or refused with the place.
+
+The tests write every one as a file and read it; ``python tests/support/flawed_tables.py docs/tables.md`` documents what
+is said.
+"""
+
+import datetime
+import decimal
+import gzip
+import math
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from swt_time.data.reading import read_table
+from swt_time.data.series import SeriesTable, to_series
+from swt_time.errors import TableError
+
+HOURS = pd.date_range("2024-01-01", periods=8, freq="h").strftime("%Y-%m-%d %H:%M").tolist()
+DAYS = pd.date_range("2024-01-01", periods=8, freq="D").strftime("%Y-%m-%d").tolist()
+
+
+def wide(cells: list[Any], times: list[str] = DAYS, header: str = "date,y") -> str:
+    return "\n".join([header, *(f"{t},{c}" for t, c in zip(times, cells, strict=False))]) + "\n"
+
+
+def long(rows: list[tuple[Any, ...]], header: str = "unique_id,ds,y") -> str:
+    return "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def stacked(**series: list[str]) -> str:
+    return long([(name, t, i) for name, times in series.items() for i, t in enumerate(times)])
+
+
+@dataclass
+class Case:
+    """A file, how it is opened, and what must come of it: an error text, or notes and values."""
+
+    name: str
+    content: str | bytes | Callable[[Path], None]
+    error: str = ""
+    notes: tuple[str, ...] = ()
+    values: dict[str, list[float]] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    suffix: str = ".csv"
+    frequency: str = "D"
+
+
+GOOD = [0, 1, 2, 3, 4, 5, 6, 7]
+FLOATS = [float(v) for v in GOOD]
+
+
+def parquet(*pairs: tuple[str, Any], **columns: Any) -> Callable[[Path], None]:
+    """A Parquet file; a function of pyarrow makes a column of a special type, pairs allow a name twice."""
+
+    def write(path: Path) -> None:
+        import pyarrow
+        import pyarrow.parquet
+
+        names, values = zip(*pairs, *columns.items(), strict=True)
+        arrays = [value(pyarrow) if callable(value) else pyarrow.array(value) for value in values]
+        pyarrow.parquet.write_table(pyarrow.Table.from_arrays(arrays, names=list(names)), path)
+
+    return write
+
+
+REPAIR = "--fill linear or --fill ffill"
+CATALOGUE: dict[str, list[Case]] = {
+    "Files": [
+        Case("empty", "", "is empty; expected a table"),
+        Case("only blanks", "\n \n\n", "is empty"),
+        Case("header only", "date,y\n", "has a header but no rows"),
+        Case("header only, blank lines", "date,y\n\n\n", "has a header but no rows"),
+        Case("binary", bytes(range(256)) * 8, "binary file"),
+        Case("binary without NUL", b"\xff\xd8\xffjunk\xfe" * 9, "row 1: byte 1 is not UTF-8"),
+        Case("latin-1", "date,größe\n2024-01-01,1\n".encode("latin-1"), "row 1: byte 8 is not UTF-8"),
+        Case("workbook", b"PK\x03\x04" + b"\0" * 60, "save the sheet as CSV"),
+        Case("gzip", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}, suffix=".csv.gz"),
+        Case("gzip without its suffix", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}),
+        Case("truncated gzip", gzip.compress(wide(GOOD).encode())[:-12], "truncated gzip", suffix=".csv.gz"),
+        Case("broken gzip", b"\x1f\x8bnonsense" * 9, "damaged or truncated gzip", suffix=".csv.gz"),
+        Case("CSV called Parquet", wide(GOOD), values={"y": FLOATS}, suffix=".parquet"),
+        Case("truncated Parquet", b"PAR1" + b"\1\2\3" * 30, "damaged Parquet", suffix=".parquet"),
+        Case("byte order mark", ("\ufeff" + wide(GOOD)).encode(), values={"y": FLOATS}),
+        Case("UTF-16", wide(GOOD).encode("utf-16"), notes=("UTF-16",), values={"y": FLOATS}),
+        Case("CRLF", wide(GOOD).replace("\n", "\r\n"), values={"y": FLOATS}),
+        Case("CR", wide(GOOD).replace("\n", "\r"), values={"y": FLOATS}),
+        Case("no final newline", wide(GOOD).rstrip("\n"), values={"y": FLOATS}),
+        Case("blank lines at the end", wide(GOOD) + "\n\n,\n", values={"y": FLOATS}),
+        Case(
+            "blank lines inside",
+            wide(GOOD[:4]) + "\n\n" + "".join(f"{t},{v}\n" for t, v in zip(DAYS[4:], GOOD[4:], strict=True)),
+            notes=("2 blank rows were left out",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "rows count blank lines",
+            "date,y\n2024-01-01,1\n\n2024-01-02,x\n2024-01-03,3\n",
+            "column 'y', row 4: 'x'",
+        ),
+        Case("semicolons", wide(GOOD).replace(",", ";"), notes=("semicolons",), values={"y": FLOATS}),
+        Case("tabs", wide(GOOD).replace(",", "\t"), notes=("tabs",), values={"y": FLOATS}),
+        Case(
+            "decimal comma",
+            "date;y\n" + "".join(f"{t};{v},5\n" for t, v in zip(DAYS, GOOD, strict=True)),
+            notes=("semicolons", "decimal comma"),
+            values={"y": [v + 0.5 for v in FLOATS]},
+        ),
+        Case("decimal comma in quotes", wide(['"1,5"', '"2,5"', 3]), "column 'y', row 2: '1,5' is not a number"),
+        Case("decimal comma without quotes", wide(["1,5", "2,5"]), "row 2: more cells than the 2 names"),
+        Case("decimal point and comma", "date;y\n2024-01-01;1.5\n2024-01-02;2,5\n", "row 3: '2,5' is not a number"),
+        Case("one row too long", wide([1, "2,9,9", 3]), "row 3 has 4 cells, the header has 2"),
+        Case("one row too short", "date,a,b\n2024-01-01,1,2\n2024-01-02,1\n2024-01-03,1,2\n", "column 'b', row 3"),
+        Case("open quotation mark", 'date,y\n2024-01-01,1\n2024-01-02,"2\n2024-01-03,3\n', "is never closed"),
+        Case("no header", "2024-01-01,1\n2024-01-02,2\n", "row 1 holds data"),
+        Case("name twice", wide(["1,2", "3,4"], header="date,y,y"), "'y' stands over columns 2 and 3"),
+        Case(
+            "row numbers as a column",
+            ",date,y\n" + "".join(f"{i},{t},{i}\n" for i, t in enumerate(DAYS)),
+            notes=("column 1 without a name counts the rows",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "values without a name",
+            wide(["1,5", "2,7", "3,1"], header="date,y,"),
+            "column 3 without a name holds values",
+        ),
+        Case(
+            "comma at the end of each row",
+            wide([f"{v}," for v in GOOD], header="date,y,"),
+            notes=("column 3 without a name is blank",),
+            values={"y": FLOATS},
+        ),
+        Case("gzip twice", gzip.compress(gzip.compress(wide(GOOD).encode())), "binary file"),
+        Case("gzip of nothing", gzip.compress(b""), "is empty"),
+        Case("UTF-16 without a mark", wide(GOOD).encode("utf-16-le"), "binary file"),
+        Case("byte order mark before quotes", "\ufeff" + wide(GOOD, header='"date","y"'), values={"y": FLOATS}),
+        Case("mixed separators", "date,y\n2024-01-01;1\n2024-01-02;2\n", "column 'date', row 2: '2024-01-01;1'"),
+        Case("blanks between cells", wide(GOOD).replace(",", " "), "no time column found among 'date y'"),
+        Case("a comment above the header", "# made by hand\n" + wide(GOOD), "row 2: more cells than the 1 names"),
+        Case("JSON", '[{"date": "2024-01-01", "y": 1},\n {"date": "2024-01-02", "y": 2}]\n', "no time column found"),
+        Case("web page", "<html>\n<body>404 Not Found</body>\n</html>\n", "no time column found"),
+    ],
+    "Columns and numbers": [
+        Case("one column", "y\n1\n2\n3\n", "no time column found among 'y'"),
+        Case("only times", "date\n2024-01-01\n2024-01-02\n", "no numeric column"),
+        Case("no numeric column", wide(["a", "b", "c"]), "column 'y' holds text \\(row 2: 'a'\\); expected numbers"),
+        Case("text in numbers", wide([1, 2, "abc", 4]), "column 'y', row 4: 'abc' is not a number"),
+        Case(
+            "several texts in numbers",
+            wide([1, "x", "abc", 4]),
+            "row 3: 'x' is not a number \\(and 1 more cells\\)",
+        ),
+        Case("unit behind a number", wide([1, "2 kW", 3]), "column 'y', row 3: '2 kW'"),
+        Case("underscore in a number", wide([1, "1_000", 3]), "row 3: '1_000'"),
+        Case("blank text in numbers", wide([0, "   ", 2, 3]), f"1 missing values .*column 'y', row 3.*{REPAIR}"),
+        Case("spaces around numbers", wide([" 0", "1 ", 2, 3]), values={"y": FLOATS[:4]}),
+        Case("true and false", wide(["True", "False", "True"]), "column 'y' holds true/false"),
+        Case(
+            "whole number beyond 2^53",
+            wide([1, 2, 2**53 + 1]),
+            f"row 4: the whole number {2**53 + 1} is beyond 2\\^53",
+        ),
+        Case(
+            "whole number beyond 64 bits",
+            wide([1, 10**30, 3]),
+            "row 3: the whole number 1000000000000000000000000000000",
+        ),
+        Case("exactly 2^53", wide([1, 2, 2**53]), values={"y": [1.0, 2.0, 2.0**53]}),
+        Case("huge and tiny", wide([1e300, -1e300, 1e-300]), values={"y": [1e300, -1e300, 1e-300]}),
+        Case("larger than float64", wide([1, 2, "1e400"]), f"1 infinite values.*row 4.*{REPAIR}"),
+        Case("constant", wide([5, 5, 5, 5]), values={"y": [5.0] * 4}),
+        Case("all missing", wide(["", "", ""]), "column 'y' has no values"),
+        Case("one column all missing", wide(["1,", "2,", "3,"], header="date,a,b"), "column 'b' has no values"),
+        Case(
+            "NaN",
+            wide([1, "NaN", 3, "", 5]),
+            f"2 missing values \\(NaN\\), the first in column 'y', row 3.*{REPAIR}",
+        ),
+        Case("NA and null", wide([1, "NA", "null", 4, 5]), "2 missing values"),
+        Case("inf", wide([1, "inf", 3, "-inf", 5]), f"2 infinite values, the first in column 'y', row 3.*{REPAIR}"),
+        Case(
+            "NaN and inf repaired",
+            wide([0, "", 2, "inf", 4]),
+            options={"fill": "linear"},
+            notes=("fill linear: 2 values in 1 series",),
+            values={"y": FLOATS[:5]},
+        ),
+        Case(
+            "missing ends are cut, not invented",
+            wide(["", 1, "", 3, ""]),
+            options={"fill": "ffill"},
+            notes=("fill ffill: 1 values in 1 series", "2 missing values before the first or after the last"),
+            values={"y": [1.0, 1.0, 3.0]},
+        ),
+        Case(
+            "unknown target",
+            wide(GOOD),
+            "--target: the table has no column 'Y '; did you mean 'y'",
+            options={"target": "Y "},
+        ),
+        Case("unknown column", wide(GOOD), "--columns: the table has no column 'zzz'", options={"columns": ["zzz"]}),
+        Case(
+            "a thousand columns",
+            "date," + ",".join(f"c{i}" for i in range(1000)) + "\n" + "".join(f"{t}{',1' * 1000}\n" for t in DAYS),
+            values={f"c{i}": [1.0] * 8 for i in range(1000)},
+        ),
+        Case("thousands separator", wide([1, '"1,000"', 3]), "row 3: '1,000' is not a number; write numbers with"),
+        Case("percent", wide([1, "2%", 3]), "column 'y', row 3: '2%'"),
+        Case("currency", wide(["$1", "$2", "$3"]), "column 'y' holds text \\(row 2: '\\$1'\\)"),
+        Case("hexadecimal", wide([1, "0x10", 3]), "column 'y', row 3: '0x10'"),
+        Case("typographic minus", wide([1, "\u22122", 3]), "column 'y', row 3"),
+        Case(
+            "wide digits",
+            wide([0, "\uff11", 2]),
+            notes=("numbers were written as text",),
+            values={"y": FLOATS[:3]},
+        ),
+        Case("no-break space in a number", wide([1, "2\u00a0000", 3]), "column 'y', row 3"),
+        Case("exponents and signs", wide(["+1e0", "2E0", "-3e+0"]), values={"y": [1.0, 2.0, -3.0]}),
+        Case("beyond 1e300", wide([1, 2e300, 3]), f"1 values beyond 1e\\+300, .*column 'y', row 3.*{REPAIR}"),
+        Case(
+            "beyond 1e300 repaired",
+            wide([0, 2e300, 2]),
+            options={"fill": "linear"},
+            notes=("fill linear: 1 values",),
+            values={"y": FLOATS[:3]},
+        ),
+        Case("all huge", wide([1e300, -1e300] * 4), values={"y": [1e300, -1e300] * 4}),
+        Case("all tiny", wide([1e-300, 2e-300] * 4), values={"y": [1e-300, 2e-300] * 4}),
+        Case("below normal numbers", wide(["5e-324", "0"] * 4), values={"y": [5e-324, 0.0] * 4}),
+        Case("constant zero", wide([0] * 8), values={"y": [0.0] * 8}),
+        Case("constant and large", wide([1e18] * 8), values={"y": [1e18] * 8}),
+        Case("nearly constant", wide([1, 1 + 2**-52] * 4), values={"y": [1.0, 1 + 2**-52] * 4}),
+        Case("a spike at the end", wide([1] * 7 + [1e18]), values={"y": [1.0] * 7 + [1e18]}),
+        Case("blanks around names", wide(GOOD, header=" date , y "), values={" y ": FLOATS}),
+        Case(
+            "names that differ in blanks",
+            wide(["1,2", "3,4"], header="date,y,y "),
+            "ids 'y' and 'y ' differ only in blanks",
+        ),
+    ],
+    "Times": [
+        Case("one row", wide([1]), "cannot be told from a single row"),
+        Case("one row with a frequency", wide([1]), options={"frequency": "D"}, values={"y": [1.0]}),
+        Case("two rows", wide([1, 2]), values={"y": [1.0, 2.0]}),
+        Case(
+            "duplicate times",
+            wide(GOOD, [*DAYS[:3], *DAYS[2:]]),
+            "duplicate timestamps: 2024-01-03.*rows 4 and 5",
+        ),
+        Case(
+            "stacked series without an id",
+            wide(GOOD + GOOD, DAYS + DAYS),
+            "duplicate timestamps.*rows 2 and 10 \\(8 duplicates in all\\).*--id-column",
+        ),
+        Case(
+            "gap",
+            wide(GOOD, DAYS[:3] + DAYS[4:]),
+            f"1 missing timestamps .*first 2024-01-04.* after row 4.*{REPAIR}",
+        ),
+        Case(
+            "gap repaired",
+            wide([0, 1, 2, 4, 5, 6, 7], DAYS[:3] + DAYS[4:]),
+            options={"fill": "linear"},
+            notes=("fill linear: 1 values",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "more gap than table",
+            wide([1, 2, 3], [*DAYS[:2], "2094-01-01"]),
+            "invent most",
+            options={"fill": "linear"},
+        ),
+        Case(
+            "irregular",
+            wide(GOOD[:5], [*HOURS[:3], "2024-01-01 02:20", HOURS[3]]),
+            "irregular timestamps: the usual step is 0 days 01:00:00.*followed by 2024-01-01 02:20.*row 5",
+        ),
+        Case(
+            "mid-month",
+            wide(GOOD[:4], ["2024-01-15", "2024-02-15", "2024-03-15", "2024-04-15"]),
+            "first or the last",
+        ),
+        Case(
+            "beside a given frequency",
+            wide(GOOD, HOURS),
+            "row 3.*does not lie on the calendar 'D'",
+            options={"frequency": "D"},
+        ),
+        Case(
+            "clock beside a given frequency",
+            wide(GOOD[:2], ["2024-01-01 00:00", "2024-01-02 06:00"]),
+            "row 3.*does not lie on the calendar 'D'",
+            options={"frequency": "D"},
+        ),
+        Case(
+            "unknown frequency",
+            wide(GOOD),
+            "frequency 'fortnight' is unknown",
+            options={"frequency": "fortnight"},
+        ),
+        Case(
+            "unsorted",
+            wide([2, 0, 1], [DAYS[2], DAYS[0], DAYS[1]]),
+            notes=("sorted by time",),
+            values={"y": FLOATS[:3]},
+        ),
+        Case("missing time", wide([1, 2, 3], [DAYS[0], "", DAYS[2]]), "column 'date', row 3: the time is missing"),
+        Case("NaT", wide([1, 2, 3], [DAYS[0], "NaT", DAYS[2]]), "column 'date', row 3: the time is missing"),
+        Case(
+            "a date that does not exist",
+            wide([1, 2, 3], ["2024-02-28", "2024-02-30", "2024-03-01"]),
+            "row 3: '2024-02-30'",
+        ),
+        Case(
+            "text among dates",
+            wide([1, 2, 3], [DAYS[0], DAYS[1], "total"]),
+            "column 'date', row 4: 'total' is not a date",
+        ),
+        Case(
+            "numbers for times",
+            wide([1, 2, 3], ["1", "2", "3"], header="ds,y"),
+            "column 'ds', row 2: 1 is a number",
+        ),
+        Case(
+            "years",
+            wide([1, 2, 3], ["1999", "2000", "2001"], header="year,y"),
+            values={"y": [1.0, 2.0, 3.0]},
+            frequency="YS-JAN",
+        ),
+        Case("compact days", wide([1, 2, 3], ["20240229", "20240301", "20240302"]), values={"y": [1.0, 2.0, 3.0]}),
+        Case(
+            "day first",
+            wide([1, 2, 3], ["30/01/2024", "31/01/2024", "01/02/2024"]),
+            notes=("%d/%m/%Y",),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "month first",
+            wide([1, 2, 3], ["1/30/2024", "1/31/2024", "2/1/2024"]),
+            notes=("%m/%d/%Y",),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "day or month",
+            wide([1, 2, 3], ["01/01/2024", "02/01/2024", "03/01/2024"]),
+            "day and month cannot be told apart",
+        ),
+        Case(
+            "day or month, one regular",
+            wide([1, 2, 3], ["01/05/2024", "02/05/2024", "03/05/2024"]),
+            notes=("%d/%m/%Y",),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "German dates",
+            wide([1, 2, 3], ["30.01.2024", "31.01.2024", "01.02.2024"]),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "before 1900",
+            wide([1, 2, 3], ["1850-01-01", "1850-01-02", "1850-01-03"]),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "after 2200",
+            wide([1, 2, 3], ["2250-01-01", "2250-01-02", "2250-01-03"]),
+            values={"y": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "far too early",
+            wide([1, 2, 3], ["0201-01-01", "2024-01-02", "2024-01-03"]),
+            "row 2: .*(out of range|not a date)",
+        ),
+        Case(
+            "far too late",
+            wide([1, 2, 3], ["2024-01-01", "2024-01-02", "9999-01-03"]),
+            "row 4: .*(out of range|not a date)",
+        ),
+        Case(
+            "mixed zones",
+            wide(GOOD[:3], ["2024-01-01T00:00+00:00", "2024-01-01T02:00+01:00", "2024-01-01T02:00+00:00"]),
+            notes=("several UTC offsets became UTC",),
+            values={"y": FLOATS[:3]},
+            frequency="h",
+        ),
+        Case(
+            "with and without zone",
+            wide(GOOD[:3], ["2024-01-01T00:00+00:00", "2024-01-01T01:00", "2024-01-01T02:00+00:00"]),
+            "with and without a time zone",
+        ),
+        Case(
+            "missing hour of spring",
+            wide(GOOD[:4], ["2024-03-31 00:00", "2024-03-31 01:00", "2024-03-31 03:00", "2024-03-31 04:00"]),
+            "1 missing timestamps \\(frequency h\\), the first 2024-03-31 02:00:00",
+        ),
+        Case(
+            "double hour of autumn",
+            wide(GOOD[:4], ["2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00"]),
+            "duplicate timestamps.*daylight saving",
+        ),
+        Case(
+            "date and midnight", wide([1, 2, 3], [DAYS[0], DAYS[1] + " 00:00", DAYS[2]]), values={"y": [1.0, 2.0, 3.0]}
+        ),
+        Case(
+            "two date formats", wide([1, 2, 3], [DAYS[0], "02.01.2024", DAYS[2]]), "column 'date', row 3: '02.01.2024'"
+        ),
+        Case("seconds since 1970", wide([1, 2], ["1704067200", "1704153600"]), "row 2: 1704067200 is a number"),
+        Case("serial days of a spreadsheet", wide([1, 2], ["45292", "45293"]), "row 2: 45292 is a number"),
+        Case("hour 24", wide([1, 2], ["2024-01-01 23:00", "2024-01-01 24:00"]), "row 3: '2024-01-01 24:00'"),
+        Case("year 0", wide([1, 2], ["0000-01-01", "0000-01-02"]), "row 2: .*(out of range|not a date)"),
+        Case(
+            "nanoseconds",
+            wide([1, 2], ["2024-01-01 00:00:00.000000001", "2024-01-01 00:00:01.000000001"]),
+            "row 2: times are held in microseconds",
+        ),
+        Case(
+            "spring with offsets",
+            wide(GOOD[:3], ["2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00", "2024-03-31T04:00+02:00"]),
+            notes=("several UTC offsets became UTC",),
+            values={"y": FLOATS[:3]},
+            frequency="h",
+        ),
+        Case(
+            "autumn with offsets",
+            wide(GOOD[:3], ["2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00", "2024-10-27T03:00+01:00"]),
+            notes=("several UTC offsets became UTC",),
+            values={"y": FLOATS[:3]},
+            frequency="h",
+        ),
+        Case(
+            "business days",
+            wide(GOOD[:5], ["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09", "2024-01-10"]),
+            values={"y": FLOATS[:5]},
+            frequency="B",
+        ),
+        Case("two time columns", wide([f"{t},1" for t in DAYS], header="from,to,y"), "several columns hold times"),
+        Case("every time the same", wide(GOOD, [DAYS[0]] * 8), "duplicate timestamps.*rows 2 and 3"),
+    ],
+    "Long tables": [
+        Case("long", stacked(b=DAYS, a=DAYS[:5]), values={"a": FLOATS[:5], "b": FLOATS}),
+        Case(
+            "missing id",
+            long([("a", DAYS[0], 1), ("", DAYS[1], 2)]),
+            "column 'unique_id', row 3: the id is missing",
+        ),
+        Case("an id called NA", stacked(NA=DAYS, a=DAYS), values={"NA": FLOATS, "a": FLOATS}),
+        Case("an id with leading zeros", stacked(**{"007": DAYS, "7": DAYS}), values={"007": FLOATS, "7": FLOATS}),
+        Case(
+            "unicode ids",
+            stacked(**{"Ünïcødé": DAYS, "日本": DAYS, "🌊": DAYS}),
+            values={"Ünïcødé": FLOATS, "日本": FLOATS, "🌊": FLOATS},
+        ),
+        Case(
+            "ids that differ in blanks",
+            stacked(**{"a": DAYS[:4], "a ": DAYS[4:]}),
+            "ids 'a' and 'a ' differ only in blanks",
+        ),
+        Case(
+            "ids that differ in case",
+            stacked(A=DAYS, a=DAYS),
+            notes=("'A' and 'a' differ only in case",),
+            values={"A": FLOATS, "a": FLOATS},
+        ),
+        Case("mixed frequencies", stacked(a=HOURS, b=DAYS), "mixed frequencies: series 'a' has h, but 'b'"),
+        Case("finer second series", stacked(a=DAYS, b=HOURS[:3]), "mixed frequencies: series 'a' has D, 'b' has h"),
+        Case(
+            "one empty series",
+            long([("a", DAYS[0], 1), ("a", DAYS[1], 2), ("b", DAYS[0], "")]),
+            "series 'b' has no values",
+        ),
+        Case("one short series", stacked(a=DAYS, b=DAYS[:1]), values={"a": FLOATS, "b": FLOATS[:1]}),
+        Case("gap in one series", stacked(a=DAYS, b=DAYS[:3] + DAYS[4:]), "2024-01-04.* of series 'b' after row 12"),
+        Case(
+            "duplicate in one series",
+            stacked(a=DAYS, b=[DAYS[0], *DAYS]),
+            "of series 'b' stands in rows 10 and 11",
+        ),
+        Case(
+            "several values",
+            long([("a", t, 1, 2) for t in DAYS], "unique_id,ds,p,q"),
+            "which column holds the values: 'p', 'q'.*--target",
+        ),
+        Case(
+            "several values and a target",
+            long([("a", t, 1, 2) for t in DAYS], "unique_id,ds,p,q"),
+            options={"target": "q"},
+            notes=("columns not used: 'p'",),
+            values={"a": [2.0] * 8},
+        ),
+        Case(
+            "id under another name",
+            long([("a", DAYS[0], 1), ("b", DAYS[0], 2)], "shop,ds,y"),
+            "column 'shop' holds text.*--id-column",
+        ),
+        Case(
+            "named id",
+            long([(n, t, 1) for n in "ab" for t in DAYS], "shop,ds,y"),
+            options={"id_column": "shop"},
+            values={"a": [1.0] * 8, "b": [1.0] * 8},
+        ),
+        Case("blank id", long([("a", DAYS[0], 1), ("  ", DAYS[1], 2)]), "column 'unique_id', row 3: the id is missing"),
+        Case(
+            "ids with separators",
+            stacked(**{'"a, b"': DAYS, '"c ""d"""': DAYS}),
+            values={"a, b": FLOATS, 'c "d"': FLOATS},
+        ),
+        Case(
+            "ids that differ in an invisible character",
+            stacked(**{"a": DAYS[:4], "a\u200b": DAYS[4:]}),
+            r"ids 'a' and 'a\\u200b' differ only in characters that look alike",
+        ),
+        Case(
+            "ids that differ in how an accent is written",
+            long([("\u00e9", DAYS[0], 1), ("e\u0301", DAYS[1], 2)]),
+            "differ only in characters that look alike",
+        ),
+        Case(
+            "long, unsorted",
+            long([("b", DAYS[1], 1), ("a", DAYS[1], 1), ("a", DAYS[0], 0), ("b", DAYS[0], 0)]),
+            notes=("sorted by time",),
+            values={"a": FLOATS[:2], "b": FLOATS[:2]},
+        ),
+        Case("text in one series", long([("a", DAYS[0], 1), ("b", DAYS[0], "x")]), "column 'y', row 3: 'x'"),
+        Case(
+            "series of other years",
+            stacked(a=DAYS, b=["1850-01-01", "1850-01-02"]),
+            values={"a": FLOATS, "b": FLOATS[:2]},
+        ),
+        Case("no values", long([("a", DAYS[0])], "unique_id,ds"), "no numeric column: the long table has only"),
+    ],
+    "Parquet": [
+        Case("Parquet", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}, suffix=".parquet"),
+        Case("Parquet called CSV", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}),
+        Case("Parquet without rows", parquet(date=[], y=[]), "has a header but no rows", suffix=".parquet"),
+        Case("nested", parquet(date=DAYS, y=[[1, 2]] * 8), "column 'y' holds lists", suffix=".parquet"),
+        Case("records", parquet(date=DAYS, y=[{"a": 1}] * 8), "column 'y' holds nested records", suffix=".parquet"),
+        Case(
+            "nullable whole numbers",
+            parquet(date=DAYS[:3], y=[1, None, 3]),
+            "1 missing values.*column 'y', row 3",
+            suffix=".parquet",
+        ),
+        Case(
+            "nullable beyond 2^53",
+            parquet(date=DAYS[:3], y=[1, None, 2**60]),
+            f"row 4: the whole number {2**60}",
+            suffix=".parquet",
+        ),
+        Case("boolean", parquet(date=DAYS, y=[True] * 8), "column 'y' holds true/false", suffix=".parquet"),
+        Case(
+            "name twice in Parquet",
+            parquet(("date", DAYS), ("y", GOOD), ("y", GOOD)),
+            "'y' stands over columns 2 and 3",
+            suffix=".parquet",
+        ),
+        Case(
+            "nanoseconds since 1970 in Parquet",
+            parquet(date=[1704067200000000001 + i for i in GOOD], y=GOOD),
+            "column 'date', row 2: 1704067200000000001 is a number, expected a date",
+            suffix=".parquet",
+        ),
+        Case("lists for times", parquet(date=[[1]] * 2, y=[1, 2]), "no time column found", suffix=".parquet"),
+        Case(
+            "records for ids",
+            parquet(unique_id=[{"a": 1}] * 2, ds=DAYS[:2], y=[1, 2]),
+            "holds nested values",
+            suffix=".parquet",
+        ),
+        Case("bytes for ids", parquet(unique_id=[b"a"] * 2, ds=DAYS[:2], y=[1, 2]), "holds bytes", suffix=".parquet"),
+        Case(
+            "null id",
+            parquet(unique_id=["a", None], ds=DAYS[:2], y=[1, 2]),
+            "'unique_id', row 3: the id is missing",
+            suffix=".parquet",
+        ),
+        Case("bytes", parquet(date=DAYS[:2], y=[b"1", b"2"]), "column 'y' holds bytes", suffix=".parquet"),
+        Case("nulls only", parquet(date=DAYS[:2], y=[None, None]), "column 'y' has no values", suffix=".parquet"),
+        Case(
+            "NaN in Parquet",
+            parquet(date=DAYS[:3], y=[1.0, math.nan, 3.0]),
+            "1 missing values .*row 3",
+            suffix=".parquet",
+        ),
+        Case(
+            "infinity in Parquet",
+            parquet(date=DAYS[:3], y=[1.0, math.inf, 3.0]),
+            "1 infinite values.*row 3",
+            suffix=".parquet",
+        ),
+        Case(
+            "categories of text",
+            parquet(date=DAYS[:2], y=lambda pa: pa.array(["low", "high"]).dictionary_encode()),
+            "column 'y' holds categories",
+            suffix=".parquet",
+        ),
+        Case(
+            "categories of numbers",
+            parquet(date=DAYS[:2], y=lambda pa: pa.array([5, 6]).dictionary_encode()),
+            values={"y": [5.0, 6.0]},
+            suffix=".parquet",
+        ),
+        Case(
+            "categories for ids and times",
+            parquet(
+                unique_id=lambda pa: pa.array(["a", "a"]).dictionary_encode(),
+                ds=lambda pa: pa.array(DAYS[:2]).dictionary_encode(),
+                y=[0, 1],
+            ),
+            values={"a": FLOATS[:2]},
+            suffix=".parquet",
+        ),
+        Case(
+            "decimals",
+            parquet(date=DAYS[:2], y=[decimal.Decimal("1.25"), decimal.Decimal("2.50")]),
+            values={"y": [1.25, 2.5]},
+            suffix=".parquet",
+        ),
+        Case(
+            "half precision",
+            parquet(date=DAYS, y=lambda pa: pa.array(GOOD, pa.int8()).cast(pa.float32()).cast(pa.float16())),
+            values={"y": FLOATS},
+            suffix=".parquet",
+        ),
+        Case(
+            "unsigned beyond 2^53",
+            parquet(date=DAYS[:2], y=lambda pa: pa.array([1, 2**64 - 1], pa.uint64())),
+            f"row 3: the whole number {2**64 - 1}",
+            suffix=".parquet",
+        ),
+        Case(
+            "durations",
+            parquet(date=DAYS[:2], y=lambda pa: pa.array([1, 2], pa.duration("s"))),
+            "column 'y' holds durations",
+            suffix=".parquet",
+        ),
+        Case(
+            "maps",
+            parquet(date=DAYS[:1], y=lambda pa: pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))),
+            "column 'y' holds values of type Map",
+            suffix=".parquet",
+        ),
+        Case(
+            "dates",
+            parquet(date=[datetime.date(2024, 1, day) for day in range(1, 9)], y=GOOD),
+            values={"y": FLOATS},
+            suffix=".parquet",
+        ),
+        Case(
+            "null date",
+            parquet(date=[datetime.date(2024, 1, 1), None], y=[1, 2]),
+            "column 'date', row 3: the time is missing",
+            suffix=".parquet",
+        ),
+        Case(
+            "zone over the double hour",
+            parquet(
+                date=lambda pa: pa.array(
+                    [
+                        datetime.datetime(2024, 10, 26, 22, tzinfo=datetime.UTC) + datetime.timedelta(hours=i)
+                        for i in GOOD
+                    ],
+                    pa.timestamp("us", "Europe/Berlin"),
+                ),
+                y=GOOD,
+            ),
+            values={"y": FLOATS},
+            suffix=".parquet",
+            frequency="h",
+        ),
+        Case(
+            "nanoseconds in Parquet",
+            parquet(date=lambda pa: pa.array([10**18 + 1, 2 * 10**18], pa.timestamp("ns")), y=[1, 2]),
+            "row 2: times are held in microseconds",
+            suffix=".parquet",
+        ),
+    ],
+}
+
+CASES = [case for cases in CATALOGUE.values() for case in cases]
+
+
+def write_file(case: Case, folder: Path) -> Path:
+    """The case as a file."""
+    path = folder / f"table{case.suffix}"
+    if callable(case.content):
+        case.content(path)
+    else:
+        path.write_bytes(case.content.encode() if isinstance(case.content, str) else case.content)
+    return path
+
+
+def read_case(case: Case, folder: Path) -> SeriesTable:
+    """What comes of the file."""
+    return to_series(read_table(write_file(case, folder)), **case.options)
+
+
+INTRODUCTION = """# What becomes of a flawed table
+
+Every table below is written as a file, read, trained on and forecast by the tests (`tests/data/test_flawed_tables.py`).
+It is *read* as it stands, *repaired* with a note on standard error, or *refused*: exit code 2, one line, nothing
+written. Rows are counted as a spreadsheet counts them: the header is row 1. Gaps, missing values and infinities are
+never repaired without `--fill`.
+
+Made by `python tests/support/flawed_tables.py docs/tables.md`; a test keeps it current.
+"""
+
+
+def document() -> str:
+    """The catalogue as Markdown, with what is really said."""
+    lines = [INTRODUCTION]
+    for title, cases in CATALOGUE.items():
+        lines += [f"## {title}", "", "| table | outcome | what is said |", "|---|---|---|"]
+        for case in cases:
+            with tempfile.TemporaryDirectory() as folder:
+                outcome, said = _outcome(case, Path(folder))
+            lines.append(f"| {case.name}{_options(case)} | {outcome} | {said} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _options(case: Case) -> str:
+    flags = {"id_column": "--id-column", "frequency": "--freq"}
+    words = [f"{flags.get(key, '--' + key)} {''.join(value)}" for key, value in case.options.items()]
+    return f" (`{' '.join(words)}`)" if words else ""
+
+
+def _outcome(case: Case, folder: Path) -> tuple[str, str]:
+    try:
+        table = read_case(case, folder)
+    except TableError as error:
+        return "refused", _code(str(error).replace(f"{folder}/", ""))
+    if table.notes:
+        return "repaired", "; ".join(map(_code, table.notes))
+    return "read", ""
+
+
+def _code(text: str) -> str:
+    """Text as inline code of a table's cell, on one line and in plain characters."""
+    text = re.sub(r"[^\x20-\x7e]", lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+    return f"`{text.replace('|', chr(92) + '|')}`"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(document(), encoding="utf-8")

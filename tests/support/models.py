@@ -1,0 +1,37 @@
+"""Small models with a language model, and windows for them."""
+
+import torch
+
+from swt_time.config import Config
+from swt_time.model import build_model
+
+PAPER = {
+    "data": {"context": 96, "horizon": 24, "description": "Oil temperature of a transformer, hourly."},
+    "embedding": {"d_model": 16, "level": 2, "wavelet": "db4", "pad": "coefficient"},
+    "prompt": {"template": "paper"},
+    "backbone": {"precision": "float32", "prompt_attention": "full"},
+    "model": {
+        "d_ff": 16,
+        "n_heads": 4,
+        "prototypes": "mapping",
+        "n_prototypes": 20,
+        "skip": "none",
+        "dropout": 0.0,
+    },
+}
+
+
+def make_model(folder, **changes):
+    torch.manual_seed(0)
+    model = build_model(Config.parse(PAPER).replace({"backbone.name": str(folder), **changes}))
+    # The gate starts at zero; open it, so that the language model takes part in what is tested.
+    if model.gate is not None:
+        torch.nn.init.constant_(model.gate, 0.7)
+    return model.eval()
+
+
+def windows(count, context=96, channels=1, seed=3):
+    """Random walks of different size and level, (count, T, N)."""
+    steps = torch.randn(count, context, channels, generator=torch.Generator().manual_seed(seed))
+    size = torch.logspace(-1, 2, count).reshape(-1, 1, 1)
+    return steps.cumsum(dim=1) * size + 10 * size

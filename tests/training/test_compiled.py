@@ -1,0 +1,147 @@
+"""The compiled training step: one graph for all prompt lengths, and the same numbers as without it."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from support.models import make_model, windows
+from support.runs import SMALL, Sines
+from swt_time.config import Config
+from swt_time.errors import ConfigError
+from swt_time.model import build_model
+from swt_time.training import train_model
+from swt_time.training.compiled import CompiledModel
+
+
+class Counter:
+    """A backend that runs each graph as it is and keeps it."""
+
+    def __init__(self):
+        self.graphs = []
+
+    def __call__(self, graph, inputs):
+        self.graphs.append(graph)
+        return graph.forward
+
+
+def assert_same_gradients(model, plain):
+    """Up to rounding: of each weight's own gradient, or of the largest one where it is zero but for rounding."""
+    pairs = list(zip(model.named_parameters(), plain.parameters(), strict=True))
+    gradients = [(name, got.grad, want.grad) for (name, got), want in pairs if want.requires_grad]
+    largest = max(want.norm() for _, _, want in gradients)
+    for name, got, want in gradients:
+        assert (got - want).norm() <= 1e-5 * want.norm() + 1e-8 * largest, name
+
+
+@pytest.fixture(autouse=True)
+def _nothing_compiled_before():
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize(
+    ("prompt_attention", "template"), [("prefix", "paper"), ("prefix", "none"), ("full", "compact")]
+)
+def test_one_graph_without_a_break(tiny_backbones, family, prompt_attention, template):
+    """``fullgraph=True`` raises at any break. An encoder that reads whole sequences learns of their lengths once."""
+    changes = {"backbone.prompt_attention": prompt_attention, "prompt.template": template, "model.skip": "linear"}
+    model = make_model(tiny_backbones[family], **changes)
+    plain = make_model(tiny_backbones[family], **changes)
+    backend = Counter()
+    compiled = CompiledModel(model, backend)
+    lengths = set()
+    for seed in range(3):
+        batch = windows(5, seed=seed)
+        prompt = model.write_prompt(batch)
+        lengths.add(None if prompt is None else prompt.ids.shape[1])
+        for part in (model, plain):
+            part.train()
+            part.zero_grad()
+        forecast, expected = compiled(batch), plain(batch)
+        torch.testing.assert_close(forecast, expected, atol=1e-5, rtol=1e-5)
+        forecast.square().sum().backward()
+        expected.square().sum().backward()
+        assert_same_gradients(model, plain)
+        model.eval()
+        torch.testing.assert_close(compiled(batch), plain.eval()(batch), atol=1e-5, rtol=1e-5)
+    assert len(lengths) > 1 or template == "none"
+    whole = family == "bert" and prompt_attention == "full"
+    assert len(backend.graphs) <= (2 if whole else 1)
+    # Frozen layers are among what was compiled: at least two products in each of two layers.
+    products = [node for node in backend.graphs[0].graph.nodes if "linear" in str(node.target) or "addmm" in str(node)]
+    assert len(products) > 4
+
+
+def test_one_graph_in_bfloat16_too(tiny_backbones, family):
+    model = make_model(
+        tiny_backbones[family], **{"backbone.prompt_attention": "prefix", "backbone.precision": "bfloat16"}
+    )
+    backend, batch = Counter(), windows(5)
+    compiled = CompiledModel(model.train(), backend)
+    deviation = batch.std(dim=1, keepdim=True)
+    assert ((compiled(batch) - model(batch)).abs() / deviation).max() < 0.02
+    assert len(backend.graphs) == 1
+
+
+def test_a_break_is_an_error():
+    class Broken(nn.Module):
+        def forward(self, x):
+            torch._dynamo.graph_break()
+            return x
+
+    model = make_model("none").train()
+    model.head = nn.Sequential(Broken(), model.head)
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        CompiledModel(model, Counter())(windows(2))
+
+
+def test_training_compiled_ends_with_the_same_weights(tiny_backbones, monkeypatch):
+    backend = Counter()
+    monkeypatch.setattr("swt_time.training.fitting.CompiledModel", functools.partial(CompiledModel, backend=backend))
+    states = []
+    for compiled in (False, True):
+        config = Config.parse(SMALL).replace(
+            {
+                "backbone.name": str(tiny_backbones["gpt2"]),
+                "backbone.precision": "float32",
+                "model.d_ff": 16,
+                "model.n_prototypes": 20,
+                "training.max_steps": 7,
+                "training.batch_size": 16,
+                "training.validate_every": 3,
+                "training.compile": compiled,
+            }
+        )
+        torch.manual_seed(0)
+        model = build_model(config)
+        # 40 windows: the last batch of an epoch is a smaller one.
+        train_model(model, Sines(count=40), Sines(count=20, seed=1), config.training)
+        states.append(model.trained_state())
+        assert bool(backend.graphs) == compiled
+    for name, expected in states[0].items():
+        torch.testing.assert_close(states[1][name], expected, atol=1e-5, rtol=1e-4, msg=name)
+    assert len(backend.graphs) <= 2
+
+
+def test_without_a_compiler_the_remedy_is_named(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    config = Config.parse(SMALL).replace({"training.max_steps": 1, "training.compile": True})
+    with pytest.raises(ConfigError, match="compiler and 'no-such-compiler' is not on this machine; install"):
+        train_model(build_model(config), Sines(), None, config.training)
+
+
+@pytest.mark.slow
+def test_inductors_code_computes_the_same(tiny_backbones):
+    model, plain = (make_model(tiny_backbones["bert"], **{"model.skip": "linear"}).train() for _ in range(2))
+    compiled = CompiledModel(model)
+    for seed in range(2):
+        batch = windows(5, seed=seed)
+        forecast, expected = compiled(batch), plain(batch)
+        deviation = batch.std(dim=1, keepdim=True)
+        assert ((forecast - expected).abs() / deviation).max() < 1e-4
+    expected.square().sum().backward()
+    forecast.square().sum().backward()
+    got, want = model.head.linear.weight.grad, plain.head.linear.weight.grad
+    assert np.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
