@@ -232,7 +232,8 @@ def stopped_run(folder):
     """The folder of a run of ten steps that a signal stopped at the sixth, beside the same run that was not stopped."""
     train(folder, "whole", *STOPPABLE, steps=10, check=True)
     kill = (
-        "import os, signal, sys, torch; from swt_time import cli; from swt_time.training import loop; torch.set_num_threads(1)\n"  # as here
+        "import os, signal, sys, torch; from swt_time import cli; from swt_time.training import loop\n"
+        "torch.set_num_threads(1)\n"  # as here
         "step = loop._Run._step\n"
         "def stop(self, number):\n"
         "    step(self, number)\n"
