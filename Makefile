@@ -9,7 +9,7 @@ LOCK ?=
 # The tests that put their counts on record (tests/support/trust.py).
 TRUST = $(shell grep -rl --include="test_*.py" "^from trust import\|claims_on_record" tests)
 
-.PHONY: demo test test-all fuzz lint format results lock trust clean
+.PHONY: demo test test-all fuzz lint format docs results lock trust clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --out demo
@@ -28,6 +28,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
 
 results: $(READY)
 	$(BIN)/python benchmarks/results.py

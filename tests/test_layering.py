@@ -80,6 +80,54 @@ def test_planted_violations_are_caught():
     assert not violations("model/network.py", "from swt_time.language import LanguageModel\nimport torch")
 
 
+LONGEST = 400
+"""Most lines of a source file: a longer one holds more than one concept."""
+
+
+def test_no_file_is_too_long():
+    lengths = {f.relative_to(SOURCE).as_posix(): len(f.read_text().splitlines()) for f in SOURCE.rglob("*.py")}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def module_imports(name: str, source: str, modules: set[str]) -> set[str]:
+    """Modules of swt_time that a module imports while it is loaded: at its top level, not for type checking alone."""
+    found = set()
+    statements = list(ast.parse(source).body)
+    while statements:
+        node = statements.pop()
+        if isinstance(node, ast.If):
+            checking = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+            statements += [] if checking else node.body + node.orelse
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("swt_time"):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            found |= whole or {node.module}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in modules}
+    return found - {name}
+
+
+def circles(imports: dict[str, set[str]]) -> set[str]:
+    """Modules in an import cycle, or that import one: what is left when modules without imports are removed."""
+    left = {name: set(names) for name, names in imports.items()}
+    while free := {name for name, names in left.items() if not names & left.keys()}:
+        left = {name: names for name, names in left.items() if name not in free}
+    return set(left)
+
+
+def test_no_import_cycle():
+    files = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text()
+    imports = {name: module_imports(name, source, set(files)) for name, source in files.items()}
+    assert sum(map(len, imports.values())) > 100
+    assert circles(imports) == set()
+
+
+def test_a_planted_cycle_is_caught():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"a", "b", "c"}
+
+
 def modules_after(statement: str) -> set[str]:
     """Names of all modules that a fresh interpreter has loaded after one statement."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"

@@ -63,7 +63,7 @@ def evaluate(
     table: TableOptions,
     split: Annotated[
         str | None,
-        option("--split", help="Another split than the model was trained with."),
+        option("--split", help="Another split than the model's.  [default: the model's]"),
     ] = None,
     as_json: Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)] = False,
 ) -> None:
