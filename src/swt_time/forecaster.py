@@ -1,4 +1,4 @@
-"""The public API: a table in, a forecast out.
+"""The public API: fit on a table, predict, cross-validate, save and load.
 
 >>> forecaster = Forecaster(horizon=24, context=336, max_steps=200).fit(table)
 >>> forecast = forecaster.predict(table)
@@ -45,14 +45,15 @@ class Forecaster:
     horizon, context : int
         Steps to forecast (default 96), and steps the model sees (default 512).
     backbone : str
-        ``minilm`` (default), a local folder or a hub id of a LLaMA, GPT-2 or BERT family model, or a twin without a
-        language model (``none``, ``attention``, ``transformer``).
+        ``minilm`` (default), a local folder or a hub id of a LLaMA, GPT-2 or BERT family model, or a stand-in without
+        a language model (``none``, ``attention``, ``transformer``).
     max_steps : int, optional
-        Training steps; by default ``epochs`` (10) times over the table.
+        Training steps; by default ``epochs`` (10) passes over the table.
     seed : int
-        Decides initial weights, order of windows and dropout; default 0.
+        Seed of initial weights, order of windows and dropout; default 0.
     preset : str, optional
-        A shipped configuration (``fast``, ``paper``, ``best``) in place of the defaults; what is given beside it wins.
+        A shipped configuration (``fast``, ``paper``, ``best``) to start from instead of the defaults; other arguments
+        override it.
     **options
         Any other key of the configuration, by its name (``wavelet="haar"``) or, where a name occurs in several
         sections, by its section (``model={"dropout": 0.3}``).
@@ -61,7 +62,7 @@ class Forecaster:
     ----------
     config : Config
     result : TrainingResult or None
-        How training went.
+        Steps, losses and reason for the end of training.
 
     Raises
     ------
@@ -106,19 +107,19 @@ class Forecaster:
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", allow_backbone_change: bool = False) -> Self:
-        """Read a forecaster that was saved; needs the folder and the backbone.
+        """Load a saved forecaster from its folder; the backbone must be available.
 
         Parameters
         ----------
         folder : path
         device : str
         allow_backbone_change : bool
-            Where the backbone is not the one the model was trained on, warn instead of refusing it.
+            If the backbone is not the one that the model was trained with, warn instead of raising an error.
 
         Raises
         ------
         CheckpointError
-            No checkpoint, an incomplete or damaged one, or another backbone than it was trained on.
+            There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
         checkpoint = read_checkpoint(Path(folder))
         forecaster = cls.from_config(checkpoint.config)
@@ -144,9 +145,9 @@ class Forecaster:
         Raises
         ------
         CheckpointError
-            The folder exists and is not to be overwritten, or another process is writing there.
+            The folder exists and ``overwrite`` is False, or another process is writing to it.
         SaveError
-            The operating system refused something; a former checkpoint in the folder is whole.
+            The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
         checkpoint, _ = self._trained()
         check_output_folder(Path(folder), overwrite)
@@ -168,27 +169,27 @@ class Forecaster:
         table : DataFrame
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
         out : path, optional
-            Folder in which the best weights so far are kept while training runs, and the state of the run, from
-            which it can be resumed until it has ended. A checkpoint that is there is replaced.
+            Folder to which the best weights so far and the state of the run are saved during training, so that it can
+            be resumed until it has ended. An existing checkpoint is replaced.
         resume : bool
-            Go on with the run that was stopped in ``out``, by the same configuration on the same table; the result is
-            that of a run that was not stopped. Where there is no such run yet, begin one; where it has ended, load
-            what it made. Each of these two is told by a warning.
+            Resume the run that was stopped in ``out``, with the same configuration and table; the result is equal to
+            that of a run that was not stopped. If there is no such run yet, start one; if it has ended, load its
+            result. Both cases give a warning.
         report : callable
-            Told of the plan, of each step and of each validation.
+            Called with each event of the run: the plan, every step, every validation.
 
         Returns
         -------
         Forecaster
-            Itself, with the weights that were best on validation.
+            ``self``, with the weights of the lowest validation loss.
 
         Raises
         ------
         CheckpointError
-            Another process is writing to the folder; or what is to be resumed is damaged, or of another
+            Another process is writing to the folder; or the run to resume is damaged, or was started with another
             configuration (the message names the keys), table or backbone.
         SaveError
-            The operating system refused to save something; what was saved before is whole.
+            The operating system refused to write a file; the files that were saved before are intact.
         """
         return self.fit_series(self._read(table), out=out, resume=resume, report=report)
 
@@ -202,7 +203,7 @@ class Forecaster:
     ) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""
         if resume and out is None:
-            raise ConfigError("a run is resumed in its folder: pass out as well")
+            raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
         config, data = self.config, self.config.data
         plan_split(series.lengths, data.split, data.context, data.horizon)
         parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
@@ -224,36 +225,36 @@ class Forecaster:
         Parameters
         ----------
         table : DataFrame
-            The training table, a longer, shorter (at least ``context`` rows a series) or newer one, or, if long,
-            one with other series.
+            The training table, or a longer, shorter or newer one with at least ``context`` rows for each series; a
+            long table may hold other series.
 
         Returns
         -------
         DataFrame
-            Of the kind given: ``unique_id, ds, yhat``, ``horizon`` rows a series.
+            Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series.
         """
         series = self.read_series(table)
         return forecast_frame(series, self.predict_series(series), table)
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
-        """Forecast the steps after the end of each series, in its own units: (N, H) float64."""
+        """Forecast the steps after the end of each series: (N, H) float64, in the units of the series."""
         return self._forecast_origins(series, np.stack([np.arange(len(series.ids)), series.lengths], axis=1))
 
     def cross_validation(self, table: Any, *, windows: int = 3, step: int | None = None) -> Any:
-        """Forecast from several cutoffs inside a table (rolling origin), without training again.
+        """Forecast from several cutoffs inside a table (rolling origin), without retraining.
 
         Parameters
         ----------
         table : DataFrame
         windows : int
-            Cutoffs a series; the last one lies ``horizon`` rows before the end.
+            Number of cutoffs for each series; the last one lies ``horizon`` rows before the end.
         step : int, optional
             Rows between cutoffs; by default the horizon.
 
         Returns
         -------
         DataFrame
-            Of the kind given: ``unique_id, ds, cutoff, y, yhat``.
+            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``.
         """
         series = self.read_series(table)
         data = self.config.data
@@ -273,14 +274,14 @@ class Forecaster:
         return forecast_windows(model, contexts)
 
     def read_series(self, table: Any, **reading: Any) -> SeriesTable:
-        """Read a table for a trained model, and check that it holds what the model knows.
+        """Read a table for a trained model.
 
         Parameters
         ----------
         table : DataFrame
         **reading
-            Keys of the section ``data`` that say how this table is read (``target``, ``columns``, ``time_column``,
-            ``id_column``, ``frequency``, ``fill``), where it is to be read otherwise than the training table.
+            Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
+            ``fill``) that differ from those of the training table.
 
         Raises
         ------
@@ -297,14 +298,14 @@ class Forecaster:
         if known.frequency is not None and series.frequency != known.frequency:
             _warn(
                 [
-                    f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}: its "
-                    "forecast counts steps of the table"
+                    f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the "
+                    "forecast has the frequency of the table"
                 ]
             )
         return series
 
     def _forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
-        """Forecast from (series, rows known) pairs, in the series' own units: (M, H) float64."""
+        """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series."""
         context = self.config.data.context
         short = pairs[pairs[:, 1] < context]
         if len(short):
@@ -329,7 +330,7 @@ class Forecaster:
         return forecast
 
     def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
-        """Each series' scale: as in training, or of the rows before its first cutoff where it is new."""
+        """The scaler of training; for new series the mean and std of the rows before their first cutoff."""
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
         scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))

@@ -41,7 +41,7 @@ def swt_time(*words, check=True):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, hourly_wide):
-    """A table and a model trained on it with a twin, so that each command is quick."""
+    """A table, and a model trained on it without a language model, so that each command is quick."""
     root = tmp_path_factory.mktemp("cli")
     hourly_wide.to_csv(root / "table.csv", index=False)
     hourly_wide.to_parquet(root / "table.parquet", index=False)
@@ -59,7 +59,7 @@ def train(root, out, *more, backbone="none", steps=6, check=False):
 
 
 def assert_refused(run, *texts, out=None):
-    """Exit code 2, one clear line, no traceback, nothing written."""
+    """Assert exit code 2, one line of error with these texts, no traceback, and no output."""
     assert run.returncode == 2, run.stderr
     lines = [line for line in run.stderr.splitlines() if not line.startswith("note: ")]
     assert len(lines) == 1, run.stderr
@@ -74,7 +74,7 @@ def test_help(command):
     assert "Usage: swt-time" in swt_time(*command, "--help").stdout
 
 
-def test_a_fresh_process_answers():
+def test_the_module_runs_as_a_program():
     run = subprocess.run([sys.executable, "-m", "swt_time", "train", "--data"], capture_output=True, text=True)
     assert_refused(run, "--data")
 
@@ -83,12 +83,12 @@ def test_version():
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", swt_time("--version").stdout)
 
 
-def test_train_writes_a_checkpoint_and_says_what_it_did(folder):
-    run = train(folder, "told", check=True)
+def test_train_writes_a_checkpoint_and_reports_its_progress(folder):
+    run = train(folder, "reported", check=True)
     assert "finished after 6 steps" in run.stdout
     assert "plan: 6 steps, about" in run.stderr
     assert "validation" in run.stderr
-    checkpoint = read_checkpoint(folder / "told")
+    checkpoint = read_checkpoint(folder / "reported")
     assert checkpoint.config.data.horizon == 12
     assert checkpoint.config.embedding.d_model == 8
     assert len(checkpoint.history) >= 6
@@ -168,7 +168,7 @@ def test_few_shot_and_zero_shot(folder):
     assert "--columns: the table has no column" in refused.stderr
     other = json.loads(swt_time(*words, "--columns", "a,b").stdout)
     own = json.loads(swt_time(*words[:4], folder / "table.csv", "--json").stdout)
-    # The table is the same but for its names, so the scores are those of the table that the model knows.
+    # The tables differ in their column names only, so the scores are equal.
     assert other["mse"] == pytest.approx(own["mse"], rel=1e-9)
     assert other["per_series"]["a"]["mse"] == pytest.approx(own["per_series"]["load"]["mse"], rel=1e-9)
 
@@ -184,7 +184,7 @@ def test_configuration_file_and_flags(folder):
     (folder / "run.toml").write_text('[data]\nhorizon = 6\ncontext = 48\n[embedding]\nwavelet = "haar"\n')
     train(folder, "configured", "--config", folder / "run.toml", "--set", "embedding.patch_len=8", check=True)
     config = read_checkpoint(folder / "configured").config
-    # The flag --horizon 12 wins over the file; what only the file says stays.
+    # The flag --horizon 12 wins over the file; the other values of the file stay.
     assert (config.data.horizon, config.embedding.wavelet, config.embedding.patch_len) == (12, "haar", 8)
 
 
@@ -229,7 +229,7 @@ STOPPABLE = ("--set", "training.validate_every=3", "--set", "model.dropout=0.3")
 
 @pytest.fixture(scope="module")
 def stopped_run(folder):
-    """The folder of a run of ten steps that a signal stopped at the sixth, beside the same run that was not stopped."""
+    """A run of ten steps that a signal stopped at the sixth; the same run without the signal is in ``whole``."""
     train(folder, "whole", *STOPPABLE, steps=10, check=True)
     kill = (
         "import os, signal, sys, torch; from swt_time import cli; from swt_time.training import loop\n"
@@ -249,12 +249,12 @@ def stopped_run(folder):
 
 @pytest.fixture
 def stopped(stopped_run, folder, tmp_path):
-    """A copy of the stopped run, the run that was not stopped, and their options."""
+    """A copy of the stopped run, the folder of the complete run, and their options."""
     shutil.copy(folder / "table.csv", tmp_path)
     return shutil.copytree(stopped_run, tmp_path / "m"), folder / "whole", STOPPABLE
 
 
-def test_resume_goes_on_by_the_runs_own_options(stopped, tmp_path):
+def test_resume_without_options_uses_those_of_the_run(stopped, tmp_path):
     out, whole, _ = stopped
     assert_refused(train(tmp_path, "m"), "--resume to go on with its run, or pass --overwrite")
     run = swt_time("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
@@ -265,7 +265,7 @@ def test_resume_goes_on_by_the_runs_own_options(stopped, tmp_path):
     assert "has ended (finished after 10 steps): nothing to resume" in run.stderr
 
 
-def test_resume_by_the_same_command(stopped, tmp_path):
+def test_resume_with_the_same_command(stopped, tmp_path):
     out, whole, words = stopped
     train(tmp_path, "m", *words, "--resume", steps=10, check=True)
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()

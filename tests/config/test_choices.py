@@ -1,4 +1,4 @@
-"""One home for each vocabulary of the configuration."""
+"""The choices of each option are defined in one place."""
 
 import ast
 from pathlib import Path
@@ -10,7 +10,7 @@ HOMES = {"config/choices.py", "wavelets/boundaries.py"}
 
 
 def vocabularies(source: str) -> list[frozenset[str]]:
-    """The choices of every ``Literal`` of at least two texts."""
+    """The choices of each ``Literal`` with at least two strings."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "Literal":
@@ -22,7 +22,7 @@ def vocabularies(source: str) -> list[frozenset[str]]:
 
 
 def restated(files: dict[str, str]) -> list[str]:
-    """Places outside the homes that spell a vocabulary of the configuration again, as a Literal or as a tuple."""
+    """Files outside `HOMES` that repeat the choices of an option, as a Literal, tuple, list or set."""
     homes = {choices for path in HOMES for choices in vocabularies(files[path])}
     places = []
     for path, source in files.items():
@@ -41,7 +41,7 @@ def sources() -> dict[str, str]:
     return {path.relative_to(SOURCE).as_posix(): path.read_text() for path in SOURCE.rglob("*.py")}
 
 
-def test_no_vocabulary_is_spelled_twice():
+def test_no_choices_are_defined_twice():
     assert restated(sources()) == []
 
 

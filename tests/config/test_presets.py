@@ -1,4 +1,4 @@
-"""Presets are whole configurations, and what tells results apart means the same whatever the defaults become."""
+"""Presets are valid configurations; the hash of a configuration does not depend on the defaults."""
 
 import tomllib
 
@@ -14,7 +14,7 @@ from swt_time.errors import ConfigError
 from swt_time.model import build_model
 
 
-def test_every_preset_is_a_configuration_and_says_what_it_is_for():
+def test_every_preset_is_a_valid_configuration_with_a_description():
     assert set(preset_names()) == {"fast", "paper", "best"}
     for name, purpose in preset_names().items():
         assert len(purpose) > 20

@@ -1,4 +1,4 @@
-"""Configurations refuse what they do not know and survive a round trip."""
+"""Configurations refuse unknown keys and values, and are unchanged by a round trip through files."""
 
 import json
 
@@ -104,7 +104,7 @@ SIZES = {"data": {"context": 64, "horizon": 5}, "model": {"d_ff": 8, "n_heads": 
 )
 @pytest.mark.parametrize("skip", ["linear", "ridge"])
 def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding, skip):
-    """A checkpoint is refused where it holds fewer: the bound must never be too high, and not idle either."""
+    """Checkpoints with fewer weights are refused, so the bound must hold, and must not be far too low."""
     place = {"name": str(tiny_backbones[name]) if name == "gpt2" else name}
     config = Config.parse({**SIZES, "embedding": {"d_model": 8, **embedding}, "backbone": place})
     config = config.replace({"model.skip": skip})

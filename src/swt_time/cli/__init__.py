@@ -1,8 +1,12 @@
 """The command line: a thin shell over the library.
 
-Exit codes: 0 done (``--resume`` of a run that had ended included), 2 the user's input is wrong (one line: what, where,
-remedy; nothing is written), 130 interrupted by Ctrl-C or SIGTERM (``train`` saves the best weights so far and the state
-of the run, and ``--resume`` goes on), 1 anything else, such as a full disk (what was saved before is whole).
+Exit codes:
+
+- 0: done, also where ``--resume`` finds a run that has ended;
+- 2: the user's input is wrong; one line says what, where and how to fix it, and nothing is written;
+- 130: interrupted by Ctrl-C or SIGTERM; ``train`` saves its best weights and the state of the run for ``--resume``;
+- 1: any other failure, such as a full disk; files that were saved before are intact.
+
 Results go to standard output, everything else to standard error.
 """
 
@@ -22,9 +26,9 @@ from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
 from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning
 
-# Torch, pandas and transformers load inside the commands, so that --help answers at once.
+# Torch, pandas and transformers are imported inside the commands, so that --help is fast.
 
-# Typer carries its own copy of click or uses the installed one, by version; its public error leads to either.
+# Depending on its version, Typer uses the installed click or a copy of its own; its public error class leads to both.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 app = typer.Typer(
@@ -34,7 +38,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data = typer.Typer(help="Public benchmark tables.", no_args_is_help=True)
+data = typer.Typer(help="Public benchmark datasets.", no_args_is_help=True)
 data.command("get")(data_get)
 
 for _command in (train, forecast, evaluate, ablate):
@@ -67,7 +71,7 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; errors become one line on standard error and an exit code."""
+    """Run the command line and return the exit code; errors are printed as one line on standard error."""
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="swt-time", standalone_mode=False)
         return code if isinstance(code, int) else 0

@@ -92,7 +92,7 @@ def ablate(
         option("--plot", help="Picture to draw of the differences and their intervals.", panel=OUTPUT),
     ] = None,
 ) -> None:
-    """Measure variants of a base configuration, and baselines, over seeds; one row a run, resumable."""
+    """Train and score variants of a base configuration, and baselines, over several seeds; resumable."""
     flags = {
         "data.context": context,
         "data.split": split,
@@ -128,7 +128,7 @@ def ablate(
         for cell in cells:
             typer.echo(f"{'missing' if cell in missing else 'finished':8}  {cell.hash}  {cell.describe()}")
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # handled like Ctrl-C
     say = partial(stderr().print, highlight=False, markup=False, soft_wrap=True)
     say(f"{len(cells)} cells, {len(cells) - len(missing)} finished before")
     failed = ablation.run_cells(missing, out, jobs=jobs, threads=threads, with_test=not no_test, say=say)
@@ -144,7 +144,7 @@ def ablate(
 
 
 def _open_table(text: str, base: Config) -> "Table":
-    """A table given as a path or as NAME=path; a path that exists is a path, whatever it holds."""
+    """Open a table given as a path or as NAME=path; an existing path is taken as a path, even with ``=`` in it."""
     from swt_time.evaluation.ablation import open_table
 
     name, equals, path = text.partition("=")

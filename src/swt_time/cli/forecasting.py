@@ -1,4 +1,4 @@
-"""``swt-time forecast`` and ``evaluate``: what a trained model is used for."""
+"""``swt-time forecast`` and ``evaluate``."""
 
 import json
 from pathlib import Path
@@ -67,7 +67,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)] = False,
 ) -> None:
-    """Score a model on every test window of a table, beside seasonal naive."""
+    """Score a model on every test window of a table, and seasonal naive beside it."""
     from swt_time.cli.progress import counting_progress
     from swt_time.evaluation.scoring import evaluate_table
 
@@ -94,7 +94,7 @@ def _load(options: ModelOptions) -> "Forecaster":
 
 
 def _read(forecaster: "Forecaster", data: Path, table: TableOptions) -> tuple[Any, "SeriesTable"]:
-    """The frame in a file, and its series, read as the training table was unless flags say otherwise."""
+    """Read a table file as a frame and as series; columns and frequency as in training unless flags say otherwise."""
     from swt_time.data.reading import read_table
 
     reading = table.values()

@@ -1,4 +1,4 @@
-"""The library's messages as the command line says them: flags for keys, and one line each."""
+"""Messages of the library in the terms of the command line: flags instead of keys, one line each."""
 
 import re
 
@@ -15,7 +15,7 @@ KEY = re.compile(r"(?<![\w.'])[a-z]+\.[a-z_]+(?![\w.'])")
 
 
 def to_flags(message: str, known: set[str]) -> str:
-    """A message of the library with flags in place of keys and arguments, where the command has them.
+    """Replace keys and Python arguments in a message by the flags of the command, where it has them.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def to_flags(message: str, known: set[str]) -> str:
 
     Notes
     -----
-    A message about an unknown key speaks of a configuration file or of ``--set``, so its keys stay, and so does what
-    is quoted.
+    Messages about an unknown key refer to a configuration file or to ``--set``, so they are returned unchanged. Quoted
+    text stays unchanged too.
     """
     if message.startswith("unknown configuration key"):
         return message
@@ -37,6 +37,6 @@ def to_flags(message: str, known: set[str]) -> str:
 
 
 def one_line(message: str) -> str:
-    """One line of at most 1,000 characters, none of which moves a terminal's cursor, whatever it quotes."""
+    """Shorten a message to one line of at most 1,000 printable characters; control characters are escaped."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
     return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"

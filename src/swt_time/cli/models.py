@@ -1,4 +1,4 @@
-"""``swt-time import`` and ``info``: checkpoints from elsewhere, and what a checkpoint or this machine holds."""
+"""``swt-time import`` and ``info``: checkpoints of other systems, and the facts of a checkpoint or this machine."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def import_(
     ] = "float32",
     overwrite: Annotated[bool, option("--overwrite", help="Replace the checkpoint in --out.", panel=OUTPUT)] = False,
 ) -> None:
-    """Make a checkpoint of a Time-LLM or SWT-Time state dict; give the sizes it was trained with."""
+    """Convert a Time-LLM or SWT-Time state dict to a checkpoint; give the sizes it was trained with."""
     from swt_time.checkpoints import check_output_folder, locked, write_checkpoint
     from swt_time.checkpoints.originals import ETT_DESCRIPTION, import_checkpoint, time_llm_config
     from swt_time.provenance import package_versions, source_commit
@@ -83,7 +83,7 @@ def import_(
 def info(
     model: Annotated[Path | None, option("--model", help="Checkpoint folder to describe.")] = None,
 ) -> None:
-    """Show versions, devices and backbones, or what a checkpoint holds."""
+    """Show versions, device, backbone and presets, or the contents of a checkpoint."""
     from swt_time.config import preset_names
     from swt_time.provenance import package_versions, source_commit
 
@@ -108,7 +108,7 @@ def info(
 
 
 def machine_facts() -> dict[str, str]:
-    """What this machine computes with: device, precision of the frozen model, threads, and where MiniLM is."""
+    """Device, precision of the frozen model, number of threads and location of MiniLM on this machine."""
     import torch
 
     from swt_time.language import find_backbone

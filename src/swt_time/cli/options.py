@@ -1,7 +1,7 @@
-"""What the commands share: groups of options, and how they become a configuration.
+"""Options that several commands share, and how they become a configuration.
 
-A command takes a group as one parameter whose type is a dataclass; `expand_groups` shows Typer the fields of it in
-its place. An option that sets a key of the configuration takes help and default from that key's field.
+A group of options is a dataclass. A command takes the group as one parameter, and `expand_groups` replaces it by the
+fields of the dataclass for Typer. An option that sets a configuration key takes its help and default from that field.
 """
 
 import functools
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C or SIGTERM has ended."""
+"""Exit code of a command that was ended by Ctrl-C or SIGTERM."""
 
 TABLE, CONFIGURATION, TRAINING, OUTPUT = "Table", "Configuration", "Training", "Output"
 """Panels of the help."""
 
 FLAGS: dict[str, str] = {}
-"""The flag of each key of the configuration that has one."""
+"""Flags by configuration key."""
 
 
 def option(*flags: str, help: str, panel: str | None = None, **settings: Any) -> Any:
-    """An option of a command; brackets in its help are shown as they are."""
+    """Declare an option of a command; brackets in its help are shown literally."""
     return typer.Option(*flags, help=help.replace("[", r"\["), rich_help_panel=panel, **settings)
 
 
 def key_option(key: str, flag: str, panel: str | None = None, *, help: str | None = None, default: bool = True) -> Any:
-    """The option that sets a key of the configuration.
+    """Declare the option that sets a configuration key.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def key_option(key: str, flag: str, panel: str | None = None, *, help: str | Non
     flag : str
     panel : str, optional
     help : str, optional
-        By default the description of the key.
+        By default the description of the field.
     default : bool
-        Whether the help shows the key's default.
+        Whether the help shows the default of the field.
     """
     FLAGS[key] = flag
     description, value = describe_key(Config, key)
@@ -67,7 +67,7 @@ class ReadingOptions:
     fill: Annotated[str | None, key_option("data.fill", "--fill", TABLE)] = None
 
     def values(self) -> dict[str, Any]:
-        """What was given, by key of the section ``data``."""
+        """The given options, by key of the section ``data``."""
         return given(vars(self))
 
 
@@ -87,14 +87,14 @@ class TableOptions(ReadingOptions):
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """What was given, by key of the section ``data``."""
+        """The given options, by key of the section ``data``."""
         found = super().values()
         if self.columns is not None:
             found["columns"] = tuple(name.strip() for name in self.columns.split(",") if name.strip())
         return found
 
     def changes(self) -> dict[str, Any]:
-        """What was given, by dotted key."""
+        """The given options, by dotted key."""
         return {f"data.{key}": value for key, value in self.values().items()}
 
 
@@ -120,7 +120,7 @@ class ConfigOptions:
     ] = None
 
     def build(self, flags: dict[str, Any], base: Config | None = None) -> Config:
-        """Preset or file (or else ``base``), then ``--set``, then flags; the later one wins.
+        """Build a configuration from preset or file (by default ``base``), then ``--set``, then flags; later ones win.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class ConfigOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """A trained model, and where it runs."""
+    """A trained model and its device."""
 
     model: Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
     device: Annotated[str | None, option("--device", help="auto, cpu or cuda.  [default: auto]")] = None
@@ -153,7 +153,7 @@ DeviceOption = Annotated[str | None, key_option("training.device", "--device")]
 
 
 def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Show the fields of a command's groups of options to Typer in place of the groups."""
+    """Replace the option groups among a command's parameters by their fields."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, Any] = {}
@@ -186,12 +186,12 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
-    """The values that were given."""
+    """The items whose value is not None."""
     return {key: value for key, value in values.items() if value is not None}
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of ``90``, ``90s``, ``20m``, ``1h30m``.
+    """Parse a duration such as ``90``, ``90s``, ``20m`` or ``1h30m`` to seconds.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_numbers(flag: str, text: str) -> list[int]:
-    """Whole numbers separated by commas, each once.
+    """Parse whole numbers separated by commas; duplicates are dropped.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def parse_numbers(flag: str, text: str) -> list[int]:
 
 
 def stderr() -> "Console":
-    """A console on standard error."""
+    """Return a rich console on standard error."""
     from rich.console import Console
 
     return Console(stderr=True)

@@ -1,4 +1,4 @@
-"""Pictures of forecasts; needs the extra ``plot``."""
+"""Plots of forecasts, wavelet bands and differences; needs the extra ``plot``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,14 @@ from swt_time.evaluation.ablation import Difference
 from swt_time.evaluation.bands import Bands
 
 MOST_PANELS = 6
-INK, TRUTH, FORECAST, RIVAL = "#3b4252", "#8a93a6", "#d1495b", "#2a9d8f"
+"""Most series in one plot."""
+
+INK, TRUTH, FORECAST, ACCENT = "#3b4252", "#8a93a6", "#d1495b", "#2a9d8f"
 
 
 @dataclass(frozen=True)
 class ForecastPanel:
-    """One series in a picture: what was seen, what was forecast, and what came where that is known.
+    """One series in a plot: the context, the forecast, and the true values where they are known.
 
     Times are datetime64 arrays; ``truth`` may be shorter than ``forecast``, or empty.
     """
@@ -32,7 +34,7 @@ class ForecastPanel:
 
 
 def import_pyplot() -> Any:
-    """Matplotlib without a screen.
+    """Return ``matplotlib.pyplot`` with a backend that needs no screen.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def import_pyplot() -> Any:
         import matplotlib
     except ImportError:
         raise MissingDependencyError(
-            'pictures need matplotlib, which is not installed: pip install "swt-time[plot]"'
+            'plots need matplotlib, which is not installed: pip install "swt-time[plot]"'
         ) from None
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
@@ -51,7 +53,7 @@ def import_pyplot() -> Any:
 
 
 def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "") -> None:
-    """Draw context, truth where it is known, forecast and the cut line between them, one panel a series.
+    """Draw the context, the forecast and, where they are known, the true values; one panel for each series.
 
     Raises
     ------
@@ -75,13 +77,13 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
 
 
 def _draw(axis: Any, panel: ForecastPanel) -> None:
-    # More context than four horizons would press the forecast into a corner.
+    # With more context than four horizons the forecast would be too small to read.
     shown = min(len(panel.context), max(4 * len(panel.forecast), 48))
     times, context = panel.context_times[-shown:], panel.context[-shown:]
     joined_times = np.concatenate([times[-1:], panel.forecast_times])
     if len(panel.truth):
         truth = np.concatenate([context[-1:], panel.truth])
-        axis.plot(joined_times[: len(truth)], truth, color=TRUTH, lw=1.6, label="what came")
+        axis.plot(joined_times[: len(truth)], truth, color=TRUTH, lw=1.6, label="truth")
     axis.plot(times, context, color=INK, lw=1.1, label="context")
     axis.plot(joined_times, np.concatenate([context[-1:], panel.forecast]), color=FORECAST, lw=1.6, label="forecast")
     axis.axvline(times[-1], color=INK, lw=0.8, ls=":")
@@ -91,7 +93,7 @@ def _draw(axis: Any, panel: ForecastPanel) -> None:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse, before any work is done, a picture that could not be drawn.
+    """Check that a plot can be written to a path, before any work is done.
 
     Raises
     ------
@@ -108,7 +110,16 @@ def check_picture(path: Path) -> None:
 
 
 def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> list[ForecastPanel]:
-    """One panel a series: ``known`` is what the forecast (N, H) was made from, ``series`` what is known by now."""
+    """Make one panel for each series.
+
+    Parameters
+    ----------
+    series : SeriesTable
+        All known values.
+    known : SeriesTable
+        The values that the forecast was made from.
+    yhat : (N, H) array
+    """
     horizon = yhat.shape[1]
     future = known.future(horizon).tz_localize(None).to_numpy().reshape(-1, horizon)
     now = dict(zip(series.ids, series.values, strict=True))
@@ -130,7 +141,7 @@ def plot_bands(
     title: str,
     weights: Sequence[float] | None = None,
 ) -> None:
-    """Draw a series above its bands, one time axis for all.
+    """Draw a series above its wavelet bands, on one time axis.
 
     Parameters
     ----------
@@ -141,7 +152,7 @@ def plot_bands(
     path : Path
     title : str
     weights : K floats, optional
-        Band weights of a trained model, printed beside each band.
+        Band weights of a trained model, shown in the title of each band.
 
     Raises
     ------
@@ -154,7 +165,7 @@ def plot_bands(
     axes[0].plot(times, values, color=INK, lw=1.0)
     axes[0].set_title(title, loc="left", fontsize=10, color=INK)
     for k, (name, axis) in enumerate(zip(bands.names, axes[1:], strict=True)):
-        axis.plot(times, bands.coefficients[k], color=FORECAST if k == 0 else RIVAL, lw=0.9)
+        axis.plot(times, bands.coefficients[k], color=FORECAST if k == 0 else ACCENT, lw=0.9)
         weight = "" if weights is None else f"   weight {weights[k]:.3f}"
         axis.set_title(f"${name}$   {bands.share[k]:.1%} of the energy{weight}", loc="left", fontsize=9, color=INK)
     axes[-1].set_xlabel(f"the bands add up to the series within {bands.error:.1e} standard deviations", fontsize=9)
@@ -165,7 +176,7 @@ def plot_bands(
 
 
 def plot_differences(found: Sequence[Difference], path: Path) -> None:
-    """Draw each contender's paired difference from the base with its 95 % interval, the best on top.
+    """Draw the paired difference of each contender from the base with its 95 % interval, sorted.
 
     Raises
     ------
@@ -177,7 +188,7 @@ def plot_differences(found: Sequence[Difference], path: Path) -> None:
         raise InputError("there is no difference to draw: no variant shares a seed with the base")
     plt = import_pyplot()
     figure, axis = plt.subplots(figsize=(9, 1.2 + 0.3 * len(shown)), layout="constrained")
-    colours = {"better": RIVAL, "worse": FORECAST}
+    colours = {"better": ACCENT, "worse": FORECAST}
     for row, one in enumerate(shown):
         colour = colours.get(one.verdict, TRUTH)
         axis.errorbar(one.difference, row, xerr=one.half_width, fmt="o", ms=4, color=colour, capsize=3, lw=1.2)
@@ -190,7 +201,7 @@ def plot_differences(found: Sequence[Difference], path: Path) -> None:
 
 def _save(plt: Any, figure: Any, path: Path) -> None:
     try:
-        # Without the software entry equal pictures give equal files.
+        # Matplotlib writes its version into PNG files; without it, equal plots are equal files.
         figure.savefig(path, dpi=130, metadata={"Software": None} if path.suffix == ".png" else None)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write the picture {path}: {error}") from None

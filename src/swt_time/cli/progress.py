@@ -1,4 +1,4 @@
-"""How a run shows itself: a live line on a terminal, plain lines elsewhere. Always on standard error."""
+"""Progress on standard error: a progress bar on a terminal, plain lines elsewhere."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from swt_time.training import Event, Plan, Solved, Step
 
 PLAIN_SECONDS = 10.0
-"""Least time between two plain lines about steps."""
+"""Minimum time between two plain lines about steps."""
 
 
 def format_seconds(seconds: float) -> str:
@@ -24,13 +24,13 @@ def format_seconds(seconds: float) -> str:
 
 
 def describe(event: Event) -> str:
-    """One line about an event."""
+    """Describe an event in one line."""
     if isinstance(event, Plan):
         return f"plan: {event.total_steps} steps, about {format_seconds(event.seconds)} in all"
     if isinstance(event, Solved):
         found = event.solution
         return (
-            f"linear part solved in {event.seconds:.1f} s: strength {found.strength:.3g}, tilt {found.tilt:g}, "
+            f"closed form solved in {event.seconds:.1f} s: strength {found.strength:.3g}, tilt {found.tilt:g}, "
             f"train {found.train_mse:.4f}  held out {found.held_out_mse:.4f}"
         )
     if isinstance(event, Step):
@@ -46,7 +46,7 @@ def describe(event: Event) -> str:
 
 @contextlib.contextmanager
 def training_progress(console: Console) -> Iterator[Callable[[Event], None]]:
-    """Report training events on a console: a bar on a terminal, lines where output is piped."""
+    """Report training events on a console: a progress bar on a terminal, plain lines where output is piped."""
     if not console.is_terminal:
         yield _plain_reporter(console)
         return
@@ -80,7 +80,7 @@ def _plain_reporter(console: Console) -> Callable[[Event], None]:
 
 @contextlib.contextmanager
 def counting_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Report ``(done, total)`` of a long count on a terminal; silent where output is piped."""
+    """Report ``(done, total)`` as a progress bar on a terminal; report nothing where output is piped."""
     if not console.is_terminal:
         yield lambda done, total: None
         return

@@ -1,4 +1,4 @@
-"""``swt-time data get`` and ``bands``: a table fetched, a series looked at."""
+"""``swt-time data get`` and ``bands``: download a benchmark dataset; draw a series and its wavelet bands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def data_get(
     ] = None,
     to: Annotated[Path | None, option("--to", help="Folder to put it in.  [default: the user's cache]")] = None,
 ) -> None:
-    """Download a benchmark table from its public home, verified against its known hash."""
+    """Download a benchmark dataset and verify its hash."""
     from swt_time.cli.progress import counting_progress
     from swt_time.data.sources import find_source, get_table
     from swt_time.files import file_sha256

@@ -1,9 +1,9 @@
-"""What can be asked for: the configuration, its files, its named presets.
+"""The configuration, its files and its named presets.
 
 - ``schema``: the configuration, every field with its default and description;
-- ``choices``: the vocabularies of options that are names;
+- ``choices``: the choices of options that are names;
 - ``keys``, ``files``: names of options; configuration files and assignments;
-- ``presets``, ``identity``: shipped configurations; what makes two configurations the same.
+- ``presets``, ``identity``: shipped configurations; the hash by which two configurations are compared.
 """
 
 from swt_time.config.choices import (

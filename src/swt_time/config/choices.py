@@ -1,7 +1,7 @@
-"""The vocabularies of the configuration: every option that is a name, with its choices.
+"""The choices of every configuration option that is a name.
 
-Each vocabulary is one ``Literal``, defined here (the boundary modes in `swt_time.wavelets`); code that needs the list
-of choices takes it by ``typing.get_args``.
+Each set of choices is one ``Literal``, defined here (the boundary modes in `swt_time.wavelets`). Use
+``typing.get_args`` to list the choices.
 """
 
 from typing import Literal, get_args

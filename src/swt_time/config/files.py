@@ -1,4 +1,4 @@
-"""Configuration files and ``section.key=value`` assignments as nested values."""
+"""Read configuration files and ``section.key=value`` assignments."""
 
 import re
 import tomllib
@@ -12,11 +12,11 @@ FILE_LIMIT = MEBIBYTE
 """Most bytes of a configuration file."""
 
 LONG_KEY = re.compile(r"(?:\.\s*+[\w\"'-]++\s*+){16}")
-"""A dotted name of more than 16 parts; what Python's parser takes for one grows with the square of the parts."""
+"""A dotted name of more than 16 parts; the time of Python's parser grows with the square of the parts."""
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Read a ``.toml`` or ``.json`` file into nested values; they are checked by `Config.parse`."""
+    """Read a ``.toml`` or ``.json`` file as nested values, to be checked by `Config.parse`."""
     raw = read_bytes(path, FILE_LIMIT, ConfigError)
     what = f"the configuration file {path}"
     if path.suffix == ".json":
@@ -35,7 +35,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Split ``section.key=value``; the value is read as TOML where it is TOML, else as text."""
+    """Split ``section.key=value``; the value is parsed as TOML where possible, else taken as text."""
     key, equals, value = text.partition("=")
     if not equals or "." not in key:
         raise ConfigError(f"expected section.key=value, got {text!r}; for example training.learning_rate=0.0005")

@@ -1,4 +1,4 @@
-"""What makes two configurations the same: the options that change what is computed."""
+"""Compare configurations by the options that change what is computed."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from swt_time.config.presets import read_reference
 from swt_time.config.schema import Config
 
 NEVER_MATTER = {"training.device", "training.micro_batch", "training.checkpoint_every"}
-"""Options that say where and how a run happens and not what it computes."""
+"""Options that change where and how a run is executed, but not what it computes."""
 
 
 def options_of(config: Config) -> dict[str, Any]:
-    """What differs from the reference, by dotted key: enough to compute the same again, at any time.
+    """The options that differ from the reference configuration, by dotted key; `config_of` is the inverse.
 
-    Options that nothing reads beside the others (the layers of a language model that is not there) are left out.
-    Unlike the defaults the reference never changes, so that an old row keeps its meaning when a default does. A key
-    that is younger than the reference is named where it differs from its default.
+    Options without effect beside the others (such as the layers of a language model that is not used) are left out.
+    Unlike the defaults, the reference never changes, so that rows of results keep their meaning when a default does. A
+    key that was added after the reference is listed where it differs from its default.
     """
     fixed, defaults = _reference(), _dotted(Config().model_dump(mode="json"))
     values = _dotted(config.model_dump(mode="json"))
@@ -32,17 +32,17 @@ def options_of(config: Config) -> dict[str, Any]:
 
 
 def config_of(options: Mapping[str, Any]) -> Config:
-    """The configuration that `options_of` described."""
+    """The configuration with these options of `options_of`."""
     return Config().replace({**_reference(), **options})
 
 
 def config_hash(config: Config) -> str:
-    """Twelve hexadecimal digits that two configurations share where they compute the same."""
+    """Hash of `options_of`, 12 hexadecimal digits; equal for two configurations that compute the same."""
     return hashlib.sha256(json.dumps(options_of(config)).encode()).hexdigest()[:12]
 
 
 def _without_effect(config: Config) -> set[str]:
-    """Keys that change nothing in what this configuration computes."""
+    """Keys that have no effect on what this configuration computes."""
     embedding, backbone, idle = config.embedding, config.backbone, set(NEVER_MATTER)
     if embedding.kind == "wavelet":
         idle |= {"embedding.kernel_size", "embedding.receptive_field"}

@@ -1,4 +1,4 @@
-"""Names of options: dotted keys, bare names, and the nearest known names of an unknown one."""
+"""Names of configuration options: dotted keys, bare names, and suggestions for unknown ones."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from swt_time.errors import ConfigError
 
 
 def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    """All keys of a configuration, as ``section.name``."""
+    """All keys of a configuration model, as ``section.name``."""
     keys = []
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -22,7 +22,7 @@ def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def describe_key(model: type[BaseModel], key: str) -> tuple[str, Any]:
-    """Description, in one line, and default of a dotted key."""
+    """Description (in one line) and default of a dotted key."""
     section, _, name = key.partition(".")
     kind = model.model_fields[section].annotation
     assert isinstance(kind, type)
@@ -32,7 +32,7 @@ def describe_key(model: type[BaseModel], key: str) -> tuple[str, Any]:
 
 
 def nearest_names(name: str, known: Iterable[str]) -> list[str]:
-    """The known names most like ``name``; an exact last part (``horizon`` for ``data.horizon``) comes first."""
+    """Up to three known names similar to ``name``; names with the same last part (``horizon``) come first."""
     known = list(known)
     tail = name.rpartition(".")[2]
     same = [k for k in known if k.rpartition(".")[2] == tail]
@@ -40,13 +40,13 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean ...?`` with the nearest known names; empty if none is near."""
+    """The text ``; did you mean ...?`` with the nearest known names; empty if there are none."""
     close = nearest_names(name, known)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def resolve_names(model: type[BaseModel], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by bare name (``wavelet="haar"``) or as sections (``model={"dropout": 0.3}``), as dotted keys.
+    """Resolve options given by bare name (``wavelet="haar"``) or section (``model={"dropout": 0.3}``) to dotted keys.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Named configurations that ship with the package."""
+"""Configurations that ship with the package, by name."""
 
 import tomllib
 from importlib.resources import files
@@ -10,11 +10,11 @@ from swt_time.errors import ConfigError
 FOLDER = files("swt_time.config") / "shipped"
 
 REFERENCE = "reference"
-"""The fixed configuration that results are told apart by; not offered as a preset."""
+"""The fixed configuration that results are described by; not a preset."""
 
 
 def preset_names() -> dict[str, str]:
-    """Every preset by name, with its first line, which says what it is for."""
+    """Names of the presets, with the first line of each, which describes it."""
     found = {}
     for file in sorted(FOLDER.iterdir(), key=lambda file: file.name):
         name, _, suffix = file.name.rpartition(".")
@@ -24,7 +24,7 @@ def preset_names() -> dict[str, str]:
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """The values of a preset by section; what it leaves out keeps its default.
+    """Read the values of a preset, by section; keys that it leaves out keep their defaults.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def read_reference() -> dict[str, Any]:
-    """The values of the reference configuration by section."""
+    """Read the values of the reference configuration, by section."""
     return _read(REFERENCE)
 
 

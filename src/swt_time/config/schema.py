@@ -1,7 +1,7 @@
-"""One frozen configuration for a whole run, saved beside the weights it made.
+"""The frozen configuration of a run, saved beside its weights.
 
 Six sections (``data``, ``embedding``, ``prompt``, ``backbone``, ``model``, ``training``) of plain values. Unknown keys
-are refused with the nearest known names. The configuration is handed to builders only: layers take plain arguments.
+are refused, with the nearest known names. Only builders take a configuration; layers take plain arguments.
 """
 
 import json
@@ -36,7 +36,7 @@ from swt_time.errors import ConfigError
 from swt_time.wavelets.boundaries import Boundary
 
 MOST_WEIGHTS = 2**30
-"""Most trained weights of a model, 4 GiB; a configuration that means more is refused before memory is taken."""
+"""Most trained weights of a model (4 GiB); a larger configuration is refused before memory is allocated."""
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Size = Annotated[int, Field(ge=1, le=2**20)]
@@ -45,7 +45,7 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Section(BaseModel):
-    """A frozen group of options that refuses what it does not know."""
+    """A frozen group of options that refuses unknown keys."""
 
     # The docstring under a field is its description: in docs/configuration.md and in the help of the command line.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
