@@ -278,7 +278,7 @@ def test_what_cannot_be_resumed_is_refused(stopped, tmp_path, folder):
     out, _, words = stopped
     resume = ("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
     assert_refused(swt_time(*resume, "--seed", 5, check=False), "--seed 0 (not 5)")
-    assert_refused(train(tmp_path, "m", "--resume", "--set", "training.patience=2", steps=9), "training.max_steps 10")
+    assert_refused(train(tmp_path, "m", "--resume", "--set", "training.patience=2", steps=9), "--max-steps 10 (not 9)")
     assert_refused(swt_time(*resume, "--overwrite", check=False), "pass one of them")
     assert_refused(train(folder, ".", "--resume"), "is not a checkpoint")
     with locked(out):
