@@ -121,7 +121,7 @@ class Forecaster:
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(Path(folder))
+        checkpoint = read_checkpoint(Path(folder).expanduser())
         forecaster = cls.from_config(checkpoint.config)
         forecaster._checkpoint = checkpoint
         model = checkpoint.build(allow_backbone_change=allow_backbone_change)
@@ -150,9 +150,10 @@ class Forecaster:
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
         checkpoint, _ = self._trained()
-        check_output_folder(Path(folder), overwrite)
-        with locked(Path(folder)):
-            write_checkpoint(Path(folder), checkpoint)
+        folder = Path(folder).expanduser()
+        check_output_folder(folder, overwrite)
+        with locked(folder):
+            write_checkpoint(folder, checkpoint)
 
     def fit(
         self,
@@ -212,9 +213,10 @@ class Forecaster:
             model, result = fit_model(config, parts, report=report)
             checkpoint = make_checkpoint(config, model, parts, provenance, result)
         else:
-            with locked(Path(out)):
+            folder = Path(out).expanduser()
+            with locked(folder):
                 model, checkpoint, result = fit_in_folder(
-                    config, parts, provenance, Path(out), resume=resume, report=report
+                    config, parts, provenance, folder, resume=resume, report=report
                 )
         self._model, self._checkpoint, self.result = model, checkpoint, result
         return self

@@ -99,9 +99,11 @@ def test_groups_are_expanded_and_collected():
 
 
 def test_only_what_was_given_changes_the_configuration():
-    table = TableOptions(fill="linear", columns="a, b,")
-    assert table.changes() == {"data.fill": "linear", "data.columns": ("a", "b")}
-    config = ConfigOptions(preset="fast", set_=["embedding.level=4"]).build({"data.horizon": 5, "data.context": None})
+    table = TableOptions(fill="linear", columns=["a, b,"])
+    assert table.changes() == {"data.fill": "linear", "data.columns": ("a", "b"), "data.target": None}
+    config = ConfigOptions(preset="fast", set_=["embedding.level=4"]).build(
+        {"data.horizon": 5, "data.context": None}, TableOptions()
+    )
     assert (config.data.horizon, config.data.context, config.embedding.level) == (5, 512, 4)
     with pytest.raises(ConfigError, match="--preset and --config"):
-        ConfigOptions(preset="fast", config="run.toml").build({})
+        ConfigOptions(preset="fast", config="run.toml").build({}, TableOptions())

@@ -10,6 +10,8 @@ Exit codes:
 Results go to standard output, everything else to standard error.
 """
 
+import io
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -67,23 +69,43 @@ def main() -> None:
     """Run the command line and exit."""
     warnings.simplefilter("always", SWTTimeWarning)
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a legacy code page lacks some characters
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; errors are printed as one line on standard error."""
+    arguments = [_expand(word) for word in arguments]
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="swt-time", standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader of the output has closed it; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _fail(f"the operating system refused a file operation{where}: {error.strerror or error}", 1)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except SWTTimeError as error:
         message = to_flags(str(error), _flags(arguments))
         return _fail(message, 2 if isinstance(error, InputError) else 1)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return 0  # the help was shown
         if isinstance(error, _ClickException):
             return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
         raise
+
+
+def _expand(word: str) -> str:
+    """Expand ``~`` at the start of a path, also in ``--flag=~/path``, where the shell leaves it."""
+    flag, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return flag + equals + (os.path.expanduser(path) if path == "~" or path.startswith("~/") else path)
 
 
 def _fail(message: str, code: int) -> int:

@@ -18,6 +18,7 @@ from swt_time.cli.options import (
     parse_numbers,
     stderr,
 )
+from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
 from swt_time.errors import SWTTimeError
 
@@ -98,9 +99,12 @@ def ablate(
         "data.split": split,
         "data.train_fraction": train_fraction,
         "training.device": device,
-        **table.changes(),
     }
-    base = options.build(flags)
+    base = options.build(flags, table)
+    sources = {f"--data {text}": _split_table(text)[1] for text in data}
+    if trained_on is not None:
+        sources["--trained-on"] = _split_table(trained_on)[1]
+    check_outputs({"--out": out, "--plot": plot}, {**sources, "--config": options.config, "--axes": axes})
 
     from swt_time.cli.pictures import check_picture, plot_differences
     from swt_time.evaluation import ablation
@@ -147,7 +151,12 @@ def _open_table(text: str, base: Config) -> "Table":
     """Open a table given as a path or as NAME=path; an existing path is taken as a path, even with ``=`` in it."""
     from swt_time.evaluation.ablation import open_table
 
+    return open_table(*_split_table(text), base.data)
+
+
+def _split_table(text: str) -> tuple[str, Path]:
+    """Name and path of ``path`` or ``NAME=path``."""
     name, equals, path = text.partition("=")
     if Path(text).exists() or not equals:
-        name, path = Path(text).stem, text
-    return open_table(name, Path(path), base.data)
+        return Path(text).stem, Path(text)
+    return name, Path(path).expanduser()

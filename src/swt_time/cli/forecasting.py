@@ -15,6 +15,7 @@ from swt_time.cli.options import (
     option,
     stderr,
 )
+from swt_time.cli.outputs import check_outputs
 
 if TYPE_CHECKING:
     from swt_time.data.series import SeriesTable
@@ -42,6 +43,7 @@ def forecast(
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, write_table
 
+    check_outputs({"--out": out, "--plot": plot}, {"--data": data}, {"--model": options.model})
     check_output(out)
     if plot is not None:
         check_picture(plot)

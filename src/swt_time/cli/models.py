@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from swt_time.cli.options import OUTPUT, option
+from swt_time.cli.outputs import check_outputs
 from swt_time.errors import BackboneError
 
 SIZES = "Sizes it was trained with"
@@ -54,6 +55,7 @@ def import_(
     from swt_time.checkpoints.originals import ETT_DESCRIPTION, import_checkpoint, time_llm_config
     from swt_time.provenance import package_versions, source_commit
 
+    check_outputs({"--out": out}, {"STATE_DICT": state_dict})
     check_output_folder(out, overwrite)
     config = time_llm_config(
         backbone=backbone,

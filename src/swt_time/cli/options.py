@@ -4,6 +4,7 @@ A group of options is a dataclass. A command takes the group as one parameter, a
 fields of the dataclass for Typer. An option that sets a configuration key takes its help and default from that field.
 """
 
+import csv
 import functools
 import inspect
 import re
@@ -77,20 +78,26 @@ class TableOptions(ReadingOptions):
 
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
     columns: Annotated[
-        str | None,
+        list[str] | None,
         key_option(
             "data.columns",
             "--columns",
             TABLE,
-            help="Columns of a wide table to forecast, separated by commas; all numeric columns by default.",
+            help="Columns of a wide table to forecast, separated by commas; all numeric columns by default. May be "
+            "repeated; a name with a comma stands in double quotes.",
         ),
     ] = None
 
     def values(self) -> dict[str, Any]:
         """The given options, by key of the section ``data``."""
         found = super().values()
-        if self.columns is not None:
-            found["columns"] = tuple(name.strip() for name in self.columns.split(",") if name.strip())
+        if self.columns:
+            found["columns"] = tuple(name for text in self.columns for name in split_names(text))
+        # Each of the two replaces the other, where a model or a file holds it.
+        if self.columns and self.target is None:
+            found["target"] = None
+        if self.target is not None and not self.columns:
+            found["columns"] = None
         return found
 
     def changes(self) -> dict[str, Any]:
@@ -119,7 +126,7 @@ class ConfigOptions:
         option("--set", help="section.key=value; may be repeated.", panel=CONFIGURATION),
     ] = None
 
-    def build(self, flags: dict[str, Any], base: Config | None = None) -> Config:
+    def build(self, flags: dict[str, Any], table: TableOptions, base: Config | None = None) -> Config:
         """Build a configuration from preset or file (by default ``base``), then ``--set``, then flags; later ones win.
 
         Raises
@@ -133,7 +140,7 @@ class ConfigOptions:
         elif self.preset is not None:
             base = Config.parse(read_preset(self.preset))
         changes = dict(parse_assignment(text) for text in self.set_ or [])
-        return (base or Config()).replace(changes | given(flags))
+        return (base or Config()).replace(changes | given(flags) | table.changes())
 
 
 @dataclass(frozen=True)
@@ -188,6 +195,21 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The items whose value is not None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def split_names(text: str) -> list[str]:
+    """Names separated by commas, without surrounding blanks; a name in double quotes may hold commas.
+
+    Raises
+    ------
+    ConfigError
+        A quotation mark is not closed.
+    """
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
+        raise ConfigError(f"--columns: a quotation mark is not closed in {text!r}") from None
+    return [name.strip() for row in rows for name in row if name.strip()]
 
 
 def parse_duration(text: str) -> float:

@@ -72,7 +72,7 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
     axes[0, 0].legend(loc="upper left", frameon=False, ncols=3)
     rest = f"  ({len(shown)} of {len(panels)} series)" if len(panels) > len(shown) else ""
     if title or rest:
-        figure.suptitle(title + rest, color=INK)
+        figure.suptitle(title + rest, color=INK, parse_math=False)
     _save(plt, figure, path)
 
 
@@ -87,7 +87,7 @@ def _draw(axis: Any, panel: ForecastPanel) -> None:
     axis.plot(times, context, color=INK, lw=1.1, label="context")
     axis.plot(joined_times, np.concatenate([context[-1:], panel.forecast]), color=FORECAST, lw=1.6, label="forecast")
     axis.axvline(times[-1], color=INK, lw=0.8, ls=":")
-    axis.set_title(panel.title, loc="left", fontsize=10, color=INK)
+    axis.set_title(panel.title, loc="left", fontsize=10, color=INK, parse_math=False)
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(x=0.01)
 
@@ -163,7 +163,7 @@ def plot_bands(
     rows = len(bands.names) + 1
     figure, axes = plt.subplots(rows, 1, figsize=(10, 1 + 1.5 * rows), sharex=True, layout="constrained")
     axes[0].plot(times, values, color=INK, lw=1.0)
-    axes[0].set_title(title, loc="left", fontsize=10, color=INK)
+    axes[0].set_title(title, loc="left", fontsize=10, color=INK, parse_math=False)
     for k, (name, axis) in enumerate(zip(bands.names, axes[1:], strict=True)):
         axis.plot(times, bands.coefficients[k], color=FORECAST if k == 0 else ACCENT, lw=0.9)
         weight = "" if weights is None else f"   weight {weights[k]:.3f}"
@@ -193,7 +193,7 @@ def plot_differences(found: Sequence[Difference], path: Path) -> None:
         colour = colours.get(one.verdict, TRUTH)
         axis.errorbar(one.difference, row, xerr=one.half_width, fmt="o", ms=4, color=colour, capsize=3, lw=1.2)
     axis.axvline(0, color=INK, lw=0.8)
-    axis.set_yticks(range(len(shown)), [one.contender for one in shown], fontsize=8)
+    axis.set_yticks(range(len(shown)), [one.contender for one in shown], fontsize=8, parse_math=False)
     axis.set_xlabel("MSE less the base's, paired by seed, with 95 % t-interval", fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     _save(plt, figure, path)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from swt_time.cli.options import DataOption, ReadingOptions, expand_groups, key_option, option, stderr
+from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
 from swt_time.errors import ConfigError
 
@@ -56,6 +57,7 @@ def bands(
     from swt_time.evaluation.bands import take_apart
     from swt_time.model.embedding import WaveletPatchEmbedding
 
+    check_outputs({"--out": out}, {"--data": data}, {"--model": model})
     check_picture(out)
     settings, filters, weights = Config().embedding, None, None
     if model is not None:

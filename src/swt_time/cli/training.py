@@ -19,6 +19,7 @@ from swt_time.cli.options import (
     parse_duration,
     stderr,
 )
+from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
 from swt_time.errors import ConfigError
 
@@ -69,11 +70,12 @@ def train(
         "training.max_seconds": None if max_time is None else parse_duration(max_time),
         "training.device": device,
         "training.compile": compile_ or None,
-        **table.changes(),
     }
     if overwrite and resume:
         raise ConfigError("--overwrite starts a new run and --resume continues one: pass one of them")
-    config = options.build(flags, _config_to_resume(out) if resume else None)
+    config = options.build(flags, table, _config_to_resume(out) if resume else None)
+
+    check_outputs({"--out": out}, {"--data": data, "--config": options.config})
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.cli.progress import format_seconds, training_progress

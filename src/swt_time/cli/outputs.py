@@ -1,0 +1,54 @@
+"""Check output paths before any work, so that no command overwrites what it was given."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from swt_time.errors import InputError
+
+
+def check_outputs(
+    outputs: Mapping[str, Path | None],
+    inputs: Mapping[str, Path | None],
+    folders: Mapping[str, Path | None] | None = None,
+) -> None:
+    """Refuse an output that is an input, lies in an input folder, or is another output.
+
+    Paths are compared by what they lead to: links, hard links and ``..`` make no difference.
+
+    Parameters
+    ----------
+    outputs, inputs : mapping of str to Path or None
+        Files by flag; None where the flag was not given.
+    folders : mapping of str to Path or None, optional
+        Input folders, such as the model, by flag.
+
+    Raises
+    ------
+    InputError
+    """
+    seen: dict[str, Path] = {}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        for other, source in inputs.items():
+            if source is not None and _same(path, source):
+                raise InputError(f"{flag} {path} is the file given as {other}; choose another name")
+        for other, folder in (folders or {}).items():
+            if folder is not None and _lies_in(path, folder):
+                raise InputError(f"{flag} {path} lies in the folder given as {other}; choose another folder")
+        for other, former in seen.items():
+            if _same(path, former):
+                raise InputError(f"{flag} and {other} are both {path}; choose two names")
+        seen[flag] = path
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them does not exist
+        return one.resolve() == other.resolve()
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return folder.is_dir() and any(_same(parent, folder) for parent in (path.resolve(), *path.resolve().parents))

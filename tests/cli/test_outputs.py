@@ -1,0 +1,167 @@
+"""No command overwrites what it was given, and output fails in one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.commands import Commands
+from swt_time.cli.outputs import check_outputs
+from swt_time.errors import InputError
+
+FAST = ("--preset", "fast", "--set", "embedding.level=4", "--horizon", 12, "--context", 48)
+
+
+@pytest.fixture(scope="module")
+def swt_time():
+    commands = Commands()
+    yield commands
+    commands.close()
+
+
+@pytest.fixture(scope="module")
+def model(swt_time, tmp_path_factory):
+    """A table whose names hold characters of mathematical text and commas, and a model of it."""
+    root = tmp_path_factory.mktemp("outputs")
+    hours = np.arange(400)
+    columns = {"a_$x^2$_\\b": np.sin(hours / 4) + 10, "$b, 1$": np.cos(hours / 5)}
+    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=400, freq="h"), **columns})
+    table.to_csv(root / "table.csv", index=False)
+    swt_time("train", "--data", root / "table.csv", "--out", root / "model", *FAST)
+    return root
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def disguises(root: Path) -> dict[str, Path]:
+    """Other paths to the table."""
+    (root / "folder").mkdir(exist_ok=True)
+    for name, link in (("link.csv", os.symlink), ("hard.csv", os.link)):
+        if not (root / name).exists():
+            link(root / "table.csv", root / name)
+    return {
+        "itself": root / "table.csv",
+        "parent": root / "folder" / ".." / "table.csv",
+        "link": root / "link.csv",
+        "hard link": root / "hard.csv",
+    }
+
+
+@pytest.mark.parametrize("how", ["itself", "parent", "link", "hard link"])
+@pytest.mark.parametrize("command", ["forecast --out", "forecast --plot", "train --out", "bands --out", "ablate --out"])
+def test_the_table_is_never_overwritten(swt_time, model, how, command):
+    path = disguises(model)[how]
+    name, flag = command.split()
+    words = {
+        "forecast": ("--model", model / "model", *(() if flag == "--out" else ("--out", model / "f.csv"))),
+        "train": (*FAST, "--overwrite"),
+        "bands": (),
+        "ablate": ("--preset", "fast"),
+    }[name]
+    before = contents(model)
+    run = swt_time(name, "--data", model / "table.csv", flag, path, *words, check=False)
+    assert run.returncode == 2
+    assert f"{flag} {path} is the file given as --data" in run.stderr
+    assert contents(model) == before
+
+
+@pytest.mark.parametrize("flag", ["--out", "--plot"])
+def test_nothing_is_written_into_the_model(swt_time, model, flag):
+    before = contents(model)
+    other = ("--out", model / "f.csv") if flag == "--plot" else ()
+    words = ("forecast", "--model", model / "model", "--data", model / "table.csv", *other)
+    run = swt_time(*words, flag, model / "model" / ("p.png" if flag == "--plot" else "f.csv"), check=False)
+    assert run.returncode == 2
+    assert "lies in the folder given as --model" in run.stderr
+    assert contents(model) == before
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    with pytest.raises(InputError, match="are both"):
+        check_outputs({"--out": tmp_path / "a", "--plot": tmp_path / "b" / ".." / "a"}, {})
+    check_outputs({"--out": tmp_path / "a", "--plot": None}, {"--data": tmp_path / "b"}, {"--model": tmp_path / "c"})
+
+
+def test_names_are_drawn_as_written(swt_time, model):
+    words = ("forecast", "--model", model / "model", "--data", model / "table.csv", "--out", model / "g.csv")
+    swt_time(*words, "--plot", model / "g.svg")
+    assert (model / "g.svg").stat().st_size > 1000
+    # An unbalanced mathematical text would raise an error in Matplotlib.
+    frame = pd.read_csv(model / "table.csv").rename(columns={"$b, 1$": "$\\frac{$b"})
+    frame.to_csv(model / "odd.csv", index=False)
+    swt_time("bands", "--data", model / "odd.csv", "--series", "$\\frac{$b", "--out", model / "bands.png")
+    assert (model / "bands.png").stat().st_size > 1000
+
+
+def test_columns_with_commas_and_repeated(swt_time, model):
+    words = ("evaluate", "--model", model / "model", "--data", model / "table.csv")
+    for given in (
+        ("--columns", '"$b, 1$", a_$x^2$_\\b'),
+        ("--columns", '"$b, 1$"', "--columns", " a_$x^2$_\\b "),
+    ):
+        assert "2 series" in swt_time(*words, *given).stdout
+    assert "1 series" in swt_time(*words, "--columns", '"$b, 1$"').stdout
+    run = swt_time(*words, "--columns", '"$b, 1$', check=False)
+    assert run.returncode == 2
+    assert "quotation mark" in run.stderr
+
+
+def test_a_flag_replaces_what_the_model_holds(swt_time, model):
+    data = ("--data", model / "table.csv")
+    swt_time("train", *data, "--out", model / "one", *FAST, "--target", "$b, 1$")
+    assert "1 series" in swt_time("evaluate", "--model", model / "one", *data, "--columns", "a_$x^2$_\\b").stdout
+    swt_time("train", *data, "--out", model / "two", *FAST, "--columns", '"$b, 1$"')
+    assert "1 series" in swt_time("evaluate", "--model", model / "two", *data, "--target", "a_$x^2$_\\b").stdout
+
+
+def program(*words, **options):
+    return subprocess.run([sys.executable, "-m", "swt_time", *words], text=True, stderr=subprocess.PIPE, **options)
+
+
+def test_without_a_command_the_help_is_shown():
+    run = program(stdout=subprocess.PIPE)
+    assert run.returncode == 0
+    assert "Usage: swt-time" in run.stdout
+    assert run.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_on_standard_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        run = program("info", stdout=full)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: the operating system refused")
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_closed_pipe_is_silent():
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = program("info", stdout=writer)
+    os.close(writer)
+    assert run.returncode == 1
+    assert run.stderr == ""
+
+
+def test_a_legacy_code_page_is_no_traceback(model, swt_time):
+    frame = pd.read_csv(model / "table.csv").rename(columns={"$b, 1$": "größe☃"})
+    frame.to_csv(model / "snow.csv", index=False)
+    words = ("evaluate", "--model", model / "model", "--data", model / "snow.csv", "--columns", "größe☃")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = program(*map(str, words), "--json", stdout=subprocess.PIPE, env=environment)
+    assert run.returncode == 0
+    assert '"gr\\u00f6\\u00dfe\\u2603"' in run.stdout
+    run = program(*map(str, words), stdout=subprocess.PIPE, env=environment)
+    assert run.returncode == 0, run.stderr
+
+
+def test_home_is_expanded(swt_time, model):
+    environment = {**os.environ, "HOME": str(model)}
+    run = program("evaluate", "--model=~/model", "--data", "~/table.csv", stdout=subprocess.PIPE, env=environment)
+    assert run.returncode == 0, run.stderr
