@@ -657,7 +657,7 @@ def _(file, sign):
     file.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(2048))
 
 
-@case("table", "gzip of four gigabytes", "once unzipped")
+@case("table", "gzip of four gigabytes", "bytes after decompression")
 def _(file, sign):
     chunk = gzip.compress(bytes(2**26))
     file.write_bytes(gzip.compress(b"date,y\n") + 64 * chunk)

@@ -1,4 +1,4 @@
-"""Flawed tables as real files: each gets its documented repair, or a typed error with its place."""
+"""Flawed tables as files: each is read, repaired as documented, or refused with an error that names the place."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.flawed_tables import CASES, GOOD, Case, document, read_case, wide, write_file
+from support.flawed_tables import CASES, GOOD, Case, document, read_case, to_shown, to_words, wide, write_file
 from swt_time import Forecaster
 from swt_time.cli import run
 from swt_time.data.reading import read_table
@@ -32,7 +32,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "tables.md"
 TINY = "embedding.d_model=4 embedding.patch_len=2 embedding.stride=1 embedding.wavelet=haar embedding.level=1"
 SETTINGS = [word for setting in TINY.split() for word in ("--set", setting)]
 ROWS_NEEDED = 4
-"""Of training with the context and horizon below."""
+"""Rows needed for training with the context and horizon of `train`."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +42,12 @@ def _parquet(request: pytest.FixtureRequest):
         pytest.importorskip("pyarrow")
 
 
-def test_there_are_enough_cases_and_their_names_differ():
+def test_number_of_cases_and_unique_names():
     assert len(CASES) >= 180
     assert len({case.name for case in CASES}) == len(CASES)
 
 
-def test_the_catalogue_is_documented():
+def test_documentation_is_up_to_date():
     pytest.importorskip("pyarrow")
     assert DOCUMENT.read_text(encoding="utf-8") == document(), (
         "run: python tests/support/flawed_tables.py docs/tables.md"
@@ -61,7 +61,8 @@ def test_flawed_table(case: Case, tmp_path: Path):
         with pytest.raises(TableError) as caught:
             read_case(case, tmp_path)
         message = str(caught.value)
-        assert re.search(case.error, message), message
+        assert re.search(case.error, to_shown(message)), message
+        assert not re.search(r"(?<!\w)--\w", message), "the library names keys, not flags"
         assert "\n" not in message
         return
     table = read_case(case, tmp_path)
@@ -76,22 +77,12 @@ def test_flawed_table(case: Case, tmp_path: Path):
 
 
 def command(*words: object) -> tuple[int, list[str]]:
-    """Exit code and lines on standard error of one command; an exception that escapes it fails the test."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    """Run a command; return its exit code and the lines on standard error. Uncaught exceptions fail the test."""
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", SWTTimeWarning)
         code = run([str(word) for word in words])
-    return code, said.getvalue().splitlines()
-
-
-def flags(case: Case) -> list[str]:
-    """The case's options as the command line takes them."""
-    names = {"id_column": "--id-column", "frequency": "--freq"}
-    return [
-        word
-        for key, value in case.options.items()
-        for word in (names.get(key, f"--{key}"), value if isinstance(value, str) else ",".join(value))
-    ]
+    return code, stderr.getvalue().splitlines()
 
 
 def train(table: Path, out: Path, *more: object) -> tuple[int, list[str]]:
@@ -106,7 +97,7 @@ def forecast(model: Path, table: Path, out: Path, *more: object) -> tuple[int, l
 
 
 def assert_refused(outcome: tuple[int, list[str]], text: str, out: Path) -> None:
-    """Exit code 2, one line, nothing written."""
+    """Assert exit code 2, an error of one line, and no output."""
     code, lines = outcome
     assert code == 2
     errors = [line for line in lines if line.startswith("error: ")]
@@ -127,7 +118,7 @@ def assert_finite(outcome: tuple[int, list[str]], out: Path, series: int, rows: 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_flawed_table_through_train_and_forecast(case: Case, tmp_path: Path):
     table, model, out = write_file(case, tmp_path), tmp_path / "model", tmp_path / "forecast.csv"
-    trained = train(table, model, *flags(case))
+    trained = train(table, model, *to_words(case))
     if case.error:
         assert_refused(trained, case.error, model)
         return
@@ -145,9 +136,9 @@ def test_a_flawed_table_through_train_and_forecast(case: Case, tmp_path: Path):
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of a long table: it forecasts tables of any columns."""
-    folder = tmp_path_factory.mktemp("stranger")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model trained on another, long table; it can forecast tables with any columns."""
+    folder = tmp_path_factory.mktemp("other_model")
     rows = "".join(f"s,{day},{i % 3}\n" for i, day in enumerate(pd.date_range("2020-01-01", periods=30).date))
     (folder / "table.csv").write_text("unique_id,ds,y\n" + rows)
     assert train(folder / "table.csv", folder / "model")[0] == 0
@@ -155,9 +146,9 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_flawed_table_given_to_another_model(case: Case, stranger: Path, tmp_path: Path):
+def test_a_flawed_table_given_to_another_model(case: Case, other_model: Path, tmp_path: Path):
     table, out = write_file(case, tmp_path), tmp_path / "forecast.csv"
-    predicted = forecast(stranger, table, out, *flags(case))
+    predicted = forecast(other_model, table, out, *to_words(case))
     if case.error:
         assert_refused(predicted, case.error, out)
         return
@@ -168,8 +159,8 @@ def test_a_flawed_table_given_to_another_model(case: Case, stranger: Path, tmp_p
         assert_finite(predicted, out, len(case.values), 1)
 
 
-def test_a_nan_in_a_forecast_is_seen(tmp_path: Path):
-    """The check above, with a violation planted."""
+def test_assert_finite_detects_missing_values(tmp_path: Path):
+    """Control: `assert_finite` fails on a forecast that is not finite."""
     for cell in ("nan", "inf", ""):
         (tmp_path / "f.csv").write_text(f"unique_id,ds,yhat\na,2024-01-01,{cell}\n")
         with pytest.raises((AssertionError, ValueError)):
@@ -179,8 +170,8 @@ def test_a_nan_in_a_forecast_is_seen(tmp_path: Path):
 FAR = wide([0, 1] * 10 + [1e17], pd.date_range("2024-01-01", periods=21).strftime("%Y-%m-%d").tolist())
 
 
-def test_values_too_far_from_the_training_rows_are_refused(tmp_path: Path):
-    """Single precision cannot square them: they would end as infinite losses and NaN forecasts."""
+def test_values_far_from_the_training_mean_are_refused(tmp_path: Path):
+    """Their squares overflow float32 and would give infinite losses and NaN forecasts."""
     far, near = tmp_path / "far.csv", tmp_path / "near.csv"
     far.write_text(FAR)
     near.write_text(FAR.replace("1e+17", "4e+14"))
@@ -191,10 +182,10 @@ def test_values_too_far_from_the_training_rows_are_refused(tmp_path: Path):
     assert_finite(forecast(tmp_path / "b", near, tmp_path / "near-out.csv"), tmp_path / "near-out.csv", 1, 1)
 
 
-def test_a_model_whose_weights_overflow_forecasts_nothing(stranger: Path, tmp_path: Path):
+def test_non_finite_forecasts_are_refused(other_model: Path, tmp_path: Path):
     table, out = tmp_path / "table.csv", tmp_path / "f.csv"
     table.write_text(wide(GOOD))
-    forecaster = Forecaster.load(stranger)
+    forecaster = Forecaster.load(other_model)
     forecaster._model.head.linear.weight.data.fill_(1e38)
     forecaster._checkpoint.weights["head.linear.weight"].fill_(1e38)
     forecaster.save(tmp_path / "wild")
@@ -204,7 +195,7 @@ def test_a_model_whose_weights_overflow_forecasts_nothing(stranger: Path, tmp_pa
     assert not out.exists()
 
 
-def test_no_such_file(tmp_path):
+def test_missing_file_suggests_a_similar_name(tmp_path):
     (tmp_path / "sales.csv").write_text(wide(GOOD))
     with pytest.raises(TableError, match=r"no such file: .*salse\.csv; did you mean '.*sales\.csv'"):
         read_table(tmp_path / "salse.csv")

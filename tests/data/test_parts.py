@@ -1,4 +1,4 @@
-"""A table split and scaled: parts by name, windows by number, train rows alone for the scaler."""
+"""Split and scaled tables: windows equal slices of the scaled series; the scaler uses train rows only."""
 
 import numpy as np
 import pandas as pd
@@ -24,15 +24,15 @@ def test_windows_equal_slices_of_the_scaled_series():
     parts = split_table(series, "0.6/0.2/0.2", 10, 5)
     for name, first in (("train", [0, 0]), ("validation", [50, 26]), ("test", [70, 38])):
         part = parts.part(name)
-        numbers = np.arange(len(part))
-        contexts, targets = part.gather(numbers)
+        indices = np.arange(len(part))
+        contexts, targets = part.gather(indices)
         expected = []
         for i, (values, borders) in enumerate(zip(series.values, [(60, 80, 100), (36, 48, 60)], strict=True)):
             train = values[: borders[0]]
             scaled = (values - train.mean()) / train.std()
             stop = dict(zip(("train", "validation", "test"), borders, strict=True))[name]
             expected += [(i, scaled[s : s + 15]) for s in range(first[i], stop - 15 + 1)]
-        assert part.series_of(numbers).tolist() == [i for i, _ in expected]
+        assert part.series_of(indices).tolist() == [i for i, _ in expected]
         np.testing.assert_allclose(np.hstack([contexts, targets]), np.array([w for _, w in expected]), rtol=1e-5)
 
 
@@ -42,14 +42,14 @@ def test_later_rows_change_neither_scaler_nor_train_windows():
     changed.loc[60:99, "y"] *= 100
     first, second = (split_table(to_series(one), "0.6/0.2/0.2", 10, 5) for one in (frame, changed))
     assert first.scaler.mean.tolist() == second.scaler.mean.tolist()
-    numbers = np.arange(len(first.train))
-    for one, other in zip(first.train.gather(numbers), second.train.gather(numbers), strict=True):
+    indices = np.arange(len(first.train))
+    for one, other in zip(first.train.gather(indices), second.train.gather(indices), strict=True):
         assert np.array_equal(one, other)
     assert not np.array_equal(first.test.gather(np.array([0]))[0], second.test.gather(np.array([0]))[0])
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5])
-def test_few_shot_keeps_the_scaler_and_the_other_parts(fraction):
+def test_train_fraction_keeps_the_scaler_and_the_other_parts(fraction):
     series = to_series(table())
     whole = split_table(series, "0.6/0.2/0.2", 10, 5)
     few = split_table(series, "0.6/0.2/0.2", 10, 5, train_fraction=fraction)

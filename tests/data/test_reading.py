@@ -1,4 +1,4 @@
-"""Reading and writing table files. Flawed files are in ``test_dirty_tables``."""
+"""Reading and writing table files. Flawed files are in ``test_flawed_tables``."""
 
 import errno
 import os
@@ -32,7 +32,7 @@ TABLE = pd.DataFrame(
     [pd.DataFrame, lambda t: pl.DataFrame({n: t[n].tolist() for n in t.columns})],
     ids=["pandas", "polars"],
 )
-def test_what_is_written_is_read_back_bit_for_bit(tmp_path, suffix, make):
+def test_round_trip_is_exact(tmp_path, suffix, make):
     path = tmp_path / f"table{suffix}"
     write_table(make(TABLE), path)
     table = to_series(read_table(path))
@@ -49,7 +49,7 @@ def test_equal_tables_give_equal_files(tmp_path):
         write_table(TABLE, tmp_path / name)
     raw = (tmp_path / "a.csv.gz").read_bytes()
     assert raw == (tmp_path / "b.csv.gz").read_bytes()
-    assert raw[4:8] == bytes(4), "the header holds a time"
+    assert raw[4:8] == bytes(4), "the gzip header contains a time"
 
 
 def test_time_zones_survive_a_file(tmp_path):
@@ -62,28 +62,28 @@ def test_time_zones_survive_a_file(tmp_path):
         assert table.frequency == "h"
 
 
-def test_row_numbers_are_those_of_the_file(tmp_path):
+def test_errors_name_rows_of_the_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("\n\nds,y\n2024-01-01,1\n\n2024-01-02,2\n2024-01-03,oops\n")
     with pytest.raises(TableError, match=r"column 'y', row 7: 'oops'"):
         to_series(read_table(path))
 
 
-def test_row_numbers_survive_a_selection(tmp_path):
+def test_errors_name_rows_of_the_file_after_a_selection(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("ds,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,\n2024-01-04,4\n")
     with pytest.raises(TableError, match="row 4"):
         to_series(read_table(path).iloc[1:])
 
 
-def test_numbers_are_read_exactly(tmp_path):
+def test_numbers_are_parsed_exactly(tmp_path):
     values = [0.1, 1 / 3, 2.2250738585072014e-308, 9.999999999999999e299, 5e-324, 123456789.123456789]
     path = tmp_path / "table.csv"
     path.write_text("ds,y\n" + "".join(f"2024-01-0{i + 1},{v!r}\n" for i, v in enumerate(values)))
     assert to_series(read_table(path)).values[0].tolist() == values
 
 
-def test_the_id_column_may_have_another_name(tmp_path):
+def test_ids_in_a_named_column_stay_text(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text(
         "shop,ds,y\n" + "".join(f"{shop},2024-01-0{day},1\n" for shop in ("01", "1", "NA") for day in (1, 2, 3))
@@ -114,13 +114,13 @@ def test_parquet_without_pyarrow_names_the_install_command(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("table.xlsx", r"cannot tell the format of .*table\.xlsx; expected a name that ends in \.csv"),
-        ("table", "cannot tell the format"),
+        ("table.xlsx", r"cannot determine the format of .*table\.xlsx; expected a name ending in \.csv"),
+        ("table", "cannot determine the format"),
         ("folder.csv", "it is a folder"),
         ("no/such/table.csv", "does not exist; create it first"),
     ],
 )
-def test_outputs_that_cannot_be_written_are_refused_early(tmp_path, name, error):
+def test_unwritable_outputs_are_refused_early(tmp_path, name, error):
     (tmp_path / "folder.csv").mkdir()
     for call in (check_output, lambda path: write_table(TABLE, path)):
         with pytest.raises(TableError, match=error):
@@ -132,9 +132,9 @@ def test_outputs_that_cannot_be_written_are_refused_early(tmp_path, name, error)
     ("number", "kind"), [(errno.ENOSPC, SWTTimeError), (errno.EIO, SWTTimeError), (errno.EACCES, TableError)]
 )
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_former_file(tmp_path, monkeypatch, number, kind, step):
+def test_failed_write_keeps_the_previous_file(tmp_path, monkeypatch, number, kind, step):
     path = tmp_path / "table.csv"
-    path.write_text("former")
+    path.write_text("previous")
 
     def fail(*arguments):
         raise OSError(number, os.strerror(number))
@@ -143,11 +143,11 @@ def test_a_failed_write_leaves_the_former_file(tmp_path, monkeypatch, number, ki
     with pytest.raises(kind, match=os.strerror(number)) as caught:
         write_table(TABLE, path)
     assert isinstance(caught.value, TableError) == (kind is TableError)
-    assert path.read_text() == "former"
+    assert path.read_text() == "previous"
     assert os.listdir(tmp_path) == ["table.csv"]
 
 
-def test_new_files_have_the_usual_permissions(tmp_path):
+def test_new_files_have_default_permissions(tmp_path):
     write_table(TABLE, tmp_path / "table.csv")
     (tmp_path / "plain").touch()
     assert (tmp_path / "table.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode

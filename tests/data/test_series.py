@@ -1,4 +1,4 @@
-"""Tables of three libraries in any order give the same series."""
+"""Conversion of tables to series: column types, repairs, time zones, column roles."""
 
 import datetime
 from decimal import Decimal
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from swt_time.data.reading import read_table
@@ -30,7 +30,7 @@ WIDE = pd.DataFrame({"date": TIMES, "q": RANDOM.normal(size=12), "p": np.arange(
 
 
 def polars(frame: pd.DataFrame):
-    """The same table without going through pyarrow."""
+    """Convert to polars without pyarrow."""
     return pl.DataFrame({name: frame[name].tolist() for name in frame.columns})
 
 
@@ -51,29 +51,29 @@ def same(one: SeriesTable, other: SeriesTable) -> bool:
 
 @pytest.mark.parametrize("frame", [LONG, WIDE], ids=["long", "wide"])
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_libraries_agree(frame, library):
+def test_data_frame_libraries_give_the_same_series(frame, library):
     assert same(to_series(frame), to_series(LIBRARIES[library](frame)))
 
 
-def test_the_comparison_sees_a_changed_value():
-    """The control: one value, one stamp, one id."""
+def test_same_detects_a_change():
+    """Control: one value, one timestamp, one id."""
     table = to_series(LONG)
     assert not same(table, to_series(LONG.assign(y=LONG["y"].where(LONG.index != 3, 0.0))))
     assert not same(table, to_series(LONG.assign(ds=LONG["ds"] + pd.Timedelta("1D"))))
     assert not same(table, to_series(LONG.assign(unique_id=LONG["unique_id"].replace("a", "A"))))
 
 
-def test_repairs_of_many_columns_are_one_note():
+def test_repairs_of_many_columns_give_one_note():
     frame = pd.DataFrame({"ds": TIMES[:2], **{f"c{i}": ["1", "2"] for i in range(20)}})
     assert to_series(frame).notes == (
-        "numbers were written as text in 'c0', 'c1', 'c10', 'c11', 'c12', 'c13', 'c14', 'c15' and 12 more",
+        "text was converted to numbers in 'c0', 'c1', 'c10', 'c11', 'c12', 'c13', 'c14', 'c15' and 12 more",
     )
     ids = [name for i in range(5) for name in (f"a{i}", f"A{i}")]
     long = pd.DataFrame({"unique_id": ids * 2, "ds": [*[TIMES[0]] * 10, *[TIMES[1]] * 10], "y": 1.0})
-    assert to_series(long).notes == ("ids 'A0' and 'a0' differ only in case and were kept apart (5 such pairs)",)
+    assert to_series(long).notes == ("ids 'A0' and 'a0' differ only in case and are separate series (5 such pairs)",)
 
 
-def test_a_column_called_time_need_not_be_the_time():
+def test_content_decides_before_the_name_which_column_is_the_time():
     frame = pd.DataFrame({"time": ["morning", "noon"], "seen": TIMES[:2], "y": [1, 2]})
     with pytest.raises(TableError, match="column 'time' holds text"):
         to_series(frame)
@@ -108,7 +108,7 @@ def test_wide():
 
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from(sorted(LIBRARIES)), st.sampled_from(["long", "wide"]))
-def test_order_of_rows_and_columns_is_irrelevant(random, library, layout):
+def test_result_does_not_depend_on_the_order_of_rows_and_columns(random, library, layout):
     frame = {"long": LONG, "wide": WIDE}[layout]
     rows, columns = list(range(len(frame))), list(frame.columns)
     random.shuffle(rows)
@@ -119,7 +119,7 @@ def test_order_of_rows_and_columns_is_irrelevant(random, library, layout):
 
 @settings(max_examples=40, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from(["linear", "ffill"]), st.sampled_from(["long", "wide"]))
-def test_order_is_irrelevant_under_repair(random, fill, layout):
+def test_filled_result_does_not_depend_on_the_order_of_rows(random, fill, layout):
     frame = {"long": LONG, "wide": WIDE}[layout].copy()
     frame.loc[[2, 5], frame.columns[2 if layout == "long" else 1]] = np.nan
     frame = frame.drop(index=[4, 8]).reset_index(drop=True)
@@ -131,12 +131,12 @@ def test_order_is_irrelevant_under_repair(random, fill, layout):
     assert same(expected, to_series(polars(shuffled), fill=fill))
 
 
-def test_unsorted_rows_are_noted_only_where_they_are():
+def test_note_on_unsorted_rows():
     assert to_series(LONG.sort_values("ds", kind="stable")).notes == ()
     assert to_series(LONG.iloc[::-1]).notes == ("rows were sorted by time",)
 
 
-def test_the_input_is_never_changed():
+def test_input_is_not_modified():
     for frame in (LONG, WIDE):
         before = frame.copy(deep=True)
         to_series(frame.iloc[::-1])
@@ -149,7 +149,7 @@ def test_the_input_is_never_changed():
 # cutting
 
 
-def test_a_cutoff_is_the_last_known_row():
+def test_cut_series_keeps_rows_up_to_the_cutoff():
     table = to_series(LONG)
     cut = cut_series(table, "2024-01-05")
     assert cut.lengths.tolist() == [5, 5, 2]
@@ -165,10 +165,10 @@ def test_a_cutoff_is_the_last_known_row():
             cut_series(table, wrong)
 
 
-def test_a_cutoff_in_a_time_zone():
+def test_cut_series_in_a_time_zone():
     times = pd.date_range("2024-10-26 22:00", periods=10, freq="h", tz="Europe/Berlin")
     table = to_series(pd.DataFrame({"ds": times, "y": np.arange(10.0)}))
-    # 02:00 comes twice in this night: both hours are kept
+    # 02:00 occurs twice in this night: both hours are kept
     assert cut_series(table, "2024-10-27 02:00").lengths.tolist() == [6]
     assert cut_series(table, "2024-10-27T00:00Z").lengths.tolist() == [5]
     spring = pd.date_range("2024-03-31", periods=10, freq="h", tz="Europe/Berlin")
@@ -179,8 +179,8 @@ def test_a_cutoff_in_a_time_zone():
 # repairs
 
 
-def slow_linear(values):
-    """Straight lines between known neighbours, one cell at a time."""
+def reference_linear(values):
+    """Reference implementation: linear interpolation between known neighbours, one cell at a time."""
     filled = list(values)
     known = [i for i, v in enumerate(values) if v == v]
     for i in range(known[0], known[-1]):
@@ -196,15 +196,14 @@ def slow_linear(values):
     st.lists(st.one_of(st.just(float("nan")), st.floats(-1e6, 1e6)), min_size=6, max_size=40),
     st.sets(st.integers(0, 39), max_size=6),
 )
-def test_fill_equals_the_slow_twin(values, dropped):
+def test_fill_equals_the_reference(values, dropped):
     known = [i for i, v in enumerate(values) if v == v and i not in dropped]
     rows = [i for i in range(len(values)) if i not in dropped]
     times = pd.date_range("2024-01-01", periods=len(values), freq="h")
-    if len(known) < 3 or 2 * len(known) < known[-1] - known[0] + 1:
-        return
+    assume(len(known) >= 3 and 2 * len(known) >= known[-1] - known[0] + 1)
     frame = pd.DataFrame({"ds": times[rows], "y": [values[i] for i in rows]})
     holed = [v if i not in dropped else float("nan") for i, v in enumerate(values)]
-    expected, first = slow_linear(holed)
+    expected, first = reference_linear(holed)
     linear = to_series(frame, fill="linear", frequency="h")
     np.testing.assert_allclose(linear.values[0], expected, rtol=1e-9, atol=1e-6)
     assert linear.times[0].equals(pd.DatetimeIndex(times[first : first + len(expected)]).as_unit("us"))
@@ -213,13 +212,13 @@ def test_fill_equals_the_slow_twin(values, dropped):
     for i, value in enumerate(steady.values[0]):
         last = holed[first + i] if holed[first + i] == holed[first + i] else last
         assert value == last
-    # what was known stays as it was, bit for bit
+    # known values are unchanged, bit for bit
     for i in known:
         assert linear.values[0][i - first] == steady.values[0][i - first] == values[i]
 
 
 @pytest.mark.parametrize("alias", ["h", "B", "MS", "QE-DEC", "W-WED"])
-def test_fill_follows_the_calendar(alias):
+def test_fill_uses_the_frequency(alias):
     times = pd.date_range("2024-01-01", periods=20, freq=alias)
     kept = times.delete([5, 6, 12])
     table = to_series(
@@ -228,16 +227,16 @@ def test_fill_follows_the_calendar(alias):
     )
     assert table.times[0].equals(pd.DatetimeIndex(times).as_unit("us"))
     np.testing.assert_allclose(table.values[0], np.arange(20.0))
-    assert table.notes == ("fill linear: 3 values in 1 series",)
+    assert table.notes == ("filled 3 values in 1 series (linear)",)
 
 
-def test_fill_across_a_change_of_clocks():
+def test_fill_across_a_daylight_saving_change():
     times = pd.date_range("2024-03-30 20:00", periods=12, freq="h", tz="Europe/Berlin")
     table = to_series(pd.DataFrame({"ds": times.delete(6), "y": np.arange(11.0)}), fill="ffill")
     assert table.times[0].equals(times.as_unit("us"))
 
 
-def test_a_column_of_a_wide_table_may_begin_late_and_end_early():
+def test_columns_of_a_wide_table_may_start_late_and_end_early():
     frame = WIDE.astype({"p": float})
     frame.loc[:2, "p"] = np.nan
     frame.loc[11, "p"] = np.nan
@@ -257,17 +256,17 @@ def test_fill_does_not_overflow():
     assert table.values[0][1] == 0.0
 
 
-def test_fill_leaves_the_smallest_numbers_alone():
+def test_fill_keeps_subnormal_values():
     frame = pd.DataFrame({"ds": TIMES[:4], "y": [5e-324, np.nan, 2.0, 5e-324]})
     assert to_series(frame, fill="linear").values[0][[0, 3]].tolist() == [5e-324, 5e-324]
 
 
-def test_unknown_fill():
+def test_unknown_fill_is_refused():
     with pytest.raises(TableError, match=r"data\.fill 'zero' is unknown; expected one of linear, ffill"):
         to_series(WIDE, fill="zero")
 
 
-# types of columns in memory
+# column types
 
 
 def values_of(column, library="pandas"):
@@ -291,11 +290,11 @@ def values_of(column, library="pandas"):
     ],
     ids=str,
 )
-def test_columns_that_are_numbers(column):
+def test_numeric_columns(column):
     assert values_of(column) == [1.0, 2.0, 3.0]
 
 
-def test_polars_types():
+def test_polars_column_types():
     frame = pl.DataFrame({"ds": TIMES[:3].tolist(), "y": [1, 2, 3]})
     for dtype in (pl.UInt64, pl.Int8, pl.Float32, pl.Decimal(10, 2), pl.String):
         assert to_series(frame.with_columns(pl.col("y").cast(dtype))).values[0].tolist() == [1.0, 2.0, 3.0]
@@ -309,8 +308,8 @@ def test_polars_types():
     ("column", "error"),
     [
         (pd.Categorical(["a", "b", "a"]), "column 'y' holds categories"),
-        ([True, False, True], "column 'y' holds true/false"),
-        (pd.array([True, None, False], dtype="boolean"), "column 'y' holds true/false"),
+        ([True, False, True], "column 'y' holds booleans"),
+        (pd.array([True, None, False], dtype="boolean"), "column 'y' holds booleans"),
         ([1 + 2j, 3j, 1], "column 'y' holds values of type"),
         (pd.to_timedelta([1, 2, 3], "h"), "column 'y' holds durations"),
         ([[1], [2], [3]], "column 'y' holds values of type list"),
@@ -318,14 +317,14 @@ def test_polars_types():
         ([1, "x" * 99, 3], "row 3: 'xxxxx.*\\.\\.\\. is not a number"),
         ([1.0, None, 3.0], "1 missing values"),
         (pd.array([1, None, 3], dtype="Int64"), "1 missing values"),
-        (pd.array([1, 2**53 + 1, None], dtype="Int64"), "row 3: the whole number 9007199254740993"),
-        (np.array([1, 2**64 - 1, 3], dtype=np.uint64), "row 3: the whole number 18446744073709551615"),
-        (np.array([1, -(2**63), 3]), "row 3: the whole number -9223372036854775808"),
-        ([1, 2**70, 3], "row 3: the whole number 1180591620717411303424"),
+        (pd.array([1, 2**53 + 1, None], dtype="Int64"), "row 3: the integer 9007199254740993"),
+        (np.array([1, 2**64 - 1, 3], dtype=np.uint64), "row 3: the integer 18446744073709551615"),
+        (np.array([1, -(2**63), 3]), "row 3: the integer -9223372036854775808"),
+        ([1, 2**70, 3], "row 3: the integer 1180591620717411303424"),
         ([None, None, None], "column 'y' has no values"),
     ],
 )
-def test_columns_that_are_not_numbers(column, error):
+def test_non_numeric_columns_are_refused(column, error):
     with pytest.raises(TableError, match=error):
         values_of(column)
 
@@ -348,7 +347,7 @@ def test_columns_that_are_not_numbers(column, error):
     ],
     ids=lambda times: str(times)[:40],
 )
-def test_ways_to_write_days(times):
+def test_types_and_formats_of_days(times):
     table = to_series(pd.DataFrame({"when": times, "y": [1, 2, 3]}), time_column="when")
     assert table.times[0].equals(pd.DatetimeIndex(TIMES[:3]).as_unit("us"))
     assert table.frequency == "D"
@@ -356,14 +355,14 @@ def test_ways_to_write_days(times):
     assert same(table, to_series(frame, time_column="when"))
 
 
-def test_a_clock_of_twelve_hours():
+def test_twelve_hour_clock():
     times = ["01/30/2024 11:00 PM", "01/31/2024 12:00 AM", "01/31/2024 1:00 AM"]
     table = to_series(pd.DataFrame({"time": times, "y": [1, 2, 3]}))
     assert table.times[0].tolist() == pd.date_range("2024-01-30 23:00", periods=3, freq="h").tolist()
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC"])
-def test_time_zones_stay(zone):
+def test_time_zones_are_kept(zone):
     times = pd.date_range("2024-10-26", periods=60, freq="h", tz=zone)
     frame = pd.DataFrame({"ds": times, "y": np.arange(60.0)})
     table = to_series(frame)
@@ -379,7 +378,7 @@ def test_time_zones_stay(zone):
     assert str(again.times[0].tz) == zone
 
 
-def test_python_times_in_several_zones_become_utc():
+def test_python_times_in_several_zones_are_converted_to_utc():
     east, west = (datetime.timezone(datetime.timedelta(hours=h)) for h in (2, -5))
     cells = [
         datetime.datetime(2024, 1, 1, 12, tzinfo=east),
@@ -388,18 +387,16 @@ def test_python_times_in_several_zones_become_utc():
     ]
     table = to_series(pd.DataFrame({"ds": np.array(cells, dtype=object), "y": [1, 2, 3]}))
     assert table.times[0].equals(pd.date_range("2024-01-01 10:00", periods=3, freq="h", tz="UTC").as_unit("us"))
-    assert table.notes == ("column 'ds': several time zones became UTC",) or table.notes == (
-        "rows were sorted by time",
-    )
+    assert table.notes == ("column 'ds': times in several time zones were converted to UTC",)
 
 
 def test_nanoseconds_are_refused():
     times = pd.DatetimeIndex([1, 1001, 2001], dtype="datetime64[ns]")
-    with pytest.raises(TableError, match="column 'ds', row 2: times are held in microseconds"):
+    with pytest.raises(TableError, match="column 'ds', row 2: the time is finer than microseconds"):
         to_series(pd.DataFrame({"ds": times, "y": [1, 2, 3]}))
 
 
-# finding the columns
+# column roles
 
 
 @pytest.mark.parametrize("name", ["ds", "Date", "timestamp", "whenever", "__index_level_0__", ""])
@@ -408,7 +405,7 @@ def test_the_time_column_is_found(name):
     assert to_series(frame).time_column == name
 
 
-def test_a_pandas_time_index_serves():
+def test_pandas_index_is_used_as_column():
     for index in (TIMES, TIMES.rename("when"), pd.PeriodIndex(TIMES, freq="D")):
         table = to_series(WIDE.drop(columns="date").set_axis(index))
         assert same(table, to_series(WIDE))
@@ -422,20 +419,20 @@ def test_a_pandas_time_index_serves():
 @pytest.mark.parametrize(
     ("frame", "options", "error"),
     [
-        (WIDE, {"target": "q", "columns": ["p"]}, "give only one"),
-        (WIDE, {"columns": []}, "names no column"),
+        (WIDE, {"target": "q", "columns": ["p"]}, "set only one"),
+        (WIDE, {"columns": []}, "data.columns is empty"),
         (WIDE, {"target": "date"}, "no time column"),
-        (WIDE, {"time_column": "q"}, "column 'q' should hold points in time"),
-        (LONG, {"columns": ["y"]}, "a long table takes --target"),
-        (LONG, {"id_column": "ds", "time_column": "ds"}, "both the id and the time"),
-        (LONG, {"target": "z"}, "no column 'z'"),
+        (WIDE, {"time_column": "q"}, "column 'q' has type .*; expected timestamps"),
+        (LONG, {"columns": ["y"]}, "for a long table set data.target"),
+        (LONG, {"id_column": "ds", "time_column": "ds"}, "data.id_column and data.time_column are both 'ds'"),
+        (LONG, {"target": "z"}, "data.target: the table has no column 'z'"),
         (
             WIDE.assign(other=TIMES, date=TIMES).rename(columns={"date": "one"}),
             {},
-            "several columns hold times",
+            "several columns hold times .*data.time_column",
         ),
         (WIDE.assign(other=TIMES), {}, "column 'other' holds timestamps"),
-        (LONG.drop(columns="y"), {}, "add the values as column 'y'"),
+        (LONG.drop(columns="y"), {}, "add a column 'y' of values"),
         (pd.DataFrame({"ds": [], "y": []}), {}, "the table has no rows"),
         (pd.DataFrame(), {}, "the table has no rows"),
         (pd.concat([WIDE, WIDE], axis=1), {}, "column name 'date' occurs twice"),
@@ -451,12 +448,12 @@ def test_a_pandas_time_index_serves():
         ),
     ],
 )
-def test_roles_that_cannot_be_told(frame, options, error):
+def test_ambiguous_or_missing_roles_are_refused(frame, options, error):
     with pytest.raises(TableError, match=error):
         to_series(frame, **options)
 
 
-def test_a_lazy_frame_is_refused_with_the_remedy():
+def test_lazy_frames_are_refused():
     with pytest.raises(TableError, match=r"LazyFrame; call \.collect\(\) first"):
         to_series(polars(WIDE).lazy())
 
@@ -471,7 +468,7 @@ def test_ids_of_other_types():
         assert same(to_series(frame), to_series(polars(frame)))
 
 
-def test_a_thousand_series_are_quick():
+def test_many_series():
     frame = pd.DataFrame(
         {
             "unique_id": np.repeat([f"s{i}" for i in range(1000)], 30),
@@ -485,11 +482,11 @@ def test_a_thousand_series_are_quick():
     assert len(table.future(24)) == 24_000
 
 
-# real tables
+# public datasets
 
 
 def vega(name: str) -> Path:
-    """A file inside an installed package, found without importing it."""
+    """Path of a file of the vega_datasets package, found without importing it."""
     import importlib.util
 
     spec = importlib.util.find_spec("vega_datasets")
@@ -498,28 +495,28 @@ def vega(name: str) -> Path:
     return Path(spec.origin).parent / "_data" / name
 
 
-def test_seattle_temperatures_lack_one_hour_of_spring():
+def test_seattle_temperatures_miss_the_first_hour_of_daylight_saving():
     frame = read_table(vega("seattle-temps.csv"))
     with pytest.raises(
         TableError,
-        match=r"1 missing timestamps \(frequency h\), the first 2010-03-14 .*after row 1732; repair it",
+        match=r"1 missing timestamps \(frequency h\), the first 2010-03-14 .*after row 1732; set data.fill",
     ):
         to_series(frame)
     table = to_series(frame, fill="linear")
     assert table.lengths.tolist() == [8760]
-    assert table.notes == ("fill linear: 1 values in 1 series",)
+    assert table.notes == ("filled 1 values in 1 series (linear)",)
     assert table.frequency == "h"
 
 
-def test_daily_weather_has_columns_that_are_no_numbers():
+def test_seattle_weather_has_a_text_column():
     frame = read_table(vega("seattle-weather.csv"))
-    with pytest.raises(TableError, match=r"column 'weather' holds text \(row 2: '.*'\).*--columns"):
+    with pytest.raises(TableError, match=r"column 'weather' holds text \(row 2: '.*'\).*data.columns"):
         to_series(frame)
     table = to_series(frame, columns=["temp_max", "wind"])
     assert (table.ids, table.frequency, table.lengths.tolist()) == (("temp_max", "wind"), "D", [1461, 1461])
 
 
-def test_stocks_are_a_long_table_by_name():
+def test_stocks_are_a_long_table():
     table = to_series(read_table(vega("stocks.csv")), id_column="symbol", target="price")
     assert (table.ids, table.frequency) == (("AAPL", "AMZN", "GOOG", "IBM", "MSFT"), "MS")
     assert table.lengths.tolist() == [123, 123, 68, 123, 123]
@@ -533,8 +530,8 @@ def test_stocks_are_a_long_table_by_name():
         .tz_convert("Asia/Tokyo"),
         pd.DatetimeIndex(np.array([0, 2**62 - 1], "datetime64[s]")),
     ],
-    ids=["a clock beyond what nanoseconds hold", "a year beyond what pandas can say"],
+    ids=["local time beyond 64-bit nanoseconds", "year beyond the range of pandas"],
 )
-def test_times_that_pandas_itself_cannot_show_are_refused(times):
+def test_times_that_pandas_cannot_display_are_refused(times):
     with pytest.raises(TableError, match=r"column 'ds', row [23]: the year \d+ is out of range; expected 1678 to 2261"):
         to_series(pd.DataFrame({"ds": times, "y": [1.0, 2.0]}))

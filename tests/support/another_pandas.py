@@ -1,4 +1,4 @@
-"""Forecasts of several kinds of pandas tables, as exact text: to be run under one pandas and under another."""
+"""Print exact forecasts of several kinds of pandas tables, to compare two versions of pandas."""
 
 import datetime
 import hashlib
@@ -42,7 +42,7 @@ TABLES: dict[str, Callable[[], Any]] = {
     "days": lambda: wide("D"),
     "month ends": lambda: wide("ME"),
     "before 1900": lambda: wide("D", "1850-01-01"),
-    "zone with a change of clocks": lambda: wide(tz="Europe/Berlin"),
+    "time zone with a daylight saving change": lambda: wide(tz="Europe/Berlin"),
     "text times": lambda: wide().assign(date=lambda t: t["date"].dt.strftime("%Y-%m-%d %H:%M")),
     "text times with offsets": lambda: wide(tz="Europe/Berlin").assign(
         date=lambda t: t["date"].map(lambda d: d.isoformat())
@@ -65,7 +65,7 @@ TABLES: dict[str, Callable[[], Any]] = {
 
 
 def describe(frame: Any) -> dict[str, Any]:
-    """The forecast of a table, digit by digit."""
+    """Forecast a table and describe the result exactly: values in hexadecimal, weights by SHA-256."""
     options = {"d_model": 4, "patch_len": 4, "stride": 2, "wavelet": "haar", "level": 1, "device": "cpu"}
     forecaster = Forecaster(horizon=3, context=12, backbone="none", max_steps=2, **options).fit(frame)
     forecast = forecaster.predict(frame)

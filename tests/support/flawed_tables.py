@@ -1,7 +1,7 @@
-"""Flawed tables by name, and what becomes of each: read, repaired with a note, or refused with the place.
+"""Catalogue of flawed tables with the expected outcome of each: read, repaired with a note, or refused with an error.
 
-The tests write every one as a file and read it; ``python tests/support/flawed_tables.py docs/tables.md`` documents what
-is said.
+The tests write each one to a file and read it. ``python tests/support/flawed_tables.py docs/tables.md`` documents the
+outcomes.
 """
 
 import datetime
@@ -18,6 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+import swt_time.cli.training  # noqa: F401  (fills FLAGS)
+from swt_time.cli.messages import to_flags
+from swt_time.cli.options import FLAGS
 from swt_time.data.reading import read_table
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.errors import TableError
@@ -40,7 +43,26 @@ def stacked(**series: list[str]) -> str:
 
 @dataclass
 class Case:
-    """A file, how it is opened, and what must come of it: an error text, or notes and values."""
+    """A file, the options to read it with, and the expected outcome.
+
+    Attributes
+    ----------
+    name : str
+    content : str, bytes or callable
+        Content of the file, or a function that writes it to a path.
+    error : str
+        Pattern of the error as the command line prints it; empty if the table is read.
+    notes : tuple of str
+        Text within each note, in order.
+    values : dict
+        Values by series id, if the table is read.
+    options : dict
+        Options of `to_series`.
+    suffix : str
+        Suffix of the file name.
+    frequency : str
+        Expected frequency, if the table is read.
+    """
 
     name: str
     content: str | bytes | Callable[[Path], None]
@@ -57,7 +79,10 @@ FLOATS = [float(v) for v in GOOD]
 
 
 def parquet(*pairs: tuple[str, Any], **columns: Any) -> Callable[[Path], None]:
-    """A Parquet file; a function of pyarrow makes a column of a special type, pairs allow a name twice."""
+    """Return a function that writes a Parquet file.
+
+    A column may be a function of the pyarrow module; columns given as pairs may have equal names.
+    """
 
     def write(path: Path) -> None:
         import pyarrow
@@ -70,7 +95,7 @@ def parquet(*pairs: tuple[str, Any], **columns: Any) -> Callable[[Path], None]:
     return write
 
 
-REPAIR = "--fill linear or --fill ffill"
+REPAIR = "set --fill to linear or ffill"
 CATALOGUE: dict[str, list[Case]] = {
     "Files": [
         Case("empty", "", "is empty; expected a table"),
@@ -80,7 +105,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("binary", bytes(range(256)) * 8, "binary file"),
         Case("binary without NUL", b"\xff\xd8\xffjunk\xfe" * 9, "row 1: byte 1 is not UTF-8"),
         Case("latin-1", "date,größe\n2024-01-01,1\n".encode("latin-1"), "row 1: byte 8 is not UTF-8"),
-        Case("workbook", b"PK\x03\x04" + b"\0" * 60, "save the sheet as CSV"),
+        Case("Excel workbook", b"PK\x03\x04" + b"\0" * 60, "save the sheet as CSV"),
         Case("gzip", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}, suffix=".csv.gz"),
         Case("gzip without its suffix", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}),
         Case("truncated gzip", gzip.compress(wide(GOOD).encode())[:-12], "truncated gzip", suffix=".csv.gz"),
@@ -96,7 +121,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "blank lines inside",
             wide(GOOD[:4]) + "\n\n" + "".join(f"{t},{v}\n" for t, v in zip(DAYS[4:], GOOD[4:], strict=True)),
-            notes=("2 blank rows were left out",),
+            notes=("2 blank rows were skipped",),
             values={"y": FLOATS},
         ),
         Case(
@@ -117,9 +142,9 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("decimal point and comma", "date;y\n2024-01-01;1.5\n2024-01-02;2,5\n", "row 3: '2,5' is not a number"),
         Case("one row too long", wide([1, "2,9,9", 3]), "row 3 has 4 cells, the header has 2"),
         Case("one row too short", "date,a,b\n2024-01-01,1,2\n2024-01-02,1\n2024-01-03,1,2\n", "column 'b', row 3"),
-        Case("open quotation mark", 'date,y\n2024-01-01,1\n2024-01-02,"2\n2024-01-03,3\n', "is never closed"),
+        Case("unclosed quotation mark", 'date,y\n2024-01-01,1\n2024-01-02,"2\n2024-01-03,3\n', "is never closed"),
         Case("no header", "2024-01-01,1\n2024-01-02,2\n", "row 1 holds data"),
-        Case("name twice", wide(["1,2", "3,4"], header="date,y,y"), "'y' stands over columns 2 and 3"),
+        Case("duplicate column name", wide(["1,2", "3,4"], header="date,y,y"), "columns 2 and 3 are both named 'y'"),
         Case(
             "row numbers as a column",
             ",date,y\n" + "".join(f"{i},{t},{i}\n" for i, t in enumerate(DAYS)),
@@ -138,7 +163,7 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": FLOATS},
         ),
         Case("gzip twice", gzip.compress(gzip.compress(wide(GOOD).encode())), "binary file"),
-        Case("gzip of nothing", gzip.compress(b""), "is empty"),
+        Case("gzip of an empty file", gzip.compress(b""), "is empty"),
         Case("UTF-16 without a mark", wide(GOOD).encode("utf-16-le"), "binary file"),
         Case("byte order mark before quotes", "\ufeff" + wide(GOOD, header='"date","y"'), values={"y": FLOATS}),
         Case("mixed separators", "date,y\n2024-01-01;1\n2024-01-02;2\n", "column 'date', row 2: '2024-01-01;1'"),
@@ -155,22 +180,22 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "several texts in numbers",
             wide([1, "x", "abc", 4]),
-            "row 3: 'x' is not a number \\(and 1 more cells\\)",
+            "row 3: 'x' is not a number \\(2 such cells\\)",
         ),
-        Case("unit behind a number", wide([1, "2 kW", 3]), "column 'y', row 3: '2 kW'"),
+        Case("unit after a number", wide([1, "2 kW", 3]), "column 'y', row 3: '2 kW'"),
         Case("underscore in a number", wide([1, "1_000", 3]), "row 3: '1_000'"),
         Case("blank text in numbers", wide([0, "   ", 2, 3]), f"1 missing values .*column 'y', row 3.*{REPAIR}"),
         Case("spaces around numbers", wide([" 0", "1 ", 2, 3]), values={"y": FLOATS[:4]}),
-        Case("true and false", wide(["True", "False", "True"]), "column 'y' holds true/false"),
+        Case("true and false", wide(["True", "False", "True"]), "column 'y' holds booleans"),
         Case(
-            "whole number beyond 2^53",
+            "integer beyond 2^53",
             wide([1, 2, 2**53 + 1]),
-            f"row 4: the whole number {2**53 + 1} is beyond 2\\^53",
+            f"row 4: the integer {2**53 + 1} is beyond 2\\^53",
         ),
         Case(
-            "whole number beyond 64 bits",
+            "integer beyond 64 bits",
             wide([1, 10**30, 3]),
-            "row 3: the whole number 1000000000000000000000000000000",
+            "row 3: the integer 1000000000000000000000000000000",
         ),
         Case("exactly 2^53", wide([1, 2, 2**53]), values={"y": [1.0, 2.0, 2.0**53]}),
         Case("huge and tiny", wide([1e300, -1e300, 1e-300]), values={"y": [1e300, -1e300, 1e-300]}),
@@ -189,14 +214,17 @@ CATALOGUE: dict[str, list[Case]] = {
             "NaN and inf repaired",
             wide([0, "", 2, "inf", 4]),
             options={"fill": "linear"},
-            notes=("fill linear: 2 values in 1 series",),
+            notes=("filled 2 values in 1 series (linear)",),
             values={"y": FLOATS[:5]},
         ),
         Case(
-            "missing ends are cut, not invented",
+            "missing values at both ends",
             wide(["", 1, "", 3, ""]),
             options={"fill": "ffill"},
-            notes=("fill ffill: 1 values in 1 series", "2 missing values before the first or after the last"),
+            notes=(
+                "filled 1 values in 1 series (ffill)",
+                "removed 2 missing values before the first or after the last",
+            ),
             values={"y": [1.0, 1.0, 3.0]},
         ),
         Case(
@@ -217,9 +245,9 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("hexadecimal", wide([1, "0x10", 3]), "column 'y', row 3: '0x10'"),
         Case("typographic minus", wide([1, "\u22122", 3]), "column 'y', row 3"),
         Case(
-            "wide digits",
+            "full-width digits",
             wide([0, "\uff11", 2]),
-            notes=("numbers were written as text",),
+            notes=("text was converted to numbers",),
             values={"y": FLOATS[:3]},
         ),
         Case("no-break space in a number", wide([1, "2\u00a0000", 3]), "column 'y', row 3"),
@@ -229,25 +257,25 @@ CATALOGUE: dict[str, list[Case]] = {
             "beyond 1e300 repaired",
             wide([0, 2e300, 2]),
             options={"fill": "linear"},
-            notes=("fill linear: 1 values",),
+            notes=("filled 1 values in 1 series (linear)",),
             values={"y": FLOATS[:3]},
         ),
         Case("all huge", wide([1e300, -1e300] * 4), values={"y": [1e300, -1e300] * 4}),
         Case("all tiny", wide([1e-300, 2e-300] * 4), values={"y": [1e-300, 2e-300] * 4}),
-        Case("below normal numbers", wide(["5e-324", "0"] * 4), values={"y": [5e-324, 0.0] * 4}),
+        Case("subnormal numbers", wide(["5e-324", "0"] * 4), values={"y": [5e-324, 0.0] * 4}),
         Case("constant zero", wide([0] * 8), values={"y": [0.0] * 8}),
         Case("constant and large", wide([1e18] * 8), values={"y": [1e18] * 8}),
         Case("nearly constant", wide([1, 1 + 2**-52] * 4), values={"y": [1.0, 1 + 2**-52] * 4}),
         Case("a spike at the end", wide([1] * 7 + [1e18]), values={"y": [1.0] * 7 + [1e18]}),
-        Case("blanks around names", wide(GOOD, header=" date , y "), values={" y ": FLOATS}),
+        Case("spaces around names", wide(GOOD, header=" date , y "), values={" y ": FLOATS}),
         Case(
-            "names that differ in blanks",
+            "names that differ in whitespace",
             wide(["1,2", "3,4"], header="date,y,y "),
-            "ids 'y' and 'y ' differ only in blanks",
+            "ids 'y' and 'y ' differ only in whitespace",
         ),
     ],
     "Times": [
-        Case("one row", wide([1]), "cannot be told from a single row"),
+        Case("one row", wide([1]), "cannot be inferred from a single row"),
         Case("one row with a frequency", wide([1]), options={"frequency": "D"}, values={"y": [1.0]}),
         Case("two rows", wide([1, 2]), values={"y": [1.0, 2.0]}),
         Case(
@@ -258,7 +286,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "stacked series without an id",
             wide(GOOD + GOOD, DAYS + DAYS),
-            "duplicate timestamps.*rows 2 and 10 \\(8 duplicates in all\\).*--id-column",
+            "duplicate timestamps.*rows 2 and 10 \\(8 duplicates in total\\).*--id-column",
         ),
         Case(
             "gap",
@@ -269,13 +297,13 @@ CATALOGUE: dict[str, list[Case]] = {
             "gap repaired",
             wide([0, 1, 2, 4, 5, 6, 7], DAYS[:3] + DAYS[4:]),
             options={"fill": "linear"},
-            notes=("fill linear: 1 values",),
+            notes=("filled 1 values in 1 series (linear)",),
             values={"y": FLOATS},
         ),
         Case(
-            "more gap than table",
+            "more gaps than values",
             wide([1, 2, 3], [*DAYS[:2], "2094-01-01"]),
-            "invent most",
+            "18262 of 18265 values .*more than half",
             options={"fill": "linear"},
         ),
         Case(
@@ -289,21 +317,21 @@ CATALOGUE: dict[str, list[Case]] = {
             "first or the last",
         ),
         Case(
-            "beside a given frequency",
+            "times that do not fit a given frequency",
             wide(GOOD, HOURS),
-            "row 3.*does not lie on the calendar 'D'",
+            "row 3.*does not fit the frequency 'D'",
             options={"frequency": "D"},
         ),
         Case(
-            "clock beside a given frequency",
+            "times of day that do not fit a given frequency",
             wide(GOOD[:2], ["2024-01-01 00:00", "2024-01-02 06:00"]),
-            "row 3.*does not lie on the calendar 'D'",
+            "row 3.*does not fit the frequency 'D'",
             options={"frequency": "D"},
         ),
         Case(
             "unknown frequency",
             wide(GOOD),
-            "frequency 'fortnight' is unknown",
+            "--freq 'fortnight' is unknown",
             options={"frequency": "fortnight"},
         ),
         Case(
@@ -325,7 +353,7 @@ CATALOGUE: dict[str, list[Case]] = {
             "column 'date', row 4: 'total' is not a date",
         ),
         Case(
-            "numbers for times",
+            "integers as times",
             wide([1, 2, 3], ["1", "2", "3"], header="ds,y"),
             "column 'ds', row 2: 1 is a number",
         ),
@@ -351,7 +379,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "day or month",
             wide([1, 2, 3], ["01/01/2024", "02/01/2024", "03/01/2024"]),
-            "day and month cannot be told apart",
+            "the order of day and month is ambiguous",
         ),
         Case(
             "day or month, one regular",
@@ -375,39 +403,41 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": [1.0, 2.0, 3.0]},
         ),
         Case(
-            "far too early",
+            "year before 1678",
             wide([1, 2, 3], ["0201-01-01", "2024-01-02", "2024-01-03"]),
             "row 2: .*(out of range|not a date)",
         ),
         Case(
-            "far too late",
+            "year after 2261",
             wide([1, 2, 3], ["2024-01-01", "2024-01-02", "9999-01-03"]),
             "row 4: .*(out of range|not a date)",
         ),
         Case(
-            "mixed zones",
+            "mixed UTC offsets",
             wide(GOOD[:3], ["2024-01-01T00:00+00:00", "2024-01-01T02:00+01:00", "2024-01-01T02:00+00:00"]),
-            notes=("several UTC offsets became UTC",),
+            notes=("several UTC offsets were converted to UTC",),
             values={"y": FLOATS[:3]},
             frequency="h",
         ),
         Case(
-            "with and without zone",
+            "times with and without a time zone",
             wide(GOOD[:3], ["2024-01-01T00:00+00:00", "2024-01-01T01:00", "2024-01-01T02:00+00:00"]),
             "with and without a time zone",
         ),
         Case(
-            "missing hour of spring",
+            "missing hour at the start of daylight saving",
             wide(GOOD[:4], ["2024-03-31 00:00", "2024-03-31 01:00", "2024-03-31 03:00", "2024-03-31 04:00"]),
             "1 missing timestamps \\(frequency h\\), the first 2024-03-31 02:00:00",
         ),
         Case(
-            "double hour of autumn",
+            "repeated hour at the end of daylight saving",
             wide(GOOD[:4], ["2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00"]),
             "duplicate timestamps.*daylight saving",
         ),
         Case(
-            "date and midnight", wide([1, 2, 3], [DAYS[0], DAYS[1] + " 00:00", DAYS[2]]), values={"y": [1.0, 2.0, 3.0]}
+            "dates with and without midnight",
+            wide([1, 2, 3], [DAYS[0], DAYS[1] + " 00:00", DAYS[2]]),
+            values={"y": [1.0, 2.0, 3.0]},
         ),
         Case(
             "two date formats", wide([1, 2, 3], [DAYS[0], "02.01.2024", DAYS[2]]), "column 'date', row 3: '02.01.2024'"
@@ -419,19 +449,19 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "nanoseconds",
             wide([1, 2], ["2024-01-01 00:00:00.000000001", "2024-01-01 00:00:01.000000001"]),
-            "row 2: times are held in microseconds",
+            "row 2: the time is finer than microseconds",
         ),
         Case(
-            "spring with offsets",
+            "start of daylight saving with offsets",
             wide(GOOD[:3], ["2024-03-31T01:00+01:00", "2024-03-31T03:00+02:00", "2024-03-31T04:00+02:00"]),
-            notes=("several UTC offsets became UTC",),
+            notes=("several UTC offsets were converted to UTC",),
             values={"y": FLOATS[:3]},
             frequency="h",
         ),
         Case(
-            "autumn with offsets",
+            "end of daylight saving with offsets",
             wide(GOOD[:3], ["2024-10-27T02:00+02:00", "2024-10-27T02:00+01:00", "2024-10-27T03:00+01:00"]),
-            notes=("several UTC offsets became UTC",),
+            notes=("several UTC offsets were converted to UTC",),
             values={"y": FLOATS[:3]},
             frequency="h",
         ),
@@ -459,9 +489,9 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"Ünïcødé": FLOATS, "日本": FLOATS, "🌊": FLOATS},
         ),
         Case(
-            "ids that differ in blanks",
+            "ids that differ in whitespace",
             stacked(**{"a": DAYS[:4], "a ": DAYS[4:]}),
-            "ids 'a' and 'a ' differ only in blanks",
+            "ids 'a' and 'a ' differ only in whitespace",
         ),
         Case(
             "ids that differ in case",
@@ -481,12 +511,12 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "duplicate in one series",
             stacked(a=DAYS, b=[DAYS[0], *DAYS]),
-            "of series 'b' stands in rows 10 and 11",
+            "of series 'b' occurs in rows 10 and 11",
         ),
         Case(
             "several values",
             long([("a", t, 1, 2) for t in DAYS], "unique_id,ds,p,q"),
-            "which column holds the values: 'p', 'q'.*--target",
+            "several columns could hold the values \\('p', 'q'\\).*--target",
         ),
         Case(
             "several values and a target",
@@ -515,12 +545,12 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "ids that differ in an invisible character",
             stacked(**{"a": DAYS[:4], "a\u200b": DAYS[4:]}),
-            r"ids 'a' and 'a\\u200b' differ only in characters that look alike",
+            r"ids 'a' and 'a\\u200b' differ only in characters that look the same",
         ),
         Case(
-            "ids that differ in how an accent is written",
+            "ids that differ in the encoding of an accent",
             long([("\u00e9", DAYS[0], 1), ("e\u0301", DAYS[1], 2)]),
-            "differ only in characters that look alike",
+            "differ only in characters that look the same",
         ),
         Case(
             "long, unsorted",
@@ -530,7 +560,7 @@ CATALOGUE: dict[str, list[Case]] = {
         ),
         Case("text in one series", long([("a", DAYS[0], 1), ("b", DAYS[0], "x")]), "column 'y', row 3: 'x'"),
         Case(
-            "series of other years",
+            "series from different years",
             stacked(a=DAYS, b=["1850-01-01", "1850-01-02"]),
             values={"a": FLOATS, "b": FLOATS[:2]},
         ),
@@ -540,10 +570,12 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("Parquet", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}, suffix=".parquet"),
         Case("Parquet called CSV", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}),
         Case("Parquet without rows", parquet(date=[], y=[]), "has a header but no rows", suffix=".parquet"),
-        Case("nested", parquet(date=DAYS, y=[[1, 2]] * 8), "column 'y' holds lists", suffix=".parquet"),
-        Case("records", parquet(date=DAYS, y=[{"a": 1}] * 8), "column 'y' holds nested records", suffix=".parquet"),
+        Case("lists", parquet(date=DAYS, y=[[1, 2]] * 8), "column 'y' holds lists", suffix=".parquet"),
         Case(
-            "nullable whole numbers",
+            "nested records", parquet(date=DAYS, y=[{"a": 1}] * 8), "column 'y' holds nested records", suffix=".parquet"
+        ),
+        Case(
+            "nullable integers",
             parquet(date=DAYS[:3], y=[1, None, 3]),
             "1 missing values.*column 'y', row 3",
             suffix=".parquet",
@@ -551,14 +583,14 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "nullable beyond 2^53",
             parquet(date=DAYS[:3], y=[1, None, 2**60]),
-            f"row 4: the whole number {2**60}",
+            f"row 4: the integer {2**60}",
             suffix=".parquet",
         ),
-        Case("boolean", parquet(date=DAYS, y=[True] * 8), "column 'y' holds true/false", suffix=".parquet"),
+        Case("boolean", parquet(date=DAYS, y=[True] * 8), "column 'y' holds booleans", suffix=".parquet"),
         Case(
-            "name twice in Parquet",
+            "duplicate column name in Parquet",
             parquet(("date", DAYS), ("y", GOOD), ("y", GOOD)),
-            "'y' stands over columns 2 and 3",
+            "columns 2 and 3 are both named 'y'",
             suffix=".parquet",
         ),
         Case(
@@ -567,14 +599,14 @@ CATALOGUE: dict[str, list[Case]] = {
             "column 'date', row 2: 1704067200000000001 is a number, expected a date",
             suffix=".parquet",
         ),
-        Case("lists for times", parquet(date=[[1]] * 2, y=[1, 2]), "no time column found", suffix=".parquet"),
+        Case("lists as times", parquet(date=[[1]] * 2, y=[1, 2]), "no time column found", suffix=".parquet"),
         Case(
-            "records for ids",
+            "nested records as ids",
             parquet(unique_id=[{"a": 1}] * 2, ds=DAYS[:2], y=[1, 2]),
             "holds nested values",
             suffix=".parquet",
         ),
-        Case("bytes for ids", parquet(unique_id=[b"a"] * 2, ds=DAYS[:2], y=[1, 2]), "holds bytes", suffix=".parquet"),
+        Case("bytes as ids", parquet(unique_id=[b"a"] * 2, ds=DAYS[:2], y=[1, 2]), "holds bytes", suffix=".parquet"),
         Case(
             "null id",
             parquet(unique_id=["a", None], ds=DAYS[:2], y=[1, 2]),
@@ -608,7 +640,7 @@ CATALOGUE: dict[str, list[Case]] = {
             suffix=".parquet",
         ),
         Case(
-            "categories for ids and times",
+            "categories as ids and times",
             parquet(
                 unique_id=lambda pa: pa.array(["a", "a"]).dictionary_encode(),
                 ds=lambda pa: pa.array(DAYS[:2]).dictionary_encode(),
@@ -632,7 +664,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "unsigned beyond 2^53",
             parquet(date=DAYS[:2], y=lambda pa: pa.array([1, 2**64 - 1], pa.uint64())),
-            f"row 3: the whole number {2**64 - 1}",
+            f"row 3: the integer {2**64 - 1}",
             suffix=".parquet",
         ),
         Case(
@@ -660,7 +692,7 @@ CATALOGUE: dict[str, list[Case]] = {
             suffix=".parquet",
         ),
         Case(
-            "zone over the double hour",
+            "time zone with a repeated hour",
             parquet(
                 date=lambda pa: pa.array(
                     [
@@ -678,7 +710,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "nanoseconds in Parquet",
             parquet(date=lambda pa: pa.array([10**18 + 1, 2 * 10**18], pa.timestamp("ns")), y=[1, 2]),
-            "row 2: times are held in microseconds",
+            "row 2: the time is finer than microseconds",
             suffix=".parquet",
         ),
     ],
@@ -688,7 +720,7 @@ CASES = [case for cases in CATALOGUE.values() for case in cases]
 
 
 def write_file(case: Case, folder: Path) -> Path:
-    """The case as a file."""
+    """Write the file of a case and return its path."""
     path = folder / f"table{case.suffix}"
     if callable(case.content):
         case.content(path)
@@ -698,37 +730,51 @@ def write_file(case: Case, folder: Path) -> Path:
 
 
 def read_case(case: Case, folder: Path) -> SeriesTable:
-    """What comes of the file."""
+    """Write the file of a case and read it."""
     return to_series(read_table(write_file(case, folder)), **case.options)
 
 
-INTRODUCTION = """# What becomes of a flawed table
+def to_words(case: Case) -> list[str]:
+    """Options of a case as arguments of the command line."""
+    return [
+        word
+        for key, value in case.options.items()
+        for word in (FLAGS[f"data.{key}"], value if isinstance(value, str) else ",".join(value))
+    ]
 
-Every table below is written as a file, read, trained on and forecast by the tests (`tests/data/test_flawed_tables.py`).
-It is *read* as it stands, *repaired* with a note on standard error, or *refused*: exit code 2, one line, nothing
-written. Rows are counted as a spreadsheet counts them: the header is row 1. Gaps, missing values and infinities are
-never repaired without `--fill`.
 
-Made by `python tests/support/flawed_tables.py docs/tables.md`; a test keeps it current.
+def to_shown(message: str) -> str:
+    """An error or note of the library as the command line prints it, with flags in place of configuration keys."""
+    return to_flags(message, set(FLAGS.values()))
+
+
+INTRODUCTION = """# Handling of flawed tables
+
+The tests (`tests/data/test_flawed_tables.py`) write each table below to a file, read it, train on it and forecast it.
+A table is *read* unchanged, *repaired* with a note on standard error, or *refused*: exit code 2, an error of one line,
+no output written. Messages are shown as the command line prints them; the Python library names configuration keys
+(`data.fill`) instead of flags (`--fill`). Rows are counted as in a spreadsheet: the header is row 1. Gaps, missing
+values and infinities are repaired only with `--fill`.
+
+Generated by `python tests/support/flawed_tables.py docs/tables.md`; a test checks that it is up to date.
 """
 
 
 def document() -> str:
-    """The catalogue as Markdown, with what is really said."""
+    """Return the catalogue as Markdown, with the actual messages."""
     lines = [INTRODUCTION]
     for title, cases in CATALOGUE.items():
-        lines += [f"## {title}", "", "| table | outcome | what is said |", "|---|---|---|"]
+        lines += [f"## {title}", "", "| table | outcome | message |", "|---|---|---|"]
         for case in cases:
             with tempfile.TemporaryDirectory() as folder:
-                outcome, said = _outcome(case, Path(folder))
-            lines.append(f"| {case.name}{_options(case)} | {outcome} | {said} |")
+                outcome, message = _outcome(case, Path(folder))
+            lines.append(f"| {case.name}{_options(case)} | {outcome} | {message} |")
         lines.append("")
     return "\n".join(lines)
 
 
 def _options(case: Case) -> str:
-    flags = {"id_column": "--id-column", "frequency": "--freq"}
-    words = [f"{flags.get(key, '--' + key)} {''.join(value)}" for key, value in case.options.items()]
+    words = to_words(case)
     return f" (`{' '.join(words)}`)" if words else ""
 
 
@@ -736,14 +782,14 @@ def _outcome(case: Case, folder: Path) -> tuple[str, str]:
     try:
         table = read_case(case, folder)
     except TableError as error:
-        return "refused", _code(str(error).replace(f"{folder}/", ""))
+        return "refused", _code(to_shown(str(error)).replace(f"{folder}/", ""))
     if table.notes:
-        return "repaired", "; ".join(map(_code, table.notes))
+        return "repaired", "; ".join(_code(to_shown(note)) for note in table.notes)
     return "read", ""
 
 
 def _code(text: str) -> str:
-    """Text as inline code of a table's cell, on one line and in plain characters."""
+    """Format text as inline code in a table cell, on one line and in ASCII."""
     text = re.sub(r"[^\x20-\x7e]", lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
     return f"`{text.replace('|', chr(92) + '|')}`"
 

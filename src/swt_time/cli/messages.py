@@ -8,6 +8,8 @@ ARGUMENTS = {
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
     "allow_backbone_change=True": "--allow-backbone-change",
+    "folder=...": "--folder",
+    "to=...": "--to",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""
 

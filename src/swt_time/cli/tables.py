@@ -20,12 +20,12 @@ def data_get(
 ) -> None:
     """Download a benchmark dataset and verify its hash."""
     from swt_time.cli.progress import counting_progress
-    from swt_time.data.sources import find_source, get_table
+    from swt_time.data.sources import find_source, get_dataset
     from swt_time.files import file_sha256
 
     source = find_source(name)
     with counting_progress(stderr(), "bytes") as report:
-        path = get_table(name, folder=folder, to=to, report=report)
+        path = get_dataset(name, folder=folder, to=to, report=report)
     typer.echo(f"table: {path}")
     typer.echo(f"{source.what}; sha256 {file_sha256(path)}")
     typer.echo(f"source: {source.url}")

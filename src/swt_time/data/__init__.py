@@ -1,13 +1,17 @@
-"""Tables in, windows out: reading, time series with a regular calendar, splits, scaling, windows.
+"""From tables to scaled windows: reading, time series, splits, scaling and windows.
 
-Nothing is imported here, so that ``swt_time.data.windows`` (numpy only) stays light:
+The modules, in the order in which data passes through them:
 
-- ``reading`` and ``writing``: files and data frames;
-- ``columns`` and ``timestamps``: one column of a frame as numbers or as points in time;
-- ``layout``: which column is the id, the time, the values;
-- ``frequency``: the calendar of a table, and the stamps after its end;
-- ``series``: the internal form that everything else works on;
-- ``forecasts``: forecasts as a frame of the kind that came in;
-- ``sources``: public benchmark tables, fetched and checked;
-- ``windows`` and ``scaling``: the only split, window and scaling arithmetic.
+- ``reading``: read CSV and Parquet files; ``sources``: download benchmark datasets.
+- ``frames``: open pandas, polars and pyarrow frames through one interface.
+- ``layout``: find the id, time and value columns of a table.
+- ``columns``, ``timestamps``: convert one column to float64 values or to timestamps.
+- ``frequency``: infer and parse frequencies, compute future timestamps.
+- ``regular``: sort rows, check for duplicates and gaps, fill missing values.
+- ``series``: the internal form of a table (`SeriesTable`), and `to_series`, which runs the steps above.
+- ``windows``: splits, window indices and batches (NumPy only); ``scaling``: standardization per series.
+- ``parts``: the scaled windows of the train, validation and test parts of a table.
+- ``forecasts``: forecasts as data frames; ``writing``: write data frames to files.
+
+This file imports nothing, so that importing ``swt_time.data.windows`` loads NumPy only.
 """

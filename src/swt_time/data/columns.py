@@ -1,7 +1,7 @@
-"""One column of a frame as float64 numbers, or an error that names the cell.
+"""Conversion of one column of a frame to float64 values, with errors that name the cell.
 
-A missing value becomes NaN and infinity stays: whether they may stand is decided with the whole table in
-view. Text that reads as a number is taken as that number; nothing else is converted silently.
+Missing values become NaN and infinities are kept; ``regular`` refuses or fills both. Text that is a number is
+converted; no other type is converted silently.
 """
 
 import re
@@ -15,17 +15,17 @@ import pandas as pd
 from swt_time.errors import TableError
 
 EXACT = 2**53
-"""Largest whole number up to which float64 holds every whole number."""
+"""Largest integer up to which float64 represents every integer exactly."""
 
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat"})
-"""Text that marks a missing value, in any case."""
+"""Text that marks a missing value, in lower case; compared case-insensitively."""
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?\d+")
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 
 KINDS = {
-    "Boolean": "true/false",
+    "Boolean": "booleans",
     "Categorical": "categories",
     "Enum": "categories",
     "Datetime": "timestamps",
@@ -37,23 +37,23 @@ KINDS = {
     "Struct": "nested records",
     "Binary": "bytes",
 }
-"""What a column of a type that is no number holds, in words."""
+"""Names of non-numeric column types for messages."""
 
 
 def is_missing(cell: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN, NaT, NA or a blank."""
+    """Return whether a cell is missing: None, NaN, NaT, NA, blank text or a text in `MISSING`."""
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
     return cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and cell != cell)
 
 
 def place(column: str, row: int) -> str:
-    """Where a cell is, as a spreadsheet shows it: the header is row 1."""
+    """Location of a cell for messages; the header is row 1."""
     return f"column {column!r}, row {row}"
 
 
-def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Values of a column as float64, NaN where missing.
+def numeric_values(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Convert a column to float64, NaN where missing.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     -------
     values : (n,) float64 array
     text : bool
-        Whether numbers were written as text.
+        Whether any value was converted from text.
 
     Raises
     ------
     TableError
-        If a cell is no number, or is a whole number that float64 cannot hold exactly.
+        If a cell is not a number, or is an integer that float64 cannot represent exactly.
     """
     dtype = column.dtype
     if dtype.is_integer():
@@ -84,8 +84,8 @@ def numbers(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     if isinstance(dtype, nw.String | nw.Object | nw.Unknown):
         return _from_cells(column, rows)
     kind = KINDS.get(type(dtype).__name__, f"values of type {dtype}")
-    remedy = "convert it to numbers or choose other columns with --columns"
-    raise TableError(f"column {column.name!r} holds {kind}; expected numbers; {remedy}")
+    remedy = "convert it to numbers or choose other columns with data.columns"
+    raise TableError(f"column {column.name!r} holds {kind}; expected numbers: {remedy}")
 
 
 def _float64(column: nw.Series) -> np.ndarray:
@@ -108,13 +108,13 @@ def _check_exact(column: nw.Series, rows: np.ndarray) -> None:
 
 def _too_large(name: str, row: int, value: object) -> TableError:
     return TableError(
-        f"{place(name, row)}: the whole number {value} is beyond 2^53 and cannot be held exactly; "
-        "subtract a constant, or leave the column out with --columns"
+        f"{place(name, row)}: the integer {value} is beyond 2^53, where float64 is not exact; "
+        "subtract a constant, or choose other columns with data.columns"
     )
 
 
 def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Numbers from text or from mixed Python objects, cell by cell."""
+    """Convert text or mixed Python objects cell by cell; see `numeric_values`."""
     values = np.full(len(column), np.nan)
     bad: list[int] = []
     good = text = 0
@@ -135,7 +135,7 @@ def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _number(cell: Any, name: str, row: int) -> float | None:
-    """The cell as a float, None if it is no number."""
+    """The cell as a float, or None if it is not a number."""
     if isinstance(cell, str):
         cell = cell.strip()
         if not NUMBER.fullmatch(cell):
@@ -156,11 +156,11 @@ def _not_a_number(name: str, cells: list[Any], rows: np.ndarray, bad: list[int],
     if good == 0:
         kind = "text" if isinstance(cell, str) else f"values of type {type(cell).__name__}"
         return (
-            f"column {name!r} holds {kind} (row {rows[bad[0]]}: {shown}); expected numbers; "
-            "if it names the series use --id-column, else choose the numeric columns with --columns"
+            f"column {name!r} holds {kind} (row {rows[bad[0]]}: {shown}); expected numbers: "
+            "set data.id_column if it identifies the series, otherwise choose numeric columns with data.columns"
         )
-    more = f" (and {len(bad) - 1} more cells)" if len(bad) > 1 else ""
-    remedy = "correct it, leave it empty and use --fill, or leave the column out with --columns"
+    more = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
+    remedy = "correct it, leave it empty and set data.fill, or choose other columns with data.columns"
     if isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()):
         remedy = "write numbers with a decimal point and without thousands separators"
     return f"{place(name, int(rows[bad[0]]))}: {shown} is not a number{more}; {remedy}"

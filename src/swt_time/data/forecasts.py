@@ -1,4 +1,4 @@
-"""Forecasts as a frame of the kind that came in: always ``unique_id, ds, yhat``."""
+"""Forecasts as data frames of the user's library, with the columns ``unique_id``, ``ds`` and ``yhat``."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from swt_time.data.series import SeriesTable
 
 
 def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
-    """Forecasts after the end of each series.
+    """Build the frame of forecasts that follow the end of each series.
 
     Parameters
     ----------
@@ -19,12 +19,17 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     yhat : (N, H) array
         Forecasts in the order of ``table.ids``.
     like : DataFrame
-        The frame that came in: the forecast is of the same library and repeats its type of time and id.
+        The input frame; the result uses its library and its types of times and integer ids.
 
     Returns
     -------
     DataFrame
         ``N * H`` rows: ``unique_id``, ``ds``, ``yhat``.
+
+    Raises
+    ------
+    ValueError
+        If ``yhat`` does not have ``N`` rows.
     """
     yhat = np.asarray(yhat, dtype=np.float64)
     if yhat.ndim != 2 or yhat.shape[0] != len(table.ids):
@@ -43,32 +48,35 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
 def cross_validation_frame(
     table: SeriesTable, pairs: np.ndarray, yhat: np.ndarray, like: Any, *, name: str = "yhat"
 ) -> Any:
-    """Forecasts of known stretches beside the truth.
+    """Build the frame of forecasts from past cutoffs, with the true values.
 
     Parameters
     ----------
     table : SeriesTable
     pairs : (W, 2) int array
-        Number of the series, and number of its rows that are known at the cutoff.
+        Index of the series, and how many of its rows are known at the cutoff.
     yhat : (W, H) array
+        Forecast of the ``H`` rows after each cutoff.
     like : DataFrame
-        See ``forecast_frame``.
+        See `forecast_frame`.
+    name : str
+        Name of the forecast column.
 
     Returns
     -------
     DataFrame
-        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known stamp), ``y``, ``yhat``.
+        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known timestamp), ``y``, ``yhat``.
     """
     yhat = np.asarray(yhat, dtype=np.float64)
     horizon = yhat.shape[1]
     series = np.repeat(pairs[:, 0], horizon)
     zone = table.times[0].tz
     stamps, cutoffs, truth = [], [], []
-    for number, origin in pairs.tolist():
-        known = table.times[number].asi8
+    for index, origin in pairs.tolist():
+        known = table.times[index].asi8
         stamps.append(known[origin : origin + horizon])
         cutoffs.append(np.repeat(known[origin - 1], horizon))
-        truth.append(table.values[number][origin : origin + horizon])
+        truth.append(table.values[index][origin : origin + horizon])
     extra = {"cutoff": _index(np.concatenate(cutoffs), zone), "y": np.concatenate(truth)}
     return _frame(table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name)
 
@@ -106,14 +114,14 @@ def _frame(
 
 
 def _times(name: str, times: pd.DatetimeIndex, backend: Any, dtype: nw.dtypes.DType | None) -> nw.Series:
-    """Stamps as a column of a backend, of the input's type of time where it had one."""
+    """Timestamps as a column of a backend, with the time type of the input column if it had one."""
     if backend is nw.Implementation.PANDAS:
         column: nw.Series = nw.from_native(pd.Series(times, name=name), series_only=True)
     else:
         utc = times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
         column = nw.new_series(name, utc.to_numpy(), nw.Datetime("us"), backend=backend)
         if times.tz is not None:
-            # other backends know named zones only: a bare offset such as +01:00 stays in UTC
+            # other backends support named time zones only: a fixed offset such as +01:00 becomes UTC
             zone = getattr(times.tz, "key", None) or getattr(times.tz, "zone", None) or "UTC"
             column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     if isinstance(dtype, nw.Date) or (isinstance(dtype, nw.Datetime) and dtype.time_zone == _zone(column)):

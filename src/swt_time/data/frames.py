@@ -1,4 +1,4 @@
-"""Data frames of several libraries behind one face, and back again."""
+"""Open data frames of several libraries through one interface (narwhals)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,14 +11,30 @@ from swt_time.data.layout import ID_NAME, LATE_TIME_NAMES, TIME_NAMES
 from swt_time.errors import TableError
 
 NOTES = "swt_time_notes"
-"""Key in the ``attrs`` of a frame that was read from a file: repairs made while reading."""
+"""Key in the ``attrs`` of a frame that `read_table` read: the repairs made while reading."""
 
 
 def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFrame, np.ndarray, list[str]]:
-    """A frame for reading, the row number of each of its rows, and the notes it carries.
+    """Open a pandas, polars or pyarrow frame.
 
-    Row numbers are those of a spreadsheet: the header is row 1. A frame from ``read_table`` keeps the row
-    numbers of its file.
+    Parameters
+    ----------
+    frame : DataFrame
+    known : iterable of str or None
+        Names that are columns even where pandas holds them in the index.
+
+    Returns
+    -------
+    table : nw.DataFrame
+    rows : (n,) int array
+        Row numbers for messages: the header is row 1. A frame from `read_table` keeps the row numbers of its file.
+    notes : list of str
+        Repairs made while reading the file.
+
+    Raises
+    ------
+    TableError
+        If ``frame`` is not a supported data frame, or its column names are ambiguous.
     """
     notes: list[str] = []
     rows = None
@@ -38,7 +54,7 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
 
 
 def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
-    """A pandas frame with text column names and its index, where it means something, as a column."""
+    """Turn a meaningful index (times, ids) into columns and column names into text."""
     if frame.columns.nlevels > 1:
         raise TableError("the header has several levels; expected one row of column names: join them first")
     index = frame.index

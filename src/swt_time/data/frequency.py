@@ -1,11 +1,10 @@
-"""The calendar of a table: which regular grid its stamps lie on, and which stamps come next.
+"""Frequencies of time series: inference, parsing, and future timestamps.
 
-Every stamp gets an integer ordinal on its grid, so that neighbours differ by exactly the frequency's
-step; gaps, irregular stamps and future stamps are then integer arithmetic for all series at once.
+Each timestamp is mapped to an integer ordinal such that neighbours differ by exactly the frequency's step. Gaps,
+irregular timestamps and future timestamps are then found by integer arithmetic for all series at once.
 
-Frequencies shorter than a day count elapsed time (a daylight-saving change does not disturb them).
-Days, weeks, months and longer ones count the calendar and keep the wall clock. Stamps without a time
-zone are plain clock time.
+Frequencies below a day count elapsed time and are unaffected by daylight saving. Days and longer frequencies count
+calendar days or months and keep the wall-clock time. Timestamps without a time zone are wall-clock time.
 """
 
 import re
@@ -23,7 +22,7 @@ Kind = Literal["elapsed", "day", "business", "month"]
 Anchor = Literal["start", "end", "business start", "business end"]
 
 DAY = 86_400_000_000
-"""Microseconds in a day; all stamps are held in microseconds."""
+"""Microseconds in a day; all timestamps are in microseconds."""
 
 UNITS = (("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -65,26 +64,26 @@ FORMER_ANCHORED = {
     "BY": "BYE",
     "BAS": "BYS",
 }
-SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE and whole multiples such as 2h or 10min"
+SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE and multiples such as 2h or 10min"
 
 SEASON_LENGTHS = {"h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
-"""Steps of the usual season by unit of frequency: a day of hours, a week of days, a year of weeks, ..."""
+"""Steps per season by frequency unit: hours per day, days per week, weeks per year, ..."""
 
 
 @dataclass(frozen=True)
 class Frequency:
-    """A regular grid of stamps.
+    """A regular grid of timestamps.
 
     Parameters
     ----------
     kind : {"elapsed", "day", "business", "month"}
-        What the ordinals count: microseconds of elapsed time, calendar days, weekdays, or months.
+        What the ordinals count: microseconds of elapsed time, calendar days, weekdays (Monday to Friday), or months.
     step : int
-        Ordinals between two neighbouring stamps (7 for a week, 3 for a quarter).
+        Difference between the ordinals of neighbouring timestamps (7 for a week, 3 for a quarter).
     anchor : str or None
         For months: which day of the month.
     phase : int or None
-        For weeks the weekday (Monday is 0); for quarters ``month % 3``, for years the month (January is 0).
+        For weeks the weekday (Monday is 0); for quarters ``month % 3``; for years the month (January is 0).
     """
 
     kind: Kind
@@ -110,14 +109,14 @@ class Frequency:
             return _times(self.step, base)
         if self.step % 12 == 0:
             return _times(self.step // 12, f"{base.replace('M', 'Y')}-{MONTHS[self.phase]}")
-        # a quarter is named by its first month, or by the month that ends the year: QS-JAN, QE-DEC
+        # pandas names quarters by their first month (QS-JAN) or by the month that ends the year (QE-DEC)
         month = self.phase if "start" in self.anchor else self.phase + 9
         return _times(self.step // 3, f"{base.replace('M', 'Q')}-{MONTHS[month]}")
 
     def ordinals(self, times: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
-        """Ordinals of the stamps, and which stamps can lie on this grid at all.
+        """Ordinals of timestamps, and a mask of those that fit the unit, weekday or day of the month.
 
-        A multiple of a unit (``2h``) is anchored nowhere: compare the differences with ``step``.
+        A multiple of a unit (``2h``) has no fixed origin: check that differences are multiples of ``step`` as well.
         """
         if self.kind == "elapsed":
             return microseconds(times, wall=False), np.ones(len(times), dtype=bool)
@@ -136,7 +135,7 @@ class Frequency:
         return months, fits
 
     def stamps(self, ordinals: np.ndarray, like: pd.DatetimeIndex) -> pd.DatetimeIndex:
-        """Stamps at the ordinals; time of day and zone come from ``like`` (one stamp, or one for each)."""
+        """Timestamps at ordinals; ``like`` (one timestamp, or one per ordinal) gives time of day and time zone."""
         if self.kind == "elapsed":
             utc = pd.DatetimeIndex(ordinals.astype("datetime64[us]"))
             return utc if like.tz is None else utc.tz_localize("UTC").tz_convert(like.tz)
@@ -151,7 +150,7 @@ class Frequency:
         return wall if like.tz is None else _localize(wall, like.tz)
 
     def _month_days(self, months: np.ndarray) -> np.ndarray:
-        """Day number of the anchor in each month."""
+        """Days since 1970-01-01 of the anchor day of each month."""
         first = months.astype("datetime64[M]").astype("datetime64[D]")
         last = (months + 1).astype("datetime64[M]").astype("datetime64[D]") - np.timedelta64(1, "D")
         if self.anchor == "start":
@@ -170,29 +169,36 @@ def _times(count: int, unit: str) -> str:
 
 
 def _localize(wall: pd.DatetimeIndex, tz: object) -> pd.DatetimeIndex:
-    """Wall clock to a time zone: the first of two equal hours; an hour that does not exist moves forward."""
+    """Localize wall-clock times: an ambiguous hour is the first one, a nonexistent hour is shifted forward."""
     return wall.tz_localize(tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")  # type: ignore[arg-type]
 
 
 def weekday(days: np.ndarray) -> np.ndarray:
-    """Weekday of day numbers since 1970-01-01, a Thursday; Monday is 0."""
+    """Weekday of days since 1970-01-01 (a Thursday); Monday is 0."""
     return (days + 3) % 7
 
 
 def microseconds(times: pd.DatetimeIndex, *, wall: bool) -> np.ndarray:
-    """Stamps as int64 microseconds since 1970: of the wall clock, or of UTC where a zone is known."""
+    """Timestamps as int64 microseconds since 1970, in wall-clock time or in UTC; the same without a time zone."""
     if times.tz is not None:
         times = times.tz_localize(None) if wall else times.tz_convert("UTC").tz_localize(None)
     return times.to_numpy().astype("datetime64[us]").astype(np.int64)
 
 
 def parse_frequency(alias: str) -> Frequency:
-    """Read a pandas alias; aliases of older pandas versions (``H``, ``M``, ``Q``) too.
+    """Parse a pandas frequency alias, including those of older pandas versions (``H``, ``M``, ``Q``).
 
     Raises
     ------
     TableError
-        If the alias is unknown or is not a calendar that can be forecast.
+        If the alias is unknown or not supported.
+
+    Examples
+    --------
+    >>> parse_frequency("2W-TUE")
+    Frequency(kind='day', step=14, anchor=None, phase=1)
+    >>> parse_frequency("15T").alias
+    '15min'
     """
     match = re.fullmatch(r"(\d*)([A-Za-z]+)(-[A-Za-z]{3})?", alias.strip())
     name = alias
@@ -202,7 +208,7 @@ def parse_frequency(alias: str) -> Frequency:
     try:
         offset = to_offset(name)
     except ValueError as error:
-        raise TableError(f"frequency {alias!r} is unknown; expected a pandas alias: {SUPPORTED}") from error
+        raise TableError(f"data.frequency {alias!r} is unknown; expected a pandas alias: {SUPPORTED}") from error
     kind = type(offset).__name__
     count_ = int(getattr(offset, "n", 0))
     if count_ >= 1:
@@ -220,11 +226,11 @@ def parse_frequency(alias: str) -> Frequency:
         elapsed = _elapsed(offset)
         if elapsed:
             return Frequency("elapsed", elapsed)
-    raise TableError(f"frequency {alias!r} cannot be forecast; expected one of {SUPPORTED}")
+    raise TableError(f"data.frequency {alias!r} is not supported; expected one of {SUPPORTED}")
 
 
 def _elapsed(offset: object) -> int:
-    """Microseconds of an offset of fixed length, 0 for any other."""
+    """Microseconds of an offset of fixed length, or 0 for any other offset."""
     try:
         delta = pd.Timedelta(offset)  # type: ignore[arg-type]
     except ValueError:
@@ -239,17 +245,17 @@ def infer_frequency(
     *,
     where: Callable[[int], str] | None = None,
 ) -> str:
-    """The regular grid of a table's stamps, as a pandas alias.
+    """Infer the frequency of a table as a pandas alias.
 
-    Missing stamps do not disturb the inference as long as at least half of all neighbours are one step
-    apart; stamps beside the grid do.
+    Missing timestamps are allowed as long as at least half of all neighbours are one step apart. Irregular timestamps
+    are not.
 
     Parameters
     ----------
     times : pd.DatetimeIndex
-        Stamps in ascending order without duplicates; those of several series one after the other.
+        Timestamps of all series, concatenated; ascending and without duplicates within each series.
     starts : sequence of int
-        Where each series begins in ``times``.
+        Position in ``times`` of the first timestamp of each series.
     where : callable, optional
         Describes a position in ``times`` for the error message.
 
@@ -261,14 +267,15 @@ def infer_frequency(
     Raises
     ------
     TableError
-        If no series has two stamps, or the stamps lie on no regular grid.
+        If no series has two timestamps, or the timestamps are irregular.
     """
     inner = np.ones(max(len(times) - 1, 0), dtype=bool)
     cuts = np.asarray(starts, dtype=np.int64)
     inner[cuts[(cuts > 0) & (cuts < len(times))] - 1] = False
     if not inner.any():
         raise TableError(
-            "the frequency cannot be told from a single row per series; give more rows or name it: --freq D"
+            "the frequency cannot be inferred from a single row per series; "
+            "provide more rows or set data.frequency, for example to D"
         )
     wall = microseconds(times, wall=True)
     for candidate in _candidates(times, wall, inner):
@@ -279,7 +286,7 @@ def infer_frequency(
 
 
 def _candidates(times: pd.DatetimeIndex, wall: np.ndarray, inner: np.ndarray) -> list[Frequency]:
-    """Grids worth testing, the longest unit first."""
+    """Frequencies to test, the longest unit first."""
     found: list[Frequency] = []
     if not (np.diff(wall % DAY)[inner] == 0).all():
         return [Frequency("elapsed", _mode(np.diff(microseconds(times, wall=False))[inner]))]
@@ -302,20 +309,20 @@ def _candidates(times: pd.DatetimeIndex, wall: np.ndarray, inner: np.ndarray) ->
 
 
 def _mode(differences: np.ndarray) -> int:
-    """The most frequent value, the smallest of equals."""
+    """The most frequent value; the smallest one in case of ties."""
     values, counts = np.unique(differences, return_counts=True)
     return int(values[np.argmax(counts)])
 
 
 def _is_step(differences: np.ndarray, step: int) -> bool:
-    """Whether all are whole multiples of the step and at least half are the step itself."""
+    """Whether all differences are multiples of the step and at least half equal it."""
     if step <= 0 or (differences % step).any():
         return False
     return 2 * int(np.count_nonzero(differences == step)) >= len(differences)
 
 
 def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int], str] | None) -> str:
-    """Error text that shows the first step beside the usual one."""
+    """Error message that names the first irregular step."""
     steps = np.diff(microseconds(times, wall=False))
     usual = max(_mode(steps[inner]), 1)
     odd = inner & (steps % usual != 0)
@@ -325,7 +332,7 @@ def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int]
     place = f" ({where(first + 1)})" if where else ""
     remedy = "remove or correct the odd rows, or resample the table to one step"
     if usual >= 28 * DAY:
-        remedy = "months, quarters and years must be stamped on the first or the last (business) day of a month"
+        remedy = "date months, quarters and years on the first or the last (business) day of a month"
     return (
         f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} "
         f"is followed by {times[first + 1]}{place}; {remedy}"
@@ -333,21 +340,26 @@ def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int]
 
 
 def future_times(last: pd.DatetimeIndex, frequency: str, horizon: int) -> pd.DatetimeIndex:
-    """The ``horizon`` stamps after each of the given last stamps, one series after the other.
+    """Compute the ``horizon`` timestamps that follow the last timestamp of each series.
 
     Parameters
     ----------
     last : pd.DatetimeIndex
-        Last known stamp of each of ``N`` series (one stamp is a series of length 1).
+        Last known timestamp of each of ``N`` series.
     frequency : str
-        A pandas alias; the last stamps lie on its grid.
+        Pandas alias; the last timestamps must fit it.
     horizon : int
-        Number of stamps ``H``.
+        Number of timestamps per series, ``H``.
 
     Returns
     -------
     pd.DatetimeIndex
-        ``N * H`` stamps in microseconds, in the time zone of ``last``.
+        ``N * H`` timestamps in microseconds, series after series, in the time zone of ``last``.
+
+    Examples
+    --------
+    >>> future_times(pd.DatetimeIndex(["2024-01-31"]), "ME", 2).strftime("%Y-%m-%d").tolist()
+    ['2024-02-29', '2024-03-31']
     """
     grid = parse_frequency(frequency)
     ordinals, _ = grid.ordinals(last)
@@ -356,9 +368,9 @@ def future_times(last: pd.DatetimeIndex, frequency: str, horizon: int) -> pd.Dat
 
 
 def season_length(frequency: str) -> int:
-    """Steps in the usual season of a pandas frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``W-SUN`` 52, ``MS`` 12.
+    """Steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
 
-    Frequencies without a usual season (``10D``, ``6MS``) give 1.
+    Returns 1 for frequencies without a common season (``10D``, ``6MS``).
     """
     digits = len(frequency) - len(frequency.lstrip("0123456789"))
     multiple, unit = int(frequency[:digits] or 1), frequency[digits:].partition("-")[0]

@@ -1,4 +1,4 @@
-"""From a table to the scaled windows of its train, validation and test parts."""
+"""Scaled windows of the train, validation and test parts of a table."""
 
 from dataclasses import dataclass
 
@@ -18,41 +18,41 @@ from swt_time.data.windows import (
 from swt_time.errors import TableError
 
 FARTHEST = 1e15
-"""Most deviations from the mean: squares of such values, summed over many windows, still fit into single precision."""
+"""Largest scaled value, in standard deviations: sums of squares of such values over many windows fit into float32."""
 
 
 @dataclass(frozen=True)
 class PartWindows:
-    """All windows of one part, by number; ``len`` of them."""
+    """The windows of one part, by index; implements `swt_time.data.windows.Windows`."""
 
     series: FlatSeries
     windows: WindowIndex
     table: SeriesTable
     scaler: Scaler
     train_rows: tuple[int, ...]
-    """Rows of each series that are for training, all of which the scaler has seen."""
+    """Number of training rows of each series; the scaler is fitted on all of them."""
 
     def __len__(self) -> int:
         return self.windows.total
 
-    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contexts (B, T) and targets (B, H), float32, scaled."""
-        return gather(self.series, self.windows.pairs(numbers), self.windows.context, self.windows.horizon)
+        return gather(self.series, self.windows.pairs(indices), self.windows.context, self.windows.horizon)
 
-    def unscaled_targets(self, numbers: np.ndarray) -> np.ndarray:
-        """Targets (B, H) in the table's own units, float64."""
+    def unscaled_targets(self, indices: np.ndarray) -> np.ndarray:
+        """Targets (B, H) in the units of the table, float64."""
         first = self.windows.context
         rows = slice(first, first + self.windows.horizon)
-        return np.stack([self.table.values[i][start:][rows] for i, start in self.windows.pairs(numbers)])
+        return np.stack([self.table.values[i][start:][rows] for i, start in self.windows.pairs(indices)])
 
-    def series_of(self, numbers: np.ndarray) -> np.ndarray:
-        """Which series each window belongs to, (B,) int64."""
-        return self.windows.pairs(numbers)[:, 0]
+    def series_of(self, indices: np.ndarray) -> np.ndarray:
+        """Series index of each window, (B,) int64."""
+        return self.windows.pairs(indices)[:, 0]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A table split and scaled; the scaler has seen train rows only."""
+    """A table, split and scaled; the scaler is fitted on train rows only."""
 
     table: SeriesTable
     scaler: Scaler
@@ -61,14 +61,14 @@ class Parts:
     test: PartWindows
 
     def part(self, part: Part) -> PartWindows:
-        """A part by its name."""
+        """Return a part by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
 def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0) -> Parts:
-    """Split each series in time, fit the scaler on train rows, and number the windows.
+    """Split each series in time, fit the scaler on the train rows, and index the windows.
 
-    A part may turn out to hold no window; `swt_time.data.windows.plan_split` refuses such a plan beforehand.
+    Parts may be empty; call `swt_time.data.windows.plan_split` first to refuse such a split.
 
     Parameters
     ----------
@@ -78,14 +78,21 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     context, horizon : int
         ``T`` and ``H``.
     train_fraction : float
-        Share of the train windows that is kept; the scaler is fitted on the whole train part all the same.
+        Share of the train windows to keep; the scaler is always fitted on the whole train part.
+
+    Raises
+    ------
+    ConfigError
+        If ``split`` is unknown or ``train_fraction`` is out of range.
+    TableError
+        If a series is too short for the split, or a value is too large after scaling (see `refuse_far`).
     """
     borders = [split_borders(len(values), split) for values in table.values]
     train_rows = tuple(b.train[1] for b in borders)
     scaler = fit_scaler(table.values, train_rows)
     scaled = scaler.apply(table.values)
-    for number, values in enumerate(scaled):
-        refuse_far(table, number, values)
+    for index, values in enumerate(scaled):
+        refuse_far(table, index, values)
     flat = flatten(scaled)
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
@@ -95,27 +102,28 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
 
 
-def refuse_far(table: SeriesTable, number: int, scaled: np.ndarray, first: int = 0) -> None:
-    """Refuse scaled values that single precision cannot compute with.
+def refuse_far(table: SeriesTable, index: int, scaled: np.ndarray, first: int = 0) -> None:
+    """Refuse scaled values that are too large for float32 arithmetic.
 
     Parameters
     ----------
     table : SeriesTable
-    number : int
-        Of the series that the values belong to.
+    index : int
+        Index of the series.
     scaled : (n,) array
-        Its values from row ``first`` on, in deviations from the mean.
+        Scaled values of the series from row ``first`` on.
+    first : int
 
     Raises
     ------
     TableError
-        With the series and the time of the first such value.
+        If a value is more than `FARTHEST` standard deviations from the mean; names its series and time.
     """
     far = ~(np.abs(scaled) <= FARTHEST)
     if far.any():
         i = first + int(np.argmax(far))
         raise TableError(
-            f"series {table.ids[number]!r} at {table.times[number][i]}: the value {table.values[number][i]:g} lies "
+            f"series {table.ids[index]!r} at {table.times[index][i]}: the value {table.values[index][i]:g} lies "
             f"{abs(scaled[i - first]):.0e} standard deviations from the mean of the training rows; expected at most "
-            f"{FARTHEST:.0e}: correct it, or begin the table after it"
+            f"{FARTHEST:.0e}: correct it, or start the table after it"
         )

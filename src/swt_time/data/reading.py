@@ -1,7 +1,7 @@
-"""Table files in: CSV (also gzipped) and Parquet, told by content, not by suffix.
+"""Read CSV (also gzipped) and Parquet files; the format is detected by content, not by suffix.
 
-Repairs that are documented and noted: a byte order mark, UTF-16, semicolons or tabs between cells, decimal
-commas in a semicolon file, blank lines. Everything else that is wrong with a file is a ``TableError``.
+Accepted with a note: UTF-16, semicolons, tabs or bars between cells, decimal commas in such files, blank lines. A byte
+order mark is ignored. Any other defect of a file raises a ``TableError``.
 """
 
 import csv
@@ -23,11 +23,11 @@ from swt_time.files import read_bytes
 
 BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"})
 FILE_LIMIT = 2**31
-"""Most bytes of a table, also once it is unzipped; a CSV of that size takes ten times as much memory to read."""
+"""Maximum bytes of a table file, also after decompression; reading a CSV takes about ten times its size in memory."""
 
 COLUMNS_LIMIT = 2**16
 CELLS_LIMIT = 2**28
-"""Most columns of a table, and most cells of a Parquet file, whose size says nothing of how many it holds."""
+"""Maximum columns of a table and cells of a Parquet file, which compression can make far larger than the file."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
@@ -35,19 +35,19 @@ POINT_NUMBER = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
 
 
 def read_table(path: str | Path, *, id_column: str | None = None) -> pd.DataFrame:
-    """Read a table file into a pandas frame whose index remembers the rows of the file.
+    """Read a table file into a pandas frame whose index holds the row numbers of the file.
 
     Parameters
     ----------
     path : str or Path
         CSV, gzipped CSV, or Parquet (needs pyarrow).
     id_column : str, optional
-        A column to keep as text exactly as written, beside ``unique_id``.
+        A column to keep as text exactly as written, in addition to ``unique_id``.
 
     Raises
     ------
     TableError
-        If there is no such file or it holds no table.
+        If the file does not exist or is not a valid table.
     MissingDependencyError
         If the file is Parquet and pyarrow is not installed.
     """
@@ -85,19 +85,19 @@ def _names(folder: Path) -> list[str]:
 def _unzipped(raw: bytes, path: Path) -> bytes:
     size = 0
     try:
-        # Counted first, so that a small file that grows without end is refused before it takes memory.
+        # Count the bytes first, so that a decompression bomb is refused before it takes memory.
         with gzip.open(io.BytesIO(raw)) as file:
             while part := file.read(2**20):
                 size += len(part)
                 if size > FILE_LIMIT:
-                    raise TableError(f"{path} has more than {FILE_LIMIT:,} bytes once unzipped; divide the table")
+                    raise TableError(f"{path} has more than {FILE_LIMIT:,} bytes after decompression; split the table")
         return gzip.decompress(raw)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise TableError(f"{path} is a damaged or truncated gzip file ({error}); copy or download it again") from error
 
 
 def _decoded(raw: bytes, path: Path) -> tuple[str, list[str]]:
-    """Text of a file: UTF-8, or UTF-16 with a byte order mark."""
+    """Decode UTF-8, or UTF-16 with a byte order mark; return the text and notes."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
             return raw.decode("utf-16"), ["the file was read as UTF-16"]
@@ -110,7 +110,7 @@ def _decoded(raw: bytes, path: Path) -> tuple[str, list[str]]:
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise TableError(
-            f"{path}, row {row}: byte {error.start + 1} is not UTF-8; expected text: save it as UTF-8"
+            f"{path}, row {row}: byte {error.start + 1} is not UTF-8; save the file as UTF-8 text"
         ) from error
 
 
@@ -125,7 +125,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
         header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
         decimal_comma = delimiter != "," and _has_decimal_comma(text, delimiter)
     except csv.Error as error:
-        raise TableError(f"{path}: the first rows cannot be read as CSV ({error}); expected short cells") from error
+        raise TableError(f"{path}: the first rows cannot be read as CSV ({error}); correct that cell") from error
     _check_header(header, path)
     decimal = "."
     if delimiter != ",":
@@ -139,7 +139,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
             sep=delimiter,
             decimal=decimal,
             dtype=dict.fromkeys(id_columns & set(header), str),
-            # pandas calls a column without a name so, and leaves its blanks alone under the empty name
+            # pandas names a nameless column "Unnamed: i" and looks up its missing values under that name
             na_values={name or f"Unnamed: {i}": BLANKS for i, name in enumerate(header) if name not in id_columns},
             keep_default_na=False,
             skip_blank_lines=False,
@@ -157,7 +157,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
     blank = frame.drop(columns=ids).isna().all(axis=1) & (frame[ids] == "").all(axis=1)
     if blank.any():
         if not blank.iloc[-int(blank.sum()) :].all():
-            notes.append(f"{int(blank.sum())} blank rows were left out")
+            notes.append(f"{int(blank.sum())} blank rows were skipped")
         frame = frame[~blank]
     if len(frame) == 0:
         raise TableError(f"{path} has a header but no rows; expected at least two rows of data")
@@ -166,7 +166,7 @@ def _csv(text: str, path: Path, id_columns: set[str], notes: list[str]) -> pd.Da
 
 
 def _cells(line: str, delimiter: str) -> int:
-    """How many cells a line has; none where a cell is longer than cells are."""
+    """Number of cells of a line; 0 if a cell exceeds the size limit of the csv module."""
     try:
         return len(next(csv.reader([line], delimiter=delimiter)))
     except csv.Error:
@@ -174,7 +174,7 @@ def _cells(line: str, delimiter: str) -> int:
 
 
 def _precision(decimal: str) -> dict[str, Any]:
-    """Numbers read as Python reads them: an option in older pandas, the only way from 3.1 on."""
+    """Option for exact parsing of numbers; pandas 3.1 and later always parse exactly."""
     version = tuple(int(part) for part in pd.__version__.split(".")[:2])
     return {"float_precision": "round_trip"} if version < (3, 1) and decimal == "." else {}
 
@@ -187,16 +187,16 @@ def _check_header(header: list[str], path: Path) -> None:
 
 def _refuse_repeated(header: list[str], path: Path) -> None:
     if len(header) > COLUMNS_LIMIT:
-        raise TableError(f"{path} has {len(header):,} columns, at most {COLUMNS_LIMIT:,} are read; use a long table")
+        raise TableError(f"{path} has {len(header):,} columns; expected at most {COLUMNS_LIMIT:,}: use a long table")
     known: dict[str, int] = {}
     for i, name in enumerate(header, 1):
         first = known.setdefault(name, i)
         if name and first < i:
-            raise TableError(f"{path}: the name {name!r} stands over columns {first} and {i}; rename one of them")
+            raise TableError(f"{path}: columns {first} and {i} are both named {name!r}; rename one of them")
 
 
 def _has_decimal_comma(text: str, delimiter: str) -> bool:
-    """Whether numbers in the first rows use a comma, and none a point."""
+    """Whether some numbers in the first 200 rows use a decimal comma and none a decimal point."""
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     cells = [cell for _, row in zip(range(200), rows, strict=False) for cell in row][1:]
     comma = any(COMMA_NUMBER.fullmatch(cell) for cell in cells)
@@ -204,7 +204,7 @@ def _has_decimal_comma(text: str, delimiter: str) -> bool:
 
 
 def _where(message: str) -> str:
-    """The parser's complaint with its place."""
+    """Reword the message of the pandas parser, with the row."""
     match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
     if match:
         return f"row {match[2]} has {match[3]} cells, the header has {match[1]}"
@@ -226,7 +226,7 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(raw))
         _check_size(file.metadata, path)
         table = file.read()
-        # what pandas once noted about its index says nothing about the table
+        # drop the pandas metadata, which would turn columns into an index
         frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise TableError(f"{path} is a damaged Parquet file ({first_line(error)}); copy or write it again") from error
@@ -238,11 +238,11 @@ def _parquet(raw: bytes, path: Path) -> pd.DataFrame:
 
 
 def _check_size(metadata: Any, path: Path) -> None:
-    """Refuse a Parquet file that is larger in memory than on disk by orders of magnitude."""
+    """Refuse a Parquet file that would take too much memory; its size on disk may be far smaller."""
     size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     cells = metadata.num_rows * metadata.num_columns
     if size > FILE_LIMIT or cells > CELLS_LIMIT:
         raise TableError(
-            f"{path} holds {cells:,} cells in {size:,} bytes, at most {CELLS_LIMIT:,} in {FILE_LIMIT:,} are read; "
-            "divide the table"
+            f"{path} has {cells:,} cells in {size:,} bytes after decompression; expected at most {CELLS_LIMIT:,} cells "
+            f"and {FILE_LIMIT:,} bytes: split the table"
         )

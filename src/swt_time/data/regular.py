@@ -1,4 +1,4 @@
-"""Rows in any order to gapless series: sorting, duplicates, one frequency, gaps and their repair."""
+"""Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,23 @@ from swt_time.data.frequency import DAY, Frequency, infer_frequency, microsecond
 from swt_time.errors import TableError
 
 LARGEST = 1e300
-"""Values beyond count as infinite: sums and differences of values within stay inside float64."""
+"""Larger values are treated as infinite; sums and differences of smaller ones do not overflow float64."""
 
-REPAIR = "repair it with --fill linear or --fill ffill (in Python fill='linear'), or correct the table"
+REPAIR = "set data.fill to linear or ffill, or correct the table"
 
 
 @dataclass(frozen=True)
 class Block:
-    """All cells of a table before they are checked: ``R`` rows, ``C`` value columns.
+    """All cells of a table before validation: ``R`` rows, ``C`` value columns.
 
-    A long table has one value column and many codes; a wide one many columns and the single code 0.
+    A long table has one value column and one code per series; a wide table has one column per series and the code 0.
 
     Parameters
     ----------
     times : pd.DatetimeIndex
-        ``R`` stamps.
+        ``R`` timestamps.
     codes : (R,) int array
-        Number of the series that each row belongs to.
+        Series index of each row.
     values : (C, R) float64 array
         NaN where missing.
     rows : (R,) int array
@@ -34,7 +34,7 @@ class Block:
     columns : tuple of str
         ``C`` names of value columns.
     ids : tuple of str
-        Names of the series: one for each code if ``long``, else one for each column.
+        Names of the series: one per code if ``long``, else one per column.
     long : bool
     """
 
@@ -47,22 +47,38 @@ class Block:
     long: bool
 
     def name(self, code: int) -> str:
-        """`` of series 'a'`` in a long table, nothing in a wide one."""
+        """Text for messages: `` of series 'a'`` in a long table, empty in a wide one."""
         return f" of series {self.ids[code]!r}" if self.long else ""
 
 
-Parts = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]
+GaplessSeries = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]
 """Ids, values and times of gapless series."""
 
 
-def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[Parts, str, list[str]]:
-    """Sort, check and, where asked, repair; see ``to_series`` for what is promised.
+def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[GaplessSeries, str, list[str]]:
+    """Sort and validate all series and fill missing values; see `swt_time.data.series.to_series`.
+
+    Parameters
+    ----------
+    block : Block
+    frequency : str or None
+        Pandas alias; None infers it.
+    fill : {"linear", "ffill"} or None
+        None refuses missing timestamps and values.
 
     Returns
     -------
-    parts : ids, values and times
+    series : GaplessSeries
     frequency : str
+        Canonical alias.
     notes : list of str
+        Repairs that were made.
+
+    Raises
+    ------
+    TableError
+        If timestamps are duplicate, irregular or of mixed frequencies; if a series has no values; if values are missing
+        and ``fill`` is None, or more values are missing than known.
     """
     notes: list[str] = []
     block = _sorted(block, notes)
@@ -81,12 +97,11 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
         return _cut(block, starts), grid.alias, notes
     assert fill is not None
     filled = _Repair(block, grid, ordinals, bad, fill)
-    parts = filled.series(starts)
-    return parts, grid.alias, [*notes, *filled.notes()]
+    return filled.series(starts), grid.alias, [*notes, *filled.notes()]
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
-    """Whether each value is known, finite, and within what can be computed with."""
+    """Mask of the values that are known and at most `LARGEST` in magnitude."""
     return np.abs(values) <= LARGEST
 
 
@@ -113,21 +128,21 @@ def _refuse_duplicates(block: Block) -> None:
         return
     i = int(np.argmax(same))
     first, second = sorted(int(row) for row in block.rows[i : i + 2])
-    remedy = "keep one row for each time"
+    remedy = "keep one row per timestamp"
     if not block.long:
-        remedy += ", or name the column that tells stacked series apart with --id-column"
+        remedy += ", or set data.id_column to the column that identifies the series"
     if block.times.tz is None and block.times[i] != block.times[i].normalize():
-        remedy += "; local clock time repeats an hour when daylight saving ends: give UTC or times with an offset"
+        remedy += "; local time repeats an hour when daylight saving ends: use UTC or times with an offset"
     raise TableError(
-        f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} stands in rows {first} and "
-        f"{second} ({int(same.sum())} duplicates in all); {remedy}"
+        f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} occurs in rows {first} and "
+        f"{second} ({int(same.sum())} duplicates in total); {remedy}"
     )
 
 
 def _refuse_empty(block: Block) -> None:
     for column, values in zip(block.columns, block.values, strict=True):
         if not _usable(values).any():
-            raise TableError(f"column {column!r} has no values; add them or choose other columns with --columns")
+            raise TableError(f"column {column!r} has no values; add them or choose other columns with data.columns")
     if block.long:
         known = np.zeros(len(block.ids), dtype=bool)
         known[block.codes[_usable(block.values[0])]] = True
@@ -158,12 +173,12 @@ def _frequency(block: Block, starts: np.ndarray) -> str:
 def _mixed(found: dict[str, str]) -> TableError:
     shown = ", ".join(f"{name!r} has {alias}" for alias, name in sorted(found.items())[:3])
     return TableError(
-        f"mixed frequencies: series {shown}; expected one for the whole table: split it or resample a series"
+        f"mixed frequencies: series {shown}; expected one frequency: split the table or resample a series"
     )
 
 
 def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | None) -> np.ndarray:
-    """Ordinals of all rows; refuses stamps beside the grid and series on a coarser one."""
+    """Ordinals of all rows; refuses timestamps that do not fit the frequency and series with a longer step."""
     ordinals, fits = grid.ordinals(block.times)
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
@@ -175,8 +190,8 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     if off.any():
         i = int(np.argmax(off))
         raise TableError(
-            f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not lie on the "
-            f"calendar {grid.alias!r}; correct the time, or name another frequency with --freq"
+            f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
+            f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
         )
     if given is None:
         never = np.iinfo(np.int64).max
@@ -186,8 +201,8 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
             one = block.ids[block.codes[starts[int(np.argmax(smallest == grid.step))]]]
             other = block.ids[block.codes[starts[int(np.argmax(coarse))]]]
             raise TableError(
-                f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} leaves out every second "
-                "stamp or more; expected one for the whole table: split it or resample a series"
+                f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} has a longer step; "
+                "expected one frequency: split the table or resample a series"
             )
     return ordinals
 
@@ -220,8 +235,8 @@ def _refuse_missing(block: Block, bad: np.ndarray) -> None:
     )
 
 
-def _cut(block: Block, starts: np.ndarray) -> Parts:
-    """Series of a block without flaws."""
+def _cut(block: Block, starts: np.ndarray) -> GaplessSeries:
+    """Series of a block without gaps and missing values."""
     if not block.long:
         return block.ids, tuple(block.values), (block.times,) * len(block.ids)
     ends = np.append(starts[1:], len(block.times))
@@ -234,14 +249,14 @@ def _cut(block: Block, starts: np.ndarray) -> Parts:
 
 
 class _Repair:
-    """Fills what is missing inside each series and counts what it did."""
+    """Fill missing values inside each series and count the changes."""
 
     def __init__(self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill) -> None:
         self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
         self.filled = self.touched = self.cut = 0
 
-    def series(self, starts: np.ndarray) -> Parts:
-        """Ids, values and times of all series after the repair."""
+    def series(self, starts: np.ndarray) -> GaplessSeries:
+        """Return all series, filled."""
         values: list[np.ndarray] = []
         times: list[pd.DatetimeIndex] = []
         ends = np.append(starts[1:], len(self.block.times))
@@ -257,7 +272,7 @@ class _Repair:
         return self.block.ids, tuple(values), tuple(times)
 
     def _one(self, column: int, start: int, end: int) -> tuple[int, np.ndarray]:
-        """First ordinal and gapless values of one series, from its first known value to its last."""
+        """First ordinal and filled values of one series, from its first to its last known value."""
         known = np.flatnonzero(~self.bad[column, start:end]) + start
         self.cut += int(end - start - (known[-1] + 1 - known[0]))
         at, values = self.ordinals[known], self.block.values[column, known]
@@ -269,8 +284,8 @@ class _Repair:
             block = self.block
             name = block.name(int(block.codes[start])) or f" of column {block.columns[column]!r}"
             raise TableError(
-                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}): filling "
-                "would invent most; correct the times, resample to a longer step, or leave the series out"
+                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}), more than "
+                "half; correct the times, resample to a longer step, or remove the series"
             )
         self.filled += missing
         self.touched += 1
@@ -280,10 +295,10 @@ class _Repair:
         return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
 
     def notes(self) -> list[str]:
-        """What was done, for the user."""
+        """Describe the changes for the user."""
         notes = []
         if self.filled:
-            notes.append(f"fill {self.fill}: {self.filled} values in {self.touched} series")
+            notes.append(f"filled {self.filled} values in {self.touched} series ({self.fill})")
         if self.cut:
-            notes.append(f"fill: {self.cut} missing values before the first or after the last known one were cut off")
+            notes.append(f"removed {self.cut} missing values before the first or after the last known value")
         return notes

@@ -1,4 +1,4 @@
-"""Scaling that sees train rows only. Pure NumPy."""
+"""Standardization of series, fitted on train rows only. Pure NumPy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of each series, ``(N,)`` float64 each."""
+    """Mean and standard deviation per series, ``(N,)`` float64 arrays."""
 
     mean: np.ndarray
     std: np.ndarray
 
     def apply(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Scale ``N`` series, float64; what does not fit becomes infinite."""
+        """Scale ``N`` series, float64; values that overflow become infinite."""
         with np.errstate(over="ignore"):
             return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
 
@@ -27,12 +27,12 @@ class Scaler:
         ----------
         values : (B, T) array
         series : (B,) int array
-            Which series each window belongs to.
+            Series index of each window.
 
         Returns
         -------
         (B, T) float64 array
-            What does not fit becomes infinite.
+            Values that overflow become infinite.
         """
         with np.errstate(over="ignore"):
             return (values - self.mean[series][:, None]) / self.std[series][:, None]
@@ -44,7 +44,7 @@ class Scaler:
         ----------
         values : (B, H) array
         series : (B,) int array
-            Which series each window belongs to.
+            Series index of each window.
 
         Returns
         -------
@@ -54,10 +54,15 @@ class Scaler:
 
 
 def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
-    """Mean and population standard deviation of the first ``stops[i]`` rows of each series.
+    """Compute the mean and population standard deviation of the first ``stops[i]`` rows of each series.
 
-    As scikit-learn's ``StandardScaler``: a series that is constant up to rounding gets the deviation 1.
-    A series without train rows gets mean 0 and deviation 1. Any finite float64 is safe: nothing overflows.
+    A series that is constant up to rounding gets std 1, as in scikit-learn's ``StandardScaler``. A series without train
+    rows gets mean 0 and std 1. No finite input overflows.
+
+    Examples
+    --------
+    >>> fit_scaler([np.array([1.0, 3.0, 100.0])], [2])
+    Scaler(mean=array([2.]), std=array([1.]))
     """
     pairs = [_mean_and_std(np.asarray(one[:stop], np.float64)) for one, stop in zip(values, stops, strict=True)]
     return Scaler(np.array([mean for mean, _ in pairs]), np.array([std for _, std in pairs]))
@@ -66,7 +71,7 @@ def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
 def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
     if len(values) == 0:
         return 0.0, 1.0
-    # dividing by a power of two is exact, and keeps squares of 1e300 and of 1e-300 inside float64
+    # scaling by a power of two is exact, and keeps the squares of 1e300 and 1e-300 in the range of float64
     _, exponent = np.frexp(np.abs(values).max())
     exponent = min(max(int(exponent), -1000), 1000)
     scaled = np.ldexp(values, -exponent)
@@ -75,5 +80,5 @@ def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
     rounding = len(values) * EPSILON * variance + (len(values) * mean * EPSILON) ** 2
     if variance <= rounding:
         return float(np.ldexp(mean, exponent)), 1.0
-    # a deviation below the smallest float64 is that of a constant
+    # a std that underflows to 0 is treated as that of a constant series
     return float(np.ldexp(mean, exponent)), float(np.ldexp(np.sqrt(variance), exponent)) or 1.0

@@ -1,4 +1,4 @@
-"""The internal form of a table: float64 series on regular calendars, whatever frame they came in."""
+"""The internal form of a table: gapless float64 series with one frequency."""
 
 import hashlib
 import unicodedata
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.config import DataConfig, Fill
-from swt_time.data.columns import is_missing, numbers, place
+from swt_time.data.columns import is_missing, numeric_values, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
 from swt_time.data.layout import find_layout, listed
@@ -23,23 +23,23 @@ from swt_time.errors import TableError
 
 @dataclass(frozen=True)
 class SeriesTable:
-    """Series of one table, sorted by id, without gaps, every value finite.
+    """Series of one table, sorted by id, without gaps; all values are finite.
 
     Parameters
     ----------
     ids : tuple of str
-        ``unique_id`` of a long table, column name of a wide one; ``N`` of them in ascending order.
+        ``N`` ids in ascending order: ``unique_id`` of a long table, column names of a wide one.
     values : tuple of float64 arrays
         One-dimensional; lengths may differ.
     times : tuple of pd.DatetimeIndex
-        Stamp of each value, in microseconds; the same object for series of equal times.
+        Timestamp of each value, in microseconds; the same object for series with equal times.
     frequency : str
-        Canonical pandas alias of the one calendar of all series.
+        Canonical pandas alias, common to all series.
     layout : {"long", "wide"}
     id_column, time_column, value_column : str or None
-        Names in the table that came in; a wide table has no id and no single value column.
+        Column names of the input table; a wide table has no id column and no single value column.
     notes : tuple of str
-        Repairs that were made, one sentence each, for the user.
+        Repairs that were made, one sentence each.
     """
 
     ids: tuple[str, ...]
@@ -54,24 +54,24 @@ class SeriesTable:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Number of rows of each series, ``(N,)`` int64."""
+        """Number of rows per series, ``(N,)`` int64."""
         return np.array([len(values) for values in self.values], dtype=np.int64)
 
     @property
     def last(self) -> pd.DatetimeIndex:
-        """Last stamp of each series, ``N`` of them."""
+        """Last timestamp of each of the ``N`` series."""
         stamps = np.array([times.asi8[-1] for times in self.times], dtype="datetime64[us]")
         zone = self.times[0].tz
         index = pd.DatetimeIndex(stamps)
         return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
 
     def index(self, name: str) -> int:
-        """Position of a series by its id.
+        """Index of the series with an id.
 
         Raises
         ------
         TableError
-            No such series, with the nearest ids.
+            If there is no such series; suggests similar ids.
         """
         if name in self.ids:
             return self.ids.index(name)
@@ -80,7 +80,7 @@ class SeriesTable:
         raise TableError(f"the table has no series {name!r}; {hint}")
 
     def future(self, horizon: int) -> pd.DatetimeIndex:
-        """The ``N * horizon`` stamps after the end of each series, one series after the other."""
+        """The ``horizon`` timestamps after the end of each series, ``N * horizon`` in total, series after series."""
         return future_times(self.last, self.frequency, horizon)
 
 
@@ -94,25 +94,25 @@ def to_series(
     frequency: str | None = None,
     fill: Fill | None = None,
 ) -> SeriesTable:
-    """Turn a pandas, polars or pyarrow table into series.
+    """Convert a pandas, polars or pyarrow table into series.
 
-    Neither the order of rows nor that of series or columns changes the result.
+    The result does not depend on the order of rows and columns.
 
     Parameters
     ----------
     frame : DataFrame
-        Long (``unique_id, ds, y`` or other names by the options) or wide (a time column and numeric
-        columns). A pandas time index serves as the time column.
+        Long (columns ``unique_id``, ``ds``, ``y``, or other names given below) or wide (a time column and numeric
+        columns). A pandas time index is used as the time column.
     id_column, time_column, target : str, optional
-        The columns with the id, the time, and the values.
+        Names of the id, time and value columns.
     columns : sequence of str, optional
-        The columns of a wide table that are series; default all.
+        Columns of a wide table to use as series; all numeric columns by default.
     frequency : str, optional
         Pandas alias; inferred by default.
     fill : {"linear", "ffill"}, optional
-        Repair missing stamps, NaN and infinity inside a series: by a straight line in time, or by the last
-        value. What is missing before the first or after the last value of a series is cut off, never
-        invented. Without ``fill`` they are errors.
+        How to fill missing timestamps, NaN and infinities inside a series: linear interpolation in time, or the last
+        known value. Missing values before the first or after the last known value of a series are removed. By default,
+        missing values raise an error.
 
     Returns
     -------
@@ -121,7 +121,14 @@ def to_series(
     Raises
     ------
     TableError
-        With the column and the row (the header is row 1) of what cannot be read as series.
+        If the table cannot be converted; the message names the column and the row (the header is row 1).
+
+    Examples
+    --------
+    >>> days = pd.date_range("2024-01-01", periods=3)
+    >>> table = to_series(pd.DataFrame({"date": days, "load": [1.0, 2.0, 4.0]}))
+    >>> table.ids, table.frequency, table.values[0].tolist()
+    (('load',), 'D', [1.0, 2.0, 4.0])
     """
     if fill is not None and fill not in get_args(Fill):
         raise TableError(f"data.fill {fill!r} is unknown; expected one of {', '.join(get_args(Fill))}")
@@ -140,11 +147,11 @@ def to_series(
         names, codes = _ids(table[layout.id], rows, notes)
     values, text = [], []
     for name in sorted(layout.values):
-        column, was_text = numbers(table[name], rows)
+        column, was_text = numeric_values(table[name], rows)
         values.append(column)
         text += [name] if was_text else []
     if text:
-        notes.append(f"numbers were written as text in {listed(text)}")
+        notes.append(f"text was converted to numbers in {listed(text)}")
     block = Block(
         times,
         codes,
@@ -169,7 +176,7 @@ def to_series(
 
 
 def read_series(frame: Any, data: DataConfig) -> SeriesTable:
-    """Turn a table into series as the section ``data`` of a configuration says; see `to_series`."""
+    """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
     return to_series(
         frame,
         id_column=data.id_column,
@@ -182,7 +189,7 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
 
 
 def series_sha256(series: SeriesTable) -> str:
-    """Hash of ids, stamps and values of a table, whatever file or frame they came from."""
+    """SHA-256 of the ids, timestamps and values of a table, independent of its file or frame type."""
     digest = hashlib.sha256()
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):
         digest.update(f"{name}\0{len(values)}\0".encode())
@@ -192,12 +199,18 @@ def series_sha256(series: SeriesTable) -> str:
 
 
 def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
-    """The table as it was at a time: rows up to and including the cutoff.
+    """Keep the rows of each series up to and including a cutoff time.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    cutoff : str
+        A date or time; without an offset, in the time zone of the table.
 
     Raises
     ------
     TableError
-        The cutoff is no time, or lies before every row of some series.
+        If the cutoff is not a valid time, or a series starts after it.
     """
     try:
         moment = pd.to_datetime([cutoff])[0]
@@ -207,10 +220,10 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
         raise _no_time(cutoff)
     zone = table.times[0].tz
     if zone is not None and moment.tz is None:
-        # the later of two equal hours, so that both are kept
+        # the later of two ambiguous hours, so that both are kept
         moment = moment.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
     elif zone is None and moment.tz is not None:
-        raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give the plain clock time")
+        raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give it without a time zone")
     kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
     for name, rows, times in zip(table.ids, kept, table.times, strict=True):
         if rows == 0:
@@ -227,7 +240,7 @@ def _no_time(cutoff: str) -> TableError:
 
 
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
-    """Sorted ids of a long table, and the number of its series for each row."""
+    """Sorted ids of a long table, and the series index of each row."""
     if column.dtype.is_nested() or column.dtype == nw.Binary:
         kind = "bytes" if column.dtype == nw.Binary else "nested values"
         raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
@@ -246,24 +259,22 @@ def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[st
 
 
 def _check_alike(ids: list[str], notes: list[str]) -> None:
-    """Ids that differ in nothing one can see are refused as slips; those that differ only in case stay apart."""
+    """Refuse ids that look the same; add a note for ids that differ only in case."""
     seen: dict[str, str] = {}
     for one in ids:
         other = seen.setdefault(_visible(one), one)
         if other != one:
             blanks = "".join(other.split()) == "".join(one.split())
-            what = "blanks" if blanks else f"characters that look alike ({other!a} and {one!a})"
-            raise TableError(
-                f"ids {other!r} and {one!r} differ only in {what}; write them alike, or make them distinct"
-            )
+            what = "whitespace" if blanks else f"characters that look the same ({other!a} and {one!a})"
+            raise TableError(f"ids {other!r} and {one!r} differ only in {what}; make them equal, or clearly different")
     folded: dict[str, str] = {}
     pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
     if pairs:
         more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
-        notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and were kept apart{more}")
+        notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and are separate series{more}")
 
 
 def _visible(text: str) -> str:
-    """Text as one sees it: blanks joined, accents composed, characters without a width left out."""
+    """Normalize text to what is visible: single spaces, composed accents, no zero-width characters."""
     composed = unicodedata.normalize("NFC", text)
     return " ".join("".join(c for c in composed if unicodedata.category(c) != "Cf").split())

@@ -1,4 +1,4 @@
-"""Public benchmark tables: from their homes into a cache folder, held to known hashes. Standard library only."""
+"""Download public benchmark datasets, verified against known SHA-256 hashes. Standard library only."""
 
 import http.client
 import os
@@ -16,11 +16,11 @@ from swt_time.files import file_sha256
 CHUNK = 2**16
 
 ATTEMPTS = 3
-"""Connections that are tried in a row; each goes on where the last one was cut."""
+"""Maximum number of connections; each resumes where the previous one was interrupted."""
 
 ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/1d16c8f4f943005d613b5bc962e9eeb06058cf07/ETT-small/"
 BUNDLE = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/2b66e59ee19dac8f6f19fb5d4997f289fdfea357/"
-"""Three tables have no home of their own in the form that the field uses, only this bundle."""
+"""Bundle of datasets; three of them are not published elsewhere in the form that the literature uses."""
 
 ETT_LICENCE = "CC BY-ND 4.0, Zhou et al., https://github.com/zhouhaoyi/ETDataset"
 BUNDLE_LICENCE = "CC BY 4.0 as bundled, https://huggingface.co/datasets/thuml/Time-Series-Library"
@@ -30,19 +30,20 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table comes from.
+    """Where a dataset comes from.
 
     Attributes
     ----------
     file, url : str
-        Its name on disk, and its home at a fixed revision.
+        File name on disk, and URL at a fixed revision.
     what, licence : str
+        Description and licence.
     split : str
-        The field's split, for ``swt-time train --split``.
+        The split that the literature uses, a value of ``data.split``.
     sha256 : tuple of str
-        Of the file as it stands there, and of the same lines with other line endings where such a copy is common.
+        Hash of the file at ``url``, and of copies with other line endings where such copies are common.
     note : str
-        What stands in the way of reading it, if anything does.
+        Defects of the table that must be fixed before training, if any.
     """
 
     file: str
@@ -119,31 +120,32 @@ SOURCES = {
             "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63",
             "9b2b19b13e342d9c9b9c51620d42b4be232df7fba30e7f5c4968b7c79ab138ad",
         ),
-        "2020-05-12 06:00:00 stands twice and some times are missing: delete one of the two rows, train with --fill",
+        "2020-05-12 06:00:00 occurs twice and some times are missing: delete one of the two rows and fill the gaps",
     ),
 }
-"""Tables by name."""
+"""Sources of the datasets, by name."""
 
 
 def find_source(name: str) -> Source:
-    """The source of a table; upper and lower case are alike.
+    """Return the source of a dataset; names are case-insensitive.
 
     Raises
     ------
     ConfigError
+        If there is no dataset with that name.
     """
     try:
         return SOURCES[name.lower()]
     except KeyError:
-        raise ConfigError(f"unknown table {name!r}; expected one of {', '.join(SOURCES)}") from None
+        raise ConfigError(f"unknown dataset {name!r}; expected one of {', '.join(SOURCES)}") from None
 
 
 def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/swt-time/data``, by default in ``~/.cache``."""
+    """Return ``$XDG_CACHE_HOME/swt-time/data``; ``XDG_CACHE_HOME`` is ``~/.cache`` by default."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swt-time" / "data"
 
 
-def get_table(
+def get_dataset(
     name: str,
     *,
     folder: Path | None = None,
@@ -151,27 +153,32 @@ def get_table(
     timeout: float = 30.0,
     report: Report = lambda done, total: None,
 ) -> Path:
-    """Have a table as a file whose hash is known.
+    """Return a verified local copy of a dataset, downloading it if needed.
 
     Parameters
     ----------
     name : str
         A key of `SOURCES`.
     folder : path, optional
-        Take the file from this folder, not from the network.
+        Copy the file from this folder instead of downloading it.
     to : path, optional
-        Folder to put it in; by default `cache_folder`. A good copy that is there already is kept.
+        Folder of the local copy, by default `cache_folder`. An existing copy with the right hash is reused.
     timeout : float
-        Seconds without a byte after which a connection counts as cut.
+        Seconds without data after which a connection counts as interrupted.
     report : callable
-        Told how many bytes there are, and of how many.
+        Called with the number of bytes received and the total.
+
+    Returns
+    -------
+    path
+        The file ``to / SOURCES[name].file``.
 
     Raises
     ------
     ConfigError
-        No table has that name, ``folder`` does not hold its file, or ``to`` cannot be written.
+        If the name is unknown, ``folder`` does not contain the file, or ``to`` cannot be written.
     DownloadError
-        The network failed (what came is kept, and the next call goes on from there), or a file is not the known one.
+        If the download fails (the bytes received are kept, and the next call resumes), or the hash differs.
     """
     source = find_source(name)
     target = (cache_folder() if to is None else to) / source.file
@@ -179,25 +186,26 @@ def get_table(
         if folder is not None:
             _copy(source, folder, target)
         elif target.exists():
-            _check(target, source, "delete it to have it fetched again")
+            _check(target, source, "delete it to download it again")
         else:
-            _fetch(source, target, timeout, report)
+            _download(source, target, timeout, report)
     except OSError as error:
-        raise ConfigError(f"cannot write {target}: {error.strerror or error}; choose a folder with --to") from None
+        reason = error.strerror or error
+        raise ConfigError(f"cannot write {target}: {reason}; choose another folder with to=...") from None
     return target
 
 
 def _check(path: Path, source: Source, remedy: str) -> None:
     found = file_sha256(path)
     if found not in source.sha256:
-        raise DownloadError(f"{path} is not the known table: expected sha256 {source.sha256[0]}, got {found}; {remedy}")
+        raise DownloadError(f"{path} has the wrong SHA-256: expected {source.sha256[0]}, got {found}; {remedy}")
 
 
 def _copy(source: Source, folder: Path, target: Path) -> None:
     local = folder / source.file
     if not local.is_file():
-        raise ConfigError(f"expected {source.file} in --folder {folder}; it comes from {source.url}")
-    _check(local, source, f"fetch it from {source.url}")
+        raise ConfigError(f"the folder {folder} has no file {source.file}; download it from {source.url}")
+    _check(local, source, f"download it from {source.url}")
     if target.exists() and target.samefile(local):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -206,10 +214,10 @@ def _copy(source: Source, folder: Path, target: Path) -> None:
     part.replace(target)
 
 
-def _fetch(source: Source, target: Path, timeout: float, report: Report) -> None:
+def _download(source: Source, target: Path, timeout: float, report: Report) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _part(target)
-    by_hand = f"without network, put the file there as {target} or name the folder that holds it with --folder"
+    by_hand = f"without network access, save the file as {target} or pass the folder that contains it with folder=..."
     for attempt in range(1, ATTEMPTS + 1):
         before = _size(part)
         try:
@@ -221,12 +229,12 @@ def _fetch(source: Source, target: Path, timeout: float, report: Report) -> None
                 isinstance(error, urllib.error.HTTPError)
                 and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
             ):
-                part.unlink()  # as long as the file or longer, and begun from another one, or it would be whole
+                part.unlink()  # at least as long as the whole file, so it is not a part of it
             elif attempt == ATTEMPTS or _size(part) <= before:
-                kept = f"; the {_size(part)} bytes that came are kept: try again to go on" if _size(part) else ""
-                raise DownloadError(f"cannot fetch {source.url} ({reason}){kept}; {by_hand}") from None
+                kept = f"; the {_size(part)} bytes received are kept: try again to resume" if _size(part) else ""
+                raise DownloadError(f"cannot download {source.url} ({reason}){kept}; {by_hand}") from None
     try:
-        _check(part, source, f"its home has changed it or the connection did; try again, or: {by_hand}")
+        _check(part, source, f"the file at {source.url} or its transfer is faulty: try again, or {by_hand}")
     except DownloadError:
         part.unlink()
         raise
@@ -234,7 +242,7 @@ def _fetch(source: Source, target: Path, timeout: float, report: Report) -> None
 
 
 def _transfer(url: str, part: Path, timeout: float, report: Report) -> None:
-    """Fetch a file, going on after the bytes that are there if the server can."""
+    """Download a file, resuming after the bytes already in ``part`` if the server supports ranges."""
     start = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": f"swt-time/{__version__}"})
     if start:
@@ -249,7 +257,7 @@ def _transfer(url: str, part: Path, timeout: float, report: Report) -> None:
                 done += len(chunk)
                 report(done, total or done)
     if total is not None and done < total:
-        raise ConnectionError(f"the connection was cut after {done} of {total} bytes")
+        raise ConnectionError(f"the connection was interrupted after {done} of {total} bytes")
 
 
 def _reason(error: Exception) -> str:

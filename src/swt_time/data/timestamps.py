@@ -1,8 +1,8 @@
-"""One column of a frame as points in time, or an error that names the cell.
+"""Conversion of one column of a frame to timestamps, with errors that name the cell.
 
-Text is read by one format for the whole column, whatever the order of its rows. ISO 8601 comes first;
-where the day and the month could be swapped, the reading that gives a regular table is taken, and if both
-or neither do the table is refused.
+Text is parsed with one format for the whole column, independent of the order of rows. ISO 8601 is tried first. If day
+and month could be swapped, the format that gives regular timestamps is used; if both or neither do, the column is
+refused.
 """
 
 import contextlib
@@ -43,32 +43,32 @@ CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", "
 MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%Y")
 FORMATS = (*(date + clock for date, clock in product(DATES, CLOCKS)), *MONTHS_ALONE, "%Y%m%d")
 YEARS = (1678, 2261)
-"""What nanoseconds in 64 bits can hold: every pandas version and every frame agrees inside."""
+"""Range of 64-bit nanoseconds, which all pandas versions and all supported frames can represent."""
 OFFSET = re.compile(r"[T ].*([Zz]|[+-]\d\d(:?\d\d)?)$")
 REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00"
 
 
 def timestamps(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
-    """Points in time of a column, in microseconds.
+    """Convert a column to timestamps in microseconds.
 
     Parameters
     ----------
     column : nw.Series
-        Dates, datetimes with or without a time zone, text, or whole years (2024) or days (20240131).
+        Dates, datetimes with or without a time zone, text, or integers for years (2024) or days (20240131).
     rows : (n,) int array
         Row numbers for messages.
 
     Returns
     -------
     times : pd.DatetimeIndex
-        ``n`` stamps, none missing.
+        ``n`` timestamps, none missing.
     note : str or None
-        The repair that was needed, if any.
+        How ambiguous text was interpreted, or which conversion was made, if any.
 
     Raises
     ------
     TableError
-        If a cell is missing or no date.
+        If a cell is missing or is not a date.
     """
     note = None
     dtype = column.dtype
@@ -84,12 +84,12 @@ def timestamps(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, s
     elif isinstance(dtype, nw.String | nw.Object | nw.Unknown | nw.Categorical | nw.Enum):
         times, note = _from_cells(column, rows)
     else:
-        raise TableError(f"column {column.name!r} should hold points in time, but its type is {dtype}; {REMEDY}")
+        raise TableError(f"column {column.name!r} has type {dtype}; expected timestamps: {REMEDY}")
     return _microseconds(times, column.name, rows), note
 
 
 def looks_like_time(column: nw.Series) -> bool:
-    """Whether a column's type, or its first text cell, is a point in time."""
+    """Return whether a column's type is a time, or its first non-missing cells parse as one."""
     if isinstance(column.dtype, nw.Datetime | nw.Date):
         return True
     if not isinstance(column.dtype, nw.String | nw.Object):
@@ -106,8 +106,7 @@ def looks_like_time(column: nw.Series) -> bool:
 def _missing(name: str, rows: np.ndarray, empty: np.ndarray) -> TableError:
     first = int(rows[int(np.argmax(empty))])
     return TableError(
-        f"{place(name, first)}: the time is missing ({int(empty.sum())} such rows); every row needs a time: "
-        "add it or remove the row"
+        f"{place(name, first)}: the time is missing ({int(empty.sum())} such rows); add it or remove the row"
     )
 
 
@@ -124,8 +123,8 @@ def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
 
 
 def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
-    """Years (2024) or days (20240131); other whole numbers could mean anything."""
-    # by way of Python: Arrow refuses to cast whole numbers beyond 2^53
+    """Convert years (2024) or days (20240131); refuse other integers as ambiguous."""
+    # via Python integers: Arrow refuses to cast integers beyond 2^53 to float64
     values = np.array(column.to_list(), dtype=np.float64)
     for low, high, form in ((1000, 2999, "%Y"), (10000101, 29991231, "%Y%m%d")):
         if ((values >= low) & (values <= high)).all():
@@ -137,7 +136,7 @@ def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
     first = int(np.argmax(odd)) if odd.any() else 0
     raise TableError(
         f"{place(column.name, int(rows[first]))}: {column[first]} is a number, expected a date; {REMEDY} "
-        "(whole numbers are read only as years such as 2024 or days such as 20240131)"
+        "(integers are accepted only as years such as 2024 or days such as 20240131)"
     )
 
 
@@ -152,7 +151,7 @@ def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, 
 
 
 def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
-    """Python dates and datetimes; several time zones become UTC."""
+    """Convert Python dates and datetimes; several time zones are converted to UTC."""
     aware = []
     for cell, row in zip(cells, rows, strict=True):
         if not isinstance(cell, datetime.date):
@@ -162,14 +161,15 @@ def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.Dat
         raise _zones(name, rows, aware)
     zones = {str(cell.tzinfo) for cell in cells} if aware[0] else set()
     if len(zones) > 1:
-        return pd.DatetimeIndex(pd.to_datetime(cells, utc=True)), f"column {name!r}: several time zones became UTC"
+        note = f"column {name!r}: times in several time zones were converted to UTC"
+        return pd.DatetimeIndex(pd.to_datetime(cells, utc=True)), note
     return pd.DatetimeIndex(cells), None
 
 
 def _zones(name: str, rows: np.ndarray, aware: list[bool]) -> TableError:
     odd = aware.index(not aware[0])
     return TableError(
-        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; write all in one form"
+        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; use one form for all"
     )
 
 
@@ -188,14 +188,14 @@ def _from_text(cells: list[str], name: str, rows: np.ndarray) -> tuple[pd.Dateti
 
 
 def _read(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
-    """Read text by the one format that fits every cell, None if there is none.
+    """Parse text with the one format that fits every cell; None if there is none.
 
     Raises
     ------
     TableError
-        If the cells are dates but their meaning is open; the caller adds the place.
+        If the cells are dates but ambiguous; the caller adds the column and row.
     """
-    # a bare year is ISO 8601, but so would be a count: whole numbers are left to the explicit formats
+    # a four-digit count would parse as an ISO 8601 year: integers are left to the explicit formats
     if not all(cell.isdigit() for cell in cells):
         reading = _read_iso(cells)
         if reading is not None:
@@ -211,28 +211,28 @@ def _read(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
     if len(distinct) > 1:
         regular = [(form, times) for form, times in distinct if _regular(times)]
         if len(regular) != 1:
-            raise TableError(f"day and month cannot be told apart ({' or '.join(f for f, _ in distinct)})")
+            raise TableError(f"the order of day and month is ambiguous ({' or '.join(f for f, _ in distinct)})")
         distinct = regular
     form, times = distinct[0]
     swapped = any(part in form for part in ("%d/%m", "%m/%d", "%d-%m", "%m-%d-"))
-    return times, f"dates were read as {form}" if swapped else None
+    return times, f"dates were parsed as {form}" if swapped else None
 
 
 def _read_iso(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
-    """Read ISO 8601; several offsets from UTC become UTC, a mixture with none is refused."""
+    """Parse ISO 8601; several UTC offsets are converted to UTC, a mixture with and without offset is refused."""
     utc = pd.to_datetime(pd.Series(cells), format="ISO8601", utc=True, errors="coerce")
     if utc.isna().any():
         return None
     with warnings.catch_warnings(), contextlib.suppress(ValueError):
-        # pandas 2 warns of several offsets and returns objects, pandas 3 raises
+        # with several offsets pandas 2 warns and returns objects, pandas 3 raises
         warnings.simplefilter("ignore", FutureWarning)
         times = pd.to_datetime(cells, format="ISO8601")
-        # pandas 2 takes a stamp without an offset among others for UTC
+        # pandas 2 interprets a timestamp without an offset as UTC if others have one
         if isinstance(times, pd.DatetimeIndex) and (times.tz is None or all(map(OFFSET.search, cells))):
             return times, None
     if len({pd.Timestamp(cell).tzinfo is None for cell in cells}) > 1:
         raise TableError("times with and without a time zone are mixed")
-    return pd.DatetimeIndex(utc), "several UTC offsets became UTC"
+    return pd.DatetimeIndex(utc), "times with several UTC offsets were converted to UTC"
 
 
 def _parses(cells: list[str], form: str) -> bool:
@@ -248,7 +248,7 @@ def _regular(times: pd.DatetimeIndex) -> bool:
 
 
 def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
-    """Point at the first cell that the best-fitting format cannot read."""
+    """Error that names the first cell that the best-fitting format cannot parse."""
     text = pd.Series(cells)
     head = text.iloc[:1000]
 
@@ -262,7 +262,7 @@ def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
 
 
 def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
-    # NumPy knows every year that a stamp may hold, pandas does not
+    # NumPy can compute any year that an int64 timestamp holds, pandas cannot
     years = times.asi8.view(f"datetime64[{times.unit}]").astype("datetime64[Y]").astype(np.int64) + 1970
     far = (years < YEARS[0]) | (years > YEARS[1])
     if far.any():
@@ -275,5 +275,5 @@ def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.Da
     lost = np.asarray(exact != times)
     if lost.any():
         row = int(rows[int(np.argmax(lost))])
-        raise TableError(f"{place(name, row)}: times are held in microseconds; round them to microseconds")
+        raise TableError(f"{place(name, row)}: the time is finer than microseconds; round times to microseconds")
     return exact.rename(None)

@@ -1,10 +1,11 @@
-"""The one place for split and window arithmetic. Pure NumPy.
+"""Splits, window indices and batches. Pure NumPy.
 
-Shapes: ``B`` windows in a batch, ``T`` context, ``H`` horizon, ``N`` series.
+All split and window arithmetic of the package is here. Shapes: ``B`` windows in a batch, ``T`` context, ``H`` horizon,
+``N`` series.
 
-A series of ``n`` rows is cut into three parts in time: train, validation, test. A window's ``H`` target
-rows lie inside one part; its ``T`` context rows may reach back across the border (the standard protocol of
-Informer and its successors), so targets of different parts never meet.
+Each series is split in time into a train, a validation and a test part. The ``H`` target rows of a window lie inside
+one part; its ``T`` context rows may extend into earlier parts, as in the protocol of Informer and its successors.
+Targets of different parts never overlap.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,29 +27,34 @@ ETT_ROWS = {
     "etth": (12 * MONTH, 4 * MONTH, 4 * MONTH),
     "ettm": (4 * 12 * MONTH, 4 * 4 * MONTH, 4 * 4 * MONTH),
 }
-"""Rows of train, validation and test in the ETT benchmarks; rows beyond are unused there."""
+"""Rows of the train, validation and test parts in the ETT benchmarks, which leave the remaining rows unused."""
 
 
 @dataclass(frozen=True)
 class Borders:
-    """Target rows of each part of a series: ``start <= row < stop``."""
+    """Target rows of each part of one series, as ``(start, stop)``: ``start <= row < stop``."""
 
     train: tuple[int, int]
     validation: tuple[int, int]
     test: tuple[int, int]
 
     def part(self, part: Part) -> tuple[int, int]:
-        """Target rows of a part by its name."""
+        """Return the target rows of a part by name."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
 def parse_split(split: str) -> tuple[float, float, float] | None:
-    """Shares of a split such as ``0.7/0.1/0.2``; None for the named splits.
+    """Parse the shares of a split such as ``0.7/0.1/0.2``; return None for the named splits.
 
     Raises
     ------
     ConfigError
-        If it is neither a name nor three shares that add up to 1.
+        If ``split`` is neither a known name nor three shares that add up to 1 with a positive train share.
+
+    Examples
+    --------
+    >>> parse_split("0.7/0.1/0.2")
+    (0.7, 0.1, 0.2)
     """
     if split in ("etth", "ettm", "none"):
         return None
@@ -59,30 +65,35 @@ def parse_split(split: str) -> tuple[float, float, float] | None:
     fits = len(shares) == 3 and all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-9
     if not fits or shares[0] == 0:
         raise ConfigError(
-            f"split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test "
+            f"data.split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test "
             "that add up to 1, such as 0.7/0.1/0.2"
         )
     return shares[0], shares[1], shares[2]
 
 
 def split_borders(n_rows: int, split: str) -> Borders:
-    """Borders of the parts of one series.
+    """Compute the borders of the parts of one series.
 
     Parameters
     ----------
     n_rows : int
         Length of the series.
     split : str
-        ``etth`` or ``ettm``: 12, 4 and 4 months of 30 days of hours or quarter hours. ``a/b/c``: shares,
-        rounded as the field does (Informer's ``Dataset_Custom``): ``int(n * a)`` rows for train, ``int(n *
-        c)`` for test, the rest for validation. ``none``: everything is train.
+        ``etth`` or ``ettm``: 12, 4 and 4 months of 30 days, in hours or quarter hours. ``a/b/c``: shares, rounded as in
+        Informer's ``Dataset_Custom``: ``int(n * a)`` train rows, ``int(n * c)`` test rows, the rest validation.
+        ``none``: all rows are train rows.
 
     Raises
     ------
     ConfigError
         If the split is unknown.
     TableError
-        If the series is shorter than a fixed split demands.
+        If the series is too short for ``etth`` or ``ettm``.
+
+    Examples
+    --------
+    >>> split_borders(100, "0.6/0.2/0.2")
+    Borders(train=(0, 60), validation=(60, 80), test=(80, 100))
     """
     shares = parse_split(split)
     if split == "none":
@@ -91,7 +102,7 @@ def split_borders(n_rows: int, split: str) -> Borders:
         train, validation, test = ETT_ROWS[split]
         if n_rows < train + validation + test:
             raise TableError(
-                f"split {split!r} needs at least {train + validation + test} rows, the series has {n_rows}; "
+                f"data.split {split!r} needs at least {train + validation + test} rows, the series has {n_rows}; "
                 "use shares such as 0.7/0.1/0.2"
             )
     else:
@@ -102,13 +113,13 @@ def split_borders(n_rows: int, split: str) -> Borders:
 
 
 def shorten_train(borders: Borders, context: int, fraction: float) -> Borders:
-    """Few-shot training: keep the first ``fraction`` of the train windows' span.
+    """Shorten the train part to its first ``fraction``, for few-shot training.
 
-    The convention of Time-LLM's ``percent``: ``(train - context) * percent // 100 + context`` rows remain,
-    and the scaler is still fitted on the whole train part.
+    As Time-LLM's ``percent``: ``(train - context) * percent // 100 + context`` rows remain. The scaler is still fitted
+    on the whole train part.
     """
     if not 0 < fraction <= 1:
-        raise ConfigError(f"train fraction {fraction} is out of range; expected 0 < fraction <= 1")
+        raise ConfigError(f"data.train_fraction {fraction} is out of range; expected 0 < fraction <= 1")
     start, stop = borders.train
     if stop - start <= context:
         return borders
@@ -117,47 +128,49 @@ def shorten_train(borders: Borders, context: int, fraction: float) -> Borders:
 
 
 def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, horizon: int) -> list[Borders]:
-    """Borders of every series, after making sure that each part of the split has a window.
+    """Compute the borders of all series and check that each part of the split has at least one window.
 
-    A series that is too short contributes no windows; there must be windows from the others.
+    Series that are too short contribute no windows.
 
     Raises
     ------
+    ConfigError
+        If the split is unknown, or the windows do not fit into a split of fixed length.
     TableError
-        If a part would have no window; the message gives the smallest length that would work.
+        If a part has no window; the message gives the smallest sufficient length.
     """
     needed = smallest_length(split, context, horizon)
     borders = [split_borders(int(rows), split) for rows in lengths]
     for part in filled_parts(split):
         if WindowIndex(borders, part, context, horizon).total == 0:
             raise TableError(
-                f"too few rows: split {split!r} with context {context} and horizon {horizon} needs a "
+                f"too few rows: data.split {split!r} with data.context {context} and data.horizon {horizon} needs a "
                 f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
-                "give more rows, or choose a shorter context or horizon"
+                "provide more rows, or choose a shorter context or horizon"
             )
     return borders
 
 
 def smallest_length(split: str, context: int, horizon: int) -> int:
-    """Fewest rows of a series that has at least one window in every part that the split fills.
+    """Compute the smallest length of a series with at least one window in each part in `filled_parts`.
 
     Raises
     ------
     ConfigError
-        If the split has a fixed length and the windows do not fit into it.
+        If the windows do not fit into the parts of ``etth`` or ``ettm``.
     """
     shares = parse_split(split)
     if shares is None and split != "none":
         rows = sum(ETT_ROWS[split])
         if not _has_windows(rows, split, context, horizon):
             raise ConfigError(
-                f"context {context} and horizon {horizon} do not fit into the parts of split {split!r} "
+                f"data.context {context} and data.horizon {horizon} do not fit into the parts of data.split {split!r} "
                 f"({'/'.join(map(str, ETT_ROWS[split]))} rows); choose shorter ones"
             )
         return rows
     rows = context + horizon
     if shares is not None:
-        # a part has at most two rows more than its share, by rounding
+        # by rounding, a part has at most two rows more than its share
         rows = max(rows, int((rows - 2) / shares[0]))
         rows = max(rows, *(int((horizon - 2) / share) for share in shares if share > 0))
     while not _has_windows(rows, split, context, horizon):
@@ -166,7 +179,7 @@ def smallest_length(split: str, context: int, horizon: int) -> int:
 
 
 def filled_parts(split: str) -> tuple[Part, ...]:
-    """The parts that a split gives rows to."""
+    """Return the parts that have rows under a split."""
     if split == "none":
         return ("train",)
     shares = parse_split(split) or (1, 1, 1)
@@ -179,25 +192,25 @@ def _has_windows(rows: int, split: str, context: int, horizon: int) -> bool:
 
 
 class Windows(Protocol):
-    """Windows of one part of a table, by index; ``len`` of them. What training and the closed form read."""
+    """Interface of the windows that a model is trained on: ``len(windows)`` windows, accessed by index."""
 
     def __len__(self) -> int: ...
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Contexts (M, T) and targets (M, H), float32, scaled, of the windows with these indices (M,)."""
+        """Return contexts (M, T) and targets (M, H), float32, scaled, of the windows with indices (M,)."""
         ...
 
 
 class WindowIndex:
-    """All windows of one part of a set of series; every window, none dropped.
+    """Index arithmetic of all windows of one part: maps a window index to its series and first row.
 
-    Only the first window and the number of windows of each series are stored; window numbers run through the
-    series one after the other.
+    Window indices run from 0 to ``total - 1``, series after series. Only the first window and the number of windows of
+    each series are stored. No window is dropped.
 
     Parameters
     ----------
     borders : sequence of Borders
-        One for each of ``N`` series; a series that is too short contributes no windows.
+        One per series; a series that is too short contributes no windows.
     part : {"train", "validation", "test"}
     context, horizon : int
         ``T`` and ``H``.
@@ -217,61 +230,66 @@ class WindowIndex:
 
     @property
     def total(self) -> int:
-        """Number of windows over all series."""
+        """Number of windows of all series."""
         return int(self.counts.sum())
 
-    def pairs(self, numbers: np.ndarray | None = None) -> np.ndarray:
-        """Series and first context row of windows.
+    def pairs(self, indices: np.ndarray | None = None) -> np.ndarray:
+        """Series index and first context row of windows.
 
         Parameters
         ----------
-        numbers : (B,) int array, optional
-            Window numbers from 0 to ``total - 1``; default all.
+        indices : (B,) int array, optional
+            Window indices; all windows by default.
 
         Returns
         -------
         (B, 2) int64 array
+
+        Raises
+        ------
+        IndexError
+            If an index is out of range.
         """
-        numbers = np.arange(self.total) if numbers is None else np.asarray(numbers, dtype=np.int64)
-        if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.total):
-            raise IndexError(f"window numbers run from 0 to {self.total - 1}")
-        series = np.searchsorted(self._ends, numbers, side="right")
+        indices = np.arange(self.total) if indices is None else np.asarray(indices, dtype=np.int64)
+        if indices.size and not (indices.min() >= 0 and indices.max() < self.total):
+            raise IndexError(f"window index out of range; expected 0 to {self.total - 1}")
+        series = np.searchsorted(self._ends, indices, side="right")
         before = self._ends[series] - self.counts[series]
-        return np.stack([series, self.first[series] + (numbers - before) * self.stride], axis=1)
+        return np.stack([series, self.first[series] + (indices - before) * self.stride], axis=1)
 
 
 @dataclass(frozen=True)
 class FlatSeries:
-    """Series of unequal length end to end in one float32 array; series ``i`` begins at ``offsets[i]``."""
+    """Series concatenated into one float32 array; series ``i`` starts at ``offsets[i]``."""
 
     flat: np.ndarray
     offsets: np.ndarray
 
 
 def flatten(values: Sequence[np.ndarray]) -> FlatSeries:
-    """Join series for ``gather``.
+    """Concatenate series for `gather`.
 
     Raises
     ------
     TableError
-        If a value does not fit into single precision: scale first.
+        If a value overflows float32.
     """
     lengths = np.array([len(one) for one in values], dtype=np.int64)
     with np.errstate(over="ignore"):
         flat = np.concatenate(values).astype(np.float32)
     if not np.isfinite(flat).all():
-        raise TableError("values beyond 3.4e38 do not fit into single precision; scale the table")
+        raise TableError("values beyond 3.4e38 overflow float32; scale the table first")
     return FlatSeries(flat, np.cumsum(lengths) - lengths)
 
 
 def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Contexts and targets of windows by one indexing operation.
+    """Gather contexts and targets of windows with one indexing operation.
 
     Parameters
     ----------
     series : FlatSeries
     pairs : (B, 2) int array
-        See ``Windows.pairs``.
+        See `WindowIndex.pairs`.
     context, horizon : int
         ``T`` and ``H``.
 
@@ -286,12 +304,12 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
 
 
 def evenly(total: int, most: int) -> np.ndarray:
-    """Numbers of at most ``most`` of ``total`` windows, evenly spread, first and last among them; int64."""
+    """Indices of at most ``most`` of ``total`` windows, evenly spaced from the first to the last, int64."""
     return np.linspace(0, total - 1, min(total, most)).round().astype(np.int64)
 
 
 def rolling_origins(n_rows: int, horizon: int, windows: int, step: int | None = None, context: int = 1) -> np.ndarray:
-    """Cutoffs of a rolling-origin evaluation, the last one ``horizon`` rows before the end.
+    """Compute the cutoffs of a rolling-origin evaluation; the last one is ``horizon`` rows before the end.
 
     Parameters
     ----------
@@ -300,34 +318,41 @@ def rolling_origins(n_rows: int, horizon: int, windows: int, step: int | None = 
     windows : int
         Number of cutoffs.
     step : int, optional
-        Rows between cutoffs; default ``horizon``.
+        Rows between cutoffs; ``horizon`` by default.
     context : int
-        Fewest rows that must be known at the first cutoff.
+        Minimum number of rows before the first cutoff.
 
     Returns
     -------
     (windows,) int64 array
-        Rows known at each cutoff, ascending: row ``origin`` is the first one to forecast.
+        Number of known rows at each cutoff, ascending: row ``origin`` is the first one to forecast.
 
     Raises
     ------
+    ConfigError
+        If ``horizon``, ``windows`` or ``step`` is less than 1.
     TableError
-        If the series is too short; the message gives the smallest length that would work.
+        If the series is too short; the message gives the smallest sufficient length.
+
+    Examples
+    --------
+    >>> rolling_origins(100, horizon=10, windows=3)
+    array([70, 80, 90])
     """
     step = horizon if step is None else step
     if min(horizon, windows, step) < 1:
         raise ConfigError(f"horizon {horizon}, windows {windows} and step {step} must be at least 1")
     needed = context + horizon + (windows - 1) * step
     if n_rows < needed:
-        raise TableError(f"{windows} windows need at least {needed} rows, the series has {n_rows}; ask for fewer")
+        raise TableError(f"{windows} windows need at least {needed} rows, the series has {n_rows}; use fewer windows")
     return n_rows - horizon - step * np.arange(windows - 1, -1, -1, dtype=np.int64)
 
 
 class ShuffledBatches:
-    """Batches of window numbers in an order that is a function of seed and epoch alone.
+    """Shuffled batches of window indices; the order depends only on the seed and the epoch.
 
-    So the position ``(epoch, step)`` is all the state there is. The bit stream is Philox's, which NumPy
-    promises to keep across releases (NEP 19).
+    The position ``(epoch, step)`` is therefore the whole state. The order comes from the bit stream of Philox, which
+    NumPy keeps stable across releases (NEP 19).
 
     Parameters
     ----------
@@ -340,30 +365,32 @@ class ShuffledBatches:
 
     def __init__(self, total: int, batch_size: int, seed: int) -> None:
         if total < 1 or batch_size < 1 or seed < 0:
-            raise ConfigError(f"expected windows, batch size >= 1 and seed >= 0, got {total}, {batch_size}, {seed}")
+            raise ConfigError(
+                f"expected at least 1 window, batch size >= 1 and seed >= 0, got {total}, {batch_size} and {seed}"
+            )
         self.total, self.batch_size, self.seed = total, batch_size, seed
         self._epoch = -1
         self._order = np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
-        """Steps of an epoch."""
+        """Number of batches per epoch."""
         return -(-self.total // self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Window numbers of an epoch in their order, ``(total,)`` int64."""
+        """Window indices of an epoch in shuffled order, ``(total,)`` int64."""
         if epoch != self._epoch:
             bits = np.random.Philox(np.random.SeedSequence([self.seed, epoch])).random_raw(self.total)
             self._order, self._epoch = np.argsort(bits, kind="stable"), epoch
         return self._order
 
     def batch(self, epoch: int, step: int) -> np.ndarray:
-        """Window numbers of one batch, ``(B,)`` int64."""
+        """Window indices of one batch, ``(B,)`` int64."""
         if not 0 <= step < len(self):
-            raise IndexError(f"an epoch has steps 0 to {len(self) - 1}, asked for {step}")
+            raise IndexError(f"step {step} is out of range; expected 0 to {len(self) - 1}")
         return self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
     def from_position(self, epoch: int, step: int) -> Iterator[tuple[int, int, np.ndarray]]:
-        """``(epoch, step, window numbers)`` from a position on, without end."""
+        """Yield ``(epoch, step, window indices)`` from a position on, indefinitely."""
         while True:
             if step >= len(self):
                 epoch, step = epoch + 1, 0

@@ -1,4 +1,4 @@
-"""Table files out, complete or not at all."""
+"""Write data frames to CSV and Parquet files atomically."""
 
 import contextlib
 import gzip
@@ -17,35 +17,38 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 
 def check_output(path: str | Path) -> Path:
-    """Refuse early what ``write_table`` would refuse at the end: an unknown suffix or an unwritable folder.
+    """Check that `write_table` can write to a path, before a long computation.
 
     Raises
     ------
     TableError
+        If the suffix is unknown or the folder is missing or not writable.
     """
     path = Path(path)
     if not path.name.lower().endswith(SUFFIXES):
-        raise TableError(f"cannot tell the format of {path}; expected a name that ends in {', '.join(SUFFIXES)}")
+        raise TableError(f"cannot determine the format of {path}; expected a name ending in {', '.join(SUFFIXES)}")
     if path.is_dir():
         raise TableError(f"cannot write {path}: it is a folder; expected a file name")
     if not path.parent.is_dir():
         raise TableError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK):
-        raise TableError(f"cannot write {path}: the folder {path.parent} is not writable")
+        raise TableError(f"cannot write {path}: the folder {path.parent} is not writable; choose another folder")
     return path
 
 
 def write_table(frame: Any, path: str | Path) -> None:
-    """Write a pandas, polars or pyarrow table as CSV, gzipped CSV or Parquet, by the suffix.
+    """Write a pandas, polars or pyarrow table as CSV, gzipped CSV or Parquet; the suffix determines the format.
 
-    The file is written beside its place and then renamed: it is never seen half written.
+    The file is written under a temporary name and then renamed, so that it is never incomplete.
 
     Raises
     ------
     TableError
         If the path cannot be written.
+    SWTTimeError
+        If writing fails, for example because the disk is full; a previous file is kept.
     MissingDependencyError
-        If Parquet is asked for and pyarrow is not installed.
+        If the format is Parquet and pyarrow is not installed.
     """
     path = check_output(path)
     table = _to_pandas(frame)
@@ -54,7 +57,7 @@ def write_table(frame: Any, path: str | Path) -> None:
         _replace(path, lambda part: _write_parquet(table, part))
         return
     text = table.to_csv(index=False, lineterminator="\n").encode()
-    # no file name and no time inside, so that equal tables give equal files
+    # no file name and time in the gzip header, so that equal tables give equal files
     raw = gzip.compress(text, mtime=0) if name.endswith(".gz") else text
     _replace(path, lambda part: part.write_bytes(raw))
 
@@ -67,7 +70,7 @@ def _replace(path: Path, write: Callable[[Path], Any]) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except PermissionError as error:
-        raise TableError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        raise TableError(f"cannot write {path}: {error.strerror}; choose another path") from error
     except OSError as error:
         raise SWTTimeError(f"writing {path} failed: {error.strerror or error}") from error
     finally:
@@ -83,7 +86,7 @@ def _write_parquet(table: pd.DataFrame, part: Path) -> None:
 
 
 def _to_pandas(frame: Any) -> pd.DataFrame:
-    """A pandas copy of any frame; without pyarrow, which polars would ask for."""
+    """Convert any frame to pandas; polars' own conversion would need pyarrow."""
     if isinstance(frame, pd.DataFrame):
         return frame
     table = nw.from_native(frame, eager_only=True)
