@@ -92,7 +92,9 @@ def test_test_rows_change_nothing_that_training_leaves_behind(kind, hourly_wide,
 
 
 def test_a_scaler_that_sees_test_rows_is_caught(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
-    monkeypatch.setattr(swt_time.data.parts, "fit_scaler", lambda values, stops: fit_scaler(values, [600, 600]))
+    monkeypatch.setattr(
+        swt_time.data.parts, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
+    )
     clean, changed = (
         fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, poisoned(hourly_wide, TEST))
     )
@@ -194,5 +196,7 @@ def test_rows_after_a_cutoff_change_no_forecast_from_it(prefix, hourly_wide, tin
     assert (cross_validated(forecaster, control) != expected).all()
     if prefix == "new":
         # Planted: the scaler of new series sees all their rows.
-        monkeypatch.setattr(swt_time.forecaster, "fit_scaler", lambda values, stops: fit_scaler(values, [600, 600]))
+        monkeypatch.setattr(
+            swt_time.forecaster, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
+        )
         assert (cross_validated(forecaster, changed) != cross_validated(forecaster, clean)).any()

@@ -25,6 +25,7 @@ from swt_time.checkpoints import (
 )
 from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
+from swt_time.data.layout import listed
 from swt_time.data.parts import refuse_far, split_table
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable, read_series, series_sha256
@@ -35,6 +36,9 @@ from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Event, TrainingResult, fit_model
+
+OTHER_UNIT = 1e3
+"""A series whose spread differs from its standard deviation in training by more than this factor is in another unit."""
 
 
 class Forecaster:
@@ -221,7 +225,7 @@ class Forecaster:
         self._model, self._checkpoint, self.result = model, checkpoint, result
         return self
 
-    def predict(self, table: Any) -> Any:
+    def predict(self, table: Any, *, strict: bool = False) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
 
         Parameters
@@ -229,20 +233,49 @@ class Forecaster:
         table : DataFrame
             The training table, or a longer, shorter or newer one with at least ``context`` rows for each series; a
             long table may hold other series.
+        strict : bool
+            Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
 
         Returns
         -------
         DataFrame
             Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series.
         """
-        series = self.read_series(table)
+        series = self.forecastable(self.read_series(table), strict=strict)
         return forecast_frame(series, self.predict_series(series), table)
+
+    def forecastable(self, series: SeriesTable, *, strict: bool = False) -> SeriesTable:
+        """Select the series with at least ``context`` rows; the others are left out with a warning.
+
+        Parameters
+        ----------
+        series : SeriesTable
+        strict : bool
+            Raise an error instead of leaving a series out.
+
+        Raises
+        ------
+        TableError
+            No series is long enough, or ``strict`` and one is not.
+        """
+        context = self.config.data.context
+        short = [i for i, rows in enumerate(series.lengths) if rows < context]
+        if not short:
+            return series
+        reason = f"the model needs at least {context} rows (its context) to forecast"
+        if strict or len(short) == len(series.ids):
+            first = short[0]
+            raise TableError(
+                f"series {series.ids[first]!r} has {series.lengths[first]} rows, {reason}; provide more history"
+            )
+        _warn([_left_out(series, short, reason)])
+        return series.select([i for i in range(len(series.ids)) if i not in set(short)])
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
         """Forecast the steps after the end of each series: (N, H) float64, in the units of the series."""
         return self._forecast_origins(series, np.stack([np.arange(len(series.ids)), series.lengths], axis=1))
 
-    def cross_validation(self, table: Any, *, windows: int = 3, step: int | None = None) -> Any:
+    def cross_validation(self, table: Any, *, windows: int = 3, step: int | None = None, strict: bool = False) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin), without retraining.
 
         Parameters
@@ -252,21 +285,29 @@ class Forecaster:
             Number of cutoffs for each series; the last one lies ``horizon`` rows before the end.
         step : int, optional
             Rows between cutoffs; by default the horizon.
+        strict : bool
+            Whether a series that is too short for all cutoffs is an error. By default it is left out, with a warning.
 
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``.
+            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``; ``y`` is NaN where nothing was
+            observed.
         """
         series = self.read_series(table)
         data = self.config.data
-        origins = [
-            np.stack(
-                np.broadcast_arrays(i, rolling_origins(int(n), data.horizon, windows, step, data.context)),
-                axis=1,
-            )
-            for i, n in enumerate(series.lengths)
-        ]
+        origins, short = [], []
+        for i, rows in enumerate(series.lengths.tolist()):
+            try:
+                found = rolling_origins(rows, data.horizon, windows, step, data.context)
+            except TableError:
+                short.append(i)
+                if strict or len(short) == len(series.ids):
+                    raise
+                continue
+            origins.append(np.stack(np.broadcast_arrays(i, found), axis=1))
+        if short:
+            _warn([_left_out(series, short, f"{windows} cutoffs need more rows")])
         pairs = np.concatenate(origins)
         return cross_validation_frame(series, pairs, self._forecast_origins(series, pairs), table)
 
@@ -317,11 +358,11 @@ class Forecaster:
                 "forecast; provide more history"
             )
         scaler = self._scaler(series, pairs)
-        raw = np.stack([series.values[i][origin - context : origin] for i, origin in pairs])
+        raw = np.stack([series.context(i, origin, context) for i, origin in pairs])
         contexts = scaler.apply_to_windows(raw, pairs[:, 0])
         for (index, origin), values in zip(pairs, contexts, strict=True):
             refuse_far(series, index, values, origin - context)
-        scaled = self.forecast_windows(contexts.astype(np.float32))
+        scaled = self.forecast_windows(contexts)
         forecast = scaler.invert(scaled, pairs[:, 0])
         odd = ~np.isfinite(forecast).all(axis=1)
         if odd.any():
@@ -338,10 +379,24 @@ class Forecaster:
         scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
         first = series.lengths.copy()
         np.minimum.at(first, pairs[:, 0], pairs[:, 1])
-        own = fit_scaler(series.values, first.tolist())
-        found = [scale.get(name, (own.mean[i], own.std[i])) for i, name in enumerate(series.ids)]
-        mean, std = np.array(found, dtype=np.float64).reshape(-1, 2).T
-        return Scaler(mean, std)
+        own = fit_scaler(series.values, first.tolist(), series.observed)
+        found, far = [], []
+        for i, name in enumerate(series.ids):
+            mean, std = scale.get(name, (own.mean[i], own.std[i]))
+            spread = _quartile_spread(series.values[i][: first[i]])
+            if spread > 0 and not 1 / OTHER_UNIT < spread / std < OTHER_UNIT:
+                far.append(name)
+                mean, std = own.mean[i], own.std[i]
+            found.append((mean, std))
+        if far:
+            _warn(
+                [
+                    f"the scale of {listed(far)} differs from that of training by a factor of more than "
+                    f"{OTHER_UNIT:g} (another unit?); forecast by the series' own scale"
+                ]
+            )
+        means, stds = np.array(found, dtype=np.float64).reshape(-1, 2).T
+        return Scaler(means, stds)
 
     def _read(self, table: Any) -> SeriesTable:
         series = read_series(table, self.config.data)
@@ -363,6 +418,17 @@ class Forecaster:
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
         }
+
+
+def _quartile_spread(values: np.ndarray) -> float:
+    """Interquartile range; unlike the standard deviation, a single value far away does not change it."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    return float(high - low)
+
+
+def _left_out(series: SeriesTable, indices: list[int], reason: str) -> str:
+    names = [series.ids[i] for i in indices]
+    return f"{len(names)} of {len(series.ids)} series are too short and left out: {listed(names)}; {reason}"
 
 
 def _warn(notes: Iterable[str]) -> None:

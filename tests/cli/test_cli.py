@@ -363,7 +363,10 @@ WRONG_TABLES = {
         "".join([*ROWS[:300], "2024-01-13 11:17,4\n", *ROWS[301:]]).encode(),
         ["2024-01-13 11:17"],
     ),
-    "gap": ("".join([*ROWS[:300], *ROWS[305:]]).encode(), ["5 missing timestamps", "--fill to linear or ffill", "300"]),
+    "gap": (
+        "".join([*ROWS[:300], *ROWS[305:]]).encode(),
+        ["5 missing timestamps", "--fill to linear", "300"],
+    ),
     "missing value": ("".join([*ROWS[:300], "2024-01-13 11:00,\n", *ROWS[301:]]).encode(), ["1", "301", "--fill"]),
     "infinity": ("".join([*ROWS[:300], "2024-01-13 11:00,inf\n", *ROWS[301:]]).encode(), ["301", "--fill"]),
     "too few rows": ("".join(ROWS[:50]).encode(), ["49", "horizon 12"]),

@@ -135,12 +135,12 @@ def test_windows_equal_the_reference(lengths, split, context, horizon, seed):
         assert [tuple(pair) for pair in pairs.tolist()] == expected
         indices = random.permutation(windows.total)
         inputs, targets = gather(flat, windows.pairs(indices), context, horizon)
-        assert inputs.dtype == targets.dtype == np.float32
+        assert inputs.dtype == targets.dtype == np.float64
         assert inputs.shape == (len(expected), context)
         assert targets.shape == (len(expected), horizon)
         for row, index in enumerate(indices):
             series, first = expected[index]
-            stretch = values[series][first : first + context + horizon].astype(np.float32)
+            stretch = values[series][first : first + context + horizon]
             assert (inputs[row] == stretch[:context]).all()
             assert (targets[row] == stretch[context:]).all()
 

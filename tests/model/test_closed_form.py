@@ -208,3 +208,59 @@ def test_the_map_is_saved_with_the_weights(tmp_path, hourly_wide):
     assert isinstance(loaded._model.skip, RidgeSkip)
     assert loaded._model.skip.weight.abs().sum() > 0
     np.testing.assert_array_equal(loaded.predict(hourly_wide)["yhat"], forecaster.predict(hourly_wide)["yhat"])
+
+
+class Gappy:
+    """Windows of a linear process in which targets are missing at random."""
+
+    def __init__(self, count, share, seed=0, context=12, horizon=5):
+        rng = np.random.default_rng(seed)
+        self.x = rng.standard_normal((count, context)).astype(np.float32)
+        self.y = (
+            self.x @ rng.standard_normal((context, horizon)) + 0.3 * rng.standard_normal((count, horizon))
+        ).astype(np.float32)
+        self.y[rng.random(self.y.shape) < share] = np.nan
+
+    def __len__(self):
+        return len(self.x)
+
+    def gather(self, indices):
+        return self.x[indices], self.y[indices]
+
+
+def ridge_of_observed(windows, strength):
+    """Each step's own ridge regression over the windows where it was observed."""
+    mean = windows.x.astype(np.float64).mean(axis=1, keepdims=True)
+    x, y = windows.x - mean, windows.y - mean
+    kept = ~np.isnan(y).all(axis=1)
+    x, y = x[kept], y[kept]
+    unit = np.linalg.eigvalsh(x.T @ x).clip(0).mean()
+    rows = []
+    for step in range(y.shape[1]):
+        seen = ~np.isnan(y[:, step])
+        system = x[seen].T @ x[seen] + strength * unit * np.eye(x.shape[1])
+        rows.append(np.linalg.solve(system, x[seen].T @ y[seen, step]))
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.4])
+def test_missing_targets_weigh_nothing(share):
+    windows = Gappy(300, share)
+    sums = moments(windows, np.arange(300))
+    root = torch.eye(12, dtype=torch.float64)
+    found = dict(path(sums, root, 1e-12))
+    for strength in (STRENGTHS[0], STRENGTHS[6], STRENGTHS[-1]):
+        expected = ridge_of_observed(windows, strength)
+        np.testing.assert_allclose(found[strength].numpy(), expected, rtol=1e-7, atol=1e-9)
+        mean = windows.x.astype(np.float64).mean(axis=1, keepdims=True)
+        errors = (windows.x - mean) @ expected.T - (windows.y - mean)
+        assert sums.mse(torch.from_numpy(expected)) == pytest.approx(np.nanmean(errors**2), rel=1e-9)
+    assert sums.points == int((~np.isnan(windows.y)).sum())
+
+
+def test_moments_of_parts_with_missing_targets_add_up():
+    windows = Gappy(200, 0.2, seed=1)
+    whole = moments(windows, np.arange(200))
+    parts = moments(windows, np.arange(120)) + moments(windows, np.arange(120, 200))
+    for name in ("inputs", "products", "partial", "missing"):
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-12, atol=1e-12)

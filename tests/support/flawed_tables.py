@@ -95,7 +95,7 @@ def parquet(*pairs: tuple[str, Any], **columns: Any) -> Callable[[Path], None]:
     return write
 
 
-REPAIR = "set --fill to linear or ffill"
+REPAIR = "set --fill to linear, ffill or zero"
 CATALOGUE: dict[str, list[Case]] = {
     "Files": [
         Case("empty", "", "is empty; expected a table"),
@@ -222,8 +222,9 @@ CATALOGUE: dict[str, list[Case]] = {
             wide(["", 1, "", 3, ""]),
             options={"fill": "ffill"},
             notes=(
+                "1 rows after the last value have no value and were left out",
                 "filled 1 values in 1 series (ffill)",
-                "removed 2 missing values before the first or after the last",
+                "removed 1 missing values before the first known value",
             ),
             values={"y": [1.0, 1.0, 3.0]},
         ),

@@ -75,7 +75,8 @@ class DataConfig(Section):
     frequency: str | None = None
     """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``; inferred by default."""
     fill: Fill | None = None
-    """Repair of gaps and missing values: ``linear`` or ``ffill``; refused by default."""
+    """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
+    Filled values are inputs only: never training targets, never scored."""
 
 
 class EmbeddingConfig(Section):

@@ -76,7 +76,8 @@ def cross_validation_frame(
         known = table.times[index].asi8
         stamps.append(known[origin : origin + horizon])
         cutoffs.append(np.repeat(known[origin - 1], horizon))
-        truth.append(table.values[index][origin : origin + horizon])
+        rows = slice(origin, origin + horizon)
+        truth.append(np.where(table.observed[index][rows], table.values[index][rows], np.nan))
     extra = {"cutoff": _index(np.concatenate(cutoffs), zone), "y": np.concatenate(truth)}
     return _frame(table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name)
 

@@ -36,14 +36,30 @@ class PartWindows:
         return self.windows.total
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Contexts (B, T) and targets (B, H), float32, scaled."""
-        return gather(self.series, self.windows.pairs(indices), self.windows.context, self.windows.horizon)
+        """Contexts (B, T) and targets (B, H), float32, scaled; a target that was not observed is NaN."""
+        context, target = gather(self.series, self.windows.pairs(indices), self.windows.context, self.windows.horizon)
+        return context.astype(np.float32), target.astype(np.float32)
+
+    def contexts(self, indices: np.ndarray, history: int = 0) -> np.ndarray:
+        """Scaled contexts in double precision, or the ``history`` values before the targets if that is longer.
+
+        Returns
+        -------
+        (B, max(T, history)) float64 array
+            NaN before the start of a series.
+        """
+        pairs, length = self.windows.pairs(indices), max(self.windows.context, history)
+        return gather(self.series, pairs - [0, length - self.windows.context], length, 0)[0]
 
     def unscaled_targets(self, indices: np.ndarray) -> np.ndarray:
-        """Targets (B, H) in the units of the table, float64."""
-        first = self.windows.context
+        """Targets (B, H) in the units of the table, float64; NaN where nothing was observed."""
+        first, table = self.windows.context, self.table
         rows = slice(first, first + self.windows.horizon)
-        return np.stack([self.table.values[i][start:][rows] for i, start in self.windows.pairs(indices)])
+        pairs = self.windows.pairs(indices)
+        values = np.stack([table.values[i][start:][rows] for i, start in pairs])
+        if self.series.observed is None:
+            return values
+        return np.where(np.stack([table.observed[i][start:][rows] for i, start in pairs]), values, np.nan)
 
     def series_of(self, indices: np.ndarray) -> np.ndarray:
         """Series index of each window, (B,) int64."""
@@ -89,11 +105,11 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     """
     borders = [split_borders(len(values), split) for values in table.values]
     train_rows = tuple(b.train[1] for b in borders)
-    scaler = fit_scaler(table.values, train_rows)
+    scaler = fit_scaler(table.values, train_rows, table.observed)
     scaled = scaler.apply(table.values)
     for index, values in enumerate(scaled):
         refuse_far(table, index, values)
-    flat = flatten(scaled)
+    flat = flatten(scaled, table.observed, hold=table.fill == "linear")
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
     def windows(part: Part) -> PartWindows:

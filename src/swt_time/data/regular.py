@@ -1,58 +1,17 @@
 """Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
-from dataclasses import dataclass
-
 import numpy as np
-import pandas as pd
 
 from swt_time.config import Fill
+from swt_time.data.block import Block, GaplessSeries
+from swt_time.data.filling import Filling
 from swt_time.data.frequency import DAY, Frequency, infer_frequency, microseconds, parse_frequency
 from swt_time.errors import TableError
 
 LARGEST = 1e300
 """Larger values are treated as infinite; sums and differences of smaller ones do not overflow float64."""
 
-REPAIR = "set data.fill to linear or ffill, or correct the table"
-
-
-@dataclass(frozen=True)
-class Block:
-    """All cells of a table before validation: ``R`` rows, ``C`` value columns.
-
-    A long table has one value column and one code per series; a wide table has one column per series and the code 0.
-
-    Parameters
-    ----------
-    times : pd.DatetimeIndex
-        ``R`` timestamps.
-    codes : (R,) int array
-        Series index of each row.
-    values : (C, R) float64 array
-        NaN where missing.
-    rows : (R,) int array
-        Row numbers for messages.
-    columns : tuple of str
-        ``C`` names of value columns.
-    ids : tuple of str
-        Names of the series: one per code if ``long``, else one per column.
-    long : bool
-    """
-
-    times: pd.DatetimeIndex
-    codes: np.ndarray
-    values: np.ndarray
-    rows: np.ndarray
-    columns: tuple[str, ...]
-    ids: tuple[str, ...]
-    long: bool
-
-    def name(self, code: int) -> str:
-        """Text for messages: `` of series 'a'`` in a long table, empty in a wide one."""
-        return f" of series {self.ids[code]!r}" if self.long else ""
-
-
-GaplessSeries = tuple[tuple[str, ...], tuple[np.ndarray, ...], tuple[pd.DatetimeIndex, ...]]
-"""Ids, values and times of gapless series."""
+REPAIR = "set data.fill to linear, ffill or zero, or correct the table"
 
 
 def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[GaplessSeries, str, list[str]]:
@@ -63,7 +22,7 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     block : Block
     frequency : str or None
         Pandas alias; None infers it.
-    fill : {"linear", "ffill"} or None
+    fill : {"linear", "ffill", "zero"} or None
         None refuses missing timestamps and values.
 
     Returns
@@ -81,7 +40,7 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
         and ``fill`` is None, or more values are missing than known.
     """
     notes: list[str] = []
-    block = _sorted(block, notes)
+    block = _without_future(_sorted(block, notes), notes)
     _refuse_duplicates(block)
     _refuse_empty(block)
     starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
@@ -96,8 +55,8 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     if not bad.any() and not skipped.any():
         return _cut(block, starts), grid.alias, notes
     assert fill is not None
-    filled = _Repair(block, grid, ordinals, bad, fill)
-    return filled.series(starts), grid.alias, [*notes, *filled.notes()]
+    filling = Filling(block, grid, ordinals, bad, fill)
+    return filling.series(starts), grid.alias, [*notes, *filling.notes()]
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
@@ -110,16 +69,20 @@ def _sorted(block: Block, notes: list[str]) -> Block:
     grouped = np.argsort(block.codes, kind="stable")
     if (np.diff(stamps[grouped])[np.diff(block.codes[grouped]) == 0] < 0).any():
         notes.append("rows were sorted by time")
-    order = np.lexsort((stamps, block.codes))
-    return Block(
-        block.times[order],
-        block.codes[order],
-        block.values[:, order],
-        block.rows[order],
-        block.columns,
-        block.ids,
-        block.long,
-    )
+    return block.take(np.lexsort((stamps, block.codes)))
+
+
+def _without_future(block: Block, notes: list[str]) -> Block:
+    """Remove the rows after the last value of the whole table, where no value was observed yet."""
+    known = ~np.isnan(block.values).all(axis=0)
+    stamps = microseconds(block.times, wall=False)
+    if not known.any():
+        return block
+    future = stamps > stamps[known].max()
+    if not future.any():
+        return block
+    notes.append(f"{int(future.sum())} rows after the last value have no value and were left out")
+    return block.take(np.flatnonzero(~future))
 
 
 def _refuse_duplicates(block: Block) -> None:
@@ -238,67 +201,10 @@ def _refuse_missing(block: Block, bad: np.ndarray) -> None:
 def _cut(block: Block, starts: np.ndarray) -> GaplessSeries:
     """Series of a block without gaps and missing values."""
     if not block.long:
-        return block.ids, tuple(block.values), (block.times,) * len(block.ids)
-    ends = np.append(starts[1:], len(block.times))
-    spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-    return (
-        block.ids,
-        tuple(block.values[0, span] for span in spans),
-        tuple(block.times[span] for span in spans),
-    )
-
-
-class _Repair:
-    """Fill missing values inside each series and count the changes."""
-
-    def __init__(self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill) -> None:
-        self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
-        self.filled = self.touched = self.cut = 0
-
-    def series(self, starts: np.ndarray) -> GaplessSeries:
-        """Return all series, filled."""
-        values: list[np.ndarray] = []
-        times: list[pd.DatetimeIndex] = []
-        ends = np.append(starts[1:], len(self.block.times))
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            shared: dict[tuple[int, int], pd.DatetimeIndex] = {}
-            for column in range(len(self.block.columns)):
-                first, one = self._one(column, start, end)
-                if (first, len(one)) not in shared:
-                    grid = first + self.grid.step * np.arange(len(one))
-                    shared[first, len(one)] = self.grid.stamps(grid, self.block.times[start : start + 1])
-                values.append(one)
-                times.append(shared[first, len(one)])
-        return self.block.ids, tuple(values), tuple(times)
-
-    def _one(self, column: int, start: int, end: int) -> tuple[int, np.ndarray]:
-        """First ordinal and filled values of one series, from its first to its last known value."""
-        known = np.flatnonzero(~self.bad[column, start:end]) + start
-        self.cut += int(end - start - (known[-1] + 1 - known[0]))
-        at, values = self.ordinals[known], self.block.values[column, known]
-        length = int(at[-1] - at[0]) // self.grid.step + 1
-        missing = length - len(known)
-        if missing == 0:
-            return int(at[0]), values
-        if missing > len(known):
-            block = self.block
-            name = block.name(int(block.codes[start])) or f" of column {block.columns[column]!r}"
-            raise TableError(
-                f"{missing} of {length} values{name} are missing (frequency {self.grid.alias}), more than "
-                "half; correct the times, resample to a longer step, or remove the series"
-            )
-        self.filled += missing
-        self.touched += 1
-        grid = at[0] + self.grid.step * np.arange(length)
-        if self.fill == "linear":
-            return int(at[0]), np.interp(grid, at, values)
-        return int(at[0]), values[np.searchsorted(at, grid, side="right") - 1]
-
-    def notes(self) -> list[str]:
-        """Describe the changes for the user."""
-        notes = []
-        if self.filled:
-            notes.append(f"filled {self.filled} values in {self.touched} series ({self.fill})")
-        if self.cut:
-            notes.append(f"removed {self.cut} missing values before the first or after the last known value")
-        return notes
+        values, times = tuple(block.values), (block.times,) * len(block.ids)
+    else:
+        ends = np.append(starts[1:], len(block.times))
+        spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        values = tuple(block.values[0, span] for span in spans)
+        times = tuple(block.times[span] for span in spans)
+    return GaplessSeries(block.ids, values, times, tuple(np.ones(len(one), dtype=bool) for one in values))

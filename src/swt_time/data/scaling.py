@@ -53,8 +53,12 @@ class Scaler:
         return np.asarray(values, np.float64) * self.std[series][:, None] + self.mean[series][:, None]
 
 
-def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
+def fit_scaler(
+    values: Sequence[np.ndarray], stops: Sequence[int], observed: Sequence[np.ndarray] | None = None
+) -> Scaler:
     """Compute the mean and population standard deviation of the first ``stops[i]`` rows of each series.
+
+    Only observed rows count, where ``observed`` is given: filled ones may have been computed from later values.
 
     A series that is constant up to rounding gets std 1, as in scikit-learn's ``StandardScaler``. A series without train
     rows gets mean 0 and std 1. No finite input overflows.
@@ -64,7 +68,10 @@ def fit_scaler(values: Sequence[np.ndarray], stops: Sequence[int]) -> Scaler:
     >>> fit_scaler([np.array([1.0, 3.0, 100.0])], [2])
     Scaler(mean=array([2.]), std=array([1.]))
     """
-    pairs = [_mean_and_std(np.asarray(one[:stop], np.float64)) for one, stop in zip(values, stops, strict=True)]
+    rows = [np.asarray(one[:stop], np.float64) for one, stop in zip(values, stops, strict=True)]
+    if observed is not None:
+        rows = [one[known[: len(one)]] for one, known in zip(rows, observed, strict=True)]
+    pairs = [_mean_and_std(one) for one in rows]
     return Scaler(np.array([mean for mean, _ in pairs]), np.array([std for _, std in pairs]))
 
 

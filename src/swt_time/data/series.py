@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 from swt_time.config import DataConfig, Fill
+from swt_time.data.block import Block
 from swt_time.data.columns import is_missing, numeric_values, place
 from swt_time.data.frames import open_frame
 from swt_time.data.frequency import future_times
 from swt_time.data.layout import find_layout, listed
-from swt_time.data.regular import Block, regularize
+from swt_time.data.observed import hold_last, last_observed
+from swt_time.data.regular import regularize
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
 
@@ -40,6 +42,10 @@ class SeriesTable:
         Column names of the input table; a wide table has no id column and no single value column.
     notes : tuple of str
         Repairs that were made, one sentence each.
+    observed : tuple of bool arrays
+        Which values were observed; the others were filled. By default all of them.
+    fill : {"linear", "ffill", "zero"} or None
+        How the others were filled.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +57,45 @@ class SeriesTable:
     time_column: str
     value_column: str | None
     notes: tuple[str, ...] = ()
+    observed: tuple[np.ndarray, ...] = ()
+    fill: Fill | None = None
+
+    def __post_init__(self) -> None:
+        if not self.observed:
+            object.__setattr__(self, "observed", tuple(np.ones(len(one), dtype=bool) for one in self.values))
+
+    def cut(self, rows: Sequence[int]) -> "SeriesTable":
+        """Keep the first rows of each series, as they were known then: gaps at the end are filled from before."""
+        observed = tuple(one[:n] for one, n in zip(self.observed, rows, strict=True))
+        values = tuple(one[:n] for one, n in zip(self.values, rows, strict=True))
+        if self.fill == "linear":
+            values = tuple(hold_last(one, known) for one, known in zip(values, observed, strict=True))
+        times = tuple(one[:n] for one, n in zip(self.times, rows, strict=True))
+        return replace(self, values=values, times=times, observed=observed)
+
+    def context(self, index: int, origin: int, length: int) -> np.ndarray:
+        """The ``length`` values before row ``origin`` of a series, as they were known then."""
+        values = self.values[index][origin - length : origin]
+        if self.fill != "linear" or self.observed[index][origin - 1]:
+            return values
+        last = int(last_observed(self.observed[index][:origin])[-1])
+        held = self.values[index][last]
+        return np.where(np.arange(origin - length, origin) > last, held, values)
+
+    @property
+    def gapless(self) -> bool:
+        """Whether every value was observed."""
+        return all(one.all() for one in self.observed)
+
+    def select(self, indices: Sequence[int]) -> "SeriesTable":
+        """Return the series with these indices."""
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in indices),
+            values=tuple(self.values[i] for i in indices),
+            times=tuple(self.times[i] for i in indices),
+            observed=tuple(self.observed[i] for i in indices),
+        )
 
     @property
     def lengths(self) -> np.ndarray:
@@ -109,10 +154,11 @@ def to_series(
         Columns of a wide table to use as series; all numeric columns by default.
     frequency : str, optional
         Pandas alias; inferred by default.
-    fill : {"linear", "ffill"}, optional
-        How to fill missing timestamps, NaN and infinities inside a series: linear interpolation in time, or the last
-        known value. Missing values before the first or after the last known value of a series are removed. By default,
-        missing values raise an error.
+    fill : {"linear", "ffill", "zero"}, optional
+        How to fill missing timestamps, NaN and infinities: by linear interpolation in time (after the last known value:
+        that value), by the last known value, or by zero. Unless filled by zero, a series starts at its first known
+        value. By default, missing values raise an error. Rows after the last value of the whole table, which hold no
+        value yet, are always left out.
 
     Returns
     -------
@@ -161,11 +207,13 @@ def to_series(
         tuple(names),
         layout.id is not None,
     )
-    (ids, series, stamps), alias, more = regularize(block, frequency, fill)
+    gapless, alias, more = regularize(block, frequency, fill)
     return SeriesTable(
-        ids=ids,
-        values=series,
-        times=stamps,
+        ids=gapless.ids,
+        values=gapless.values,
+        times=gapless.times,
+        observed=gapless.observed,
+        fill=fill,
         frequency=alias,
         layout="wide" if layout.id is None else "long",
         id_column=layout.id,
@@ -195,6 +243,8 @@ def series_sha256(series: SeriesTable) -> str:
         digest.update(f"{name}\0{len(values)}\0".encode())
         digest.update(np.ascontiguousarray(times.asi8).data)
         digest.update(np.ascontiguousarray(values, np.float64).data)
+    if not series.gapless:
+        digest.update(np.concatenate(series.observed).data)
     return digest.hexdigest()
 
 
@@ -210,7 +260,7 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
     Raises
     ------
     TableError
-        If the cutoff is not a valid time, or a series starts after it.
+        If the cutoff is not a valid time, or every series starts after it. A series that starts after it is left out.
     """
     try:
         moment = pd.to_datetime([cutoff])[0]
@@ -225,14 +275,12 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
     elif zone is None and moment.tz is not None:
         raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give it without a time zone")
     kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
-    for name, rows, times in zip(table.ids, kept, table.times, strict=True):
-        if rows == 0:
-            raise TableError(f"series {name!r} begins at {times[0]}, after the cutoff {cutoff}; choose a later cutoff")
-    return replace(
-        table,
-        values=tuple(values[:rows] for values, rows in zip(table.values, kept, strict=True)),
-        times=tuple(times[:rows] for times, rows in zip(table.times, kept, strict=True)),
-    )
+    begun = [i for i, rows in enumerate(kept) if rows > 0]
+    if not begun:
+        first = min(times[0] for times in table.times)
+        raise TableError(f"every series begins after the cutoff {cutoff}, the first at {first}; choose a later cutoff")
+    table, kept = table.select(begun), [kept[i] for i in begun]
+    return table.cut(kept)
 
 
 def _no_time(cutoff: str) -> TableError:

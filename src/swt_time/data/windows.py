@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from swt_time.data.observed import last_observed
 from swt_time.errors import ConfigError, TableError
 
 Part = Literal["train", "validation", "test"]
@@ -260,14 +261,37 @@ class WindowIndex:
 
 @dataclass(frozen=True)
 class FlatSeries:
-    """Series concatenated into one float32 array; series ``i`` starts at ``offsets[i]``."""
+    """Series concatenated into one array; series ``i`` starts at ``offsets[i]``.
+
+    Attributes
+    ----------
+    flat : float64 array
+    offsets : int array
+    observed : bool array or None
+        Which values were observed; None if all were.
+    held : int array or None
+        For each value the index of the last observed one at or before it; None if filled values may be read as they
+        are, because none of them was computed from later values.
+    """
 
     flat: np.ndarray
     offsets: np.ndarray
+    observed: np.ndarray | None = None
+    held: np.ndarray | None = None
 
 
-def flatten(values: Sequence[np.ndarray]) -> FlatSeries:
+def flatten(
+    values: Sequence[np.ndarray], observed: Sequence[np.ndarray] | None = None, *, hold: bool = False
+) -> FlatSeries:
     """Concatenate series for `gather`.
+
+    Parameters
+    ----------
+    values : sequence of N arrays
+    observed : sequence of N bool arrays, optional
+        Which values were observed; all by default.
+    hold : bool
+        Whether filled values were computed from later values, so that a context must hold its last observed value.
 
     Raises
     ------
@@ -275,11 +299,14 @@ def flatten(values: Sequence[np.ndarray]) -> FlatSeries:
         If a value overflows float32.
     """
     lengths = np.array([len(one) for one in values], dtype=np.int64)
-    with np.errstate(over="ignore"):
-        flat = np.concatenate(values).astype(np.float32)
-    if not np.isfinite(flat).all():
+    flat = np.concatenate(values)
+    if not (np.abs(flat) <= np.finfo(np.float32).max).all():
         raise TableError("values beyond 3.4e38 overflow float32; scale the table first")
-    return FlatSeries(flat, np.cumsum(lengths) - lengths)
+    offsets = np.cumsum(lengths) - lengths
+    if observed is None or all(one.all() for one in observed):
+        return FlatSeries(flat, offsets)
+    held = np.concatenate([last_observed(one) + offset for one, offset in zip(observed, offsets, strict=True)])
+    return FlatSeries(flat, offsets, np.concatenate(observed), held if hold else None)
 
 
 def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
@@ -289,18 +316,29 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
     ----------
     series : FlatSeries
     pairs : (B, 2) int array
-        See `WindowIndex.pairs`.
+        See `WindowIndex.pairs`; the first context row may be negative.
     context, horizon : int
         ``T`` and ``H``.
 
     Returns
     -------
-    context : (B, T) float32 array
-    target : (B, H) float32 array
+    context : (B, T) float64 array
+        As known at its end: a gap that reaches the end holds the last observed value. NaN before the series starts.
+    target : (B, H) float64 array
+        NaN where nothing was observed.
     """
-    begin = series.offsets[pairs[:, 0]] + pairs[:, 1]
-    both = series.flat[begin[:, None] + np.arange(context + horizon)]
-    return both[:, :context], both[:, context:]
+    columns = pairs[:, 1:] + np.arange(context + horizon)
+    rows = series.offsets[pairs[:, :1]] + np.maximum(columns, 0)
+    values = series.flat[rows]
+    before, target = values[:, :context], values[:, context:]
+    if series.observed is not None:
+        target = np.where(series.observed[rows[:, context:]], target, np.nan)
+    if series.held is not None:
+        last = series.held[rows[:, context - 1 : context]]
+        before = np.where(rows[:, :context] > last, series.flat[last], before)
+    if (pairs[:, 1] < 0).any():
+        before = np.where(columns[:, :context] < 0, np.nan, before)
+    return before, target
 
 
 def evenly(total: int, most: int) -> np.ndarray:

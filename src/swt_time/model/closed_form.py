@@ -34,6 +34,13 @@ FOLDS = 5
 """Blocks of training windows, each held out once, where there is no validation part to choose by."""
 
 CHUNK = 4096
+"""Windows whose moments are computed at once."""
+
+MOST_PARTIAL = 2**13
+"""Windows with some missing targets that are used at most; they take memory and an iteration."""
+
+MOST_ROUNDS = 200
+"""Rounds of that iteration at most; the error shrinks in each by about the share of missing targets."""
 
 
 class Prior(NamedTuple):
@@ -78,17 +85,23 @@ class Moments:
     inputs : Tensor, (T, T)
         Sum of ``x x'``.
     products : Tensor, (T, H)
-        Sum of ``x y'``.
+        Sum of ``x y'`` over the observed values of ``y``.
     targets : float
-        Sum of ``|y|^2``.
+        Sum of ``|y|^2`` over the observed values.
     points : int
-        Number of values in all ``y``.
+        Number of observed values in all ``y``.
+    partial : Tensor, (G, T)
+        The windows ``x`` of which some values of ``y`` were not observed.
+    missing : Tensor, (G, H)
+        1 where a value was not observed, else 0.
     """
 
     inputs: Tensor
     products: Tensor
     targets: float
     points: int
+    partial: Tensor
+    missing: Tensor
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(
@@ -96,12 +109,15 @@ class Moments:
             self.products + other.products,
             self.targets + other.targets,
             self.points + other.points,
+            torch.cat([self.partial, other.partial]),
+            torch.cat([self.missing, other.missing]),
         )
 
     def mse(self, weight: Tensor) -> float:
-        """Mean squared error of ``y`` forecast as ``weight x``; weight of shape (H, T)."""
+        """Mean squared error of the observed values forecast as ``weight x``; weight of shape (H, T)."""
         explained = 2 * (weight.T * self.products).sum() - (weight.T * (self.inputs @ weight.T)).sum()
-        return (self.targets - float(explained)) / self.points
+        unobserved = (self.missing * (self.partial @ weight.T)).square().sum()
+        return (self.targets - float(explained) - float(unobserved)) / max(self.points, 1)
 
 
 @dataclass(frozen=True)
@@ -124,17 +140,34 @@ class Solution:
     held_out_mse: float
 
 
-def moments(windows: Windows, numbers: np.ndarray) -> Moments:
-    """Sum second moments over the windows of the given numbers, in double precision."""
+def moments(windows: Windows, indices: np.ndarray) -> Moments:
+    """Sum second moments over the windows with the given indices, in double precision.
+
+    A window of which nothing was observed is left out. Of those with some values only, at most `MOST_PARTIAL` are used.
+    """
     total: Moments | None = None
-    for begin in range(0, len(numbers), CHUNK):
-        context, target = (torch.from_numpy(array).double() for array in windows.gather(numbers[begin : begin + CHUNK]))
+    room = max(MOST_PARTIAL * CHUNK // max(len(indices), 1), 1)
+    for begin in range(0, len(indices), CHUNK):
+        context, target = (torch.from_numpy(array).double() for array in windows.gather(indices[begin : begin + CHUNK]))
         mean = context.mean(dim=1, keepdim=True)
-        x, y = context - mean, target - mean
-        part = Moments(x.T @ x, x.T @ y, float(y.square().sum()), y.numel())
+        part = _moments(context - mean, target - mean, room)
         total = part if total is None else total + part
     assert total is not None, "no window to sum over"
     return total
+
+
+def _moments(x: Tensor, y: Tensor, room: int) -> Moments:
+    """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used."""
+    missing = y.isnan()
+    if not missing.any():
+        return Moments(x.T @ x, x.T @ y, float(y.square().sum()), y.numel(), x[:0], y[:0])
+    some = missing.any(dim=1) & ~missing.all(dim=1)
+    used = ~missing.any(dim=1)
+    used[some.nonzero()[evenly(int(some.sum()), room)]] = True
+    x, y, missing = x[used], y[used].nan_to_num(), missing[used]
+    partial = missing.any(dim=1)
+    points = int((~missing).sum())
+    return Moments(x.T @ x, x.T @ y, float(y.square().sum()), points, x[partial], missing[partial].double())
 
 
 def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
@@ -157,15 +190,30 @@ def roots(grams: Sequence[Tensor] | None, context: int) -> list[tuple[float, Ten
     return found
 
 
-def path(train: Moments, root: Tensor) -> Iterator[tuple[float, Tensor]]:
-    """The weights (H, T) of every strength, from one eigenvalue decomposition."""
+def path(train: Moments, root: Tensor, tolerance: float = 1e-4) -> Iterator[tuple[float, Tensor]]:
+    """The weights (H, T) of every strength, from one eigenvalue decomposition.
+
+    Notes
+    -----
+    Where targets are missing, each is replaced by its present forecast and the weights are solved again, until they
+    change by less than ``tolerance`` of their norm. The fixed point minimises the error of the observed values alone: a
+    target that equals its forecast adds nothing to the gradient.
+    """
     values, vectors = torch.linalg.eigh(root.T @ train.inputs @ root)
     values = values.clamp_min(0)
     basis = root @ vectors
     products = basis.T @ train.products
     unit = values.mean().clamp_min(torch.finfo(torch.float64).tiny)
+    partial = train.partial @ basis
     for strength in STRENGTHS:
-        yield strength, (basis @ (products / (values + strength * unit).unsqueeze(1))).T
+        scale = (values + strength * unit).unsqueeze(1)
+        solved = products / scale
+        for _ in range(MOST_ROUNDS if len(partial) else 0):
+            former = solved
+            solved = (products + partial.T @ (train.missing * (partial @ former))) / scale
+            if (solved - former).norm() <= tolerance * solved.norm():
+                break
+        yield strength, (basis @ solved).T
 
 
 def solve(windows: Windows, validation: Windows | None, context: int, prior: Prior | None) -> Solution:
@@ -180,12 +228,12 @@ def solve(windows: Windows, validation: Windows | None, context: int, prior: Pri
     prior : Prior, optional
         The transform behind the prior; None is plain ridge regression.
     """
-    numbers = evenly(len(windows), MOST_WINDOWS)
+    indices = evenly(len(windows), MOST_WINDOWS)
     if validation is not None and len(validation):
-        train = moments(windows, numbers)
+        train = moments(windows, indices)
         folds = [(train, moments(validation, evenly(len(validation), MOST_WINDOWS)))]
     else:
-        blocks = [moments(windows, block) for block in np.array_split(numbers, min(FOLDS, len(numbers)))]
+        blocks = [moments(windows, block) for block in np.array_split(indices, min(FOLDS, len(indices)))]
         train = sum(blocks[1:], blocks[0])
         rests = [sum((b for b in blocks if b is not block), _nothing(train)) for block in blocks]
         folds = list(zip(rests, blocks, strict=True)) if len(blocks) > 1 else [(train, train)]
@@ -198,9 +246,10 @@ def solve(windows: Windows, validation: Windows | None, context: int, prior: Pri
                 best = (error, steps[0][0], tilt, root)
     assert best is not None
     error, strength, tilt, root = best
-    weight = dict(path(train, root))[strength]
+    weight = dict(path(train, root, 1e-9))[strength]
     return Solution(weight, strength, tilt, train.mse(weight), error)
 
 
 def _nothing(like: Moments) -> Moments:
-    return Moments(torch.zeros_like(like.inputs), torch.zeros_like(like.products), 0.0, 0)
+    empty = torch.zeros_like
+    return Moments(empty(like.inputs), empty(like.products), 0.0, 0, like.partial[:0], like.missing[:0])

@@ -7,6 +7,9 @@ from torch import nn
 BATCH_SIZE = 64
 """Windows that go through a model at once in inference."""
 
+FAR = 1e3
+"""A window whose mean is more than this many standard deviations from zero loses digits in single precision."""
+
 
 def forecast_windows(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
     """Forecast scaled windows of one series each.
@@ -16,12 +19,18 @@ def forecast_windows(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
     model : Module
         ``(B, T, 1)`` to ``(B, H, 1)``, on the device of its weights.
     contexts : (M, T) array
+        In double precision, so that a window far from zero keeps its shape: its mean is subtracted before it is cast
+        to single precision, and added to the forecast.
 
     Returns
     -------
-    (M, H) float32 array
+    (M, H) float64 array
     """
+    contexts = np.asarray(contexts, np.float64)
+    mean, spread = contexts.mean(axis=1, keepdims=True), contexts.std(axis=1, keepdims=True)
+    level = np.where(np.abs(mean) > FAR * spread, mean, 0.0)
     device = next(p for p in model.parameters() if p.requires_grad).device
-    batches = torch.from_numpy(np.ascontiguousarray(contexts, np.float32)).split(BATCH_SIZE)
+    batches = torch.from_numpy((contexts - level).astype(np.float32)).split(BATCH_SIZE)
     with torch.no_grad():
-        return torch.cat([model(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu() for batch in batches]).numpy()
+        forecasts = [model(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu() for batch in batches]
+    return torch.cat(forecasts).numpy().astype(np.float64) + level

@@ -277,7 +277,7 @@ class _Run:
         self.model.train()
         indices = self.batches.batch(*divmod(step, len(self.batches)))
         self.optimizer.zero_grad(set_to_none=True)
-        value = 0.0
+        value, points, observed = 0.0, 0, 0
         for forecast, target in self._forecasts(self.windows, indices):
             part = self.objective.error(forecast, target) / (len(indices) * target[0].numel())
             value += part.item()
@@ -286,8 +286,12 @@ class _Run:
                     f"the training loss became {value} at step {step + 1}; lower training.learning_rate "
                     f"(now {config.learning_rate:g}) or set backbone.precision to float32"
                 )
+            points += target.numel()
+            observed += int((~target.isnan()).sum())
             with memory_advice(config):
                 part.backward()
+        if observed < points:
+            value *= points / max(observed, 1)
         penalty = self.objective.penalty()
         if penalty is not None:
             penalty.backward()
@@ -321,8 +325,8 @@ class _Run:
             batch = indices[begin : begin + self.config.batch_size]
             for forecast, target in self._forecasts(self.validation, batch):
                 total += self.objective.error(forecast, target).item()
-                points += target.numel()
-        return total / points
+                points += int((~target.isnan()).sum())
+        return total / points if points else math.inf
 
     def _validate(self, step: int, stop: threading.Event) -> None:
         began = time.monotonic()

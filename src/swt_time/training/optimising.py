@@ -49,7 +49,10 @@ class Objective:
         self._weight = weight
 
     def error(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Sum of the loss over all points."""
+        """Sum of the loss over all points that were observed: targets that are not NaN."""
+        known = ~target.isnan()
+        if not known.all():
+            forecast, target = forecast[known], target[known]
         return self._error(forecast, target, reduction="sum")
 
     def penalty(self) -> Tensor | None:
