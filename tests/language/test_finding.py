@@ -1,5 +1,6 @@
 """Locating a backbone: MiniLM, a folder, the hub cache, and errors for everything else."""
 
+import json
 import shutil
 
 import pytest
@@ -68,6 +69,13 @@ def test_hub_cache_is_used_without_network(tiny_backbones, tmp_path, monkeypatch
 def test_hidden_size_is_read_from_the_config(tiny_backbones, family):
     assert read_hidden_size(tiny_backbones[family]) == 32
     assert read_hidden_size(tiny_backbones[family]) == load_backbone(tiny_backbones[family]).hidden_size
+
+
+@pytest.mark.parametrize("values", [{}, {"n_embd": None}, {"hidden_size": "wide"}])
+def test_config_without_a_hidden_size_is_an_error(tmp_path, values):
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(BackboneError, match=r"config.json gives no hidden size; expected a number"):
+        read_hidden_size(tmp_path)
 
 
 def test_folder_without_a_config_is_an_error(tmp_path):

@@ -49,8 +49,19 @@ def find_backbone(name: str) -> Path:
 
 
 def read_hidden_size(folder: Path) -> int:
-    """Return the hidden size of the backbone in a folder, read from its ``config.json``."""
-    return hidden_size(read_json(folder / "config.json", MEBIBYTE, BackboneError))
+    """Return the hidden size of the backbone in a folder, read from its ``config.json``.
+
+    Raises
+    ------
+    BackboneError
+        If the file cannot be read or does not give a hidden size.
+    """
+    path = folder / "config.json"
+    values = read_json(path, MEBIBYTE, BackboneError)
+    try:
+        return hidden_size(values)
+    except (KeyError, TypeError, ValueError):
+        raise BackboneError(f"{path} gives no hidden size; expected a number for hidden_size or n_embd") from None
 
 
 def _find_minilm() -> Path:
