@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: tiny random backbones saved as folders, and small tables."""
+"""Shared fixtures: tiny backbones with random weights, and small tables. Importing this module blocks the network."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-import offline.sitecustomize  # noqa: F401  from here on there is no network
+import offline.sitecustomize  # noqa: F401  blocks the network in this process
 from support import trust
 from support.backbones import FAMILIES, save_tiny_backbone
 
@@ -18,17 +18,17 @@ settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Python's children find the same hook in this folder.
+# Child processes load the same hook from this folder.
 paths = [str(Path(__file__).parent / "offline"), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-torch.set_num_threads(1)  # tiny models lose by threads
+torch.set_num_threads(1)  # more threads slow tiny models down
 
 OUTCOME = pytest.StashKey[str]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
-    """Remember how each test ended, for `claims_on_record`."""
+    """Store the outcome of each test for `claims_on_record`."""
     report = yield
     if report.when == "call" or report.outcome != "passed":
         item.stash[OUTCOME] = report.outcome
@@ -37,7 +37,7 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 @pytest.fixture(scope="module")
 def claims_on_record(request: pytest.FixtureRequest):
-    """Record how a module's tests ended: its ``CLAIMS`` give item and claim for the name of a test function."""
+    """Record the outcomes of a module's tests; its ``CLAIMS`` map the name of a test to an item and a claim."""
     yield
     path = request.path.relative_to(request.config.rootpath)
     for test, (item, claim) in request.module.CLAIMS.items():
@@ -51,20 +51,20 @@ def claims_on_record(request: pytest.FixtureRequest):
 
 @pytest.fixture(scope="session")
 def tiny_backbones(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of tiny random BERT, GPT-2 and LLaMA models by family."""
+    """Folders with tiny BERT, GPT-2 and LLaMA models, by family; their weights are random."""
     root = tmp_path_factory.mktemp("backbones")
     return {family: save_tiny_backbone(root / family, family) for family in FAMILIES}
 
 
 @pytest.fixture(params=FAMILIES)
 def family(request: pytest.FixtureRequest) -> str:
-    """Each backbone family in turn."""
+    """Name of a backbone family; the test runs once for each."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def hourly_wide() -> pd.DataFrame:
-    """Two noisy daily cycles, hourly, 600 rows: a wide table."""
+    """A wide table of two hourly series with noisy daily cycles, 600 rows."""
     noise = np.random.default_rng(0)
     hours = np.arange(600)
     cycle = np.sin(2 * np.pi * hours / 24)

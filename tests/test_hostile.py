@@ -145,7 +145,7 @@ def _(folder, sign):
     (folder / WEIGHTS).write_bytes(tensors_file(json.dumps({"a": entry}).encode(), bytes(8)))
 
 
-@case("checkpoint", "tensor named twice", "stands there twice")
+@case("checkpoint", "tensor named twice", "occurs twice")
 def _(folder, sign):
     entry = json.dumps({"dtype": "F32", "shape": [2], "data_offsets": [0, 8]})
     (folder / WEIGHTS).write_bytes(tensors_file(f'{{"a": {entry}, "a": {entry}}}'.encode(), bytes(8)))
@@ -274,7 +274,7 @@ def _(folder, sign):
     change_config(folder, training__learning_rate=float("nan"))
 
 
-@case("checkpoint", "key named twice", "stands there twice")
+@case("checkpoint", "key named twice", "occurs twice")
 def _(folder, sign):
     text = (folder / "config.json").read_text()
     (folder / "config.json").write_text(text.replace('"horizon": 12', '"horizon": 12, "horizon": 24'))

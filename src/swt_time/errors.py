@@ -1,12 +1,12 @@
-"""Typed errors. Each message says what was expected, what came, where, and the remedy.
+"""Exception types. Each message says what was expected, what was given, where, and the remedy.
 
-``InputError`` and its children mean that the user's input is wrong (exit code 2 on the command line);
+`InputError` and its subclasses mean that the user's input is wrong (exit code 2 on the command line);
 every other error means that the program failed (exit code 1).
 """
 
 
 class SWTTimeError(Exception):
-    """Base of every error that swt-time raises on purpose."""
+    """Base class of all errors that swt-time raises on purpose."""
 
 
 class InputError(SWTTimeError, ValueError):
@@ -14,15 +14,15 @@ class InputError(SWTTimeError, ValueError):
 
 
 class TableError(InputError):
-    """A table cannot be read as time series: file, columns, values or timestamps."""
+    """A table cannot be read as time series, because of its file, columns, values or timestamps."""
 
 
 class ConfigError(InputError):
-    """An option or a configuration key is unknown, out of range, or contradicts another."""
+    """An option or configuration key is unknown, out of range, or contradicts another."""
 
 
 class BackboneError(InputError):
-    """A backbone is missing, of an unsupported family, or not the one that was recorded."""
+    """A backbone is missing, unsupported, too small, or not the one that a checkpoint records."""
 
 
 class CheckpointError(InputError):
@@ -30,11 +30,11 @@ class CheckpointError(InputError):
 
 
 class DownloadError(InputError):
-    """A file cannot be fetched, or is not the one that was expected; the message says what to put where by hand."""
+    """A file cannot be downloaded or has unexpected content; the message says which file to place where by hand."""
 
 
 class SaveError(SWTTimeError):
-    """The operating system refused to write a checkpoint (disk full, no permission); the former one is whole."""
+    """The operating system refused to write a checkpoint (disk full, no permission); the previous one is intact."""
 
 
 class MissingDependencyError(SWTTimeError, ImportError):
@@ -42,9 +42,9 @@ class MissingDependencyError(SWTTimeError, ImportError):
 
 
 class SWTTimeWarning(UserWarning):
-    """Something the user should know and need not mend: a repair that was made, a text that was cut."""
+    """Something the user should know but need not fix, such as a repaired table or a shortened prompt."""
 
 
 def first_line(error: BaseException, longest: int = 200) -> str:
-    """The first line of an error's message, at most ``longest`` characters; the error's type if it has no message."""
+    """Return the first line of an error's message, at most ``longest`` characters; its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]

@@ -1,4 +1,4 @@
-"""The machine a run has: device, native number types, memory, processor."""
+"""Device, bfloat16 support, memory and CPU model of the machine."""
 
 import os
 import platform
@@ -10,16 +10,25 @@ import torch
 from swt_time.errors import ConfigError, first_line
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
-"""Linux's file through which a process starts its peak memory anew."""
+"""File through which a Linux process resets its peak memory."""
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` is CUDA where there is one, else the CPU.
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    name : str
+        A PyTorch device such as ``cpu``, ``cuda`` or ``cuda:1``, or ``auto``: CUDA if available, otherwise the CPU.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
     ConfigError
-        Unknown device, or one that this machine does not have.
+        If the device is unknown or not available on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -34,9 +43,9 @@ def resolve_device(name: str) -> torch.device:
 
 
 def computes_bfloat16() -> bool:
-    """Whether matrix products in bfloat16 run in hardware: of the GPU if there is one, else of the CPU.
+    """Return whether the hardware computes matrix products in bfloat16.
 
-    A CPU does with AVX512-BF16 or AMX.
+    The GPU decides if there is one, otherwise the CPU, which needs AVX512-BF16 or AMX.
     """
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -45,12 +54,12 @@ def computes_bfloat16() -> bool:
 
 
 def physical_memory() -> int:
-    """Bytes of memory that this machine has."""
+    """Return the size of this machine's main memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Start to watch the peak memory anew: of a GPU, or of this process on Linux; elsewhere nothing happens."""
+    """Reset the peak memory of a GPU, or of this process on Linux; do nothing on other systems."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif CLEAR_REFS.exists():
@@ -58,17 +67,17 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device | None = None) -> int | None:
-    """Most bytes held since `reset_peak_memory`, or since the start where it was not called.
+    """Return the peak memory in bytes since `reset_peak_memory`, or since the process started.
 
     Parameters
     ----------
     device : torch.device, optional
-        By default the GPU if one was used, else the CPU.
+        By default the GPU if CUDA was initialised, otherwise the CPU.
 
     Returns
     -------
     int or None
-        Memory allocated on the GPU, or resident memory of this process; None where the system does not tell (Windows).
+        Memory allocated on the GPU, or resident memory of this process; None where it is unknown (Windows).
     """
     if device is None:
         used = torch.cuda.is_available() and torch.cuda.is_initialized()
@@ -86,7 +95,7 @@ def peak_memory(device: torch.device | None = None) -> int | None:
 
 
 def resident_memory() -> int | None:
-    """Bytes of memory that this process holds now; None but on Linux."""
+    """Return the current resident memory of this process in bytes, or None on systems other than Linux."""
     return _status("VmRSS") if CLEAR_REFS.exists() else None
 
 
@@ -96,7 +105,7 @@ def _status(name: str) -> int:
 
 
 def describe_processor() -> str:
-    """Model name and vector extensions of the CPU, as far as the system tells."""
+    """Return the model name and vector extensions of the CPU, as far as they are known."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where a number came from: versions of what computed it, and the commit of the source."""
+"""Provenance of results: versions of the packages, and the commit of the source."""
 
 import platform
 import subprocess
@@ -6,11 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = ("swt-time", "torch", "transformers", "tokenizers", "numpy", "pandas", "PyWavelets")
-"""Everything that can change a forecast."""
+"""Distributions whose version can change a forecast."""
 
 
 def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
-    """Installed versions by name, Python's first."""
+    """Return the version of Python and of each distribution by name, ``not installed`` where it is missing."""
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -21,7 +21,7 @@ def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def source_commit() -> str | None:
-    """The commit of the source tree this package runs from, ``+`` if it has changes; None for an installed wheel."""
+    """Return the commit of the source tree, with ``+`` for uncommitted changes; None for an installed wheel."""
     folder = Path(__file__).parent
     try:
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")
@@ -29,7 +29,7 @@ def source_commit() -> str | None:
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
-    # A virtual environment inside some other repository is not our source tree.
+    # An installed wheel may lie in a virtual environment inside another repository, which does not track this file.
     return f"{commit}{'+' if changed else ''}" if tracked else None
 
 

@@ -1,4 +1,4 @@
-"""A result kept until the weights that it was computed from change."""
+"""A cache for one result, which is computed again when the weights that it depends on change."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
@@ -9,26 +9,37 @@ Value = TypeVar("Value")
 
 
 def fingerprint(weights: Iterable[Tensor]) -> Hashable:
-    """What changes whenever a weight is replaced, moved, cast or written in place.
+    """Return a value that changes whenever a weight is replaced, moved, cast or written in place.
 
-    Writing through ``weight.data`` is not seen: PyTorch does not count it.
+    Writes through ``weight.data`` are not detected, because PyTorch does not count them as new versions.
     """
-    # Tensors made in inference mode count no writes.
+    # Tensors created in inference mode have no version counter.
     return tuple((w.data_ptr(), 0 if w.is_inference() else w._version, w.device, w.dtype) for w in weights)
 
 
 class Remembered(Generic[Value]):
-    """One value and what it depends on."""
+    """A cache that holds the value of one key.
+
+    Examples
+    --------
+    >>> total = Remembered()
+    >>> total.get("a", lambda: 1 + 1)
+    2
+    >>> total.get("a", lambda: 5)  # not called
+    2
+    >>> total.get("b", lambda: 5)
+    5
+    """
 
     def __init__(self) -> None:
         self._entry: tuple[Hashable, Value] | None = None
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """The value for this key, computed if the one at hand has another."""
+        """Return the value for ``key``; call ``compute`` if the stored value has another key, or there is none."""
         if self._entry is None or self._entry[0] != key:
             self._entry = key, compute()
         return self._entry[1]
 
     def forget(self) -> None:
-        """Drop the value."""
+        """Drop the stored value."""
         self._entry = None

@@ -1,4 +1,4 @@
-"""Statistics against plain NumPy, texts against their templates."""
+"""Window statistics, verified against NumPy, and texts, verified against their templates."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def rows(count=4, steps=96, seed=0):
     return torch.randn(count, steps, generator=torch.Generator().manual_seed(seed)).cumsum(-1)
 
 
-def test_statistics_equal_plain_numpy():
+def test_statistics_equal_those_of_numpy():
     z = rows()
     found = prompt_text.window_statistics(z, "compact")
     x = z.numpy()
@@ -24,7 +24,7 @@ def test_statistics_equal_plain_numpy():
 
 
 @pytest.mark.parametrize("template", ["paper", "compact"])
-def test_statistics_of_a_row_do_not_depend_on_the_others(template):
+def test_statistics_of_a_window_do_not_depend_on_other_windows(template):
     z = rows(33)
     together = prompt_text.own_texts(template, prompt_text.window_statistics(z, template))
     alone = [prompt_text.own_texts(template, prompt_text.window_statistics(row[None], template))[0] for row in z]
@@ -42,8 +42,8 @@ def test_peak_lags_find_the_period(period, seed):
     assert max(multiples) <= 1
 
 
-def plain_peaks(x):
-    """The definition, sample by sample."""
+def reference_peaks(x):
+    """Reference implementation of `peak_lags`, which sums each correlation separately."""
     x = x - x.mean()
     steps = len(x)
 
@@ -55,14 +55,14 @@ def plain_peaks(x):
     return sorted(peaks, key=lambda k: (-r[k], k))[:5]
 
 
-def test_peak_lags_equal_the_definition():
+def test_peak_lags_equal_the_reference():
     for seed in range(20):
         x = rows(1, 97, seed).double()
-        assert prompt_text.peak_lags(x)[0] == plain_peaks(x[0].numpy())
+        assert prompt_text.peak_lags(x)[0] == reference_peaks(x[0].numpy())
 
 
-def test_circular_lags_are_the_originals_flaw():
-    """On a slow series they name lag 0 and its neighbours on both sides: kept for old checkpoints only."""
+def test_circular_lags_of_a_slow_series_are_lag_0_and_its_neighbours():
+    """This flaw of the original code is kept for its checkpoints."""
     z = torch.sin(torch.arange(512) / 512 * 2 * torch.pi)[None]
     assert sorted(prompt_text.circular_lags(z)[0]) == [0, 1, 2, 510, 511]
     assert prompt_text.circular_lags(z)[0][0] == 0
@@ -74,7 +74,7 @@ def test_constant_windows_have_finite_statistics():
     assert prompt_text.own_texts("compact", found) == ["min 0, max 0, median 0, trend down, lags none."]
 
 
-def test_paper_template_is_the_originals_text():
+def test_paper_template_equals_the_text_of_the_original():
     own = prompt_text.WindowStatistics([-1.5], [2.25], [0.125], [True], [[0, 1, 95]])
     text = prompt_text.shared_text("paper", "ETT.", 96, 24) + prompt_text.own_texts("paper", own)[0]
     assert text == (
@@ -93,7 +93,7 @@ def test_compact_template_prints_four_significant_digits():
 
 @pytest.mark.parametrize("template", ["paper", "compact", "none"])
 @pytest.mark.parametrize("description", ["", "Rain in Oslo. "])
-def test_description_span_holds_the_description(template, description):
+def test_description_span_contains_the_description(template, description):
     start, end = prompt_text.description_span(template, description)
     text = prompt_text.shared_text(template, description, 96, 24)
     expected = {"paper": description, "compact": description.strip(), "none": ""}[template]

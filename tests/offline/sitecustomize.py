@@ -1,8 +1,8 @@
-"""No network but this machine: every attempt to connect, send or resolve a name raises `NetworkRefused`.
+"""Block the network: connecting to, sending to or resolving any host but this machine raises `NetworkRefused`.
 
-Python loads a module of this name by itself when it starts, so that a folder on ``PYTHONPATH`` reaches the children
-of the tests too; the tests' own process imports it. An audit hook sees what any module does through any socket, and
-cannot be taken off again.
+Python imports a module with this name at startup, so the child processes of the tests load it from ``PYTHONPATH``; the
+test process imports it explicitly. It installs an audit hook, which sees the socket calls of all modules and cannot be
+removed.
 """
 
 import ipaddress
@@ -12,22 +12,22 @@ WATCHED = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddri
 
 
 class NetworkRefused(ConnectionRefusedError):
-    """A test, or what it tests, wanted the network."""
+    """Raised when a test, or the code that it tests, uses the network."""
 
 
 def refuse_network(event: str, arguments: tuple) -> None:
-    """Audit hook: let through what stays on this machine."""
+    """Audit hook that raises for events that would reach another machine."""
     if event not in WATCHED:
         return
     place = arguments[0] if event.startswith("socket.get") else arguments[1]
     host = place[0] if isinstance(place, tuple) else place
     if not (isinstance(place, tuple) or event.startswith("socket.get")) or is_local(host):
-        return  # a socket file, or this machine
+        return  # a Unix socket, or this machine
     raise NetworkRefused(f"tests have no network: {event.partition('.')[2]} {host!r}")
 
 
 def is_local(host: object) -> bool:
-    """Whether a host is this machine: a loopback address, ``localhost``, or none at all."""
+    """Return whether a host is this machine: a loopback address, ``localhost`` or an empty name."""
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
     if host in (None, "", "localhost"):

@@ -1,15 +1,18 @@
-"""Tiny random language models, saved as folders as a hub snapshot would be."""
+"""Tiny language models with random weights, saved in the format of a hub snapshot."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from swt_time.language import LanguageModel, load_language_model
 
 FAMILIES = ("bert", "gpt2", "llama")
 WORDS = "dataset description task forecast the next steps given previous information input statistics min max value"
 
 
 def save_tiny_backbone(folder: Path, family: str, *, layers: int = 2, hidden: int = 32, positions: int = 1024) -> Path:
-    """Save a random model of a family with a tokenizer of its kind; the files a hub snapshot would hold."""
+    """Save a model with random weights and a matching tokenizer in ``folder``; return the folder."""
     import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
@@ -81,10 +84,15 @@ def save_tiny_backbone(folder: Path, family: str, *, layers: int = 2, hidden: in
     with torch.random.fork_rng():
         torch.manual_seed(7)
         model = model_class(config)
-        # Weights of the usual 0.02 would hardly let the prompt change a forecast; a test must see that it does.
+        # With the usual std of 0.02 the prompt would hardly affect a forecast, and tests could not detect that it does.
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 torch.nn.init.normal_(parameter, std=0.15)
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
+
+
+def load_backbone(folder: Path, **options: Any) -> LanguageModel:
+    """Load a backbone in float32; ``options`` are those of `load_language_model`."""
+    return load_language_model(str(folder), **{"precision": "float32", **options})

@@ -1,9 +1,9 @@
-"""A frozen language model as a reader of text and patches; the only room that knows transformers.
+"""The frozen language model that reads prompts and patches; the only package that imports transformers.
 
-- ``prompt_text``, ``prompter``, ``tokenizer``: window statistics to text, text to token ids;
-- ``finding``, ``loading``, ``families``: a backbone's files, its weights, what is known of each family;
-- ``backbone``: the frozen model itself;
-- ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: prompts read once, and the fast paths.
+- ``prompt_text``, ``prompter``, ``prompt``, ``tokenizer``: from window statistics to text to token ids;
+- ``finding``, ``loading``, ``families``: the files of a backbone, its weights, and what differs between families;
+- ``backbone``: the frozen model;
+- ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """
 
 from swt_time.language.backbone import BackboneIdentity, LanguageModel

@@ -1,4 +1,4 @@
-"""Attention to the patches and to keys and values that were computed before them.
+"""Attention of new tokens to themselves and to cached keys and values of earlier tokens.
 
 Shapes: ``M`` series, ``P`` queries, ``K`` keys, ``L`` hidden size, ``A`` attention heads (of the keys).
 """
@@ -16,26 +16,29 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class Memory(Protocol):
-    """Keys and values of the parts of a sequence that were read before, layer by layer."""
+    """Cached keys and values of the earlier parts of a sequence."""
 
     def earlier(self, layer: int) -> list[KeysValues]:
-        """Keys and values of a layer, of each part before this one."""
+        """Return the keys and values of a layer for each earlier part."""
 
 
 def attention_mask(visible: Tensor, queries: int, *, causal: bool, dtype: torch.dtype) -> Tensor:
-    """What is added to the scores of the last ``queries`` of ``K`` tokens.
+    """Return the additive attention mask for the last ``queries`` of ``K`` tokens.
 
     Parameters
     ----------
     visible : Tensor of bool, (M, K)
         False for padding.
+    queries : int
     causal : bool
-        Whether a token sees only itself and those before it.
+        Whether a token attends only to itself and the tokens before it.
+    dtype : torch.dtype
 
     Returns
     -------
     Tensor, (M, 1, queries, K) if causal, else (M, 1, 1, K)
-        0, or the lowest number: not minus infinity, since the rows of padding may see nothing at all.
+        0 where a key is visible, otherwise the lowest finite value of ``dtype``: with minus infinity, a row of padding
+        that sees no key would become NaN.
     """
     visible = visible[:, None, None, :]
     if causal:
@@ -53,27 +56,31 @@ def attend(
     *,
     scaling: float,
     memory: Memory,
-    begins_alike: bool = False,
+    shared_first: bool = False,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention to this part and those before it, as a Hugging Face layer calls it.
+    """Compute attention to the current part and to all earlier parts; called by Hugging Face layers.
 
     Parameters
     ----------
+    module
+        The attention layer; its ``layer_idx`` selects the cached keys and values.
     query : Tensor, (M, A, P, L/A)
     keys, values : Tensor, (M, A, P, L/A)
-        Fewer heads where queries share them in groups.
+        Of the current part. Fewer heads than the query has in grouped-query attention.
     mask : Tensor
-        As `attention_mask` makes it.
+        As returned by `attention_mask`.
     scaling : float
     memory : Memory
-        Of the part that is being read.
-    begins_alike : bool
-        Whether the first part is to be attended to apart: a single row that every row sees whole.
+        Keys and values of the earlier parts.
+    shared_first : bool
+        Whether to use `attend_shared` for the first part, which must have a single row that every row sees completely.
 
     Returns
     -------
-    Tensor, (M, P, A, L/A)
+    output : Tensor, (M, P, A, L/A)
+    weights : None
+        Attention weights are not returned; the layer expects a pair.
     """
     groups = query.shape[1] // keys.shape[1]
     parts = [*memory.earlier(module.layer_idx), (keys, values)]
@@ -82,7 +89,7 @@ def attend(
     if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return attend_by_parts(query, parts, mask, scaling).transpose(1, 2), None
     shared = None
-    if begins_alike:
+    if shared_first:
         shared = parts.pop(0)
         mask = mask[..., shared[0].shape[2] :]
     rows = len(query)
@@ -95,16 +102,17 @@ def attend(
 
 
 def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Tensor, scaling: float) -> Tensor:
-    """Attention written out, without repeating a shared part for each row; all tensors as in `attend`.
+    """Compute attention from plain matrix products, without repeating a shared part for each row.
 
-    PyTorch's kernel for processors spends most of its time in a backward pass that also differentiates the prompt's
-    keys; written out, in bfloat16, attention takes half as long. It keeps its weights, ``(A, M, P, K)``.
+    All tensors are shaped as in `attend`. The backward pass of PyTorch's fused CPU kernel also differentiates the keys
+    of the prompt, which takes most of its time; in bfloat16 the plain products take half as long. They store the
+    attention weights, ``(A, M, P, K)``, for the backward pass.
     """
     rows, heads, n_queries, _ = query.shape
     query = (query * scaling).transpose(0, 1)
 
     def times(left: Tensor, right: Tensor) -> Tensor:
-        """Products over heads and rows; all rows at once with a right side of one row."""
+        """Multiply for each head and row; a right side with one row multiplies all rows in one product."""
         if len(right) == 1:
             return (left.reshape(heads, rows * n_queries, -1) @ right[0]).unflatten(1, (rows, n_queries))
         return left @ right.transpose(0, 1)
@@ -118,7 +126,7 @@ def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Ten
 
 
 def register_attention() -> str:
-    """Register `attend` with transformers and return its name; a call without a memory is PyTorch's attention."""
+    """Register `attend` with transformers and return its name; calls without ``memory`` use PyTorch's attention."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.masking_utils import sdpa_mask

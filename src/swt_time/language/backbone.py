@@ -1,4 +1,4 @@
-"""A frozen transformer that reads a prompt and then the patches."""
+"""The frozen transformer that reads prompts and patches."""
 
 import hashlib
 import math
@@ -20,13 +20,25 @@ from swt_time.language.prompt_reader import PromptReader, ReadPrompt
 from swt_time.language.tokenizer import Tokenizer
 
 TOKENS_AT_ONCE = 4096
-"""Patches and prompt tokens that a CPU reads at once. More of them fill no product better, but make activations of 32
-MiB and more: beyond the cache, and glibc requests such a block from the system anew every time."""
+"""Maximum number of tokens (prompts and patches) that a CPU reads at once. Larger batches are not faster: their
+activations of 32 MiB and more exceed the cache, and glibc requests such blocks from the system every time."""
 
 
 @dataclass(frozen=True)
 class BackboneIdentity:
-    """What a checkpoint records of a frozen backbone: enough to find it again and to know that it is the same."""
+    """Identity of a frozen backbone, as a checkpoint records it in order to find and verify the backbone later.
+
+    Attributes
+    ----------
+    name : str
+        ``minilm``, a folder or a hub id, as given by the user.
+    family : str
+        ``model_type`` of the backbone.
+    layers : int
+        Number of layers in use.
+    sha256 : str
+        Hash of the weights; see `weights_sha256`.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -37,7 +49,7 @@ class BackboneIdentity:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """Hash of all weights and their names, shapes and types, in hexadecimal."""
+    """Return the SHA-256 of all weights with their names, shapes and dtypes, in hexadecimal."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -46,10 +58,10 @@ def weights_sha256(model: nn.Module) -> str:
 
 
 class LanguageModel(nn.Module):
-    """A frozen transformer that reads a prompt and then the patches.
+    """A frozen transformer that reads a prompt followed by patches.
 
-    Always in eval mode and without gradients for its own weights. Padding between a prompt and its patches is
-    masked and takes no position, so a forecast does not depend on the other prompts of its batch.
+    The model stays in eval mode, and its weights have no gradients. Padding between a prompt and its patches is masked
+    and takes no position, so a forecast does not depend on the other prompts in the batch.
 
     Parameters
     ----------
@@ -58,12 +70,21 @@ class LanguageModel(nn.Module):
     tokenizer
         Its fast tokenizer.
     name : str
-        What the user called it.
+        Name of the backbone as given by the user.
     dtype : torch.dtype
-        Number type in which the frozen weights compute; tokens and results are float32.
+        Dtype of the frozen weights and their computations; tokens and results are float32.
     prompt_attention : {"full", "prefix"}
-        Of an encoder: whether prompts see the patches (the paper's form), or each part of the sequence only itself
-        and the parts before it, so that prompts are read without a graph. To a causal model both mean the same.
+        For an encoder: ``full`` lets prompts attend to the patches, as in the Time-LLM paper; with ``prefix`` each part
+        of the sequence attends only to itself and the parts before it, so prompts are read without a graph. The two
+        are equal for a causal model.
+
+    Attributes
+    ----------
+    identity : BackboneIdentity
+    hidden_size : int
+        ``L``.
+    max_positions : int
+        Maximum length of prompt and patches together.
     """
 
     def __init__(
@@ -75,7 +96,7 @@ class LanguageModel(nn.Module):
         prompt_attention: PromptAttention = "full",
     ):
         super().__init__()
-        # The identity is taken of the weights as they were read, so that it is the same in every precision.
+        # Hashed before the cast, so that the identity is the same in every precision.
         self.identity = BackboneIdentity(
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
@@ -93,74 +114,85 @@ class LanguageModel(nn.Module):
 
     @property
     def word_embeddings(self) -> Tensor:
-        """The frozen vocabulary, ``(V, L)``, in float32."""
+        """The frozen word embeddings of the vocabulary, ``(V, L)``, in float32."""
         return self.model.get_input_embeddings().weight.detach().float()
 
     def train(self, mode: bool = True) -> "LanguageModel":
-        """Stay in eval mode: a frozen model has no use for dropout."""
+        """Stay in eval mode whatever ``mode`` is, because a frozen model needs no dropout."""
         return super().train(False)
 
     @property
     def reads_prompts_first(self) -> bool:
-        """Whether prompts can be read on their own, before the patches: `read_prompt`."""
+        """Whether `read_prompt` can read prompts before the patches are known."""
         return self._reader is not None
 
     def read_prompt(self, prompt: Prompt) -> ReadPrompt:
-        """Read prompts once, so that `forward` reads only the patches.
+        """Read prompts in advance, so that `forward` reads only the patches.
 
-        What it returns holds for this model, on this device, until a weight changes.
+        Parameters
+        ----------
+        prompt : Prompt
+            Of M series.
+
+        Returns
+        -------
+        ReadPrompt
+            Valid for this model on this device until a weight changes.
 
         Raises
         ------
         BackboneError
-            An encoder with ``prompt_attention="full"``, whose prompts see the patches.
+            If the model is an encoder with ``prompt_attention="full"``, whose prompts attend to the patches.
         """
         if self._reader is None:
             raise BackboneError(
-                f"{self.identity.name!r} reads prompts and patches together; set backbone.prompt_attention to prefix"
+                f"backbone {self.identity.name!r} reads prompts together with the patches, not before them; "
+                "set backbone.prompt_attention to prefix"
             )
         return self._reader.read(prompt)
 
     def tokenizer(self, n_patches: int) -> Tokenizer:
-        """The tokenizer for prompts that share the positions with ``n_patches`` patches.
+        """Return the tokenizer for prompts that precede ``n_patches`` patches.
 
         Raises
         ------
         BackboneError
-            The patches alone do not fit.
+            If the patches alone exceed the model's positions.
         """
-        room = self.max_positions - n_patches
-        if room < 0:
+        max_tokens = self.max_positions - n_patches
+        if max_tokens < 0:
             raise BackboneError(
-                f"{n_patches} patches do not fit into the {self.max_positions} positions of {self.identity.name!r}; "
-                "use a shorter context, a larger stride or a backbone with more positions"
+                f"{n_patches} patches do not fit into the {self.max_positions} positions of backbone "
+                f"{self.identity.name!r}; lower data.context, raise embedding.stride or use a backbone with more "
+                "positions"
             )
-        return Tokenizer(self._tokenizer, room)
+        return Tokenizer(self._tokenizer, max_tokens)
 
     def forward(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
-        """Last hidden states of the patches.
+        """Compute the last hidden states of the patches.
 
         Parameters
         ----------
         prompt : Prompt, ReadPrompt or None
-            Of M series, as token ids or read already by `read_prompt`.
+            Prompts of M series, as token ids or as returned by `read_prompt`; None for no prompt.
         tokens : Tensor, (M, P, L)
             Reprogrammed patches.
 
         Returns
         -------
-        Tensor, (M, P, L), of the tokens' type
+        Tensor, (M, P, L)
+            In the dtype of ``tokens``.
         """
         if self.model.dtype == torch.float16 and tokens.requires_grad:
             return scale_gradients(lambda inputs: self._read(prompt, inputs), tokens)
         return self._read(prompt, tokens)
 
     def _read(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
-        """On a CPU in slices of some series, whose activations stay in its cache and in memory held already."""
+        """Read in slices of at most `TOKENS_AT_ONCE` tokens on a CPU, and all series at once elsewhere."""
         if isinstance(prompt, ReadPrompt) or tokens.device.type != "cpu" or torch.compiler.is_compiling():
             return self._read_slice(prompt, tokens)
         length = tokens.shape[1]
-        if prompt is not None:  # its shared part is read once, unless every series reads the whole prompt
+        if prompt is not None:  # a reader reads the shared part once, not once for each series
             length += prompt.ids.shape[1] - (0 if self._reader is None else len(prompt.shared))
         n_slices = min(math.ceil(len(tokens) * length / TOKENS_AT_ONCE), len(tokens))
         if n_slices <= 1:
@@ -171,14 +203,14 @@ class LanguageModel(nn.Module):
 
     def _read_slice(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
         if self._reader is None or prompt is None:
-            assert not isinstance(prompt, ReadPrompt), "read_prompt refuses models without a reader"
+            assert not isinstance(prompt, ReadPrompt), "read_prompt raises for models without a reader"
             return self.read_whole(prompt, tokens)
         return self._reader(prompt, tokens.to(self.model.dtype)).to(tokens.dtype)
 
     def read_whole(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
-        """Read prompt and patches as one sequence, the prompt within the graph: the plain form of `forward`.
+        """Read prompt and patches as one sequence, with the prompt in the graph; parameters as in `forward`.
 
-        To an encoder this is ``prompt_attention="full"``, whatever it was made with.
+        An encoder computes ``prompt_attention="full"`` here, whichever it was created with.
         """
         n_patches = tokens.shape[1]
         inputs = tokens.to(self.model.dtype)
@@ -198,10 +230,10 @@ class LanguageModel(nn.Module):
 
 
 def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:
-    """Apply ``read`` so that gradients within it are near 1 in size, and as they would be before and behind it.
+    """Apply ``read`` with gradients that are scaled to a magnitude near 1 inside it and scaled back outside.
 
-    Those of a mean over many points are around 1e-6, which float16 rounds to a few steps or to zero. The factor is a
-    power of two, so it rounds nothing itself.
+    The gradients of a mean over many points are around 1e-6, which float16 rounds to a few bits or to zero. The scale
+    is a power of two, so scaling itself is exact.
     """
     factor = []
 

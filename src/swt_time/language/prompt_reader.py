@@ -1,14 +1,14 @@
-"""Prompts read once: keys and values of the prompt's tokens, kept apart from the patches that are trained through.
+"""Reading a prompt in advance: its keys and values are computed once, without a graph, before the patches are read.
 
-A frozen model's states of a prompt depend on no trained weight, as long as the prompt does not look at the patches.
-So three parts of a sequence are read one after the other, each seeing the keys and values of those before it:
+The hidden states of a prompt depend on no trained weight, as long as the prompt does not attend to the patches. So a
+sequence is read in three parts, each of which attends to the keys and values of the parts before it:
 
-1. the shared part (description and task), once for the model's life;
+1. the shared part (description and task), once for all batches;
 2. each window's own part (its statistics), without a graph;
 3. the patches, the only part with a backward pass.
 
-In a causal model this is exact. In an encoder it is a choice (``prompt_attention="prefix"``): each part sees itself
-both ways and the parts before it, never those behind it.
+For a causal model this is exact. For an encoder it is a variant (``prompt_attention="prefix"``): each part attends to
+itself in both directions and to the parts before it, but not to the parts after it.
 
 Shapes: ``M`` series, ``Q`` prompt tokens, ``P`` patches, ``L`` hidden size, ``A`` attention heads (of the keys).
 """
@@ -25,23 +25,23 @@ from swt_time.remembered import Remembered, fingerprint
 
 
 class _LastKeysKept(Exception):
-    """All layers' keys are known: what the last layer makes of them is of no use to a prompt."""
+    """Raised to end the forward pass of a prompt once the keys of all layers are stored: its output is not needed."""
 
 
 class KeyValues:
-    """Keys and values of tokens already read, layer by layer; stands where a Hugging Face model expects its cache.
+    """Keys and values of one part of a sequence for each layer; passed to Hugging Face models as their cache.
 
     Parameters
     ----------
     *earlier : KeyValues
-        Parts that stand before this one; one with a single row serves every row.
+        The parts before this one. A part with a single row is used for every row.
     keep_layers : int
-        Layers whose keys and values are to be kept for later parts; 0 for the patches, which are the last part.
+        Number of layers whose keys and values are stored for later parts; 0 for the patches, which are the last part.
 
     Attributes
     ----------
     kept : list of pairs of Tensor, (M, A, Q, L/A)
-        Keys and values of each layer that was kept so far.
+        Keys and values of each layer stored so far.
     """
 
     def __init__(self, *earlier: "KeyValues", keep_layers: int = 0):
@@ -50,22 +50,22 @@ class KeyValues:
         self.kept: list[tuple[Tensor, Tensor]] = []
 
     def get_seq_length(self, layer: int = 0) -> int:
-        """Tokens in all parts before this one."""
+        """Return the number of tokens in all earlier parts."""
         return sum(keys.shape[2] for keys, _ in self.earlier(layer))
 
     def earlier(self, layer: int) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of a layer, of each part before this one."""
+        """Return the keys and values of a layer for each earlier part."""
         return [part.kept[layer] for part in self._earlier]
 
-    def begins_with_all_of(self, visible: Tensor) -> bool:
-        """Whether the first part is a single row, and every row sees the whole of it by ``visible`` (M, K)."""
+    def shares_first_part(self, visible: Tensor) -> bool:
+        """Return whether the first part has a single row and is completely visible to every row, ``visible`` (M, K)."""
         if not self._earlier:
             return False
         keys, _ = self.earlier(0)[0]
         return len(keys) == 1 and bool(visible[:, : keys.shape[2]].all())
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
-        """Called by a layer with its new keys and values ``(M, A, Q, L/A)``; `attend` adds the earlier ones."""
+        """Store the new keys and values ``(M, A, Q, L/A)`` of a layer and return them; `attend` adds earlier ones."""
         if self._keep_layers:
             self.kept.append((keys, values))
             if len(self.kept) == self._keep_layers:
@@ -74,16 +74,16 @@ class KeyValues:
 
 
 class ReadPrompt(NamedTuple):
-    """What patches need of M prompts that were read before them.
+    """M prompts that were read in advance by `LanguageModel.read_prompt`.
 
     Attributes
     ----------
     parts : list of KeyValues
-        The shared part, if there is one, and the own parts.
+        The shared part, if there is one, and the windows' own parts.
     visible : Tensor of bool, (M, K)
         False for padding.
     lengths : Tensor, (M,)
-        Tokens of each prompt.
+        Number of tokens in each prompt.
     """
 
     parts: list[KeyValues]
@@ -97,10 +97,11 @@ class PromptReader:
     Parameters
     ----------
     model
-        BERT, GPT-2 or LLaMA; its layers hand new keys and values to ``past_key_values.update``, and `attend` with all
-        arguments of the model's call.
+        BERT, GPT-2 or LLaMA. Its layers must pass new keys and values to ``past_key_values.update``, and all keyword
+        arguments of the model's call to `attend`.
     causal : bool
-        Whether tokens see only those before them, which a model's own mask would do and an explicit one must.
+        Whether a token attends only to itself and the tokens before it. The explicit mask replaces the model's own
+        causal mask.
     """
 
     def __init__(self, model: Any, *, causal: bool):
@@ -109,7 +110,7 @@ class PromptReader:
         self._shared: Remembered[KeyValues] = Remembered()
 
     def __call__(self, prompt: Prompt | ReadPrompt, tokens: Tensor) -> Tensor:
-        """Last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both of the model's type."""
+        """Compute the last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both in the model's dtype."""
         parts, visible, lengths = prompt if isinstance(prompt, ReadPrompt) else self.read(prompt)
         n_patches = tokens.shape[1]
         position = lengths[:, None] + torch.arange(n_patches, device=tokens.device)
@@ -123,30 +124,30 @@ class PromptReader:
         return ReadPrompt(parts, visible, prompt.lengths)
 
     def _read_parts(self, prompt: Prompt) -> tuple[list[KeyValues], Tensor]:
-        """The shared and the own part of M prompts, and which of their tokens ``(M, K)`` are no padding."""
+        """Return the shared and own parts of M prompts, and a mask ``(M, K)`` that is False for padding."""
         n_shared = len(prompt.shared)
         shared = torch.tensor(prompt.shared, dtype=torch.long, device=prompt.ids.device)
-        begins = torch.zeros_like(prompt.lengths, dtype=torch.bool)
+        starts_shared = torch.zeros_like(prompt.lengths, dtype=torch.bool)
         if 0 < n_shared <= prompt.ids.shape[1]:
-            begins = (prompt.ids[:, :n_shared] == shared).all(dim=1) & (prompt.lengths >= n_shared)
-        any_shared = bool(begins.any())
+            starts_shared = (prompt.ids[:, :n_shared] == shared).all(dim=1) & (prompt.lengths >= n_shared)
+        any_shared = bool(starts_shared.any())
         parts = [self._read_shared(prompt.shared, shared)] if any_shared else []
-        visible = begins[:, None].expand(-1, n_shared if any_shared else 0)
+        visible = starts_shared[:, None].expand(-1, n_shared if any_shared else 0)
 
-        start = begins.long() * n_shared
+        start = starts_shared.long() * n_shared
         own_lengths = prompt.lengths - start
         width = int(own_lengths.max()) if len(own_lengths) else 0
         if width == 0:
             return parts, visible
         slots = torch.arange(width, device=prompt.ids.device)
-        # Padding repeats a row's last token and position, so that neither leaves the model's range.
+        # Padding repeats a row's last token and position, so that both stay in the model's range.
         position = torch.minimum(start[:, None] + slots, (prompt.lengths[:, None] - 1).clamp_min(0))
         visible = torch.cat([visible, slots < own_lengths[:, None]], dim=1)
         own = self._keep(prompt.ids.gather(1, position), position, visible, parts)
         return [*parts, own], visible
 
     def _read_shared(self, ids: tuple[int, ...], row: Tensor) -> KeyValues:
-        """Keys and values of the shared part, kept until its ids, the weights or their type or place change."""
+        """Return the keys and values of the shared part, cached until its ids or the model's weights change."""
         position = torch.arange(len(ids), device=row.device)[None]
         visible = torch.ones_like(position, dtype=torch.bool)
         key = ids, fingerprint(self.model.parameters())
@@ -158,16 +159,16 @@ class PromptReader:
             self._run(self.model.get_input_embeddings()(ids), position, visible, part)
         except _LastKeysKept:
             return part
-        raise AssertionError("the model ended without handing over the keys of all its layers")
+        raise AssertionError("the model returned without passing the keys of all layers to its cache")
 
     def _run(self, inputs: Tensor, position: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
-        begins_alike = (
+        shared_first = (
             not torch.compiler.is_compiling()
             and inputs.device.type == "cpu"
             and inputs.dtype == torch.float32
             and can_share()
-            and memory.begins_with_all_of(visible)
+            and memory.shares_first_part(visible)
         )
         output = self.model(
             inputs_embeds=inputs,
@@ -175,7 +176,7 @@ class PromptReader:
             position_ids=position,
             past_key_values=memory,
             memory=memory,
-            begins_alike=begins_alike,
+            shared_first=shared_first,
             use_cache=False,
         )
         return output.last_hidden_state

@@ -1,30 +1,31 @@
-"""What a prompt says: window statistics as numbers, and numbers as text. No tokenizer here.
+"""The text of prompts: window statistics, and the templates that print them.
 
-A prompt is a shared part (description and task, the same for every series) followed by the window's own part
+A prompt consists of a shared part (description and task, the same for every window) followed by the window's own part
 (its statistics), so that a language model can read the shared part once.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Template = Literal["compact", "paper", "none"]
+from swt_time.config import Template
+
 N_LAGS = 5
+"""Maximum number of lags that a prompt names."""
 
 
 @dataclass(frozen=True)
 class WindowStatistics:
-    """Statistics of ``M`` normalised windows; each row depends on its own window only.
+    """Statistics of ``M`` normalised windows. Each entry depends on its own window only.
 
     Attributes
     ----------
     minimum, maximum, median : list of float, M
     rising : list of bool, M
-        Whether the last value lies above the first.
+        Whether the last value is above the first.
     lags : list of list of int, M
-        Most correlated lags, best first.
+        Lags of highest autocorrelation, highest first.
     """
 
     minimum: list[float]
@@ -42,8 +43,11 @@ def window_statistics(z: Tensor, template: Template) -> WindowStatistics:
     z : Tensor, (M, T)
         Normalised windows.
     template : {"compact", "paper"}
-        ``paper`` takes the five largest values of the circular autocorrelation (lag 0 is always among them);
-        ``compact`` takes local peaks of the autocorrelation between lag 2 and T/2.
+        Selects the lags: `circular_lags` for ``paper``, `peak_lags` for ``compact``.
+
+    Returns
+    -------
+    WindowStatistics
     """
     z = z.detach().to("cpu", torch.float32)
     rising = z.diff(dim=-1).sum(dim=-1) > 0
@@ -58,17 +62,21 @@ def window_statistics(z: Tensor, template: Template) -> WindowStatistics:
 
 
 def circular_lags(z: Tensor) -> list[list[int]]:
-    """The five lags of largest circular autocorrelation, as Time-LLM computes them; ``(M, T)`` to M lists."""
+    """Return the five lags of highest circular autocorrelation, as Time-LLM computes them; ``(M, T)`` to M lists.
+
+    Lag 0 is always among them.
+    """
     spectrum = torch.fft.rfft(z, dim=-1)
     correlation = torch.fft.irfft(spectrum * torch.conj(spectrum), dim=-1)
     return torch.topk(correlation, min(N_LAGS, correlation.shape[-1]), dim=-1).indices.tolist()
 
 
 def peak_lags(z: Tensor) -> list[list[int]]:
-    """Up to five positive local peaks of the autocorrelation, lags 2 to T/2, highest first; ``(M, T)`` to M lists.
+    """Return up to five positive local peaks of the autocorrelation; ``(M, T)`` to M lists of lags, highest peak first.
 
-    The autocorrelation is linear (zero-padded) and divided by the number of overlapping samples, so that long
-    lags are not put at a disadvantage; values are rounded to 1e-4 so that ties break towards the short lag.
+    Lags from 2 to T/2 are considered. The autocorrelation is linear (zero-padded) and divided by the number of
+    overlapping samples, which removes the bias against long lags. Values are rounded to 1e-4, and the shorter lag wins
+    a tie.
     """
     steps = z.shape[-1]
     z = z.double() - z.double().mean(dim=-1, keepdim=True)
@@ -89,7 +97,7 @@ def peak_lags(z: Tensor) -> list[list[int]]:
 
 
 def shared_text(template: Template, description: str, context: int, horizon: int) -> str:
-    """The part of the prompt that all windows share: description, then task."""
+    """Return the part of the prompt that all windows share: description, then task."""
     if template == "none":
         return ""
     if template == "paper":
@@ -103,7 +111,7 @@ def shared_text(template: Template, description: str, context: int, horizon: int
 
 
 def description_span(template: Template, description: str) -> tuple[int, int]:
-    """Start and end, in characters of the shared text, of the part that may be cut when space is short."""
+    """Return start and end of the description in the shared text, in characters; it may be shortened to fit."""
     if template == "paper":
         start = len("<|start_prompt|>Dataset description: ")
         return start, start + len(description)
@@ -113,9 +121,9 @@ def description_span(template: Template, description: str) -> tuple[int, int]:
 
 
 def own_texts(template: Template, statistics: WindowStatistics) -> list[str]:
-    """The part of the prompt that says each window's statistics, M texts.
+    """Return the own part of each window's prompt, which prints its statistics: M texts.
 
-    ``paper`` prints every digit and closes with the original's malformed tag; ``compact`` prints four
+    ``paper`` prints all digits and ends with the malformed tag of the original code; ``compact`` prints four
     significant digits.
     """
     rows = zip(
@@ -141,11 +149,11 @@ def own_texts(template: Template, statistics: WindowStatistics) -> list[str]:
 
 
 def opposite_texts(template: Template) -> list[str]:
-    """Two own texts that differ in every statistic: what their prompts have in common, all prompts have."""
+    """Return two own texts that differ in every statistic, so that their prompts share only what all prompts share."""
     return own_texts(template, WindowStatistics([-1.5, 2.5], [3.5, -4.5], [-0.5, 0.25], [True, False], [[12], [7]]))
 
 
 def longest_text(template: Template, context: int) -> str:
-    """An own text as long as one gets: every digit of a float32 that is tiny and negative, the largest lags."""
+    """Return an own text of maximum length: small negative float32 values with all digits, and the largest lags."""
     value = [-1.2345678806304932e-05]
     return own_texts(template, WindowStatistics(value, value, value, [False], [[context - 1] * N_LAGS]))[0]

@@ -1,4 +1,4 @@
-"""The prompt of each window: statistics, text, token ids; written once and remembered."""
+"""Prompts of windows: statistics, text and token ids, cached by window."""
 
 import hashlib
 import itertools
@@ -13,29 +13,30 @@ from swt_time.language.prompt import Prompt, pad_prompts
 from swt_time.language.tokenizer import Tokenizer
 
 KNOWN_PROMPT_BYTES = 2**28
-"""Most memory for the prompts of windows seen; when it is full, those known stay and others are written anew, since
-an epoch in random order would push each one out before it is needed again."""
+"""Maximum memory of cached prompts in bytes. A full cache keeps its entries and computes other prompts each time:
+with windows in random order, most entries would be replaced before their next use."""
 
 KNOWN_PROMPT_OVERHEAD = 250
-"""Bytes that a known prompt takes beside its token ids."""
+"""Bytes that a cached prompt takes in addition to its token ids."""
 
 
 class Prompter:
-    """Writes the prompt of each window: statistics, text, token ids.
+    """Computes the token ids of each window's prompt.
 
     Parameters
     ----------
-    template, description
-        As in the configuration.
+    template : {"compact", "paper"}
+    description : str
+        Description of the data, printed at the start of each prompt.
     context, horizon : int
-        ``T`` and ``H``, named in the task.
+        ``T`` and ``H``, printed in the task.
     tokenizer : Tokenizer
 
     Attributes
     ----------
     shared : tuple of int
-        Token ids that the prompts have in common: found by comparing two prompts, since the last token of the shared
-        text may merge with what follows it.
+        Token ids that all prompts start with. They are found by comparing two prompts, because the last token of the
+        shared text may merge with the text after it.
     """
 
     def __init__(
@@ -57,10 +58,9 @@ class Prompter:
         self.shared = tuple(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def __call__(self, z: Tensor) -> list[list[int]]:
-        """Token ids for normalised windows ``(M, T)``; each depends on its own window only.
+        """Return the token ids of the prompts of normalised windows ``(M, T)``; each depends on its own window only.
 
-        A window that was seen before is not tokenised again. It is known by a hash of its values: whatever else its
-        prompt depends on is fixed in this object.
+        Prompts are cached by a hash of the window's values, since everything else that they depend on is fixed.
         """
         rows = z.detach().to("cpu", torch.float32).contiguous()
         keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows.numpy()]
@@ -80,5 +80,5 @@ class Prompter:
         return self._tokenizer(self._text, own, self._description, self._longest)
 
     def write(self, z: Tensor) -> Prompt:
-        """The prompts of normalised windows ``(M, T)``, padded to one length, on the windows' device."""
+        """Return the padded prompts of normalised windows ``(M, T)``, on the windows' device."""
         return pad_prompts(self(z), self.shared).to(z.device)

@@ -1,12 +1,12 @@
-"""Attention to keys that all rows share, and to others of their own, without repeating the shared ones.
+"""Attention to keys shared by all rows and to each row's own keys, without repeating the shared keys.
 
-Softmax over two sets of keys is the mean of the softmax over each, weighted by their sums of exponentials ``e^l``:
-``o = (e^l1 o1 + e^l2 o2) / (e^l1 + e^l2)``. So all rows read the shared keys as one long row of queries, in products
-that fill a processor, and only their own keys row by row. A backward pass needs nothing but ``o`` and the joined ``l``:
-each part's weights are ``exp(scores - l)`` (Dao et al., arXiv 2205.14135). The shared keys are frozen, so they get no
-gradient.
+Softmax attention over two sets of keys is a mean of the attention over each set, weighted by their sums of exponentials
+``e^l``: ``o = (e^l1 o1 + e^l2 o2) / (e^l1 + e^l2)``. So the queries of all rows are concatenated for the shared keys,
+which makes large, efficient matrix products, and only the own keys are processed row by row. The backward pass needs
+only ``o`` and the combined ``l``, because the attention weights of each set are ``exp(scores - l)`` (Dao et al., arXiv
+2205.14135). The shared keys are frozen and get no gradient.
 
-Shapes: ``M`` rows, ``A`` heads, ``P`` queries a row, ``C`` shared keys, ``K`` own keys, ``E`` width of a head.
+Shapes: ``M`` rows, ``A`` heads, ``P`` queries per row, ``C`` shared keys, ``K`` own keys, ``E`` width of a head.
 """
 
 from functools import cache
@@ -17,12 +17,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 QUERIES_AT_ONCE = 256
-"""Queries of each head whose scores the backward pass holds at once, so that they stay in the cache."""
+"""Number of queries per head whose scores the backward pass computes at once, so that they fit into the CPU's cache."""
 
 
 @cache
 def can_share() -> bool:
-    """Whether this build of PyTorch has the kernel that also returns ``l``, and its backward pass."""
+    """Return whether this build of PyTorch has the CPU kernel that also returns ``l``, and its backward pass."""
     return all(
         hasattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{end}") for end in ("", "_backward")
     )
@@ -36,13 +36,13 @@ def attend_shared(
     mask: Tensor,
     scaling: float,
 ) -> Tensor:
-    """Softmax attention of every row to the shared keys and to its own, on a processor in float32.
+    """Compute softmax attention of each row to the shared keys and its own keys, on a CPU in float32.
 
     Parameters
     ----------
     query : Tensor, (M, A, P, E)
     shared : pair of Tensor, (1, A, C, E)
-        Keys and values that every query sees; without a gradient.
+        Keys and values that are visible to every query; they get no gradient.
     keys, values : Tensor, (M, A, K, E)
     mask : Tensor, broadcastable to (M, 1, P, K)
         Added to the scores of a row's own keys.
@@ -70,9 +70,9 @@ class _AttendShared(torch.autograd.Function):
     ) -> Tensor:
         attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         rows = len(query)
-        to_shared, shared_log = attend(_join(query), shared_keys, shared_values, scale=scaling)
+        to_shared, shared_log = attend(_join_rows(query), shared_keys, shared_values, scale=scaling)
         to_own, own_log = attend(query, keys, values, attn_mask=mask, scale=scaling)
-        to_shared, shared_log = _part(to_shared, rows), _part(shared_log.unsqueeze(-1), rows)
+        to_shared, shared_log = _split_rows(to_shared, rows), _split_rows(shared_log.unsqueeze(-1), rows)
         log = torch.logaddexp(shared_log, own_log.unsqueeze(-1))
         mixed = torch.lerp(to_own, to_shared, torch.exp(shared_log - log))
         ctx.save_for_backward(query, shared_keys, shared_values, keys, values, mask, mixed, log)
@@ -87,24 +87,24 @@ class _AttendShared(torch.autograd.Function):
         to_query, to_keys, to_values = backward(
             gradient, query, keys, values, mixed, log.squeeze(-1), 0.0, False, attn_mask=mask, scale=ctx.scaling
         )
-        # d scores = weights * (gradient . values - gradient . mixed), of some queries at a time.
+        # d scores = weights * (gradient . values - gradient . mixed), for QUERIES_AT_ONCE queries at a time.
         kept = (gradient * mixed).sum(-1, keepdim=True)
-        queries, gradients, logs, means = (_join(x)[0] for x in (query, gradient, log, kept))
+        queries, gradients, logs, means = (_join_rows(x)[0] for x in (query, gradient, log, kept))
         from_shared = torch.empty_like(queries)
         for begin in range(0, queries.shape[1], QUERIES_AT_ONCE):
             some = slice(begin, begin + QUERIES_AT_ONCE)
             weights = torch.baddbmm(logs[:, some], queries[:, some], shared_keys[0].mT, beta=-1, alpha=ctx.scaling)
             slope = torch.baddbmm(means[:, some], gradients[:, some], shared_values[0].mT, beta=-1)
             torch.bmm(slope.mul_(weights.exp_()), shared_keys[0], out=from_shared[:, some])
-        to_query = torch.add(to_query, _part(from_shared[None], len(query)), alpha=ctx.scaling)
+        to_query = torch.add(to_query, _split_rows(from_shared[None], len(query)), alpha=ctx.scaling)
         return to_query, None, None, to_keys, to_values, None, None
 
 
-def _join(x: Tensor) -> Tensor:
-    """``(M, A, P, E)`` as one row ``(1, A, M * P, E)``."""
+def _join_rows(x: Tensor) -> Tensor:
+    """Concatenate the queries of all rows: ``(M, A, P, E)`` to ``(1, A, M * P, E)``."""
     return x.transpose(0, 1).flatten(1, 2)[None]
 
 
-def _part(x: Tensor, rows: int) -> Tensor:
-    """``(1, A, M * P, E)`` as the rows that `_join` made it of."""
+def _split_rows(x: Tensor, rows: int) -> Tensor:
+    """Invert `_join_rows`: ``(1, A, M * P, E)`` to ``(M, A, P, E)``."""
     return x[0].unflatten(1, (rows, -1)).transpose(0, 1)

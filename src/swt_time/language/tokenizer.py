@@ -1,4 +1,4 @@
-"""Text to token ids, with a description that is shortened where positions are few."""
+"""From text to token ids, with the description shortened if a prompt exceeds the backbone's positions."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,23 +11,23 @@ from swt_time.files import MEBIBYTE, read_bytes, read_json
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
 
 FILE_LIMIT = 64 * MEBIBYTE
-"""Most bytes of a tokenizer file; the vocabulary of a LLaMA takes 9 MiB."""
+"""Maximum size of a tokenizer file in bytes; the vocabulary of a LLaMA model takes 9 MiB."""
 
 
 class Tokenizer:
-    """Text to token ids, with a description that gives way when positions are short.
+    """Converts prompts to token ids and shortens their description if they are too long.
 
     Parameters
     ----------
     tokenizer
-        A fast Hugging Face tokenizer; its own special tokens are added (``[CLS]``, ``[SEP]``, ``<s>``).
-    room : int
-        Most tokens that a prompt may have.
+        A fast Hugging Face tokenizer. Its special tokens (``[CLS]``, ``[SEP]``, ``<s>``) are added to each prompt.
+    max_tokens : int
+        Maximum number of tokens in a prompt.
     """
 
-    def __init__(self, tokenizer: Any, room: int):
+    def __init__(self, tokenizer: Any, max_tokens: int):
         self._tokenizer = tokenizer
-        self.room = room
+        self.max_tokens = max_tokens
         self._warned = False
 
     def __call__(
@@ -35,38 +35,50 @@ class Tokenizer:
     ) -> list[list[int]]:
         """Tokenise ``shared + own[i]`` for each i.
 
-        ``description`` is the span of characters of the shared text whose end is left out where a prompt would
-        not fit; everything behind it (task, statistics) is always kept. It is left out from all prompts alike as far
-        as ``longest``, an own text of uncommon length, asks for, so that prompts keep beginning with the same tokens.
+        Parameters
+        ----------
+        shared : str
+        own : sequence of str
+        description : (int, int)
+            Start and end of the description in ``shared``, in characters. Its last tokens are dropped where a prompt
+            is too long; the text after it (task, statistics) is always kept.
+        longest : str
+            An own text of maximum length. All prompts drop at least the tokens that the prompt with this text would
+            drop, so that they still start with the same tokens.
+
+        Returns
+        -------
+        list of list of int
 
         Raises
         ------
         BackboneError
-            Task and statistics alone do not fit.
+            If a prompt is too long even without the description.
         """
         encoded = self._tokenizer([shared + text for text in [longest, *own]])["input_ids"]
-        if max(map(len, encoded)) <= self.room:
+        if max(map(len, encoded)) <= self.max_tokens:
             return encoded[1:]
-        common = len(encoded[0]) - self.room
+        common = len(encoded[0]) - self.max_tokens
         return [self._cut(shared + text, ids, description, common) for text, ids in zip(own, encoded[1:], strict=True)]
 
     def _cut(self, text: str, ids: list[int], description: tuple[int, int], common: int) -> list[int]:
         offsets = self._tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
         start, end = description
         inside = [i for i, (a, b) in enumerate(offsets) if a < b and a >= start and b <= end]
-        surplus = max(len(ids) - self.room, min(common, len(inside)))
+        surplus = max(len(ids) - self.max_tokens, min(common, len(inside)))
         if surplus <= 0:
             return ids
         if len(inside) < surplus:
             raise BackboneError(
-                f"task and statistics take {len(ids) - len(inside)} tokens, but the backbone has room for {self.room} "
-                "beside the patches; use the prompt template 'compact', a shorter context or a larger stride"
+                f"task and statistics take {len(ids) - len(inside)} tokens, but the backbone has room for "
+                f"{self.max_tokens} prompt tokens besides the patches; set prompt.template to compact, lower "
+                "data.context or raise embedding.stride"
             )
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"the description is longer than the backbone has room for beside the patches ({self.room} prompt "
-                f"tokens): its last {surplus} tokens or so are left out of the prompt",
+                f"data.description is too long: the backbone has room for {self.max_tokens} prompt tokens besides the "
+                f"patches, so about the last {surplus} tokens of the description are left out of the prompt",
                 SWTTimeWarning,
                 stacklevel=2,
             )
@@ -74,9 +86,22 @@ class Tokenizer:
 
 
 def load_tokenizer(folder: Path, name: str) -> Any:
+    """Load the fast tokenizer in a backbone's folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Name of the backbone for error messages.
+
+    Raises
+    ------
+    BackboneError
+        If it is missing, damaged, too large, not a fast tokenizer, or needs custom code.
+    """
     from transformers import AutoTokenizer
 
-    # Without any of these files transformers would make up an empty tokenizer.
+    # Without any of these files transformers would create an empty tokenizer.
     if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         raise BackboneError(
             f"backbone {name!r} has no tokenizer in {folder}; expected one of {', '.join(TOKENIZER_FILES)}"
@@ -86,14 +111,14 @@ def load_tokenizer(folder: Path, name: str) -> Any:
     settings = folder / "tokenizer_config.json"
     if settings.is_file() and "auto_map" in read_json(settings, FILE_LIMIT, BackboneError):
         raise BackboneError(
-            f"backbone {name!r} asks to run a tokenizer of its own (auto_map in {settings}); never done"
+            f"backbone {name!r} needs custom tokenizer code (auto_map in {settings}), which swt-time never runs"
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # whatever a wrong file leads to, by the version of transformers
+    except Exception as error:  # the type of the error depends on the file and the version of transformers
         raise BackboneError(f"backbone {name!r}: cannot load a tokenizer from {folder}: {first_line(error)}") from None
     if not tokenizer.is_fast:
         raise BackboneError(f"backbone {name!r} has no fast tokenizer (tokenizer.json) in {folder}")
-    # Prompts are fitted to the positions here; the tokenizer's own limit would cut the statistics.
+    # `Tokenizer` shortens prompts itself; the tokenizer's own limit would cut off the statistics.
     tokenizer.model_max_length = int(1e30)
     return tokenizer

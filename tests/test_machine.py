@@ -1,0 +1,103 @@
+"""Device, memory and CPU model of this machine."""
+
+import numpy as np
+import pytest
+import torch
+
+from swt_time import machine
+from swt_time.errors import ConfigError
+from swt_time.machine import (
+    CLEAR_REFS,
+    computes_bfloat16,
+    describe_processor,
+    peak_memory,
+    physical_memory,
+    reset_peak_memory,
+    resident_memory,
+    resolve_device,
+)
+
+MEBIBYTE = 2**20
+CPU = torch.device("cpu")
+ACCURACY = 0.98
+"""Linux updates the memory counters of a process in batches of some hundred pages."""
+on_linux = pytest.mark.skipif(not CLEAR_REFS.exists(), reason="a process resets its peak memory on Linux only")
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_auto_is_cuda_if_available(monkeypatch, available):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert resolve_device("auto") == torch.device("cuda" if available else "cpu")
+
+
+def test_cpu_is_resolved():
+    assert resolve_device("cpu") == CPU
+
+
+@pytest.mark.parametrize("name", ["gpu", "tpu:0", "", "cpu:x"])
+def test_unknown_device_is_an_error(name):
+    with pytest.raises(ConfigError, match=r"cannot be used here \(.+\); expected auto, cpu or cuda") as caught:
+        resolve_device(name)
+    assert repr(name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests the error on a machine without CUDA")
+def test_cuda_without_a_gpu_is_an_error():
+    with pytest.raises(ConfigError, match="device 'cuda' cannot be used here"):
+        resolve_device("cuda")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU decides before the CPU")
+@pytest.mark.parametrize(
+    ("capability", "supported", "expected"), [("AVX512", True, True), ("AVX512", False, False), ("AVX2", True, False)]
+)
+def test_bfloat16_needs_avx512_and_its_extension(monkeypatch, capability, supported, expected):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    assert computes_bfloat16() is expected
+
+
+@on_linux
+def test_peak_memory_grows_by_a_touched_array():
+    reset_peak_memory(CPU)
+    before = peak_memory(CPU)
+    array = np.ones(64 * MEBIBYTE, np.uint8)  # writes to every page
+    assert peak_memory(CPU) - before >= ACCURACY * array.nbytes
+
+
+@on_linux
+def test_peak_memory_is_kept_until_it_is_reset():
+    array = np.ones(64 * MEBIBYTE, np.uint8)
+    size = array.nbytes
+    del array
+    before = peak_memory(CPU)
+    assert before - resident_memory() >= ACCURACY * size
+    reset_peak_memory(CPU)
+    assert before - peak_memory(CPU) >= ACCURACY * size
+
+
+@on_linux
+def test_resident_memory_grows_by_a_touched_array():
+    before = resident_memory()
+    array = np.ones(64 * MEBIBYTE, np.uint8)
+    assert resident_memory() - before >= ACCURACY * array.nbytes
+
+
+def test_memory_of_a_system_without_reset(monkeypatch, tmp_path):
+    """Without Linux's file, the peak of the whole process is returned and resetting has no effect."""
+    pytest.importorskip("resource")
+    monkeypatch.setattr(machine, "CLEAR_REFS", tmp_path / "missing")
+    reset_peak_memory(CPU)
+    assert not (tmp_path / "missing").exists()
+    assert peak_memory(CPU) > MEBIBYTE
+    assert resident_memory() is None
+
+
+def test_physical_memory_holds_this_process():
+    assert physical_memory() > 0
+    assert physical_memory() > (peak_memory(CPU) or 0)
+
+
+def test_processor_has_a_description():
+    assert describe_processor().strip()
