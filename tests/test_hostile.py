@@ -288,7 +288,7 @@ def _(folder, sign):
     change_json(folder / "scaler.json", mean=[float("nan")], ids=["y"], deviation=[1.0])
 
 
-@case("checkpoint", "scaler with a deviation of zero", "deviations must be positive")
+@case("checkpoint", "scaler with a standard deviation of zero", "deviations must be positive")
 def _(folder, sign):
     change_json(folder / "scaler.json", deviation=[0.0])
 
