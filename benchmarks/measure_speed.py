@@ -1,8 +1,10 @@
-"""Measure our speed against peers, in one run on this machine.
+"""Measure the speed of swt-time and of other implementations, in one run on this machine.
 
-python benchmarks/measure_speed.py embedding      the wavelet patch embedding against ptwt
-python benchmarks/measure_speed.py step           a training step against Time-LLM's way and neuralforecast
-python benchmarks/measure_speed.py inference      a batch of forecasts against the same
+python benchmarks/measure_speed.py embedding      the wavelet patch embedding, compared with ptwt
+python benchmarks/measure_speed.py step           a training step, compared with Time-LLM's method and neuralforecast
+python benchmarks/measure_speed.py inference      a batch of forecasts, compared with the same
+
+Exit codes are those of ``swt-time``: 0 done, 2 wrong input, 130 interrupted, 1 any other error.
 """
 
 import json
@@ -16,25 +18,36 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from swt_time.errors import ConfigError, SWTTimeError, SWTTimeWarning
+from swt_time.cli.messages import one_line, to_flags
+from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarning
 
-RowsOption = Annotated[Path | None, typer.Option("--out", help="Also write the rows to this CSV file.")]
+RowsOption = Annotated[Path | None, typer.Option("--out", help="CSV file to write the rows to.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]
 MachineOption = Annotated[str, typer.Option("--device", help="cpu or cuda.")]
-RepeatsOption = Annotated[int, typer.Option(help="Runs of each contender; the median counts.", min=1)]
-SmallOption = Annotated[bool, typer.Option("--quick", help="Small shapes: whether it runs, not how fast.")]
+RepeatsOption = Annotated[int, typer.Option(help="Runs of each contender; the median is reported.", min=1)]
+SmallOption = Annotated[bool, typer.Option("--quick", help="Small shapes, to check that it runs.")]
 BackboneOption = Annotated[
-    str, typer.Option("--backbone", help="minilm, or random weights: gpt2 (6 layers), gpt2-small, llama-7b, bert-1024.")
+    str,
+    typer.Option("--backbone", help="minilm, or random weights: gpt2 (6 layers), gpt2-small, llama-7b, bert-1024."),
 ]
 WindowsOption = Annotated[int, typer.Option(help="Windows of seven channels in a batch.", min=1)]
-AgainstOption = Annotated[str, typer.Option(help="reference, neuralforecast, or both, separated by a comma.")]
+AgainstOption = Annotated[
+    str, typer.Option(help="Contenders beside swt-time: reference, neuralforecast, or both, separated by a comma.")
+]
 GrowthOption = Annotated[
     str | None,
-    typer.Option(help="Instead, how our cost grows with: windows, channels, context, description, layers; or all."),
+    typer.Option(
+        help="Measure how the cost of swt-time grows with windows, channels, context, description, layers, or all; "
+        "no other contender is run."
+    ),
 ]
 
-
-app = typer.Typer(help="Measure our speed against peers, in one run on this machine.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure the speed of swt-time and of other implementations, in one run on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @app.command("embedding")
@@ -45,8 +58,8 @@ def benchmark_embedding(
     quick: Annotated[bool, typer.Option("--quick", help="The shapes of the design only, without the sweep.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """The wavelet patch embedding against ptwt, unfold and Conv1d."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler that sums up memory chatters
+    """Compare the wavelet patch embedding with ptwt, unfold and Conv1d."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the profiler that records memory
     from speed import embedding
     from swt_time.machine import resolve_device
 
@@ -62,13 +75,13 @@ def benchmark_step(
     windows: WindowsOption = 8,
     against: AgainstOption = "reference,neuralforecast",
     growth: GrowthOption = None,
-    compile_: Annotated[bool, typer.Option("--compile", help="Also ours through torch.compile.")] = False,
+    compile_: Annotated[bool, typer.Option("--compile", help="Also measure swt-time with torch.compile.")] = False,
     device: MachineOption = "cpu",
     repeats: RepeatsOption = 5,
     quick: SmallOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A training step against a plain path that does what Time-LLM does, and against neuralforecast's TimeLLM."""
+    """Compare a training step with a reference implementation of Time-LLM and with neuralforecast's TimeLLM."""
     _benchmark_path("step", out, backbone, windows, against, growth, compile_, device, repeats, quick, as_json)
 
 
@@ -84,7 +97,7 @@ def benchmark_inference(
     quick: SmallOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """A batch of forecasts against a plain path that does what Time-LLM does, and against neuralforecast's TimeLLM."""
+    """Compare a batch of forecasts with a reference implementation of Time-LLM and with neuralforecast's TimeLLM."""
     _benchmark_path("inference", out, backbone, windows, against, growth, False, device, repeats, quick, as_json)
 
 
@@ -121,13 +134,13 @@ def _benchmark_path(
     others = _names("--against", against, (REFERENCE, PEER))
     if PEER in others and not peer_is_installed():
         others.remove(PEER)
-        note = "neuralforecast is not installed, so its row is left out; install it with: pip install 'swt-time[bench]'"
+        note = "neuralforecast is not installed and is left out; install it with: pip install 'swt-time[bench]'"
         warnings.warn(note, SWTTimeWarning, stacklevel=2)
     _give_rows(llm.measure(case, kind, others, repeats=repeats, compiled=compiled, report=report), out, as_json)
 
 
 def _names(option: str, text: str, known: Iterable[str]) -> list[str]:
-    """Names separated by commas, each one known."""
+    """Split names at commas; raise an error for an unknown name."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
@@ -148,8 +161,37 @@ def _give_rows(rows: list[dict[str, Any]], out: Path | None, as_json: bool) -> N
         write_rows(rows, out)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """Run the program and return the exit code; errors and notes are printed as one line each on standard error."""
+    warnings.simplefilter("always", SWTTimeWarning)
+    warnings.showwarning = _show_warning
     try:
-        app()
+        code = typer.main.get_command(app).main(arguments, prog_name="measure_speed.py", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130)
     except SWTTimeError as error:
-        sys.exit(f"error: {error}")
+        return _fail(str(error), 2 if isinstance(error, InputError) else 1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # a usage error of click
+            raise
+        message = str(error.format_message())
+        return _fail(message, 2) if message else 2  # without arguments, click has printed the help
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    if issubclass(category, SWTTimeWarning):
+        print(f"note: {_in_flags(str(message))}", file=sys.stderr)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {_in_flags(message)}", file=sys.stderr)
+    return code
+
+
+def _in_flags(message: str) -> str:
+    return one_line(to_flags(message, {"--backbone", "--device"}))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The planned evidence (``cells.toml``) as cells, each with a path such as ``forecast/ETTh1/96/base/0``."""
+"""The accuracy experiments planned in ``cells.toml``, as cells with paths such as ``forecast/ETTh1/96/base/0``."""
 
 import tomllib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class Planned:
-    """One cell, where it belongs, and who is measured in it."""
+    """One planned cell, its study and its contender."""
 
     study: str
     contender: str
@@ -25,54 +25,54 @@ class Planned:
 
     @property
     def path(self) -> str:
-        """Study, table, horizon, contender, seed."""
+        """Study, dataset, horizon, contender and seed, separated by slashes."""
         config = self.cell.config
         place = f"{self.study}/{self.cell.table.name}/{config.data.horizon}"
         return f"{place}/{self.contender}/{config.training.seed}"
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What a row of the results is found by."""
+        """The values that identify a row of the results."""
         return self.cell.table.name, self.cell.trained_on.name, self.cell.model, self.cell.hash
 
 
 def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
-    """`Planned.key` of a row."""
+    """Return the `Planned.key` of a row."""
     return row["dataset"], row["trained_on"], row["model"], row["config_hash"]
 
 
 def read_plan() -> dict[str, Any]:
-    """``cells.toml`` as it stands."""
+    """Return the contents of ``cells.toml``."""
     return tomllib.loads((HERE / "cells.toml").read_text(encoding="utf-8"))
 
 
 def plan_cells(folder: Path | None = None) -> list[Planned]:
-    """Every planned cell, in the plan's order; with the tables' hashes where their folder is given."""
+    """Return every planned cell in the order of the plan; with the hashes of the datasets if their folder is given."""
     plan = read_plan()
-    opened = {name: _open(name, table, folder) for name, table in plan["tables"].items()}
-    return [one for study in plan["study"] for name in study["tables"] for one in _cells(plan, study, name, opened)]
+    opened = {name: _open(name, dataset, folder) for name, dataset in plan["datasets"].items()}
+    return [one for study in plan["study"] for name in study["datasets"] for one in _cells(plan, study, name, opened)]
 
 
 def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened: Mapping[str, Table]) -> list[Planned]:
-    table = plan["tables"][name]
+    dataset = plan["datasets"][name]
 
     def configure(preset: str, *changes: Mapping[str, Any]) -> Config:
         config = Config.parse(read_preset(preset))
-        for change in (table["set"], study.get("set", {}), *changes):
+        for change in (dataset["set"], study.get("set", {}), *changes):
             config = config.replace(_dotted(change))
         return config
 
     variants = {BASE: configure(study["preset"])}
     for one in study.get("variant", []):
-        if name not in one.get("tables", study["tables"]):
+        if name not in one.get("datasets", study["datasets"]):
             continue
         variants[one["name"]] = configure(one.get("preset", study["preset"]), one.get("set", {}))
     wanted = study.get("axes", [])
     for axis in read_axes(EVERY_AXIS):
         if axis.name in wanted:
             variants |= {one.name: configure(study["preset"], one.changes) for one in axis.variants}
-    (other,) = [opened[n] for n in study["tables"] if n != name] if study.get("other") else [opened[name]]
-    place = {"horizons": study.get("horizons", table["horizons"]), "seeds": SEEDS, "trained_on": other}
+    (other,) = [opened[n] for n in study["datasets"] if n != name] if study.get("other") else [opened[name]]
+    place = {"horizons": study.get("horizons", dataset["horizons"]), "seeds": SEEDS, "trained_on": other}
     cells = make_cells(variants, [opened[name]], preset=study["preset"], **place)
     if "baselines" in study:
         base = {BASE: configure(study["preset"], study.get("baseline_set", {}))}
@@ -81,10 +81,10 @@ def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened:
     return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
 
 
-def _open(name: str, table: Mapping[str, Any], folder: Path | None) -> Table:
+def _open(name: str, dataset: Mapping[str, Any], folder: Path | None) -> Table:
     if folder is None:
-        return Table(name, Path(table["file"]), "", ())
-    return open_table(name, folder / table["file"], DataConfig())
+        return Table(name, Path(dataset["file"]), "", ())
+    return open_table(name, folder / dataset["file"], DataConfig())
 
 
 def _dotted(changes: Mapping[str, Any]) -> dict[str, Any]:

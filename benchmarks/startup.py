@@ -1,4 +1,4 @@
-"""How long the command line takes to answer: help of every command, and a bare import. Medians of fresh processes.
+"""Start-up time: the help of the main commands and bare imports, as medians over fresh processes.
 
 python benchmarks/startup.py --out benchmarks/results/startup.csv
 """
@@ -29,14 +29,14 @@ COMMANDS = {
 
 
 def seconds(words: list[str]) -> float:
-    """Wall time of one fresh process."""
+    """Return the wall time of one fresh process."""
     began = time.perf_counter()
     subprocess.run([sys.executable, *words], check=True, capture_output=True)
     return time.perf_counter() - began
 
 
 def main() -> None:
-    """Measure every command, one warm-up each, and write the table."""
+    """Measure every command after one warm-up run, and write the results as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out

@@ -1,6 +1,6 @@
-"""The main job on a real table: weekly carbon dioxide at Mauna Loa, forecast a year ahead through a frozen MiniLM.
+"""Forecast weekly carbon dioxide at Mauna Loa a year ahead with a frozen MiniLM.
 
-Run by `make demo`. Every step is the public command line; what is run is printed.
+Run by `make demo`. Every step is a command of the public command line, which is printed before it runs.
 """
 
 import argparse
@@ -13,19 +13,19 @@ from pathlib import Path
 
 DESCRIPTION = "Weekly carbon dioxide in the air at Mauna Loa, Hawaii, in parts per million."
 LAST_SEEN = "2000-12-30"
-"""The picture forecasts the last year of the table, so that the truth can be drawn beside it."""
+"""The picture shows the forecast of the last year of the table, whose true values are known."""
 
 
 def find_table() -> Path:
-    """The table that ships inside the package statsmodels; the package itself is not imported."""
+    """Return the path of the dataset inside the package statsmodels, which is not imported."""
     spec = importlib.util.find_spec("statsmodels")
     if spec is None or spec.origin is None:
-        sys.exit("the demo's table ships with statsmodels: pip install --no-deps statsmodels")
+        sys.exit("the dataset of the demo is part of statsmodels; install it with: pip install --no-deps statsmodels")
     return Path(spec.origin).parent / "datasets" / "co2" / "co2.csv"
 
 
 def swt_time(*words: object, capture: bool = False) -> str:
-    """Run one command of the command line; stop the demo if it fails."""
+    """Run a command of the command line; exit if it fails."""
     arguments = [str(word) for word in words]
     print(f"\n$ swt-time {shlex.join(arguments)}", flush=True)
     run = subprocess.run(
@@ -37,11 +37,15 @@ def swt_time(*words: object, capture: bool = False) -> str:
 
 
 def main() -> None:
-    """Train, evaluate, forecast; say how good it is."""
+    """Train, evaluate and forecast, and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for model, forecast and picture")
-    parser.add_argument("--max-steps", type=int, default=200, help="training steps")
-    parser.add_argument("--max-time", default="150s", help="training budget, should the machine be slow")
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), help="folder for model, forecast and picture (default: %(default)s)"
+    )
+    parser.add_argument("--max-steps", type=int, default=200, help="training steps (default: %(default)s)")
+    parser.add_argument(
+        "--max-time", default="150s", help="most training time, for slow machines (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
@@ -59,7 +63,7 @@ def main() -> None:
 
     ours, naive = scores["mse"], scores["seasonal_naive"]["mse"]
     verdict = "better" if ours < naive else "NOT better"
-    print(f"\n{scores['windows']} held-out windows, {scores['horizon']} weeks ahead, mean squared error (scaled):")
+    print(f"\n{scores['windows']} test windows, {scores['horizon']} weeks ahead, mean squared error (scaled):")
     print(f"  swt-time        {ours:.4f}")
     print(f"  seasonal naive  {naive:.4f}")
     print(f"swt-time is {verdict} than seasonal naive: {ours / naive:.2f} times its error.")

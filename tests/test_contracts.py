@@ -1,8 +1,8 @@
-"""What every embedding, backbone family, twin, head and prompt template must keep, whatever its options.
+"""Contracts that every embedding, backbone family, stand-in, head and prompt template satisfies for all options.
 
-A new option of the configuration is picked up by itself (each choice of each embedding option is a member, and a
-seeded sample of their combinations); a new backbone is added to ``BACKBONES``. Every contract has a planted violation
-that it must catch.
+New choices of the options of embedding and model are included automatically: each choice of each embedding option is a
+member, and so is a seeded sample of their combinations. A new backbone has to be added to ``BACKBONES``. For every
+contract there is a planted violation that it must detect.
 """
 
 import functools
@@ -37,16 +37,20 @@ from swt_time.model import SWTTime, build_embedding, build_model
 pytestmark = pytest.mark.usefixtures("claims_on_record")
 
 CLAIMS = {
-    "test_contract": ("6", "every embedding, backbone, twin, head and template keeps every contract"),
-    "test_a_planted_violation_is_caught": ("6", "planted violations of the contracts are caught"),
+    "test_contract": (
+        "contracts",
+        "every embedding, backbone, stand-in, head and prompt template satisfies every contract",
+    ),
+    "test_a_planted_violation_is_caught": ("contracts", "planted violations of the contracts are detected"),
     "test_kind_and_order_of_a_table_change_nothing": (
-        "6",
-        "pandas or polars, order of rows, series and columns change no bit of weights and forecasts",
+        "contracts",
+        "weights and forecasts do not depend, bit for bit, on pandas or polars or on the order of rows, series and "
+        "columns",
     ),
 }
 
 BATCH_BOUND = 1e-5
-"""Largest change of a forecast by its batch neighbours, in standard deviations of its window, in float32."""
+"""Largest change of a forecast due to other windows of its batch, in standard deviations of its window, in float32."""
 
 CONTEXT, HORIZON = 48, 12
 
@@ -55,7 +59,7 @@ TINY = {
     "embedding": {"d_model": 8, "level": 2, "patch_len": 8, "stride": 4},
     "prompt": {"template": "none"},
     "backbone": {"name": "none", "precision": "float32"},
-    # A ridge skip, the best of a single step, would leave the rest behind a gate of zero.
+    # With a ridge skip, a single training step would leave the gate of the branch at zero.
     "model": {"d_ff": 8, "n_heads": 2, "n_prototypes": 12, "skip": "linear"},
     "training": {"max_steps": 1, "batch_size": 8, "validation_windows": 8, "device": "cpu"},
 }
@@ -63,13 +67,13 @@ TINY = {
 
 @dataclass(frozen=True)
 class Member:
-    """One configuration that must keep every contract."""
+    """One configuration that must satisfy every contract."""
 
     name: str
     changes: dict[str, Any]
 
 
-# --- members: what is registered here is held to every contract ------------------------------------------------
+# --- members: every configuration here is tested for every contract --------------------------------------------
 
 BACKBONES = (*FAMILIES, "minilm", *STAND_INS)
 TEMPLATES = typing.get_args(Template)
@@ -77,7 +81,7 @@ COMBINATIONS = 24
 
 
 def choices(section: type, prefix: str) -> dict[str, tuple[Any, ...]]:
-    """Every option of a section that is a name or a switch, with its choices."""
+    """Return every option of a section that is a name or a boolean, with its choices."""
     found = {}
     for name, field in section.model_fields.items():
         if field.annotation is bool:
@@ -96,7 +100,7 @@ def member(*changes: dict[str, Any]) -> Member:
 
 
 def makes_sense(changes: dict[str, Any]) -> bool:
-    """Whether the options do not contradict each other: the embedding itself says so."""
+    """Return whether the embedding can be built with these options."""
     config = Config.parse(TINY).replace(changes)
     try:
         build_embedding(config.embedding, CONTEXT)
@@ -106,7 +110,7 @@ def makes_sense(changes: dict[str, Any]) -> bool:
 
 
 def combinations(count: int) -> list[dict[str, Any]]:
-    """Random choices of all options at once."""
+    """Draw random choices of all options at once."""
     random = np.random.default_rng(0)
     drawn = (
         {key: values[random.integers(len(values))] for key, values in EMBEDDING_CHOICES.items()}
@@ -152,7 +156,7 @@ MEMBERS = [*EMBEDDINGS, *READERS, *HEADS]
 
 
 class Subject:
-    """A member as a model, and as a forecaster; a planted violation breaks the model right after it is made."""
+    """A member as a model or as a forecaster; ``breakage`` plants a violation in the model."""
 
     def __init__(self, member: Member, folders: dict[str, Path], breakage: Callable[[SWTTime], None] | None = None):
         name = member.changes.get("backbone.name", "none")
@@ -162,7 +166,7 @@ class Subject:
         self.breakage = breakage
 
     def build(self) -> SWTTime:
-        """A fresh model, in eval mode, with its gate open so that every part has a say."""
+        """Build a model in eval mode, with an open gate so that every part affects the forecast."""
         torch.manual_seed(0)
         model = build_model(self.config, _language_model(self.config.backbone))
         if model.gate is not None:
@@ -174,7 +178,7 @@ class Subject:
     def fit(self, table: Any) -> Forecaster:
         forecaster = Forecaster.from_config(self.config).fit(table)
         if self.breakage is not None:
-            self.breakage(forecaster._model)
+            self.breakage(forecaster.model)
         return forecaster
 
 
@@ -192,7 +196,7 @@ def _language_model(backbone: BackboneConfig) -> Any:
 
 
 def windows(count: int, channels: int = 1) -> Tensor:
-    """Random walks of different size and level, (count, T, channels)."""
+    """Random walks of different scale and level, (count, T, channels)."""
     steps = torch.randn(count, CONTEXT, channels, generator=torch.Generator().manual_seed(3))
     size = torch.logspace(-1, 2, count).reshape(-1, 1, 1)
     return steps.cumsum(dim=1) * size + 10 * size
@@ -220,7 +224,7 @@ EXTREMES = {
 
 
 def keeps_shapes(subject: Subject) -> None:
-    """``(B, T, N)`` to ``(B, H, N)``; tokens are exactly ``(B*N, P, D)``."""
+    """``(B, T, N)`` gives ``(B, H, N)``, and tokens are exactly ``(B*N, P, D)``."""
     model, config = subject.build(), subject.config
     with torch.no_grad():
         for batch, channels in ((1, 1), (3, 1), (2, 4)):
@@ -230,9 +234,9 @@ def keeps_shapes(subject: Subject) -> None:
 
 
 def keeps_dtypes(subject: Subject) -> None:
-    """What is trained is float32, and so is a forecast; an embedding answers in its input's type."""
+    """Trained weights and forecasts are float32; tokens have the dtype of the input."""
     model = subject.build()
-    assert all(p.dtype == torch.float32 for p in model.parameters() if p.requires_grad)
+    assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
     with torch.no_grad():
         assert model(windows(2)).dtype == torch.float32
         for dtype in (torch.float64, torch.float32, torch.bfloat16):
@@ -240,7 +244,7 @@ def keeps_dtypes(subject: Subject) -> None:
 
 
 def gradients_reach_every_weight(subject: Subject) -> None:
-    """Every trained weight learns; nothing that is frozen does."""
+    """Every trained weight has a finite gradient that is not zero; frozen weights have none."""
     model = subject.build().train()
     _loss(model, windows(3)).backward()
     trained = 0
@@ -251,14 +255,14 @@ def gradients_reach_every_weight(subject: Subject) -> None:
         trained += 1
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
-        # A bias of the keys moves all scores of a query alike, which softmax does not see; Haar has no angle to learn.
+        # A bias of the keys shifts all scores of a query equally, which softmax ignores; Haar has no angle to learn.
         if parameter.numel() and not name.endswith("key_projection.bias"):
             assert parameter.grad.abs().max() > 0, name
     assert trained > 0
 
 
 def is_finite_on_extreme_input(subject: Subject) -> None:
-    """Forecasts and gradients are numbers whatever the window holds."""
+    """Forecasts and gradients are finite for extreme windows."""
     model = subject.build()
     batch = torch.stack(list(EXTREMES.values())).unsqueeze(-1)
     with torch.no_grad():
@@ -269,12 +273,14 @@ def is_finite_on_extreme_input(subject: Subject) -> None:
         model.zero_grad()
         scale = max(1.0, window.abs().max().item())
         (_loss(model, window.reshape(1, -1, 1)) / scale**2).backward()
-        for parameter, value in model.named_parameters():
-            assert value.grad is None or torch.isfinite(value.grad).all(), (name, parameter)
+        gradients = {key: value.grad for key, value in model.named_parameters() if value.grad is not None}
+        assert gradients
+        for parameter, gradient in gradients.items():
+            assert torch.isfinite(gradient).all(), (name, parameter)
 
 
 def is_deterministic(subject: Subject) -> None:
-    """The same weights forecast the same, bit for bit, again and when made again; training mode leaves no trace."""
+    """Forecasts are equal bit for bit when repeated, after rebuilding the model, and after a pass in training mode."""
     first, second, batch = subject.build(), subject.build(), windows(3)
     with torch.no_grad():
         expected = first(batch)
@@ -285,7 +291,7 @@ def is_deterministic(subject: Subject) -> None:
 
 
 def is_independent_of_its_batch(subject: Subject) -> None:
-    """A window alone and among others of other prompts, lengths and sizes, in any order."""
+    """The forecast of a window does not depend on the other windows of its batch or on their order."""
     model, batch = subject.build(), windows(17)
     with torch.no_grad():
         together = model(batch)
@@ -298,7 +304,7 @@ def is_independent_of_its_batch(subject: Subject) -> None:
 
 
 def treats_channels_as_series(subject: Subject) -> None:
-    """Each channel is forecast as if it stood alone."""
+    """The forecast of a channel does not depend on the other channels."""
     model, batch = subject.build(), windows(2, channels=3)
     with torch.no_grad():
         together = model(batch)
@@ -308,7 +314,7 @@ def treats_channels_as_series(subject: Subject) -> None:
 
 
 def survives_saving(subject: Subject) -> None:
-    """Trained, saved and loaded, it forecasts the same, bit for bit."""
+    """A trained model that is saved and loaded gives the same forecast, bit for bit."""
     forecaster = subject.fit(table())
     with tempfile.TemporaryDirectory() as folder:
         forecaster.save(Path(folder) / "model")
@@ -336,7 +342,7 @@ def _loss(model: SWTTime, batch: Tensor) -> Tensor:
 
 @functools.cache
 def table() -> pd.DataFrame:
-    """Two series of unequal length, long."""
+    """A long table with two series of unequal length."""
     hours = np.arange(150)
     frames = [
         pd.DataFrame(
@@ -357,8 +363,8 @@ def test_contract(member: Member, contract: Callable[[Subject], None], tiny_back
     contract(Subject(member, tiny_backbones))
 
 
-def test_the_members_cover_every_choice():
-    """Every choice of every option of the embedding, every backbone, twin and template is some member's."""
+def test_members_cover_every_choice():
+    """Every choice of every embedding option, every backbone, stand-in and template occurs in a member."""
     seen = {(key, value) for member in MEMBERS for key, value in member.changes.items()}
     wanted = {(key, value) for key, values in EMBEDDING_CHOICES.items() for value in values}
     wanted |= {("backbone.name", name) for name in BACKBONES} | {("prompt.template", name) for name in TEMPLATES}
@@ -370,7 +376,7 @@ def test_the_members_cover_every_choice():
 
 
 def after(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[SWTTime], None]:
-    """Break a model by changing what it forecasts, given the forecast and the context."""
+    """Return a breakage that changes the forecast, given the forecast and the context."""
 
     def breakage(model: SWTTime) -> None:
         forward = model.forward
@@ -379,20 +385,20 @@ def after(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[SWTTime], Non
     return breakage
 
 
-def cut_embedding_off(model: SWTTime) -> None:
+def detach_embedding(model: SWTTime) -> None:
     embed = model.embed.forward
     model.embed.forward = lambda x: embed(x).detach()
 
 
-def forget_on_training(model: SWTTime) -> None:
+def change_weights_in_train(model: SWTTime) -> None:
     train = model.train
 
-    def forgetful(mode: bool = True) -> SWTTime:
+    def changing(mode: bool = True) -> SWTTime:
         if mode:
             model.head.linear.bias.data += 1
         return train(mode)
 
-    model.train = forgetful
+    model.train = changing
 
 
 def change_after_saving(model: SWTTime) -> None:
@@ -403,12 +409,12 @@ VIOLATIONS = [
     (keeps_shapes, after(lambda y, x: y[:, 1:])),
     (keeps_dtypes, after(lambda y, x: y.double())),
     (keeps_dtypes, lambda model: model.head.double()),
-    (gradients_reach_every_weight, cut_embedding_off),
+    (gradients_reach_every_weight, detach_embedding),
     (gradients_reach_every_weight, lambda model: model.register_parameter("idle", torch.nn.Parameter(torch.ones(2)))),
     (is_finite_on_extreme_input, after(lambda y, x: y / x.std(dim=1, keepdim=True))),
     (is_finite_on_extreme_input, after(lambda y, x: y.square().square())),
     (is_deterministic, after(lambda y, x: y + torch.rand(()))),
-    (is_deterministic, forget_on_training),
+    (is_deterministic, change_weights_in_train),
     (is_independent_of_its_batch, after(lambda y, x: y - 1e-3 * x.mean())),
     (treats_channels_as_series, after(lambda y, x: y - 1e-3 * x.mean(dim=-1, keepdim=True))),
     (survives_saving, change_after_saving),
@@ -427,13 +433,13 @@ def test_every_contract_has_a_planted_violation():
     assert {contract for contract, _ in VIOLATIONS} == set(CONTRACTS)
 
 
-# --- tables: kind of frame, order of rows and of series ----------------------------------------------------------
+# --- tables: kind of frame, order of rows and series -------------------------------------------------------------
 
 ORDERS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "polars": pl.from_pandas,
     "rows shuffled": lambda frame: frame.sample(frac=1, random_state=1),
-    "series in the other order": lambda frame: frame.sort_values("unique_id", ascending=False, kind="stable"),
-    "columns in the other order": lambda frame: frame[frame.columns[::-1]],
+    "series in reverse order": lambda frame: frame.sort_values("unique_id", ascending=False, kind="stable"),
+    "columns in reverse order": lambda frame: frame[frame.columns[::-1]],
     "polars, rows shuffled": lambda frame: pl.from_pandas(frame).sample(fraction=1, shuffle=True, seed=1),
     "times as index": lambda frame: frame.set_index("ds"),
     "ids as categories": lambda frame: frame.assign(unique_id=frame["unique_id"].astype("category")),
@@ -442,17 +448,18 @@ ORDERS: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 def forecast_of(subject: Subject, frame: Any) -> tuple[dict[str, Tensor], list[tuple[Any, ...]]]:
-    """Weights after training on a table, and the rows of its forecast."""
+    """Train on a table; return the trained weights and the rows of the forecast."""
     forecaster = subject.fit(frame)
     forecast = forecaster.predict(frame)
     times = pd.DatetimeIndex(forecast["ds"].to_list()).as_unit("us").asi8.tolist()
     rows = zip(map(str, forecast["unique_id"].to_list()), times, forecast["yhat"].to_list(), strict=True)
-    return forecaster._model.trained_state(), list(rows)
+    return forecaster.model.trained_state(), list(rows)
 
 
 def assert_same(subject: Subject, first: Any, second: Any) -> None:
     (weights, rows), (other_weights, other_rows) = forecast_of(subject, first), forecast_of(subject, second)
     assert rows == other_rows
+    assert weights.keys() == other_weights.keys() != set()
     assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
 
 
@@ -466,14 +473,14 @@ def test_kind_and_order_of_a_table_change_nothing(name: str, order: str, tiny_ba
     assert_same(subject, table(), ORDERS[order](table()))
 
 
-def test_other_values_are_told_apart():
+def test_other_values_give_another_forecast():
     """The control of the test above."""
     with pytest.raises(AssertionError):
         assert_same(Subject(member({"embedding.kind": "wavelet"}), {}), table(), table().assign(y=lambda t: t["y"] + 1))
 
 
 def forecasts_under(pandas_folder: str | None) -> dict[str, Any]:
-    """What the twin script prints, under the pandas of a folder or of this environment."""
+    """Run ``another_pandas.py`` with the pandas in a folder, or with that of this environment."""
     paths = [pandas_folder, os.environ.get("PYTHONPATH"), *sys.path]
     run = subprocess.run(
         [sys.executable, another_pandas.__file__],
@@ -489,14 +496,14 @@ def forecasts_under(pandas_folder: str | None) -> dict[str, Any]:
 OTHER_PANDAS = os.environ.get("SWT_TIME_OTHER_PANDAS")
 
 
-@pytest.mark.skipif(not OTHER_PANDAS, reason="SWT_TIME_OTHER_PANDAS names no folder with another pandas")
-def test_another_pandas_forecasts_the_same():
-    """``pip install --no-deps --target FOLDER pandas==2.3.3 pytz``, then ``SWT_TIME_OTHER_PANDAS=FOLDER``."""
+@pytest.mark.skipif(not OTHER_PANDAS, reason="SWT_TIME_OTHER_PANDAS does not name a folder with another pandas")
+def test_another_pandas_gives_equal_forecasts():
+    """First ``pip install --no-deps --target FOLDER pandas==2.3.3 pytz``, then set ``SWT_TIME_OTHER_PANDAS=FOLDER``."""
     ours, theirs = forecasts_under(None), forecasts_under(OTHER_PANDAS)
     assert ours.pop("pandas") != theirs.pop("pandas")
     assert set(ours) == set(theirs) == set(another_pandas.TABLES)
     equal = [name for name in ours if theirs[name] == ours[name]]
-    claim = "tables of pandas 2 and pandas 3 give equal weights and forecasts, bit for bit"
+    claim = "weights and forecasts are equal, bit for bit, under pandas 2 and pandas 3"
     command = "SWT_TIME_OTHER_PANDAS=FOLDER python -m pytest tests/test_contracts.py -k another_pandas"
-    trust.record("trust_tables.csv", "6", claim, len(ours), len(equal), command)
+    trust.record("trust_tables.csv", "contracts", claim, len(ours), len(equal), command)
     assert equal == list(ours)

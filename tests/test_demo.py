@@ -1,4 +1,4 @@
-"""The demo, on its real table with the real MiniLM, with a small budget."""
+"""The demo on its dataset with MiniLM and a small budget."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pandas as pd
 ROOT = Path(__file__).parent.parent
 
 
-def test_demo_forecasts_and_tells_the_truth_about_itself(tmp_path):
+def test_demo_forecasts_and_reports_its_scores(tmp_path):
     run = subprocess.run(
         [sys.executable, ROOT / "examples" / "demo.py", "--out", tmp_path / "demo", "--max-steps", "12"],
         capture_output=True,

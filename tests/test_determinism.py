@@ -1,4 +1,4 @@
-"""The same command gives the same weights and forecasts, byte for byte: in one process, and in two fresh ones."""
+"""The same command writes equal weights and forecasts, byte for byte, in one process and in fresh processes."""
 
 import os
 import subprocess
@@ -13,8 +13,14 @@ from swt_time.cli import run
 pytestmark = pytest.mark.usefixtures("claims_on_record")
 
 CLAIMS = {
-    "test_the_same_command_twice_in_one_process": ("7", "the same command twice in one process gives equal bytes"),
-    "test_the_same_command_in_two_fresh_processes": ("7", "the same command in two fresh processes gives equal bytes"),
+    "test_the_same_command_twice_in_one_process": (
+        "determinism",
+        "the same command twice in one process writes equal bytes",
+    ),
+    "test_the_same_command_in_two_fresh_processes": (
+        "determinism",
+        "the same command in two fresh processes writes equal bytes",
+    ),
 }
 
 SETTINGS = (
@@ -22,7 +28,7 @@ SETTINGS = (
 )
 RANDOM = (
     "model.dropout=0.3 model.attention_dropout=0.2 embedding.dropout=0.1 embedding.positions=band "
-    "model.skip=linear"  # beside the closed form, weights that gained nothing would be thrown away
+    "model.skip=linear"  # beside the closed form, trained weights without gain would be discarded
 )
 KINDS = {
     "none": ("none", 12),
@@ -42,7 +48,7 @@ def table(tmp_path_factory: pytest.TempPathFactory, hourly_wide: pd.DataFrame) -
 
 
 def commands(table: Path, folder: Path, backbone: object, steps: int, *more: object) -> list[list[str]]:
-    """Train, and forecast."""
+    """Return the arguments of a train and a forecast command."""
     settings = [word for one in f"{SETTINGS} {RANDOM}".split() for word in ("--set", one)]
     shape = ("--horizon", 12, "--context", 48, "--backbone", backbone, "--max-steps", steps)
     train = ("train", "--data", table, "--out", folder / "model", *shape, *settings, *more)
@@ -51,12 +57,12 @@ def commands(table: Path, folder: Path, backbone: object, steps: int, *more: obj
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """What must be equal: weights, scaler, configuration and forecast. Times and speeds may differ."""
+    """Return the files that must be equal: weights, scaler, configuration and forecast."""
     names = ("model/model.safetensors", "model/scaler.json", "model/config.json", "forecast.csv")
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def here(table: Path, folder: Path, *arguments: object) -> dict[str, bytes]:
+def in_this_process(table: Path, folder: Path, *arguments: object) -> dict[str, bytes]:
     for words in commands(table, folder, *arguments):
         assert run(words) == 0
     return results(folder)
@@ -76,24 +82,24 @@ def in_a_fresh_process(table: Path, folder: Path, *arguments: object, hash_seed:
 def test_the_same_command_twice_in_one_process(table, tiny_backbones, tmp_path, kind):
     name, steps = KINDS[kind]
     backbone = tiny_backbones.get(name, name)
-    first = here(table, tmp_path / "first", backbone, steps)
-    assert here(table, tmp_path / "second", backbone, steps) == first
+    first = in_this_process(table, tmp_path / "first", backbone, steps)
+    assert in_this_process(table, tmp_path / "second", backbone, steps) == first
 
 
 @pytest.mark.parametrize("kind", ["none", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_the_same_command_in_two_fresh_processes(table, tiny_backbones, tmp_path, kind):
-    """Sets and dictionaries are hashed differently in each, and this process has had a past of its own."""
+    """Each process has another hash seed; the result is also equal in this process, which has run other code before."""
     name, steps = KINDS[kind]
     backbone = tiny_backbones.get(name, name)
     first = in_a_fresh_process(table, tmp_path / "first", backbone, steps, hash_seed=1)
     assert in_a_fresh_process(table, tmp_path / "second", backbone, steps, hash_seed=2) == first
-    assert here(table, tmp_path / "third", backbone, steps) == first
+    assert in_this_process(table, tmp_path / "third", backbone, steps) == first
 
 
 def test_another_seed_gives_another_model(table, tmp_path):
-    """The control of the tests above: a model that learned nothing at random would pass them."""
-    first = here(table, tmp_path / "first", "none", 12)
-    other = here(table, tmp_path / "other", "none", 12, "--seed", 1)
+    """The control of the tests above: a model without randomness would pass them."""
+    first = in_this_process(table, tmp_path / "first", "none", 12)
+    other = in_this_process(table, tmp_path / "other", "none", 12, "--seed", 1)
     assert [name for name in first if first[name] != other[name]] == [
         "model/model.safetensors",
         "model/config.json",

@@ -1,4 +1,4 @@
-"""Table in, table out: every kind of table, every backbone family, saved and loaded."""
+"""The forecaster on pandas and polars tables, long and wide, with every backbone family; saving and loading."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def make(backbone="none", **options):
 
 
 def long_table(lengths=(200, 150, 90), start="2024-01-01"):
-    """Series of unequal length."""
+    """A long table with series of the given lengths."""
     frames = []
     for i, length in enumerate(lengths):
         t = np.arange(length)
@@ -47,26 +47,23 @@ def test_every_family_trains_and_forecasts(tiny_backbones, family, hourly_wide):
     assert np.isfinite(forecast["yhat"]).all()
 
 
-@pytest.mark.parametrize("twin", ["none", "attention", "transformer"])
-def test_twins_train_and_forecast(twin, hourly_wide):
-    forecast = make(twin).fit(hourly_wide).predict(hourly_wide)
+@pytest.mark.parametrize("stand_in", ["none", "attention", "transformer"])
+def test_stand_ins_train_and_forecast(stand_in, hourly_wide):
+    forecast = make(stand_in).fit(hourly_wide).predict(hourly_wide)
     assert np.isfinite(forecast["yhat"]).all()
 
 
 @pytest.mark.parametrize(
     "changes", [{"prototypes": "mapping"}, {"skip": "none"}, {"kind": "patch"}, {"template": "paper"}]
 )
-def test_options_reach_the_model(tiny_backbones, hourly_wide, changes):
+def test_options_train_and_forecast(tiny_backbones, hourly_wide, changes):
     forecast = make(tiny_backbones["gpt2"], **changes).fit(hourly_wide).predict(hourly_wide)
     assert np.isfinite(forecast["yhat"]).all()
 
 
-def test_it_learns_the_daily_cycle(hourly_wide):
+def test_forecaster_learns_the_daily_cycle(hourly_wide):
     past, future = hourly_wide[:-12], hourly_wide[-12:]
-    forecaster = (
-        make(max_steps=300, learning_rate=5e-3, dropout_free=None) if False else make(max_steps=300, learning_rate=5e-3)
-    )
-    forecast = forecaster.fit(past).predict(past)
+    forecast = make(max_steps=300, learning_rate=5e-3).fit(past).predict(past)
     load = forecast.loc[forecast["unique_id"] == "load", "yhat"].to_numpy()
     error = np.abs(load - future["load"].to_numpy()).mean()
     assert error < 0.25 * np.abs(future["load"] - past["load"].mean()).mean()
@@ -80,7 +77,7 @@ def test_saved_and_loaded_forecasts_are_equal(tiny_backbones, family, hourly_wid
     assert loaded.config == forecaster.config
 
 
-def test_same_seed_same_forecast(tiny_backbones, hourly_wide):
+def test_equal_seeds_give_equal_forecasts(tiny_backbones, hourly_wide):
     first, again, other = (
         make(tiny_backbones["gpt2"], seed=seed, model={"dropout": 0.3}).fit(hourly_wide).predict(hourly_wide)
         for seed in (0, 0, 1)
@@ -89,7 +86,7 @@ def test_same_seed_same_forecast(tiny_backbones, hourly_wide):
     assert not np.allclose(first["yhat"], other["yhat"])
 
 
-def test_fit_leaves_the_global_generator_alone(hourly_wide):
+def test_fit_does_not_use_the_global_generator(hourly_wide):
     torch.manual_seed(5)
     expected = torch.rand(2)
     torch.manual_seed(5)
@@ -97,31 +94,30 @@ def test_fit_leaves_the_global_generator_alone(hourly_wide):
     assert torch.equal(torch.rand(2), expected)
 
 
-def test_series_of_unequal_length_in_one_table():
+def test_series_of_unequal_length():
     table = long_table()
     forecaster = make().fit(table)
     forecast = forecaster.predict(table)
     assert forecast.groupby("unique_id")["ds"].min().tolist() == [
         pd.Timestamp("2024-01-01") + pd.Timedelta(hours=n) for n in (200, 150, 90)
     ]
-    # Forecasts stay on each series' own level.
+    # Forecasts are at the level of their series.
     means = forecast.groupby("unique_id")["yhat"].mean()
     assert np.abs(means - [0, 100, 200]).max() < 5
 
 
-def test_newer_longer_shorter_and_other_series():
+def test_newer_longer_shorter_and_unknown_series():
     table = long_table()
     forecaster = make().fit(table)
     assert len(forecaster.predict(long_table((48,)))) == 12
     assert len(forecaster.predict(long_table((900, 60)))) == 24
     newer = forecaster.predict(long_table((60,), start="2030-05-01"))
     assert newer["ds"].iloc[0] == pd.Timestamp("2030-05-01") + pd.Timedelta(hours=60)
-    other = long_table((60,)).assign(unique_id="never seen", y=lambda t: t["y"] * 1e6)
+    other = long_table((60,)).assign(unique_id="unknown", y=lambda t: t["y"] * 1e6)
     assert forecaster.predict(other)["yhat"].abs().max() > 1e4
 
 
-def test_only_the_context_matters():
-    """A forecast reads the last context rows alone: what came before them changes nothing."""
+def test_rows_before_the_context_do_not_change_a_forecast():
     table = long_table((300,))
     forecaster = make().fit(table)
     changed = table.copy()
@@ -163,11 +159,12 @@ def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
     assert loaded.provenance["versions"]["torch"] == torch.__version__
 
 
-def test_cross_validation_is_forecasting_from_each_cutoff(hourly_wide):
+def test_cross_validation_equals_forecasts_from_each_cutoff(hourly_wide):
     forecaster = make().fit(hourly_wide)
     scores = forecaster.cross_validation(hourly_wide, windows=3, step=20)
     assert list(scores.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
     assert len(scores) == 2 * 3 * 12
+    assert scores["cutoff"].nunique() == 3
     for cutoff, part in scores.groupby("cutoff"):
         known = hourly_wide[hourly_wide["date"] <= cutoff]
         again = forecaster.predict(known)
@@ -176,32 +173,32 @@ def test_cross_validation_is_forecasting_from_each_cutoff(hourly_wide):
         assert part.loc[part["unique_id"] == "heat", "y"].tolist() == truth.tolist()
 
 
-def test_too_short_series_is_named(hourly_wide):
+def test_too_short_series_is_refused_by_name(hourly_wide):
     forecaster = make().fit(hourly_wide)
     with pytest.raises(TableError, match=r"series 'heat' has 40 rows, the model needs at least 48"):
         forecaster.predict(hourly_wide[:40])
 
 
-def test_missing_columns_are_named(hourly_wide):
+def test_missing_columns_are_refused_by_name(hourly_wide):
     forecaster = make().fit(hourly_wide)
     with pytest.raises(TableError, match="'load'"):
         forecaster.predict(hourly_wide.drop(columns="load"))
 
 
-def test_extra_columns_are_left_out(hourly_wide):
+def test_extra_columns_are_ignored(hourly_wide):
     forecaster = make().fit(hourly_wide)
     wider = hourly_wide.assign(extra=1.0)
     pd.testing.assert_frame_equal(forecaster.predict(wider), forecaster.predict(hourly_wide), check_exact=True)
 
 
-def test_another_frequency_is_noted(hourly_wide):
+def test_another_frequency_gives_a_warning(hourly_wide):
     forecaster = make().fit(hourly_wide)
     daily = hourly_wide.assign(date=pd.date_range("2000-01-01", periods=600, freq="D"))
     with pytest.warns(SWTTimeWarning, match="the table's frequency is D, the model was trained on h"):
         forecaster.predict(daily)
 
 
-def test_untrained_forecaster_says_so(hourly_wide):
+def test_untrained_forecaster_is_refused(hourly_wide):
     with pytest.raises(CheckpointError, match=r"not trained yet; call fit"):
         make().predict(hourly_wide)
 
@@ -216,12 +213,12 @@ def test_untrained_forecaster_says_so(hourly_wide):
         ({"level": 9}, "level"),
     ],
 )
-def test_wrong_options_are_named(options, text, hourly_wide):
+def test_wrong_options_are_refused_by_name(options, text, hourly_wide):
     with pytest.raises(ConfigError) as error:
         make(**options).fit(hourly_wide)
     assert text in str(error.value)
 
 
-def test_sections_may_be_given_whole():
+def test_options_by_section():
     config = Forecaster(model={"dropout": 0.3}, embedding={"wavelet": "haar"}).config
     assert (config.model.dropout, config.embedding.wavelet) == (0.3, "haar")

@@ -1,6 +1,6 @@
-"""Anything goes in; a forecast of finite numbers or a typed error comes out, never another exception.
+"""Arbitrary inputs give a finite forecast or a typed error, and never another exception.
 
-200 examples of each property here, 10,000 with ``HYPOTHESIS_PROFILE=nightly``.
+200 examples of each property, 10,000 with ``HYPOTHESIS_PROFILE=nightly``.
 """
 
 import datetime
@@ -29,14 +29,14 @@ from swt_time.data.series import to_series
 from swt_time.errors import BackboneError, CheckpointError, ConfigError, InputError, TableError
 from swt_time.model import build_embedding
 
-# Ten thousand examples take longer than one test may.
+# Ten thousand examples take longer than the default timeout of a test.
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.usefixtures("_on_record")]
 
 tried: dict[str, list[bool]] = {}
 
 
 def counted(claim: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Count the examples of a property, and those that went well, for the record."""
+    """Count the examples of a property, and those that passed, for the trust results."""
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
@@ -56,25 +56,25 @@ def _on_record():
     yield
     command = "make fuzz" if settings.get_current_profile_name() == "nightly" else "python -m pytest tests/test_fuzz.py"
     for claim, outcomes in tried.items():
-        trust.record("trust_tables.csv", "8", claim, len(outcomes), sum(outcomes), command)
+        trust.record("trust_tables.csv", "fuzzing", claim, len(outcomes), sum(outcomes), command)
 
 
-# Tables and folders are made once and only read: sharing them among examples is meant.
+# Fixtures are shared by the examples on purpose: tables and folders are only read, or overwritten by each example.
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 TINY = {"d_model": 4, "patch_len": 2, "stride": 1, "wavelet": "haar", "level": 1, "max_steps": 2, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Forecaster:
-    """A model of a long table, which forecasts tables of any columns."""
+def forecaster() -> Forecaster:
+    """A model trained on a long table, which forecasts tables with any columns."""
     days = pd.date_range("2020-01-01", periods=30)
     table = pd.DataFrame({"unique_id": "s", "ds": days, "y": np.arange(30.0) % 7})
     return Forecaster(horizon=2, context=3, backbone="none", data={"split": "none"}, **TINY).fit(table)
 
 
 def forecast_or_refusal(forecaster: Forecaster, table: Any) -> bool:
-    """Whether the table was forecast; anything but finite numbers or an ``InputError`` fails."""
+    """Return whether the table was forecast; fail unless the forecast is finite or an ``InputError`` is raised."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -83,8 +83,8 @@ def forecast_or_refusal(forecaster: Forecaster, table: Any) -> bool:
             return False
     assert len(forecast) > 0
     assert np.isfinite(np.asarray(forecast["yhat"], dtype=float)).all()
-    missing = [forecast[name].isna().any() for name in forecast] if isinstance(forecast, pd.DataFrame) else [False]
-    assert not any(missing)
+    is_missing = pd.DataFrame.isna if isinstance(forecast, pd.DataFrame) else pl.DataFrame.null_count
+    assert not np.asarray(is_missing(forecast)).any()
     return True
 
 
@@ -155,13 +155,13 @@ DTYPES = [
 
 @st.composite
 def columns(draw: st.DrawFn, rows: int) -> tuple[str, list[Any]]:
-    """A column of one kind of cells, or of a mixture."""
+    """A column name, and cells of one kind or of a mixture."""
     return draw(NAMES), draw(st.lists(draw(st.sampled_from(KINDS)), min_size=rows, max_size=rows))
 
 
 @st.composite
 def regular_times(draw: st.DrawFn, rows: int) -> pd.DatetimeIndex:
-    """Stamps without a flaw, in any zone and of any frequency."""
+    """Regular timestamps in any time zone and of any frequency."""
     start, step = draw(STARTS), draw(st.sampled_from(STEPS))
     unit = draw(st.sampled_from(["s", "ms", "us"])) if step != "37us" else "us"
     times = pd.date_range(start.replace(microsecond=0), periods=rows, freq=step, unit=unit)
@@ -171,7 +171,7 @@ def regular_times(draw: st.DrawFn, rows: int) -> pd.DatetimeIndex:
 
 @st.composite
 def cells_by_name(draw: st.DrawFn) -> tuple[int, dict[str, Any]]:
-    """Columns of a table that is sound, or sound with some columns replaced, or of anything at all."""
+    """Columns of a valid table, of a valid table with some columns replaced or added, or arbitrary columns."""
     rows = draw(st.integers(0, 8))
     made: dict[str, Any] = {}
     if draw(st.booleans()):
@@ -182,7 +182,7 @@ def cells_by_name(draw: st.DrawFn) -> tuple[int, dict[str, Any]]:
 
 @st.composite
 def pandas_frames(draw: st.DrawFn) -> pd.DataFrame:
-    """A pandas table with types, an index and an order of its own."""
+    """A pandas table with arbitrary dtypes, index and order of rows."""
     rows, made = draw(cells_by_name())
     dtypes = [draw(st.sampled_from([None, None, None, *DTYPES])) for _ in made]
     change = draw(st.sampled_from(["none", "none", "shuffle", "repeat", "index", "numbers", "levels"]))
@@ -203,7 +203,7 @@ def pandas_frames(draw: st.DrawFn) -> pd.DataFrame:
             elif change == "levels":
                 frame.columns = pd.MultiIndex.from_product([["a"], frame.columns])
             repr(frame)
-    except Exception:  # what pandas itself can neither build nor show is no table
+    except Exception:  # a table that pandas itself cannot build or show is not tested
         frame = None
     assume(frame is not None)
     return frame
@@ -211,7 +211,7 @@ def pandas_frames(draw: st.DrawFn) -> pd.DataFrame:
 
 @st.composite
 def polars_frames(draw: st.DrawFn) -> pl.DataFrame:
-    """A polars table with types of its own."""
+    """A polars table with arbitrary dtypes."""
     _, made = draw(cells_by_name())
     kinds = [None, None, None, pl.Categorical, pl.Object, pl.Float32, pl.Int128, pl.UInt8, pl.Time, pl.Datetime("ns")]
     dtypes = [draw(st.sampled_from(kinds)) for _ in made]
@@ -224,7 +224,7 @@ def polars_frames(draw: st.DrawFn) -> pl.DataFrame:
             for (name, cells), dtype in zip(made.items(), dtypes, strict=True)
         ]
         frame = pl.DataFrame(series)
-    except (Exception, pl.exceptions.PanicException):  # what polars itself cannot build is no table
+    except (Exception, pl.exceptions.PanicException):  # a table that polars itself cannot build is not tested
         frame = None
     assume(frame is not None)
     return frame
@@ -232,16 +232,16 @@ def polars_frames(draw: st.DrawFn) -> pl.DataFrame:
 
 @shared
 @given(frame=pandas_frames())
-@counted("pandas tables of anything are forecast finitely or refused")
-def test_pandas_tables(stranger: Forecaster, frame: pd.DataFrame):
-    forecast_or_refusal(stranger, frame)
+@counted("arbitrary pandas tables give a finite forecast or are refused")
+def test_arbitrary_pandas_tables(forecaster: Forecaster, frame: pd.DataFrame):
+    forecast_or_refusal(forecaster, frame)
 
 
 @shared
 @given(frame=polars_frames())
-@counted("polars tables of anything are forecast finitely or refused")
-def test_polars_tables(stranger: Forecaster, frame: pl.DataFrame):
-    forecast_or_refusal(stranger, frame)
+@counted("arbitrary polars tables give a finite forecast or are refused")
+def test_arbitrary_polars_tables(forecaster: Forecaster, frame: pl.DataFrame):
+    forecast_or_refusal(forecaster, frame)
 
 
 @shared
@@ -260,8 +260,8 @@ def test_polars_tables(stranger: Forecaster, frame: pl.DataFrame):
         },
     ),
 )
-@counted("tables read with any options are gapless and finite or refused")
-def test_tables_with_options(frame: pd.DataFrame, options: dict[str, Any]):
+@counted("tables read with arbitrary options are finite and without gaps, or are refused")
+def test_arbitrary_reading_options(frame: pd.DataFrame, options: dict[str, Any]):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -310,8 +310,8 @@ CSV_CELLS = st.sampled_from(
     end=st.sampled_from(["\n", "\r\n", "\r"]),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "latin-1"]),
 )
-@counted("CSV files of anything are forecast finitely or refused")
-def test_csv_of_anything(stranger, tmp_path, rows, header, mark, end, encoding):
+@counted("arbitrary CSV files give a finite forecast or are refused")
+def test_arbitrary_csv_files(forecaster, tmp_path, rows, header, mark, end, encoding):
     path = tmp_path / "table.csv"
     text = end.join(mark.join(cells) for cells in [header, *rows])
     path.write_bytes(text.encode(encoding, errors="replace"))
@@ -319,12 +319,12 @@ def test_csv_of_anything(stranger, tmp_path, rows, header, mark, end, encoding):
         table = read_table(path)
     except TableError:
         return
-    forecast_or_refusal(stranger, table)
+    forecast_or_refusal(forecaster, table)
 
 
 @st.composite
 def damages(draw: st.DrawFn) -> list[tuple[str, float, bytes]]:
-    """Where and how a file is changed: bytes overwritten, put in, taken out, cut off, repeated."""
+    """Changes to a file: bytes overwritten, inserted, deleted, truncated or repeated, and the places."""
     one = st.tuples(
         st.sampled_from(["overwrite", "insert", "delete", "truncate", "repeat"]),
         st.floats(0, 1, exclude_max=True),
@@ -351,41 +351,43 @@ def damaged(raw: bytes, damage: list[tuple[str, float, bytes]]) -> bytes:
 
 
 HOURS = pd.date_range("2024-01-01", periods=12, freq="h")
-SOUND = pd.DataFrame({"date": HOURS, "a": np.arange(12) / 7, "b": np.arange(12) ** 2})
+VALID = pd.DataFrame({"date": HOURS, "a": np.arange(12) / 7, "b": np.arange(12) ** 2})
 
 
 @pytest.fixture(scope="module")
-def sound_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Files without a flaw."""
-    folder = tmp_path_factory.mktemp("sound")
-    SOUND.to_csv(folder / "csv", index=False)
-    SOUND.to_csv(folder / "semicolons", index=False, sep=";", decimal=",")
-    SOUND.to_csv(folder / "gzip", index=False, compression="gzip")
+def valid_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Contents of valid table files of each kind."""
+    folder = tmp_path_factory.mktemp("valid")
+    VALID.to_csv(folder / "csv", index=False)
+    VALID.to_csv(folder / "semicolons", index=False, sep=";", decimal=",")
+    VALID.to_csv(folder / "gzip", index=False, compression="gzip")
     pytest.importorskip("pyarrow")
-    SOUND.to_parquet(folder / "parquet", index=False)
+    VALID.to_parquet(folder / "parquet", index=False)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("kind", ["csv", "semicolons", "gzip", "parquet"])
 @shared
 @given(damage=damages())
-@counted("table files with damaged bytes are forecast finitely or refused")
-def test_damaged_table_files(stranger, tmp_path, sound_files, kind, damage):
+@counted("table files with damaged bytes give a finite forecast or are refused")
+def test_damaged_table_files(forecaster, tmp_path, valid_files, kind, damage):
     path = tmp_path / "table"
-    path.write_bytes(damaged(sound_files[kind], damage))
+    path.write_bytes(damaged(valid_files[kind], damage))
     try:
         table = read_table(path)
     except TableError:
         return
-    forecast_or_refusal(stranger, table)
+    forecast_or_refusal(forecaster, table)
 
 
-def test_sound_files_are_forecast(stranger, tmp_path, sound_files):
+def test_valid_tables_are_forecast(forecaster, tmp_path, valid_files):
     """The control of the tests above: a reader that refused everything would pass them."""
-    for raw in sound_files.values():
+    assert set(valid_files) == {"csv", "semicolons", "gzip", "parquet"}
+    for raw in valid_files.values():
         (tmp_path / "table").write_bytes(raw)
-        assert forecast_or_refusal(stranger, read_table(tmp_path / "table"))
-    assert forecast_or_refusal(stranger, pl.from_pandas(SOUND))
+        assert forecast_or_refusal(forecaster, read_table(tmp_path / "table"))
+    assert forecast_or_refusal(forecaster, pl.from_pandas(VALID))
+    assert to_series(VALID, frequency="h", fill="linear").ids
 
 
 # Configurations
@@ -402,7 +404,7 @@ VALUES = PLAIN | st.integers(-2, 64) | st.sampled_from(WORDS)
 
 @st.composite
 def sections(draw: st.DrawFn) -> dict[str, Any]:
-    """Nested values under mostly known keys."""
+    """Nested values, mostly under known keys."""
     made: dict[str, Any] = {}
     for key in draw(st.lists(st.sampled_from(KEYS) | st.text(max_size=6), max_size=6)):
         section, _, name = key.partition(".")
@@ -414,8 +416,8 @@ def sections(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
-def usable_or_refused(values: Any) -> None:
-    """A configuration, whose embedding can be built, or a ``ConfigError``."""
+def usable_or_refused(values: Any) -> bool:
+    """Return whether the values are a usable configuration; fail if anything but a ``ConfigError`` is raised."""
     try:
         config = Config.parse(values)
         assert Config.parse(json.loads(config.to_json())) == config
@@ -423,13 +425,14 @@ def usable_or_refused(values: Any) -> None:
         if max(size.d_model, size.patch_len, size.stride, size.level, config.data.context) < 2000:
             build_embedding(size, config.data.context)
     except ConfigError:
-        return
+        return False
+    return True
 
 
 @shared
 @given(values=sections() | PLAIN)
-@counted("nested values of anything are a configuration or refused")
-def test_configurations(values: Any):
+@counted("arbitrary nested values are a valid configuration or are refused")
+def test_arbitrary_configurations(values: Any):
     usable_or_refused(values)
 
 
@@ -437,8 +440,8 @@ def test_configurations(values: Any):
 @given(
     text=st.text(max_size=60) | PLAIN.map(lambda value: json.dumps(value)), suffix=st.sampled_from([".toml", ".json"])
 )
-@counted("TOML and JSON files of anything are read or refused")
-def test_configuration_files_of_anything(tmp_path, text, suffix):
+@counted("arbitrary TOML and JSON files are read or refused")
+def test_arbitrary_configuration_files(tmp_path, text, suffix):
     path = tmp_path / f"config{suffix}"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
@@ -463,14 +466,16 @@ max_seconds = 20.5
 """
 
 
+JSON = json.dumps(tomllib.loads(TOML.decode()), indent=1).encode()
+
+
 @pytest.mark.parametrize("kind", ["toml", "json"])
 @shared
 @given(damage=damages())
 @counted("configuration files with damaged bytes are read or refused")
 def test_damaged_configuration_files(tmp_path, kind, damage):
-    raw = TOML if kind == "toml" else json.dumps(tomllib.loads(TOML.decode()), indent=1).encode()
     path = tmp_path / f"config.{kind}"
-    path.write_bytes(damaged(raw, damage))
+    path.write_bytes(damaged(TOML if kind == "toml" else JSON, damage))
     try:
         values = read_config_file(path)
     except ConfigError:
@@ -490,8 +495,8 @@ def test_damaged_configuration_files(tmp_path, kind, damage):
         max_size=3,
     )
 )
-@counted("--set with anything is understood or refused")
-def test_assignments(texts: list[str]):
+@counted("--set with arbitrary text is accepted or refused")
+def test_arbitrary_assignments(texts: list[str]):
     try:
         config = Config().replace(dict(parse_assignment(text) for text in texts))
     except ConfigError:
@@ -499,20 +504,29 @@ def test_assignments(texts: list[str]):
     assert isinstance(config, Config)
 
 
+def test_valid_configurations_are_accepted(tmp_path):
+    """The control of the tests above."""
+    for suffix, raw in ((".toml", TOML), (".json", JSON)):
+        path = tmp_path / f"config{suffix}"
+        path.write_bytes(raw)
+        assert usable_or_refused(read_config_file(path))
+    assert Config().replace(dict([parse_assignment("data.horizon=6")])).data.horizon == 6
+
+
 # Checkpoints
 
 
 @pytest.fixture(scope="module")
-def checkpoint(stranger: Forecaster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound checkpoint folder."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "sound"
-    stranger.save(folder)
+def checkpoint(forecaster: Forecaster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A valid checkpoint folder."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "valid"
+    forecaster.save(folder)
     return folder
 
 
 @shared
 @given(which=st.integers(0, 20), damage=damages())
-@counted("checkpoints with damaged bytes forecast finitely or are refused")
+@counted("checkpoints with damaged bytes give a finite forecast or are refused")
 def test_damaged_checkpoints(checkpoint, tmp_path, which, damage):
     names = sorted(path.name for path in checkpoint.iterdir())
     name = names[which % len(names)]
@@ -520,17 +534,18 @@ def test_damaged_checkpoints(checkpoint, tmp_path, which, damage):
     shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
     (folder / name).write_bytes(damaged((checkpoint / name).read_bytes(), damage))
     try:
-        forecaster = Forecaster.load(folder, device="cpu")
+        loaded = Forecaster.load(folder, device="cpu")
     except (BackboneError, CheckpointError, ConfigError):
         return
-    forecast_or_refusal(forecaster, SOUND)
+    forecast_or_refusal(loaded, VALID)
 
 
-def test_a_sound_checkpoint_forecasts(checkpoint):
-    assert forecast_or_refusal(Forecaster.load(checkpoint, device="cpu"), SOUND)
+def test_a_valid_checkpoint_forecasts(checkpoint):
+    """The control of the test above."""
+    assert forecast_or_refusal(Forecaster.load(checkpoint, device="cpu"), VALID)
 
 
-ONCE_FOUND = {
+FORMER_FAILURES = {
     "ids without a scale": (
         "scaler.json",
         b'{"layout": "long", "frequency": "D", "ids": ["s"], "mean": [], "deviation": []}',
@@ -555,9 +570,9 @@ ONCE_FOUND = {
 }
 
 
-@pytest.mark.parametrize("found", ONCE_FOUND)
-def test_damage_that_was_found_once(checkpoint, tmp_path, found):
-    name, content = ONCE_FOUND[found]
+@pytest.mark.parametrize("failure", FORMER_FAILURES)
+def test_damage_that_was_once_accepted_is_refused(checkpoint, tmp_path, failure):
+    name, content = FORMER_FAILURES[failure]
     shutil.copytree(checkpoint, tmp_path / "damaged")
     (tmp_path / "damaged" / name).write_bytes(content)
     with pytest.raises(CheckpointError):
@@ -565,14 +580,14 @@ def test_damage_that_was_found_once(checkpoint, tmp_path, found):
 
 
 @pytest.mark.parametrize("planted", [KeyError("y"), ValueError("bare"), math.nan])
-def test_an_untyped_exception_and_a_nan_are_seen(stranger, monkeypatch, planted):
-    """The checks above, with violations planted."""
+def test_untyped_exceptions_and_nan_are_detected(forecaster, monkeypatch, planted):
+    """Planted violations of `forecast_or_refusal`."""
 
     def predict(table: Any) -> pd.DataFrame:
         if isinstance(planted, Exception):
             raise planted
         return pd.DataFrame({"yhat": [planted]})
 
-    monkeypatch.setattr(stranger, "predict", predict)
+    monkeypatch.setattr(forecaster, "predict", predict)
     with pytest.raises((KeyError, ValueError, AssertionError)):
-        forecast_or_refusal(stranger, SOUND)
+        forecast_or_refusal(forecaster, VALID)

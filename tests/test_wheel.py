@@ -1,4 +1,4 @@
-"""The wheel: built, installed into an empty environment, run from there."""
+"""The wheel, built and installed into an empty environment."""
 
 import ast
 import os
@@ -28,18 +28,18 @@ def wheel(tmp_path_factory):
 
 
 def alone():
-    """The environment without what lends the source tree to the installed wheel, or takes its network."""
+    """Return the environment variables without PYTHONPATH, which leads to the source tree and to the offline hook."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def environment(folder):
-    """An empty environment and its Python."""
+    """Create an empty environment and return its Python."""
     venv.create(folder, with_pip=True)
     return folder / "bin" / "python"
 
 
 def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
-    """Empty but for the dependencies, which are lent through the path: nothing is downloaded."""
+    """Dependencies come from the environment of the tests through a .pth file, so nothing is downloaded."""
     python = environment(tmp_path / "env")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
     home = subprocess.run(
@@ -48,7 +48,7 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
         text=True,
         check=True,
     ).stdout.strip()
-    (Path(home) / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    (Path(home) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     command = tmp_path / "env" / "bin" / "swt-time"
     shown = subprocess.run(
         [command, "info"], capture_output=True, text=True, cwd=tmp_path, env=alone(), check=True
@@ -64,7 +64,6 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
         check=True,
     ).stdout
     assert where.startswith(str(tmp_path / "env"))
-    # The wheel does the main job, too.
     table = tmp_path / "table.csv"
     table.write_text("date,y\n" + "".join(f"2024-01-{1 + i // 24:02d} {i % 24:02d}:00,{i % 24}\n" for i in range(400)))
     train = f"train --data {table} --out model --horizon 6 --context 48 --backbone none --max-steps 3"
@@ -80,11 +79,11 @@ def test_wheel_runs_in_an_empty_environment(wheel, tmp_path):
 
 
 @pytest.mark.slow
-def test_wheel_brings_all_it_needs(wheel, tmp_path):
-    """The same with the dependencies installed from the package index."""
+def test_wheel_installs_its_dependencies(wheel, tmp_path):
+    """The dependencies are installed from the package index."""
     python = environment(tmp_path / "env")
     install = [python, "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", wheel]
-    subprocess.run(install, check=True, env=alone())  # the one test that needs the package index
+    subprocess.run(install, check=True, env=alone())  # the only test that needs the package index
     shown = subprocess.run(
         [tmp_path / "env" / "bin" / "swt-time", "info"],
         capture_output=True,
@@ -96,7 +95,7 @@ def test_wheel_brings_all_it_needs(wheel, tmp_path):
     assert "torch" in shown
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel):
+def test_wheel_holds_only_the_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "swt_time/py.typed" in names
     assert all(name.startswith(("swt_time/", "swt_time-")) for name in names)
@@ -117,5 +116,6 @@ def test_every_import_is_a_declared_dependency(wheel):
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.split(".")[0])
     third_party = imported - set(sys.stdlib_module_names) - {"swt_time"}
+    assert "torch" in third_party
     renamed = {"pywt": "pywavelets"}
     assert {renamed.get(name, name) for name in third_party} <= declared

@@ -1,1 +1,1 @@
-"""Measurements of speed and memory that are committed as results."""
+"""Speed and memory benchmarks whose results are committed."""

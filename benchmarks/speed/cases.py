@@ -1,4 +1,4 @@
-"""What is measured: a backbone, the shape of a batch, and the forms of prompts and prototypes."""
+"""Benchmark cases: a backbone, the shape of a batch, and the forms of prompts and prototypes."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ DESCRIPTION = (
 )
 
 FORMS = {"paper, mapping": ("paper", "mapping"), "compact, free": ("compact", "free")}
-"""Prompt template and prototypes of ours; the reference always takes the first form."""
+"""Prompt template and prototypes of each form of swt-time; the reference implementation always uses the first form."""
 
 GPT2 = {"model_type": "gpt2", "n_embd": 768, "n_layer": 6, "n_head": 12, "n_positions": 1024, "vocab_size": 50257}
 SHAPES: dict[str, dict[str, Any]] = {
@@ -50,17 +50,17 @@ SHAPES: dict[str, dict[str, Any]] = {
         "vocab_size": 30522,
     },
 }
-"""Backbones of random weights: GPT-2 cut to six layers and whole, LLaMA-7B, and MiniLM with 1,024 positions."""
+"""Backbones with random weights: GPT-2 with six and with twelve layers, LLaMA-7B, and MiniLM with 1,024 positions."""
 
 BACKBONES = ("minilm", *SHAPES)
 MINILM_POSITIONS = 512
 OTHER_TOKENS = 90
-"""Room left for the task and the statistics of a compact prompt."""
+"""Positions reserved for the task and the statistics of a compact prompt."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A backbone and the shape of a batch: ``windows`` windows of ``channels`` channels."""
+    """A backbone and the shape of a batch: ``windows`` windows with ``channels`` channels each."""
 
     backbone: str = "minilm"
     windows: int = 8
@@ -74,23 +74,23 @@ class Case:
 
     @property
     def series(self) -> int:
-        """Series of a batch, ``M``."""
+        """Number of series in a batch, ``M``."""
         return self.windows * self.channels
 
     @property
     def n_patches(self) -> int:
-        """Patches of a series, ``P``."""
+        """Number of patches of a series, ``P``."""
         return self.config("minilm", "compact, free").n_patches
 
     @property
     def room(self) -> int:
-        """Tokens that a description may have beside patches, task and statistics."""
+        """Most tokens of a description that fit beside patches, task and statistics."""
         shape = SHAPES.get(self.backbone, {})
         positions = shape.get("n_positions") or shape.get("max_position_embeddings") or MINILM_POSITIONS
         return positions - self.n_patches - OTHER_TOKENS
 
     def config(self, folder: str, form: str) -> Config:
-        """The configuration of one form, without a skip, as the original has none."""
+        """Return the configuration of one form, without a skip because the original has none."""
         template, prototypes = FORMS[form]
         return Config().replace(
             {
@@ -111,28 +111,29 @@ class Case:
         )
 
     def draw(self) -> Tensor:
-        """Fresh random walks, ``(B, T, N)``."""
+        """Draw random walks, ``(B, T, N)``."""
         return torch.randn(self.windows, self.context, self.channels, device=self.device).cumsum(dim=1)
 
     def draw_target(self) -> Tensor:
-        """Random targets, ``(B, H, N)``."""
+        """Draw random targets, ``(B, H, N)``."""
         return torch.randn(self.windows, self.horizon, self.channels, device=self.device)
 
 
 def words(count: int) -> str:
-    """A description of ``count`` tokens of MiniLM's tokenizer, which every case uses."""
+    """Return a description of ``count`` tokens of MiniLM's tokenizer, which every case uses."""
     return " ".join(["load"] * count)
 
 
 @contextmanager
 def backbone_folder(case: Case, *, weights: bool = False) -> Iterator[str]:
-    """``minilm`` as it is, or a folder with a shape's configuration and MiniLM's tokenizer.
+    """Provide the backbone of a case: ``minilm`` itself, or a folder with a configuration and MiniLM's tokenizer.
 
     Parameters
     ----------
+    case : Case
     weights : bool
-        Whether the folder also holds weights, and no more layers than the case has: for those who cannot draw
-        weights by themselves.
+        Whether the folder also holds weights, with exactly the layers of the case: for contenders that cannot draw
+        random weights themselves.
     """
     if case.backbone == "minilm" and not (weights and case.layers):
         yield case.backbone
@@ -149,5 +150,5 @@ def backbone_folder(case: Case, *, weights: bool = False) -> Iterator[str]:
         config.write_text(json.dumps(shape))
         if weights:
             load_language_model(folder, random_init=True, precision="float32").model.save_pretrained(folder)
-            config.write_text(json.dumps(shape))  # saving also wrote down what loading had changed
+            config.write_text(json.dumps(shape))  # save_pretrained wrote values that loading had changed
         yield folder

@@ -1,6 +1,6 @@
-"""Who is measured: the plain reference path, neuralforecast's TimeLLM, and ours in its forms.
+"""The contenders: the reference implementation, neuralforecast's TimeLLM, and the forms of swt-time.
 
-Each one does a whole training step (forward, backward, optimiser) or a forecast of the same kind of windows.
+Each one performs a whole training step (forward, backward, optimiser) or a forecast on windows of the same shape.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ REFERENCE, PEER, COMPILED = "reference", "neuralforecast", "compact, free, compi
 
 @dataclass
 class Contender:
-    """A model, how it forecasts ``(B, T, N)`` to ``(B, H, N)``, and number type and width of its frozen part."""
+    """A model, its forecast from ``(B, T, N)`` to ``(B, H, N)``, and dtype and hidden size of its frozen part."""
 
     model: nn.Module
     forecast: Callable[[Tensor], Tensor]
@@ -37,7 +37,7 @@ class Contender:
     width: int
 
     def work(self, case: Case, kind: Kind) -> Work:
-        """One training step (forward, backward, optimiser) or one forecast, on fresh windows."""
+        """Draw fresh windows and return one training step (forward, backward, optimiser) or one forecast on them."""
         context, target = case.draw(), case.draw_target()
         return (lambda: self.step(context, target)) if kind == "step" else (lambda: self.infer(context))
 
@@ -54,7 +54,7 @@ class Contender:
 
 
 def build(name: str, case: Case, folder: str) -> Contender:
-    """A contender by its name: `REFERENCE`, `PEER`, `COMPILED`, or one of `FORMS`."""
+    """Build a contender by name: `REFERENCE`, `PEER`, `COMPILED`, or one of `FORMS`."""
     if name == REFERENCE:
         return reference(case, folder)
     if name == PEER:
@@ -63,7 +63,7 @@ def build(name: str, case: Case, folder: str) -> Contender:
 
 
 def ours(case: Case, folder: str, form: str) -> Contender:
-    """The package's own path."""
+    """Build a form of swt-time."""
     model = build_model(case.config(folder, "compact, free" if form == COMPILED else form)).to(case.device)
     frozen = model.language_model
     assert frozen is not None
@@ -74,7 +74,7 @@ def ours(case: Case, folder: str, form: str) -> Contender:
 
 
 def reference(case: Case, folder: str) -> Contender:
-    """The plain path, with weights of its own; the frozen model in float32 on a processor, as ours on a GPU."""
+    """Build the reference implementation; on a CPU its frozen model is in float32."""
     precision = "float32" if case.device == "cpu" else case.precision
     config = case.config(folder, "paper, mapping").replace({"backbone.precision": precision})
     model = build_model(config).to(case.device)
@@ -90,19 +90,23 @@ def reference(case: Case, folder: str) -> Contender:
 
 
 def peer_is_installed() -> bool:
-    """Whether neuralforecast can be imported."""
+    """Return whether neuralforecast can be imported."""
     return sys.modules.get("neuralforecast", ...) is not None and importlib.util.find_spec("neuralforecast") is not None
 
 
 def peer(case: Case, folder: str) -> Contender:
-    """neuralforecast's TimeLLM: its own defaults but the loss, sizes and prompt of the others, dropout off at the head.
+    """Build neuralforecast's TimeLLM with its own defaults, except for loss, sizes, prompt and dropout before the head.
 
-    Its forward pass is called with the very windows; what its data loader and trainer would add is left out.
+    Sizes and prompt are those of the other contenders, and the dropout before the head is off. Its
+    forward pass is called with the same windows; the cost of its data loader and trainer is not included.
     """
     prefix = {"data.description": f"Dataset description: {case.description}"}
     config = case.config(folder, "paper, mapping").replace(prefix)
     model = peer_network(config).to(case.device)
     if model.num_tokens != config.model.n_prototypes:
-        raise RuntimeError(f"TimeLLM has {model.num_tokens} prototypes, ours {config.model.n_prototypes}")
+        raise RuntimeError(
+            f"expected {config.model.n_prototypes} prototypes in neuralforecast's TimeLLM, as in the other contenders, "
+            f"got {model.num_tokens}"
+        )
     optimizer = model.configure_optimizers()["optimizer"]
     return Contender(model, PeerTimeLLM(model), optimizer, model.llm.dtype, model.d_llm)

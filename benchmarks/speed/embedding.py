@@ -1,6 +1,6 @@
 """Speed and memory of the wavelet patch embedding: folded, plain, and ``ptwt`` + unfold + Conv1d.
 
-All contenders compute the same tokens (``pad="coefficient"``, periodic boundary), which is checked first.
+All contenders compute the same tokens (``pad="coefficient"``, periodic boundary), which is verified first.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from swt_time.model.patching import patch_count
 
 
 class Shape(NamedTuple):
-    """One measured configuration."""
+    """Shape of the input and the embedding in one measurement."""
 
     batch: int
     channels: int
@@ -33,18 +33,19 @@ SHAPES = (
     Shape(256, 1, 512, 32),
     Shape(32, 7, 96, 16),
 )
-"""The shapes of the design, and the default of the data sets with seven channels."""
+"""Shapes from the design document, and the default shape for datasets with seven channels."""
+
 SWEEP = (
     *(Shape(32, 7, length, 32) for length in (96, 192, 336, 720, 1024, 2048, 4096)),
     *(Shape(32, 7, 512, 32, level=level) for level in (1, 2, 4, 5, 6)),
     *(Shape(32, 7, 512, 32, wavelet=wavelet) for wavelet in ("haar", "sym8")),
     *(Shape(32, 7, 512, 128, level=level) for level in (1, 3, 6)),
 )
-"""From short to long windows, shallow to deep transforms, narrow to wide models."""
+"""Window lengths, levels, wavelets and model widths around the shape (32, 7, 512, 32)."""
 
 
-class Reference(nn.Module):
-    """The usual way: ``ptwt.swt``, the last coefficient repeated, overlapping patches, a pointwise Conv1d."""
+class PtwtEmbedding(nn.Module):
+    """The embedding from ``ptwt.swt``, padding by the last coefficient, overlapping patches and a pointwise Conv1d."""
 
     def __init__(self, shape: Shape, patch_len: int, stride: int) -> None:
         super().__init__()
@@ -78,7 +79,7 @@ def run(
     repeats: int = 15,
     report: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> list[dict[str, Any]]:
-    """Measure every shape, forward and forward with backward.
+    """Measure every shape, forward and forward+backward.
 
     Parameters
     ----------
@@ -86,17 +87,18 @@ def run(
     shapes : iterable of Shape
     patch_len, stride : int
     repeats : int
-        Runs of each contender; the median counts.
+        Runs of each contender; the median is reported.
     report : callable
-        Receives each row as soon as it is measured.
+        Called with each row as soon as it is measured.
 
     Returns
     -------
     list of dict
-        A row for each shape, pass and contender (``folded``, ``plain``, ``ptwt``): milliseconds, how many times
-        faster than ``ptwt``, whether the embedding would choose this path by itself, peak extra memory and its
-        share of ``ptwt``'s, the bytes that any implementation must move (read the series, write the tokens; in
-        a backward pass read the tokens' gradient and the series once more), and the share of that limit reached.
+        One row for each shape, pass and contender (``folded``, ``plain``, ``ptwt``): milliseconds, speed-up over
+        ``ptwt``, whether the embedding would choose this path by default, peak extra memory and its ratio to that of
+        ``ptwt``, the bytes that any implementation must move (read the series, write the tokens; in a backward pass
+        read the gradient of the tokens and the series once more), and the reached share of the speed at which a copy
+        moves these bytes.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def run(
 
 
 def describe(row: dict[str, Any]) -> str:
-    """One line about a measured row."""
+    """Format a row as one line."""
     shape = f"B {row['B']} N {row['N']} T {row['T']} D {row['D']} {row['wavelet']} level {row['level']}"
     chosen = " (chosen)" if row["chosen"] else ""
     return (
@@ -137,7 +139,7 @@ def _measure(
     chooses = models["folded"].folds
     models["folded"].folds = lambda series: True
     models["plain"].folds = lambda series: False
-    models["ptwt"] = Reference(shape, patch_len, stride).to(device)
+    models["ptwt"] = PtwtEmbedding(shape, patch_len, stride).to(device)
     weight = models["ptwt"].projection.weight.detach()
     for name in ("folded", "plain"):
         models[name].projection.weight.data.copy_(weight[..., 0])
@@ -173,19 +175,22 @@ def _measure(
 
 
 def _check_equal(models: dict[str, nn.Module], x: Tensor) -> None:
-    """A benchmark of different results would mean nothing."""
+    """Raise an error if the contenders do not compute the same tokens."""
     with torch.no_grad():
         expected = models["ptwt"](x)
         for name, model in models.items():
             error = float((model(x) - expected).abs().max() / expected.abs().max())
             if error > 1e-4:
-                raise RuntimeError(f"{name} differs from ptwt by {error:.1e} of the largest token")
+                raise RuntimeError(
+                    f"tokens of {name} differ from those of ptwt by {error:.1e} of the largest token; "
+                    "at most 1e-4 is allowed"
+                )
 
 
 def _maker(
     model: nn.Module, size: tuple[int, int, int], backward: bool, device: torch.device
 ) -> Callable[[], Callable[[], Any]]:
-    """Draw fresh inputs and return the pass: inference in eval, or a training step's forward and backward."""
+    """Return a maker that draws fresh inputs and returns a pass: eval-mode inference, or forward and backward."""
 
     def forward_pass() -> Callable[[], Any]:
         x = torch.randn(*size, device=device)
@@ -196,7 +201,7 @@ def _maker(
 
         model.eval()
         with torch.no_grad():
-            model(x[:1, :1])  # eval makes its constants once
+            model(x[:1, :1])  # eval mode computes its constants in the first call
         return work
 
     def training_pass() -> Callable[[], Any]:
@@ -204,7 +209,7 @@ def _maker(
         model.train()
         model.zero_grad()
         with torch.no_grad():
-            gradient = torch.randn_like(model(x))  # in the layout of the tokens, as a loss on them would give it
+            gradient = torch.randn_like(model(x))  # in the memory layout of the tokens, as a loss would give it
         return lambda: model(x).backward(gradient)
 
     return training_pass if backward else forward_pass

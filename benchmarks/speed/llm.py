@@ -1,7 +1,8 @@
-"""Training step and inference of the whole model against the reference path and neuralforecast, on the same windows.
+"""Training step and inference of the whole model, compared with the reference implementation and neuralforecast.
 
-Ours is measured in two forms: ``paper`` prompts with ``mapping`` prototypes, byte for byte what the others read,
-and ``compact`` prompts with ``free`` prototypes, what this package does by default.
+All contenders run on windows of the same shape. swt-time is measured in two forms: ``paper`` prompts with ``mapping``
+prototypes, whose prompts are byte for byte those of the others, and ``compact`` prompts with ``free`` prototypes, its
+default.
 """
 
 import multiprocessing
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from speed.cases import FORMS, Case, backbone_folder, words
 from speed.contenders import COMPILED, PEER, REFERENCE, Kind, build
@@ -42,7 +44,7 @@ CURVES: dict[str, Sequence[int]] = {
     "description": (64, 128, 256, 512),
     "layers": (1, 2, 3, 6),
 }
-"""What grows, and through which values; the description in tokens."""
+"""What is varied in each growth curve, and its values; descriptions are measured in tokens."""
 
 DEFAULT_FORM = "compact, free"
 
@@ -56,7 +58,7 @@ def measure(
     compiled: bool = False,
     report: Report = lambda row: None,
 ) -> list[Row]:
-    """Measure the others and both forms of ours, taking turns on fresh windows.
+    """Measure the other contenders and both forms of swt-time, in turns and on fresh windows.
 
     Parameters
     ----------
@@ -65,19 +67,19 @@ def measure(
     against : sequence of str
         `REFERENCE`, `PEER`, both or none.
     repeats : int
-        Runs of each; the median counts.
+        Runs of each contender; the median is reported.
     compiled : bool
-        Adds the default form through ``torch.compile``.
+        Whether to measure the default form with ``torch.compile`` too.
     report : callable
-        Receives each row.
+        Called with each row.
 
     Returns
     -------
     list of dict
-        A row for each contender: seconds, windows per second, how many times faster than each of the others, peak
-        memory of one run beyond what was there before it, operations that its matrix products take, the share of the
-        machine's matrix-multiply rate that they reach (at the number type of the frozen model), and for ours the
-        share that its language-model part reaches with the operations that cannot be avoided.
+        One row for each contender: seconds, windows per second, speed-up over each contender in ``against``, peak
+        memory of one run beyond what was allocated before it, operations of its matrix products, the share of the
+        machine's matrix-multiply rate that they reach (in the dtype of the frozen model), and for swt-time the share
+        that its language-model part reaches, counting only operations that cannot be avoided.
     """
     device = torch.device(case.device)
     names = [*against, *FORMS, *([COMPILED] if compiled else [])]
@@ -128,22 +130,24 @@ def measure(
 def grow(
     case: Case, kind: Kind, curves: Mapping[str, Sequence[int]], *, repeats: int = 5, report: Report = lambda row: None
 ) -> list[Row]:
-    """Measure how the cost of our default form grows; the points of a curve take turns.
+    """Measure how the cost of the default form grows; the points of a curve run in turns.
 
     Parameters
     ----------
     case : Case
-        The point from which one thing at a time is varied.
+        The case of which one property at a time is varied.
     kind : {"step", "inference"}
     curves : mapping
-        Names out of `CURVES`, and values. Descriptions that the backbone has no room for are left out.
+        Keys of `CURVES`, and values. Descriptions that do not fit into the positions of the backbone are left out.
     repeats : int
+        Runs of each point; the median is reported.
     report : callable
+        Called with each row.
 
     Returns
     -------
     list of dict
-        A row for each point: seconds, milliseconds a series, and times the cost of the curve's first point.
+        One row for each point: seconds, milliseconds per series, and the ratio to the first point of the curve.
     """
     device = torch.device(case.device)
     rows = []
@@ -179,11 +183,11 @@ def grow(
 
 
 def describe(row: Row) -> str:
-    """One line about a row of `measure` or `grow`."""
+    """Format a row of `measure` or `grow` as one line."""
     if "curve" in row:
         return (
             f"{row['backbone']:10} {row['kind']:9} {row['curve']:11} {row['value']:5}  {row['seconds']:9.3f} s  "
-            f"{row['milliseconds_a_series']:9.2f} ms a series  {row['times_the_first']:6.2f}x the first"
+            f"{row['milliseconds_a_series']:9.2f} ms per series  {row['times_the_first']:6.2f}x the first"
         )
     gains = " ".join(
         f"{value:6.2f}x {name.removeprefix('times_faster_than_')}"
@@ -196,24 +200,24 @@ def describe(row: Row) -> str:
         (row["share_of_rate_language_model"], "{:.0%} in the language model"),
         (row["compile_seconds"], "compiled in {} s"),
     ]
-    told = ", ".join(text.format(value) for value, text in details if value is not None)
+    shown = ", ".join(text.format(value) for value, text in details if value is not None)
     return (
         f"{row['backbone']:10} {row['kind']:9} {row['contender']:23} {row['precision']:8} {row['seconds']:9.3f} s "
-        f"{row['windows_per_second']:8.2f} windows/s {gains}  {told}"
+        f"{row['windows_per_second']:8.2f} windows/s {gains}  {shown}"
     )
 
 
 def matrix_share(case: Case, form: str, kind: Kind = "step", repeats: int = 5) -> dict[str, float]:
-    """How much of the machine's matrix-multiply rate the language model's part of a step or a forecast reaches.
+    """Measure the share of the machine's matrix-multiply rate that the language-model part reaches.
 
-    Operations are those that must be done: own prompt tokens forward (without what follows the last layer's keys),
-    patches forward and, in a step, backward to their inputs. The rate is that of the widest product of one layer over
-    all patches, at the same precision, taking turns with the reading.
+    Only necessary operations are counted: the window's own prompt tokens forward (in the last layer only up to its
+    keys and values), patches forward and, in a training step, backward to their inputs. The rate is that of the widest
+    product of one layer over all patches in the same dtype, measured in turns with the language model.
 
     Returns
     -------
     dict
-        ``operations``, ``seconds``, ``rate`` (operations a second) and ``share``.
+        ``operations``, ``seconds``, ``rate`` (operations per second) and ``share``.
     """
     device = torch.device(case.device)
     with backbone_folder(case) as folder:
@@ -247,11 +251,10 @@ def matrix_share(case: Case, form: str, kind: Kind = "step", repeats: int = 5) -
 def _needed(
     language_model: LanguageModel, own: float, series: int, shared: int, n_patches: int, *, backward: bool
 ) -> float:
-    """Multiplications and additions of one pass over own prompt tokens and patches."""
-    layers, width = language_model.identity.layers, language_model.hidden_size
-    weights = sum(p.numel() for p in language_model.model.parameters() if p.dim() == 2)
-    weights -= language_model.model.get_input_embeddings().weight.numel()
-    weights -= sum(p.numel() for n, p in language_model.model.named_parameters() if "position" in n or "wpe" in n)
+    """Count the multiplications and additions of one pass over own prompt tokens and patches."""
+    model, layers, width = language_model.model, language_model.identity.layers, language_model.hidden_size
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    weights = sum(p.numel() for p in model.parameters() if p.dim() == 2 and id(p) not in embeddings)
     per_layer, mean_own, patches = weights / layers, own / series, float(series * n_patches)
     prompt = own * ((layers - 1) * (2 * per_layer + 4 * width * (shared + mean_own)) + 4 * width * width)
     keys = shared + mean_own + n_patches
@@ -260,7 +263,7 @@ def _needed(
 
 
 def _same(work: Work) -> Work:
-    """A maker that draws nothing."""
+    """Return the given work; ``partial(_same, work)`` is a maker of work that needs no fresh inputs."""
     return work
 
 
@@ -280,7 +283,7 @@ def _vary(case: Case, curve: str, value: int) -> Case:
 
 
 def _peak_and_operations(name: str, case: Case, folder: str, kind: Kind) -> tuple[int | None, float]:
-    """Peak memory and operations of a contender's second run, on a processor in a process of its own."""
+    """Return peak memory and operations of one run; on a CPU in a fresh process, on a GPU in the second run here."""
     if case.device != "cpu":
         contender = build(name, case, folder)
         contender.work(case, kind)()

@@ -1,7 +1,6 @@
-"""How a benchmark measures: interleaved medians, peak memory, operations, the machine's rates, and where it ran."""
+"""Measurement tools: interleaved medians, peak memory, operation counts, machine rates and provenance columns."""
 
 import csv
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +12,21 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils import flop_counter
 
+from swt_time.machine import describe_processor, peak_memory, reset_peak_memory, resident_memory
 from swt_time.provenance import package_versions, source_commit
 
 Work = Callable[[], Any]
+CPU = torch.device("cpu")
 
 
 def wait(device: torch.device) -> None:
-    """Let the device finish what it was given."""
+    """Wait until the device has finished all submitted work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def timed(work: Work, device: torch.device) -> float:
-    """Seconds of one run."""
+    """Return the wall time of one run in seconds."""
     wait(device)
     start = time.perf_counter()
     work()
@@ -36,10 +37,10 @@ def timed(work: Work, device: torch.device) -> float:
 def interleaved_medians(
     makers: Mapping[str, Callable[[], Work]], device: torch.device, repeats: int, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of each contender, all of them taking turns in one process.
+    """Return the median seconds of each contender; the contenders run in turns in one process.
 
-    A maker draws fresh inputs, untimed, and returns the work; so a slow minute of the machine hits every
-    contender, and no cache holds the inputs of the run before.
+    Each maker draws fresh inputs, which is not timed, and returns the work. A period in which the machine is slow thus
+    affects all contenders, and no cache holds the inputs of the previous run.
     """
     seconds: dict[str, list[float]] = {name: [] for name in makers}
     for turn in range(warmup + repeats):
@@ -51,18 +52,18 @@ def interleaved_medians(
 
 
 def peak_extra_bytes(work: Work, device: torch.device) -> int:
-    """Most memory that a run holds at once beyond what was there before it.
+    """Return the peak memory of a run in bytes, beyond what was allocated before it.
 
-    On a CPU it is summed from the allocations that the profiler sees; scratch space inside a library's kernels
-    does not show.
+    On a CPU this is the sum of the allocations recorded by the profiler, without scratch memory inside the kernels of
+    libraries.
     """
     if device.type == "cuda":
         wait(device)
         before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
+        reset_peak_memory(device)
         work()
         wait(device)
-        return torch.cuda.max_memory_allocated(device) - before
+        return (peak_memory(device) or 0) - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
         work()
     events = recording.profiler.kineto_results.events()
@@ -75,23 +76,22 @@ def peak_extra_bytes(work: Work, device: torch.device) -> int:
 
 
 def peak_resident_bytes(work: Work) -> int | None:
-    """Bytes by which a run raises the resident set of this process, scratch space included; None but on Linux.
+    """Return by how many bytes a run raises the resident memory of this process, scratch memory included.
 
-    Freed memory that the process still holds hides some of it, so this asks for a process of its own.
+    Run it in a fresh process: memory that was freed but is still held by the process hides part of the increase.
+    None on systems other than Linux.
     """
-    if not Path("/proc/self/clear_refs").exists():
-        work()
-        return None
-    Path("/proc/self/clear_refs").write_text("5")  # lets the high-water mark begin anew
-    before = _status("VmRSS")
+    reset_peak_memory(CPU)
+    before = resident_memory()
     work()
-    return _status("VmHWM") - before
+    peak = peak_memory(CPU)
+    return None if before is None or peak is None else peak - before
 
 
 def operations(work: Work) -> float:
-    """Multiplications and additions that the matrix products of a run take."""
+    """Count the multiplications and additions in the matrix products of a run."""
     aten = torch.ops.aten
-    # The counter knows the attention kernels of GPUs only.
+    # FlopCounterMode covers the attention kernels of GPUs only.
     kernels = {
         aten._scaled_dot_product_flash_attention_for_cpu: _attention_operations,
         aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_operations,
@@ -110,14 +110,14 @@ def _attention_backward_operations(gradient: Any, query: Any, key: Any, value: A
 
 
 def multiply(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Work, float]:
-    """A product like the widest of a transformer layer, ``(rows, width)`` by ``(width, 4 width)``; its operations."""
+    """Return the widest product of a transformer layer, ``(rows, width) @ (width, 4 width)``, and its operations."""
     left = torch.randn(rows, width, device=device).to(dtype)
     right = torch.randn(4 * width, width, device=device).to(dtype)
     return lambda: torch.nn.functional.linear(left, right), 2.0 * rows * width * 4 * width
 
 
 def copy_bandwidth(device: torch.device, size: int = 2**26) -> float:
-    """Bytes a second that a copy of ``size`` float32 numbers reads and writes: the limit of a memory-bound step."""
+    """Return the bytes per second that a copy of ``size`` float32 values reads and writes."""
     source = torch.ones(size, device=device)
     target = torch.empty_like(source)
     seconds = [timed(lambda: target.copy_(source), device) for _ in range(12)]
@@ -125,36 +125,21 @@ def copy_bandwidth(device: torch.device, size: int = 2**26) -> float:
 
 
 def provenance(device: torch.device, packages: Sequence[str]) -> dict[str, str]:
-    """Commit, versions, machine and time: columns that every result carries."""
+    """Return the columns that every result has: commit, versions, machine, threads and date."""
     return {
         "commit": source_commit() or "installed package",
         "versions": " ".join(f"{name}={version}" for name, version in package_versions(tuple(packages)).items()),
-        "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else describe_processor(),
         "threads": str(torch.get_num_threads()),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Write results as CSV, the columns of the first row first."""
+    """Write rows as CSV; columns are in order of first appearance."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _status(name: str) -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return 1024 * int(line.split()[1])
-
-
-def _processor() -> str:
-    """Model name and vector extensions of the processor, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return f"{name or platform.machine()} {torch.backends.cpu.get_cpu_capability()}"

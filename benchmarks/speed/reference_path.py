@@ -1,14 +1,15 @@
-"""What Time-LLM does at every step, written plainly from its formulas: what the fast path is measured against.
+"""Reference implementation of the computation of Time-LLM, written from its formulas.
 
-The whole prompt goes through the model inside the graph, nothing is kept between steps, every attention matrix is
-in memory, on a processor all in float32. It borrows a model's weights, so its forecasts are those of the fast path.
-Masks and positions make padding harmless, which the original forgot.
+The whole prompt passes through the model inside the graph, nothing is cached between steps, every attention matrix is
+materialised, and on a CPU everything is in float32. It uses the weights of an swt-time model, so both must give equal
+forecasts. Unlike the original, it masks padding and gives it no positions.
 """
 
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers.activations import ACT2FN
 
 from swt_time.language.backbone import LanguageModel
 from swt_time.model import SWTTime
@@ -17,15 +18,15 @@ from swt_time.model.normalize import denormalize, normalize
 
 
 def reference_forecast(model: SWTTime, language_model: LanguageModel, context: Tensor) -> Tensor:
-    """Forecast ``(B, T, N)`` to ``(B, H, N)`` with the trained weights of ``model``.
+    """Forecast from ``(B, T, N)`` to ``(B, H, N)`` with the trained weights of ``model``.
 
     Parameters
     ----------
     model : SWTTime
-        Without a skip.
+        A model with a prompt and without a skip.
     language_model : LanguageModel
         The same frozen model, prepared by `as_published`.
-    context : Tensor
+    context : Tensor, (B, T, N)
     """
     branch = model.branch
     assert isinstance(branch, Reprogrammed)
@@ -50,7 +51,7 @@ def reference_forecast(model: SWTTime, language_model: LanguageModel, context: T
 
 
 def reprogram(branch: Reprogrammed, tokens: Tensor, prototypes: Tensor) -> Tensor:
-    """Multi-head cross-attention with its ``(M, heads, P, S)`` matrix written down; ``(M, P, D)`` to ``(M, P, L)``."""
+    """Multi-head cross-attention, ``(M, P, D)`` to ``(M, P, L)``, with a materialised ``(M, heads, P, S)`` matrix."""
     layer = branch.reprogram
     queries = layer.query_projection(tokens).unflatten(-1, (layer.n_heads, -1))
     keys = layer.key_projection(prototypes).unflatten(-1, (layer.n_heads, -1))
@@ -61,18 +62,16 @@ def reprogram(branch: Reprogrammed, tokens: Tensor, prototypes: Tensor) -> Tenso
 
 
 def as_published(language_model: LanguageModel) -> LanguageModel:
-    """Let a frozen model compute as transformers does by itself, attention matrices written down; in place."""
+    """Set a frozen model to the computation that transformers performs by default; in place.
+
+    Attention matrices are materialised, and the tanh form of GELU, which loading puts into one kernel, is computed
+    operation by operation.
+    """
     model = language_model.model
     model.set_attn_implementation("eager")
-    if language_model.identity.family == "gpt2":
-        for block in model.h:
-            block.mlp.act = Gelu()
+    in_one_kernel = type(ACT2FN["gelu_pytorch_tanh"])
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, in_one_kernel):
+                setattr(parent, name, ACT2FN["gelu_new"])
     return language_model
-
-
-class Gelu(nn.Module):
-    """GPT-2's activation by its formula, operation by operation."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
-        return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))

@@ -1,4 +1,4 @@
-"""Planned cells are run once, listed, and run again to be compared."""
+"""benchmarks/accuracy.py runs planned cells once, lists them, and runs finished ones again to compare them."""
 
 import pytest
 
@@ -7,14 +7,14 @@ import plan
 from swt_time.evaluation.ablation import read_rows
 
 PLAN = """
-[tables.load]
+[datasets.load]
 file = "load.csv"
 horizons = [12]
 set = { data.context = 48, embedding.d_model = 8, embedding.level = 2, training.max_steps = 3 }
 
 [[study]]
 name = "small"
-tables = ["load"]
+datasets = ["load"]
 preset = "fast"
 baselines = ["seasonal-naive"]
 """
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch, hourly_wide):
     return tmp_path
 
 
-def test_cells_are_run_once_and_reproduced(folder, capfd):
+def test_cells_run_once_and_are_reproduced(folder, capfd):
     out = folder / "rows.csv"
     words = ["--data", str(folder), "--out", str(out)]
     assert accuracy.main([*words, "--only", "small/load/12/*/0"]) == 0
@@ -56,7 +56,8 @@ def test_cells_are_run_once_and_reproduced(folder, capfd):
     assert "NOT reproduced" in capfd.readouterr().out
 
 
-def test_a_pattern_without_a_cell_is_refused(folder, capsys):
-    with pytest.raises(SystemExit):
+def test_pattern_without_matching_cell_is_refused(folder, capsys):
+    with pytest.raises(SystemExit) as error:
         accuracy.main(["--data", str(folder), "--only", "large/*"])
-    assert "no planned cell is like 'large/*'" in capsys.readouterr().err
+    assert error.value.code == 2
+    assert "no planned cell matches 'large/*'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The embedding benchmark measures what it says, on a shape that takes no time."""
+"""The embedding benchmark and its measurement tools, on a small shape."""
 
 import csv
 import sys
@@ -12,7 +12,7 @@ from swt_time.errors import MissingDependencyError
 CPU = torch.device("cpu")
 
 
-def test_rows_hold_every_contender_and_their_provenance(tmp_path):
+def test_rows_have_every_contender_and_provenance(tmp_path):
     pytest.importorskip("ptwt")
     seen = []
     rows = embedding.run("cpu", [embedding.Shape(2, 3, 96, 8)], repeats=3, report=seen.append)
@@ -33,21 +33,21 @@ def test_rows_hold_every_contender_and_their_provenance(tmp_path):
         assert [row["contender"] for row in csv.DictReader(file)] == [row["contender"] for row in rows]
 
 
-def test_contenders_that_differ_are_refused():
+def test_contenders_with_different_tokens_are_refused():
     pytest.importorskip("ptwt")
     shape = embedding.Shape(2, 3, 96, 8)
-    models = {"ptwt": embedding.Reference(shape, 16, 8), "other": embedding.Reference(shape, 16, 8)}
-    with pytest.raises(RuntimeError, match="other differs from ptwt"):
+    models = {name: embedding.PtwtEmbedding(shape, 16, 8) for name in ("ptwt", "other")}
+    with pytest.raises(RuntimeError, match="tokens of other differ from those of ptwt"):
         embedding._check_equal(models, torch.randn(2, 1, 96))
 
 
-def test_without_ptwt_the_extra_is_named(monkeypatch):
+def test_missing_ptwt_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ptwt", None)
     with pytest.raises(MissingDependencyError, match=r"swt-time\[bench\]"):
         embedding.run("cpu", [embedding.Shape(2, 3, 96, 8)], repeats=1)
 
 
-def test_peak_memory_is_what_is_held_at_once():
+def test_peak_memory_counts_tensors_held_at_once():
     x = torch.ones(1000, 250)  # 1 MB
 
     def one_at_a_time():
@@ -62,7 +62,7 @@ def test_peak_memory_is_what_is_held_at_once():
     assert measuring.peak_extra_bytes(together, CPU) == pytest.approx(3e6, rel=0.01)
 
 
-def test_medians_come_from_fresh_inputs_in_turns():
+def test_contenders_run_in_turns_on_fresh_inputs():
     order = []
 
     def maker(name):

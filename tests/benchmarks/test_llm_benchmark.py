@@ -1,4 +1,4 @@
-"""What the benchmark of the language-model path counts is so, and the shared description is nearly free."""
+"""The benchmark of the language-model path: operation counts, shares, and the cost of a shared description."""
 
 import sys
 from dataclasses import replace
@@ -15,15 +15,16 @@ from swt_time.language.loading import load_language_model
 
 SMALL = Case(windows=1, channels=2, context=64, layers=1)
 NEARLY_FREE = 1.3
+"""Largest ratio of the operations with 512 and with 64 tokens of description."""
 
 
 def test_operations_of_known_products():
     left, right = torch.randn(5, 7, requires_grad=True), torch.randn(7, 3)
     assert operations(lambda: left @ right) == 2 * 5 * 7 * 3
-    assert operations(lambda: (left @ right).sum().backward()) == 2 * 2 * 5 * 7 * 3  # the right side is a constant
+    assert operations(lambda: (left @ right).sum().backward()) == 2 * 2 * 5 * 7 * 3  # the right factor has no gradient
 
 
-def test_operations_of_attention_are_counted():
+def test_operations_of_attention():
     query, key = torch.randn(2, 3, 5, 8), torch.randn(2, 3, 11, 8)
     attend = torch.nn.functional.scaled_dot_product_attention
     assert operations(lambda: attend(query, key, key)) == 2 * (2 * 3 * 5 * 11 * 8) * 2
@@ -33,28 +34,28 @@ def test_operations_of_attention_are_counted():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_resident_memory_sees_what_was_freed_again():
+def test_peak_resident_memory_includes_freed_memory():
     assert peak_resident_bytes(lambda: torch.ones(2**26).sum()) == pytest.approx(2**28, rel=0.1)
 
 
 @pytest.mark.parametrize("kind", ["step", "inference"])
-def test_the_share_of_the_matrix_rate_is_a_share(kind):
-    """What the clock says decides nothing here: on a busy machine a single product may take twice its time."""
+def test_matrix_share_is_consistent(kind):
+    """Times have no bounds here: on a busy machine a single product may take twice its usual time."""
     found = matrix_share(SMALL, "compact, free", kind, repeats=1)
     assert min(found.values()) > 0
     assert found["share"] == pytest.approx(found["operations"] / found["seconds"] / found["rate"])
-    patches = SMALL.series * SMALL.n_patches * 2 * 12 * 384**2  # the least: one layer's products, forward
+    patches = SMALL.series * SMALL.n_patches * 2 * 12 * 384**2  # lower bound: the products of one layer, forward
     assert patches < found["operations"] < 6 * patches
 
 
-def test_a_description_of_so_many_tokens():
+def test_words_gives_the_number_of_tokens():
     with backbone_folder(SMALL) as folder:
         tokenizer = load_language_model(folder)._tokenizer
     assert len(tokenizer(words(200), add_special_tokens=False)["input_ids"]) == 200
 
 
 def description_ratio(case, name):
-    """Operations of a step with 512 tokens of description, over those with 64; the second step counts."""
+    """Operations of a step with 512 tokens of description divided by those with 64; the second step of each."""
     counts = []
     for tokens in (64, 512):
         point = replace(case, description=words(tokens))
@@ -67,23 +68,23 @@ def description_ratio(case, name):
 
 
 @pytest.mark.parametrize("backbone", ["gpt2", "bert-1024"])
-def test_the_shared_description_is_nearly_free(backbone):
-    """Counted, so that no busy machine decides; the benchmark's growth curve tells the seconds."""
+def test_shared_description_is_nearly_free(backbone):
+    """Operations are counted, independently of the load of the machine; the growth curves measure seconds."""
     case = Case(backbone, windows=1, channels=7, layers=2, precision="float32")
     assert 1 < description_ratio(case, "compact, free") < NEARLY_FREE
 
 
-def test_to_the_reference_path_it_is_not():
+def test_description_is_not_nearly_free_for_the_reference():
     case = Case("bert-1024", windows=1, channels=7, layers=2, precision="float32")
     assert description_ratio(case, REFERENCE) > NEARLY_FREE
 
 
-def test_the_peer_is_missed_without_a_crash(monkeypatch):
+def test_missing_neuralforecast_is_detected(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralforecast", None)
     assert not contenders.peer_is_installed()
 
 
-def test_the_peer_reads_the_same_prompts_and_windows():
+def test_neuralforecast_reads_the_same_prompts_and_windows():
     pytest.importorskip("neuralforecast")
     seen = []
     with backbone_folder(SMALL, weights=True) as folder:
@@ -95,6 +96,7 @@ def test_the_peer_reads_the_same_prompts_and_windows():
         assert peer.forecast(context).shape == (1, 96, 2)
     shared = ours.model.branch.prompter.shared
     assert seen[0].shape[0] == 2
+    assert len(shared) > 0
     assert all(tuple(row[: len(shared)].tolist()) == shared for row in seen[0])
     before = [p.detach().clone() for p in peer.model.parameters() if p.requires_grad]
     peer.work(SMALL, "step")()

@@ -1,4 +1,4 @@
-"""The speed measurement as a program, on small shapes."""
+"""benchmarks/measure_speed.py as a program, on small shapes."""
 
 import csv
 import importlib.util
@@ -14,7 +14,7 @@ PROGRAM = Path(__file__).parents[2] / "benchmarks" / "measure_speed.py"
 
 
 def measure(*words, check=True):
-    """Run the program as a process."""
+    """Run the program in a process."""
     environment = {**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
         [sys.executable, PROGRAM, *map(str, words)], capture_output=True, text=True, env=environment, check=False
@@ -24,15 +24,24 @@ def measure(*words, check=True):
 
 
 def assert_refused(run, *texts, out=None):
-    """Another exit code than 0, no traceback, nothing written."""
-    assert run.returncode != 0
-    assert "Traceback" not in run.stderr
-    assert all(text in run.stderr for text in texts), run.stderr
+    """Wrong input: exit code 2, one line on standard error, nothing written."""
+    assert run.returncode == 2, run.stderr
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert all(text in line for text in texts), line
+    assert run.stdout == ""
     assert out is None or not out.exists()
 
 
 def test_unknown_benchmark_is_refused():
     assert_refused(measure("everything", check=False), "everything")
+
+
+def test_no_benchmark_shows_the_help():
+    run = measure(check=False)
+    assert run.returncode == 2
+    assert "inference" in run.stdout + run.stderr
+    assert "error" not in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -42,22 +51,24 @@ def test_unknown_benchmark_is_refused():
         (("--against", "reference,chronos"), ("--against", "'chronos'", "neuralforecast")),
         (("--growth", "height"), ("--growth", "'height'", "channels")),
         (("--device", "abacus"), ("abacus", "cpu or cuda")),
+        (("--repeats", "0"), ("--repeats",)),
+        (("--nonsense",), ("--nonsense",)),
     ],
 )
-def test_a_benchmark_of_unknown_things_is_refused(words, texts, tmp_path):
+def test_wrong_options_are_refused(words, texts, tmp_path):
     out = tmp_path / "rows.csv"
     assert_refused(measure("step", "--quick", "--out", out, *words, check=False), *texts, out=out)
 
 
-def test_a_quick_benchmark_runs_through(tmp_path):
-    """Without neuralforecast its row is left out with a word; with it, every row compares with it too."""
+def test_quick_benchmark(tmp_path):
+    """Without neuralforecast its row is left out with a note; with it, every row is compared with it too."""
     out = tmp_path / "rows.csv"
     run = measure("step", "--quick", "--repeats", 1, "--json", "--out", out)
     rows = json.loads(run.stdout)
     contenders = [row["contender"] for row in rows]
     others = ["reference"]
     if importlib.util.find_spec("neuralforecast") is None:
-        assert "neuralforecast is not installed, so its row is left out" in run.stderr
+        assert run.stderr.startswith("note: neuralforecast is not installed and is left out")
     else:
         others.append("neuralforecast")
     assert contenders == [*others, "paper, mapping", "compact, free"]
@@ -70,12 +81,12 @@ def test_a_quick_benchmark_runs_through(tmp_path):
         for other in others:
             ratio = rows[contenders.index(other)]["seconds"] / row["seconds"]
             assert row[f"times_faster_than_{other}"] == pytest.approx(ratio, rel=0.1, abs=0.02)
-    # Both are all the prompt and the whole mapping; ours runs backward through the patches alone.
+    # Both compute the whole prompt and the mapping; swt-time runs backward through the patches only.
     assert rows[0]["gigaoperations"] > 1.02 * rows[contenders.index("paper, mapping")]["gigaoperations"]
     assert [row["contender"] for row in csv.DictReader(out.open())] == contenders
 
 
-def test_a_quick_growth_curve_runs_through():
+def test_quick_growth_curves():
     run = measure("inference", "--quick", "--repeats", 1, "--growth", "layers,description", "--json")
     rows = json.loads(run.stdout)
     assert [(row["curve"], row["value"]) for row in rows] == [

@@ -43,10 +43,10 @@ def test_two_hundred_killed_runs_resume(tmp_path):
     cases = kill_runs(tmp_path, 200, seed=0)
     writing = [case for case in cases if case["writing"]]
     for claim, found in (
-        ("SIGKILL at random moments: resumed from a complete state, at most one interval lost, equal bits", cases),
-        ("of these, SIGKILL while a checkpoint or training state was being written", writing),
+        ("runs killed at random moments resume, repeat at most one interval, and end bit for bit the same", cases),
+        ("runs killed while writing a checkpoint or training state do so too (subset of the former)", writing),
     ):
-        trust.record("trust_resume.csv", "2 crash safety", claim, len(found), sum(map(survived, found)), COMMAND)
+        trust.record("trust_resume.csv", "crash safety", claim, len(found), sum(map(survived, found)), COMMAND)
     assert len(cases) == 200
     assert len(writing) >= 100
     assert all(map(survived, cases)), [case for case in cases if not survived(case)]

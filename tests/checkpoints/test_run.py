@@ -109,8 +109,8 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, 
             again = make(backbone, **shorter).fit(hourly_wide, out=folder, resume=True)
             assert_equal_runs(reference[0], again, reference[1], folder)
             passed += 1
-        claim = f"stop and resume, dropout on, backbone {name}: weights and history equal bit for bit"
-        trust.record("trust_resume.csv", "1 exact resume", claim, len(stops), passed, command)
+        claim = f"a resumed run (dropout on, backbone {name}) equals an uninterrupted run, bit for bit"
+        trust.record("trust_resume.csv", "exact resume", claim, len(stops), passed, command)
 
 
 def test_dropout_is_felt(whole, hourly_wide, tmp_path):

@@ -124,8 +124,8 @@ def test_an_error_at_any_system_call_is_loud_and_leaves_a_whole_set(tmp_path, co
         assert read_files(folder, NAMES, "checkpoint") == LATTER
         assert sorted(os.listdir(folder)) == [*NAMES, MANIFEST]
         passed += 1
-    claim = f"{errno.errorcode[code]} at each system call of a save: a typed error, a whole checkpoint left"
-    trust.record("trust_resume.csv", "2 crash safety", claim, len(names), passed, COMMAND)
+    claim = f"{errno.errorcode[code]} at each system call of a save: a typed error, and the checkpoint is intact"
+    trust.record("trust_resume.csv", "crash safety", claim, len(names), passed, COMMAND)
 
 
 @pytest.mark.parametrize("before", [FORMER, None], ids=["replaced", "first"])
@@ -256,8 +256,8 @@ def test_a_thousand_flips_and_truncations_are_rejected_by_name(tmp_path):
         path.write_bytes(whole)
     read_run(folder)
     read_checkpoint(folder)
-    claim = "random byte flips and truncations over all files of a checkpoint: rejected with the file's name"
-    trust.record("trust_resume.csv", "3 integrity", claim, cases, sum(rejected), COMMAND)
+    claim = "files of a checkpoint with random byte flips or truncations are refused by name"
+    trust.record("trust_resume.csv", "integrity", claim, cases, sum(rejected), COMMAND)
     assert all(rejected)
 
 

@@ -20,11 +20,14 @@ from swt_time.errors import SWTTimeWarning, TableError
 pytestmark = pytest.mark.usefixtures("claims_on_record")
 
 CLAIMS = {
-    "test_flawed_table": ("5", "flawed tables are read, repaired or refused as documented"),
-    "test_a_flawed_table_through_train_and_forecast": ("5", "flawed tables end in a finite forecast or in one line"),
+    "test_flawed_table": ("flawed tables", "flawed tables are read, repaired or refused as documented"),
+    "test_a_flawed_table_through_train_and_forecast": (
+        "flawed tables",
+        "training and forecasting on a flawed table gives a finite forecast or a one-line error",
+    ),
     "test_a_flawed_table_given_to_another_model": (
-        "5",
-        "another model forecasts flawed tables finitely or refuses them",
+        "flawed tables",
+        "a model trained on another table gives a finite forecast for a flawed table or refuses it",
     ),
 }
 

@@ -1,8 +1,7 @@
-"""Run the command line as a process, many times, quickly.
+"""Run commands of the command line in separate processes without importing the libraries for each one.
 
-A child that has loaded the libraries forks once for each command: every command has a process, an exit code and
-streams of its own, but none spends seconds on imports.
-(Nothing is computed before the fork: threads do not survive it.)
+A server process imports the libraries and forks once for each command, so every command has its own process, exit code
+and streams. The server computes nothing before a fork, because threads do not survive it.
 """
 
 import json
@@ -14,7 +13,7 @@ from pathlib import Path
 
 SERVER = """
 import json, os, resource, signal, sys
-import pandas, torch, torch._dynamo, transformers  # optimisers import torch._dynamo
+import pandas, torch, torch._dynamo, transformers  # torch.optim imports torch._dynamo
 import transformers.models.auto.tokenization_auto
 import swt_time.forecaster, swt_time.evaluation.scoring, swt_time.cli.pictures, swt_time.cli.progress
 from swt_time import cli
@@ -49,7 +48,7 @@ for line in sys.stdin:
 
 
 class Commands:
-    """A server of commands; close it when done."""
+    """A server that runs commands; close it after use."""
 
     def __init__(self):
         self._server = subprocess.Popen(
@@ -57,16 +56,29 @@ class Commands:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},  # tiny models lose by threads
+            env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},  # tiny models are slower with threads
         )
 
     def __call__(
         self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0
     ) -> subprocess.CompletedProcess:
-        """Run ``swt-time`` with these words; ``check`` fails the test where the exit code is not 0.
+        """Run ``swt-time`` with arguments.
 
-        ``memory`` bytes at most may be taken beside what the libraries take, and ``seconds`` (0: any); the result's
-        ``peak`` is the most memory that was resident, in bytes, libraries included.
+        Parameters
+        ----------
+        *words
+            The arguments of the command line.
+        check : bool
+            Fail the test if the exit code is not 0.
+        memory : int
+            Most bytes of address space beyond those of the libraries; 0 for no limit.
+        seconds : int
+            Most seconds, after which the process is killed by SIGALRM; 0 for no limit.
+
+        Returns
+        -------
+        CompletedProcess
+            With one more attribute, ``peak``: the peak resident memory in bytes, libraries included.
         """
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder) / "out", Path(folder) / "err"
@@ -82,6 +94,6 @@ class Commands:
         return run
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.stdin.close()
         self._server.wait(timeout=30)
