@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from swt_time.checkpoints.locking import is_file_at, lock_file
 from swt_time.errors import InputError
 
 
@@ -68,18 +69,12 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """The file open for reading and writing, to us alone where the system has such locks."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        fcntl = None  # type: ignore[assignment]
+    """Open a file for reading and writing, locked on platforms that have such locks."""
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                # Another writer may have put a new file in its place while we waited.
-                if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-                    continue
+            # Another writer may have replaced the file while this one waited for the lock.
+            if lock_file(file.fileno(), wait=True) and not is_file_at(file.fileno(), path):
+                continue
             yield file
             return
 
