@@ -5,7 +5,7 @@ Shapes: ``M`` windows of one series each, ``T`` context, ``H`` horizon.
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -123,9 +123,20 @@ def fit_baseline(name: str, parts: Parts, series: SeriesTable, config: Config) -
     MissingDependencyError
         The baseline needs a package that is not installed.
     """
-    if name not in BASELINES:
-        raise ConfigError(f"unknown baseline {name!r}; expected one of {', '.join(BASELINES)}")
+    check_baselines([name])
     return BASELINES[name](parts, series, config)
+
+
+def check_baselines(names: Iterable[str]) -> None:
+    """Raise if a baseline does not exist.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name in names:
+        if name not in BASELINES:
+            raise ConfigError(f"unknown baseline {name!r}; expected one of {', '.join(BASELINES)}")
 
 
 def _seasonal_naive(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
