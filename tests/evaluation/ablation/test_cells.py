@@ -147,7 +147,7 @@ def test_cells_without_test_windows_are_refused_before_anything_runs(datasets, t
         found = cells(datasets["one"], {"base": BASE.replace(change)})
         run_cells(found, tmp_path / "o.csv", jobs=1, threads=1, with_test=True, say=print)
 
-    with pytest.raises(ConfigError, match=r"data\.split 'none' has no test part; set it to one"):
+    with pytest.raises(ConfigError, match=r"data\.split 'none' has no test part; set it to a split"):
         attempt({"data.split": "none"})
     with pytest.raises(TableError, match="too few rows"):
         attempt({"data.context": 590})

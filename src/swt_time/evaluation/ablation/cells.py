@@ -143,7 +143,7 @@ def check_windows(cells: Iterable[Cell]) -> None:
     for data, dataset in {(cell.config.data, dataset) for cell in cells for dataset in (cell.dataset, cell.trained_on)}:
         if "test" not in filled_parts(data.split):
             raise ConfigError(
-                f"data.split {data.split!r} has no test part; set it to one that has one, such as 0.7/0.1/0.2"
+                f"data.split {data.split!r} has no test part; set it to a split with one, such as 0.7/0.1/0.2"
             )
         plan_split(dataset.lengths, data.split, data.context, data.horizon)
 
