@@ -62,15 +62,15 @@ def _repeat(planned: Sequence[Planned], everything: Sequence[Planned], options: 
     bad = 0
     work = [(one.cell, True) for one in cells]
     for outcome in run_parallel(run_cell, work, jobs=options.jobs, threads=options.threads):
-        one = cells[outcome.number]
+        one = cells[outcome.index]
         if outcome.error is not None:
             _say_at_once(f"{one.path}: failed: {outcome.error}")
             bad += 1
             continue
         same = [other for other in everything if _without_seed(other) == _without_seed(one)]
-        scores = [float(done[other.cell.key]["mse"]) for other in same if other.cell.key in done]
+        scores = [done[other.cell.key].mse for other in same if other.cell.key in done]
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-        committed, again = float(done[one.cell.key]["mse"]), float(outcome.result["mse"])
+        committed, again = done[one.cell.key].mse, outcome.result.mse
         good = abs(again - committed) <= max(SPREADS * spread, 1e-4)
         bad += not good
         note = "reproduced" if good else "NOT reproduced"

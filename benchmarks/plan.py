@@ -8,7 +8,7 @@ from typing import Any
 
 from swt_time.config import Config, DataConfig
 from swt_time.config.presets import read_preset
-from swt_time.evaluation.ablation import BASE, EVERY_AXIS, OURS, Cell, Table, make_cells, open_table, read_axes
+from swt_time.evaluation.ablation import BASE, EVERY_AXIS, OURS, Cell, Dataset, Row, make_cells, open_dataset, read_axes
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "accuracy.csv"
@@ -27,18 +27,18 @@ class Planned:
     def path(self) -> str:
         """Study, dataset, horizon, contender and seed, separated by slashes."""
         config = self.cell.config
-        place = f"{self.study}/{self.cell.table.name}/{config.data.horizon}"
+        place = f"{self.study}/{self.cell.dataset.name}/{config.data.horizon}"
         return f"{place}/{self.contender}/{config.training.seed}"
 
     @property
     def key(self) -> tuple[str, ...]:
         """The values that identify a row of the results."""
-        return self.cell.table.name, self.cell.trained_on.name, self.cell.model, self.cell.hash
+        return self.cell.dataset.name, self.cell.trained_on.name, self.cell.model, self.cell.hash
 
 
-def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
+def key_of(row: Row) -> tuple[str, ...]:
     """Return the `Planned.key` of a row."""
-    return row["dataset"], row["trained_on"], row["model"], row["config_hash"]
+    return row.dataset, row.trained_on, row.model, row.config_hash
 
 
 def read_plan() -> dict[str, Any]:
@@ -53,7 +53,9 @@ def plan_cells(folder: Path | None = None) -> list[Planned]:
     return [one for study in plan["study"] for name in study["datasets"] for one in _cells(plan, study, name, opened)]
 
 
-def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened: Mapping[str, Table]) -> list[Planned]:
+def _cells(
+    plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened: Mapping[str, Dataset]
+) -> list[Planned]:
     dataset = plan["datasets"][name]
 
     def configure(preset: str, *changes: Mapping[str, Any]) -> Config:
@@ -81,10 +83,10 @@ def _cells(plan: Mapping[str, Any], study: Mapping[str, Any], name: str, opened:
     return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
 
 
-def _open(name: str, dataset: Mapping[str, Any], folder: Path | None) -> Table:
+def _open(name: str, dataset: Mapping[str, Any], folder: Path | None) -> Dataset:
     if folder is None:
-        return Table(name, Path(dataset["file"]), "", ())
-    return open_table(name, folder / dataset["file"], DataConfig())
+        return Dataset(name, Path(dataset["file"]), "", ())
+    return open_dataset(name, folder / dataset["file"], DataConfig())
 
 
 def _dotted(changes: Mapping[str, Any]) -> dict[str, Any]:

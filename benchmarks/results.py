@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from plan import HERE, RESULTS, SEEDS, Planned, key_of, plan_cells, read_plan
-from swt_time.evaluation.ablation import BASE, OURS, compare
+from swt_time.evaluation.ablation import BASE, OURS, Row, compare, read_rows
 
 COMMAND = "python benchmarks/accuracy.py --data FOLDER"
 BASELINES_BAR = ("seasonal-naive", "linear", "patch transformer")
 
-Found = Sequence[tuple[Planned, Mapping[str, str]]]
+Found = Sequence[tuple[Planned, Row]]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def page(folder: Path) -> str:
     """Return the whole page for the CSV files of a folder; missing measurements are listed with their commands."""
-    rows = {key_of(row): row for row in read_csv(folder / RESULTS.name) if row["mse"]}
+    rows = {key_of(row): row for row in read_rows(folder / RESULTS.name) if row.mse is not None}
     planned = plan_cells()
     found = [(one, rows[one.key]) for one in planned if one.key in rows]
     published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))["number"]
@@ -43,7 +43,7 @@ def page(folder: Path) -> str:
         blocks.append(f"## {study['title']}\n\n{describe_base(study)}")
         datasets = study["datasets"]
         show = differences_of if study["show"] == "differences" else scores_of
-        blocks += [show(name, [f for f in mine if f[0].cell.table.name == name], numbers) for name in datasets]
+        blocks += [show(name, [f for f in mine if f[0].cell.dataset.name == name], numbers) for name in datasets]
     blocks += [*speed(folder), origin(found), not_run(planned, rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -80,8 +80,8 @@ def scores_of(name: str, found: Found, published: Iterable[Mapping[str, Any]]) -
         lines = []
         for contender in contenders:
             cells = [[r for o, r in found if is_at(o, contender, h)] for h in horizons]
-            numbers = [spread_of([float(row[column]) for row in cell]) for cell in cells]
-            means = [statistics.mean(float(row[column]) for row in cell) for cell in cells if cell]
+            numbers = [spread_of([getattr(row, column) for row in cell]) for cell in cells]
+            means = [statistics.mean(getattr(row, column) for row in cell) for cell in cells if cell]
             label = f"**swt-time, preset {preset_of(found)}**" if contender == BASE else contender
             lines.append([label, *numbers, average(means, len(horizons)), ""])
         for number in published:
@@ -102,7 +102,7 @@ def standing(found: Found, horizons: Sequence[int]) -> str:
     """Return at how many horizons the mean MSE of the base is at most that of each baseline."""
 
     def mean(contender: str, horizon: int) -> float | None:
-        values = [float(r["mse"]) for o, r in found if is_at(o, contender, horizon)]
+        values = [r.mse for o, r in found if is_at(o, contender, horizon)]
         return statistics.mean(values) if values else None
 
     notes = []
@@ -123,14 +123,14 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
     lines = []
     for one in sorted(compared, key=lambda one: one.contender != BASE):
         rows = [row for planned, row in found if planned.contender == one.contender]
-        values = [float(row["mse"]) for row in rows]
+        values = [row.mse for row in rows]
         half = "" if one.half_width is None else f" ± {one.half_width:.4f}"
         difference = "" if one.difference is None else f"{one.difference:+.4f}{half}"
-        gates = [float(row["gate"]) for row in rows if row["gate"]]
+        gates = [row.gate for row in rows if row.gate is not None]
         gate = f"{statistics.mean(gates):+.3f}" if gates else ""
-        seconds = f"{statistics.mean(float(row['seconds']) for row in rows):.0f}"
+        seconds = f"{statistics.mean(row.seconds for row in rows):.0f}"
         label = f"**{BASE}**" if one.contender == BASE else one.contender
-        lines.append([label, spread_of(values), spread_of([float(r["mae"]) for r in rows]), difference, one.verdict])
+        lines.append([label, spread_of(values), spread_of([r.mae for r in rows]), difference, one.verdict])
         lines[-1] += [gate, seconds]
     heads = ["", "MSE", "MAE", "MSE, difference from base", "verdict", "gate", "training, s"]
     if not any(line[-2] for line in lines):
@@ -235,12 +235,13 @@ def origin(found: Found) -> str:
     rows = list({key_of(row): row for _, row in found}.values())
     lines = [f"## Origin of the accuracy rows\n\n{len(rows)} runs."]
     for head, column in (("Commits", "commit"), ("Machines", "machine"), ("Versions", "versions")):
-        counts = {value: sum(r[column] == value for r in rows) for value in sorted({r[column] for r in rows})}
+        values = [getattr(row, column) for row in rows]
+        counts = {value: values.count(value) for value in sorted(set(values))}
         lines.append(f"{head}: " + "; ".join(f"{value} ({count})" for value, count in counts.items()) + ".")
     return "\n\n".join(lines)
 
 
-def not_run(planned: Sequence[Planned], rows: Mapping[tuple[str, ...], Mapping[str, str]]) -> str:
+def not_run(planned: Sequence[Planned], rows: Mapping[tuple[str, ...], Row]) -> str:
     """Return the planned cells without a row, with the commands that run them."""
     missing = [one for one in planned if one.key not in rows]
     heading = f"## Cells not run\n\n{len(missing)} of {len(planned)} planned cells."
@@ -253,7 +254,7 @@ def not_run(planned: Sequence[Planned], rows: Mapping[tuple[str, ...], Mapping[s
     for (study, contender), cells in groups.items():
         places: dict[str, list[str]] = {}
         for one in cells:
-            places.setdefault(one.cell.table.name, []).append(str(one.cell.config.data.horizon))
+            places.setdefault(one.cell.dataset.name, []).append(str(one.cell.config.data.horizon))
         where = "; ".join(f"{name} {', '.join(dict.fromkeys(horizons))}" for name, horizons in places.items())
         command = f"`{COMMAND} --only {shlex.quote(f'{study}/*/{contender}/*')}`"
         lines.append([study, contender, str(len(cells)), where, command])

@@ -288,12 +288,12 @@ def _(folder, sign):
     change_json(folder / "scaler.json", mean=[float("nan")], ids=["y"], deviation=[1.0])
 
 
-@case("checkpoint", "scaler with a standard deviation of zero", "deviations must be positive")
+@case("checkpoint", "scaler with a standard deviation of zero", "deviation must be positive")
 def _(folder, sign):
     change_json(folder / "scaler.json", deviation=[0.0])
 
 
-@case("checkpoint", "scaler of unequal lengths", "differ in number")
+@case("checkpoint", "scaler of unequal lengths", "differ in length")
 def _(folder, sign):
     change_json(folder / "scaler.json", mean=[])
 

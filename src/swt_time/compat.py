@@ -1,4 +1,4 @@
-"""Weights of Time-LLM and SWT-Time by their former import path; their home is `swt_time.checkpoints.originals`."""
+"""The former import path of `swt_time.checkpoints.originals.load_time_llm`."""
 
 from swt_time.checkpoints.originals import load_time_llm
 

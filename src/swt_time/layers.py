@@ -1,4 +1,4 @@
-"""The patch embeddings by their former import path; their home is `swt_time.model`."""
+"""The former import path of the patch embeddings, which are in `swt_time.model`."""
 
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding

@@ -32,9 +32,9 @@ def test_cells_run_once_and_are_reproduced(folder, capfd):
     out = folder / "rows.csv"
     words = ["--data", str(folder), "--out", str(out)]
     assert accuracy.main([*words, "--only", "small/load/12/*/0"]) == 0
-    assert [(r["model"], r["variant"], r["seed"]) for r in read_rows(out)] == [
-        ("swt-time", "base", "0"),
-        ("seasonal-naive", "seasonal-naive", "0"),
+    assert [(row.model, row.variant, row.seed) for row in read_rows(out)] == [
+        ("swt-time", "base", 0),
+        ("seasonal-naive", "seasonal-naive", 0),
     ]
     before = out.read_bytes()
     assert accuracy.main([*words, "--only", "*/0"]) == 0
@@ -50,8 +50,9 @@ def test_cells_run_once_and_are_reproduced(folder, capfd):
     assert accuracy.main([*words, "--again"]) == 0
     assert "2 of 2 finished cells reproduced" in capfd.readouterr().out
     assert out.read_bytes() == before
-    mse = read_rows(out)[1]["mse"]
-    out.write_text(out.read_text().replace(mse, f"{float(mse) + 0.001:.6f}"))
+    mse = read_rows(out)[1].mse
+    assert f"{mse:.6f}" in out.read_text()
+    out.write_text(out.read_text().replace(f"{mse:.6f}", f"{mse + 0.001:.6f}"))
     assert accuracy.main([*words, "--again", "--only", "*naive*"]) == 1
     assert "NOT reproduced" in capfd.readouterr().out
 

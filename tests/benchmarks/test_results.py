@@ -10,6 +10,7 @@ import pytest
 import plan
 import results
 from plan import plan_cells
+from swt_time.evaluation.ablation import Row
 
 
 @pytest.fixture(scope="module")
@@ -19,29 +20,29 @@ def planned():
 
 def write(folder, rows):
     with (folder / "accuracy.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0].cells()))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row.cells() for row in rows)
 
 
 def row(one, mse):
     config = one.cell.config
-    return {
-        "dataset": one.cell.table.name,
-        "trained_on": one.cell.trained_on.name,
-        "horizon": config.data.horizon,
-        "model": one.cell.model,
-        "seed": config.training.seed,
-        "mse": mse,
-        "mae": mse / 2,
-        "validation_mse": mse,
-        "gate": "",
-        "seconds": 3,
-        "config_hash": one.cell.hash,
-        "commit": "abc",
-        "machine": "a machine",
-        "versions": "torch=2",
-    }
+    return Row(
+        dataset=one.cell.dataset.name,
+        trained_on=one.cell.trained_on.name,
+        horizon=config.data.horizon,
+        model=one.cell.model,
+        seed=config.training.seed,
+        mse=mse,
+        mae=mse / 2,
+        validation_mse=mse,
+        seconds=3.0,
+        config_hash=one.cell.hash,
+        data_sha256="123",
+        commit="abc",
+        machine="a machine",
+        versions="torch=2",
+    )
 
 
 def line_of(page, heading, label):
@@ -77,7 +78,7 @@ def test_the_plan_covers_the_grid(planned):
             for seed in range(3):
                 assert {f"forecast/{name}/{horizon}/{who}/{seed}" for who in ("base", "linear")} <= paths
     assert {one.cell.config.data.train_fraction for one in planned if one.study == "few-shot"} == {0.1}
-    assert {(one.cell.trained_on.name, one.cell.table.name) for one in planned if one.study == "zero-shot"} == {
+    assert {(one.cell.trained_on.name, one.cell.dataset.name) for one in planned if one.study == "zero-shot"} == {
         ("ETTh1", "ETTh2"),
         ("ETTh2", "ETTh1"),
     }
@@ -168,8 +169,8 @@ def test_paired_differences(tmp_path, planned):
     # Differences 0.020, 0.021, 0.020: std 0.000577, times 4.303 over the root of 3.
     assert cells[3:5] == ["+0.0203 ± 0.0014", "worse"]
     assert "0 of 1 changes are better and 1 are worse" in page
-    finished = {(r["dataset"], r["config_hash"]) for r in rows}
-    missing = [one for one in planned if (one.cell.table.name, one.cell.hash) not in finished]
+    finished = {(row.dataset, row.config_hash) for row in rows}
+    missing = [one for one in planned if (one.cell.dataset.name, one.cell.hash) not in finished]
     assert len(missing) == len(planned) - 6
     assert f"{len(missing)} of {len(planned)} planned cells." in page
 

@@ -1,15 +1,16 @@
-"""One writer a folder: the second is refused, the dead one hinders nobody."""
+"""Locks: one writer per folder; the lock of a dead process blocks nobody."""
 
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from swt_time.checkpoints import locking
-from swt_time.checkpoints.locking import LOCK, check_unlocked, locked
+from swt_time.checkpoints.locking import LOCK, check_unlocked, lock_file, locked
 from swt_time.errors import CheckpointError, SWTTimeWarning
 
 HOLDER = """
@@ -33,22 +34,52 @@ def holder(tmp_path):
     process.stdout.close()
 
 
-def test_a_second_process_is_refused_and_told_of_the_first(tmp_path, holder):
+@pytest.fixture
+def descriptors(tmp_path):
+    """Two descriptors of one file."""
+    both = [os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT) for _ in range(2)]
+    yield both
+    for descriptor in both:
+        os.close(descriptor)
+
+
+def test_lock_that_is_held_is_refused_or_waited_for(descriptors):
+    first, second = descriptors
+    assert lock_file(first, wait=False)
+    with pytest.raises(OSError) as refused:
+        lock_file(second, wait=False)
+    assert refused.value.errno not in locking.UNSUPPORTED
+    events = []
+
+    def wait():
+        lock_file(second, wait=True)
+        events.append("locked")
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(timeout=0.3)
+    events.append("released")
+    locking.fcntl.flock(first, locking.fcntl.LOCK_UN)
+    waiting.join(timeout=30)
+    assert events == ["released", "locked"]
+
+
+def test_second_process_is_refused_with_the_id_of_the_first(tmp_path, holder):
     for attempt in (lambda: locked(tmp_path / "m").__enter__(), lambda: check_unlocked(tmp_path / "m")):
         with pytest.raises(CheckpointError, match=rf"another process \(pid {holder.pid}\) is writing to the folder"):
             attempt()
 
 
-def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, holder):
+def test_lock_of_a_dead_process_is_taken_over(tmp_path, holder):
     holder.send_signal(signal.SIGKILL)
-    holder.wait()
+    assert holder.wait() == -signal.SIGKILL
     assert (tmp_path / "m" / LOCK).read_text() == f"{holder.pid}\n"
     check_unlocked(tmp_path / "m")
     with locked(tmp_path / "m"):
         assert (tmp_path / "m" / LOCK).read_text() == f"{os.getpid()}\n"
 
 
-def test_the_lock_holds_within_one_process_too(tmp_path):
+def test_lock_excludes_a_second_holder_in_the_same_process(tmp_path):
     with (
         locked(tmp_path / "m"),
         pytest.raises(CheckpointError, match=f"pid {os.getpid()}"),
@@ -59,7 +90,7 @@ def test_the_lock_holds_within_one_process_too(tmp_path):
         pass
 
 
-def test_nothing_is_left_of_a_folder_that_nothing_was_put_into(tmp_path):
+def test_folder_is_removed_if_nothing_was_written_into_it(tmp_path):
     with locked(tmp_path / "deep" / "m"):
         assert (tmp_path / "deep" / "m" / LOCK).is_file()
     assert list(tmp_path.iterdir()) == []
@@ -70,31 +101,31 @@ def test_nothing_is_left_of_a_folder_that_nothing_was_put_into(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_lock_file_that_was_removed_while_we_waited_is_nobodys(tmp_path, monkeypatch):
-    lock = locking._lock
+def test_lock_on_a_file_removed_before_it_was_taken_does_not_count(tmp_path, monkeypatch):
+    lock = locking.lock_file
     removed = []
 
-    def slow(descriptor):
+    def slow(descriptor, *, wait):
         if not removed:
             removed.append((tmp_path / LOCK).unlink())
-        lock(descriptor)
+        return lock(descriptor, wait=wait)
 
-    monkeypatch.setattr(locking, "_lock", slow)
+    monkeypatch.setattr(locking, "lock_file", slow)
     with locked(tmp_path), pytest.raises(CheckpointError), locked(tmp_path):
         raise AssertionError
     assert len(removed) == 1
 
 
-def test_a_file_system_without_locks_is_noted(tmp_path, monkeypatch):
-    def refuse(descriptor):
+def test_file_system_without_locks_gives_a_warning(tmp_path, monkeypatch):
+    def refuse(descriptor, *, wait):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(locking, "_lock", refuse)
+    monkeypatch.setattr(locking, "lock_file", refuse)
     with pytest.warns(SWTTimeWarning, match="has no locks"), locked(tmp_path / "m"):
         assert (tmp_path / "m").is_dir()
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+def test_folder_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CheckpointError, match="cannot write the output folder"), locked(tmp_path / "file" / "m"):
         raise AssertionError

@@ -1,4 +1,4 @@
-"""Weights of the originals: equal to the slow twin, refused by name where they do not fit, usable through files."""
+"""Weights of the originals: verified against a reference implementation, refused by name if they do not fit."""
 
 import json
 import os
@@ -44,12 +44,12 @@ LINEAR = {
 
 @pytest.fixture(scope="module")
 def language_models(tiny_backbones):
-    """The frozen models themselves, by family; their weights are part of the originals' state dicts."""
+    """Frozen models by family; their weights are part of the originals' state dicts."""
     return {name: load_language_model(str(folder), precision="float32") for name, folder in tiny_backbones.items()}
 
 
 def original_state(language_model, embedding, seed=0):
-    """Random weights by the originals' names and in their layouts, frozen entries included."""
+    """Random weights with the names and layouts of the originals, frozen entries included."""
     draw = torch.Generator().manual_seed(seed)
     frozen = language_model.model
     words, width = frozen.get_input_embeddings().weight.shape
@@ -73,8 +73,8 @@ def original_state(language_model, embedding, seed=0):
     return state
 
 
-def by_the_slow_twin(state, context, language_model, embedding):
-    """Forecast of one window (T, N), channel by channel, from the originals' weights."""
+def reference_forecast(state, context, language_model, embedding):
+    """Forecast of one window (T, N), channel by channel, by the reference implementation."""
     weights = {f"{ours}.{p}": state[f"{theirs}.{p}"] for theirs, ours in LINEAR.items() for p in ("weight", "bias")}
     weights["embed.projection.weight"] = state[PLAIN] if embedding == "patch" else state[WAVELET][:, :, 0]
     with torch.no_grad():
@@ -99,22 +99,22 @@ def load(state, folder, embedding, **changes):
 
 
 def distance(ours, theirs):
-    """Largest difference, in standard deviations of each forecast; (..., H, N)."""
+    """Largest difference between forecasts (..., H, N), in standard deviations of each series."""
     return ((ours - theirs).abs().amax(dim=-2) / theirs.std(dim=-2)).max().item()
 
 
 @pytest.mark.parametrize("embedding", ["patch", "wavelet"])
-def test_forecasts_are_the_originals(language_models, tiny_backbones, family, embedding):
+def test_forecasts_equal_those_of_the_originals(language_models, tiny_backbones, family, embedding):
     state = original_state(language_models[family], embedding)
     model = load(state, tiny_backbones[family], embedding)
     windows = random_walks(3, 4)
-    expected = torch.stack([by_the_slow_twin(state, w, language_models[family], embedding) for w in windows])
+    expected = torch.stack([reference_forecast(state, w, language_models[family], embedding) for w in windows])
     with torch.no_grad():
         together = model(windows)
         single = torch.stack([torch.cat([model(w[None, :, n : n + 1])[0] for n in range(4)], 1) for w in windows])
     assert together.shape == (3, 12, 4)
     assert distance(single, expected) < 2e-5
-    # The originals' own forecast of several series would not do as a reference: they do not mask padded prompts.
+    # The originals' own joint forecast of several series is no reference: they do not mask padded prompts.
     assert distance(together, expected) < 2e-5
 
 
@@ -130,8 +130,9 @@ def test_forecasts_are_the_originals(language_models, tiny_backbones, family, em
     ],
     ids=str,
 )
-def test_another_option_would_be_seen(language_models, tiny_backbones, change):
-    """The control of the test above: what leaves no trace in the shapes still changes the forecast."""
+def test_forecast_depends_on_every_option(language_models, tiny_backbones, change):
+    """Control of the test above: options that the shapes do not determine still change the forecast."""
+    change = dict(change)
     state = {k: v for k, v in original_state(language_models["gpt2"], "wavelet").items() if "llm_model" not in k}
     windows = random_walks(2, 1)
     with torch.no_grad():
@@ -144,7 +145,7 @@ def test_another_option_would_be_seen(language_models, tiny_backbones, change):
         assert distance(load(state, tiny_backbones["gpt2"], "wavelet", **change)(windows), expected) > 1e-3
 
 
-def test_free_prototypes_are_those_of_the_mapping(language_models, tiny_backbones, family):
+def test_free_prototypes_equal_those_of_the_mapping(language_models, tiny_backbones, family):
     state = original_state(language_models[family], "wavelet")
     model = load(state, tiny_backbones[family], "wavelet")
     free = load(state, tiny_backbones[family], "wavelet", prototypes="free")
@@ -154,7 +155,7 @@ def test_free_prototypes_are_those_of_the_mapping(language_models, tiny_backbone
     assert "branch.prototypes.prototypes" in free.trained_state()
 
 
-def test_an_encoder_may_read_its_prompt_apart(language_models, tiny_backbones):
+def test_encoder_reads_prompt_and_patches_together_by_default(language_models, tiny_backbones):
     state = original_state(language_models["bert"], "patch")
     windows = random_walks(2, 2)
     with torch.no_grad():
@@ -169,33 +170,36 @@ def test_wrapped_and_half_precision_state_dicts(language_models, tiny_backbones)
     wrapped = {f"module.{name}": torch.nn.Parameter(t, False) for name, t in rounded.items()}
     windows = random_walks(2, 2)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("error", SWTTimeWarning)  # the rounding of frozen weights is no other language model
+        warnings.simplefilter("error", SWTTimeWarning)  # rounded frozen weights are not another language model
         model = load(wrapped, tiny_backbones["bert"], "wavelet")
         trained = {k: v.float() for k, v in rounded.items() if not k.startswith("llm_model")}
-        expected = torch.stack([by_the_slow_twin(trained, w, language_models["bert"], "wavelet") for w in windows])
+        expected = torch.stack([reference_forecast(trained, w, language_models["bert"], "wavelet") for w in windows])
         assert distance(model(windows), expected) < 2e-5
     assert {p.dtype for p in model.trained_state().values()} == {torch.float32}
 
 
-def test_a_state_dict_without_frozen_entries(language_models, tiny_backbones):
+def test_state_dict_without_frozen_entries(language_models, tiny_backbones):
     state = original_state(language_models["llama"], "patch")
     lean = {k: v for k, v in state.items() if not k.startswith(("llm_model.", "word_embeddings"))}
+    assert len(lean) < len(state)
     windows = random_walks(1, 1)
     with torch.no_grad():
         models = [load(s, tiny_backbones["llama"], "patch") for s in (state, lean)]
         assert torch.equal(models[0](windows), models[1](windows))
 
 
-def test_the_model_is_frozen_where_the_original_was_and_can_be_trained_on(language_models, tiny_backbones):
+def test_language_model_is_frozen_and_the_rest_can_be_trained(language_models, tiny_backbones):
     model = load(original_state(language_models["gpt2"], "wavelet"), tiny_backbones["gpt2"], "wavelet")
     assert not model.training
-    assert not any(p.requires_grad for p in model.language_model.parameters())
+    assert {p.requires_grad for p in model.language_model.parameters()} == {False}
     model(random_walks(1, 1)).sum().backward()
-    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert len(trained) == 13  # the embedding; weight and bias of six linear layers
+    assert all(p.grad is not None for p in trained)
 
 
 @pytest.mark.parametrize("entry", ["word_embeddings", "llm_model.wte.weight", "llm_model.h.1.mlp.c_fc.bias"])
-def test_another_language_model_is_noted(language_models, tiny_backbones, entry):
+def test_other_frozen_weights_give_a_warning(language_models, tiny_backbones, entry):
     state = original_state(language_models["gpt2"], "patch")
     state[entry] = state[entry] + 0.01
     with pytest.warns(SWTTimeWarning, match=f"not those of the backbone.*1 differ, first {entry}"):
@@ -234,7 +238,10 @@ QUERY, HEAD = "reprogramming_layer.query_projection.weight", "output_projection.
     ],
     ids=lambda value: "" if isinstance(value, dict | list) else str(value),
 )
-def test_what_does_not_fit_is_refused_by_name(language_models, tiny_backbones, embedding, entries, changes, texts):
+def test_entries_and_sizes_that_do_not_fit_are_named(
+    language_models, tiny_backbones, embedding, entries, changes, texts
+):
+    changes = dict(changes)
     state = original_state(language_models["gpt2"], embedding)
     for name, tensor in entries.items():
         if tensor is None:
@@ -274,7 +281,7 @@ def test_options_out_of_range_are_refused(language_models, tiny_backbones, chang
         load(original_state(language_models["gpt2"], "wavelet"), tiny_backbones["gpt2"], "wavelet", **changes)
 
 
-def test_twins_and_other_embeddings_are_refused(language_models, tiny_backbones):
+def test_stand_ins_and_other_embeddings_are_refused(language_models, tiny_backbones):
     state = original_state(language_models["gpt2"], "patch")
     with pytest.raises(ConfigError, match="the originals have no 'none'"):
         load(state, "none", "patch")
@@ -283,7 +290,7 @@ def test_twins_and_other_embeddings_are_refused(language_models, tiny_backbones)
 
 
 class Payload:
-    """Unpickled, it makes a folder: the sign that code was run."""
+    """An object that creates a folder when it is unpickled, which shows that code was run."""
 
     def __init__(self, sign: Path):
         self.sign = sign
@@ -293,7 +300,7 @@ class Payload:
 
 
 def write_bad_file(kind: str, file: Path) -> Path:
-    """A file that is no state dict; a payload would make ``file.parent / "ran"``."""
+    """Write a file that is not a state dict; if code in it is run, ``file.parent / "ran"`` exists."""
     if kind == "pickle with code":
         file.write_bytes(pickle.dumps(Payload(file.parent / "ran"), protocol=2))
     elif kind == "archive with code":
@@ -335,23 +342,23 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_files_that_are_no_state_dict(tmp_path, kind):
+def test_files_that_are_not_state_dicts_are_refused(tmp_path, kind):
     with pytest.raises(CheckpointError) as refused:
         read_state_dict(write_bad_file(kind, tmp_path / "weights.pth"))
     assert BAD_FILES[kind] in str(refused.value)
-    assert "weights_only" not in str(refused.value)  # torch's own advice is to switch the protection off
+    assert "weights_only" not in str(refused.value)  # torch advises to disable the protection
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_payload_would_run(tmp_path):
-    """The control: read without protection, the file does run its code."""
+def test_code_runs_without_the_protection(tmp_path):
+    """Control of the test above."""
     file = write_bad_file("archive with code", tmp_path / "weights.pth")
     torch.load(file, weights_only=False)
     assert (tmp_path / "ran").is_dir()
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_random_bytes_and_legacy_files(tmp_path):
+def test_random_bytes_are_refused_and_legacy_files_read(tmp_path):
     file = tmp_path / "weights.pth"
     for seed in range(100):
         noise = np.random.default_rng(seed)
@@ -362,7 +369,7 @@ def test_random_bytes_and_legacy_files(tmp_path):
     assert read_state_dict(file)["a"].tolist() == [0, 1, 2]
 
 
-# --- the command, through files ------------------------------------------------------------------------------
+# --- the command ---------------------------------------------------------------------------------------------
 
 WORDS = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
 
@@ -376,7 +383,7 @@ def swt_time():
 
 @pytest.fixture(scope="module")
 def imported(swt_time, tmp_path_factory, language_models, tiny_backbones):
-    """A folder with a state dict, its checkpoint, and the model for comparison."""
+    """A folder with a state dict and its checkpoint, the command that made it, and the model for comparison."""
     root = tmp_path_factory.mktemp("import")
     state = original_state(language_models["bert"], "wavelet")
     torch.save(state, root / "weights.pth")
@@ -389,7 +396,7 @@ def imported(swt_time, tmp_path_factory, language_models, tiny_backbones):
 
 
 def tables():
-    """The same values as a wide and as a long table, of columns and a frequency of their own."""
+    """The same values as a wide and as a long table; the originals know neither the columns nor the frequency."""
     walk = np.random.default_rng(1).standard_normal((160, 2)).cumsum(axis=0)
     values = (walk + np.array([40, -3])).round(6)
     wide = pd.DataFrame(values, columns=["north, roof", "süd"])
@@ -404,19 +411,19 @@ def test_import_then_forecast(swt_time, imported, layout):
     values, frames = tables()
     frames[layout].to_csv(root / f"{layout}.csv", index=False)
     run = swt_time("forecast", "--model", root / "model", "--data", root / f"{layout}.csv", "--out", root / "out.csv")
-    assert run.stderr == ""  # nothing to note: any columns, any frequency
+    assert run.stderr == ""  # no warning: any columns and any frequency fit
     found = pd.read_csv(root / "out.csv").pivot(index="ds", columns="unique_id", values="yhat")
-    # A state dict knows no scaler: each series is scaled by its own rows.
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    context = torch.tensor((values[-96:] - mean) / deviation, dtype=torch.float32)
+    # A state dict holds no scaler, so each series is scaled by its own rows.
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    context = torch.tensor((values[-96:] - mean) / std, dtype=torch.float32)
     with torch.no_grad():
-        expected = model(context[None])[0].double().numpy() * deviation + mean
+        expected = model(context[None])[0].double().numpy() * std + mean
     difference = np.abs(found[["north, roof", "süd"]].to_numpy() - expected) / expected.std(axis=0)
     assert difference.max() < 1e-4
     assert found.index[0] == "2024-03-01 18:40:00"
 
 
-def test_the_checkpoint_says_where_it_came_from(swt_time, imported):
+def test_checkpoint_records_the_file_it_came_from(swt_time, imported):
     root, words, _ = imported
     provenance = json.loads((root / "model" / "provenance.json").read_text())
     assert provenance["imported_from"]["file"] == "weights.pth"
@@ -431,7 +438,7 @@ def test_the_checkpoint_says_where_it_came_from(swt_time, imported):
     assert (root / "model" / "model.safetensors").read_bytes() == before
 
 
-def test_an_imported_model_can_be_evaluated(swt_time, imported):
+def test_imported_model_can_be_evaluated(swt_time, imported):
     root, _, _ = imported
     tables()[1]["wide"].to_csv(root / "wide.csv", index=False)
     words = ["evaluate", "--model", root / "model", "--data", root / "wide.csv", "--split", "0.7/0.1/0.2", "--json"]
@@ -441,7 +448,7 @@ def test_an_imported_model_can_be_evaluated(swt_time, imported):
 
 
 def assert_refused(run, out, *texts):
-    """Exit code 2, one clear line, no traceback, no output folder."""
+    """Assert exit code 2, one line of error, and no output folder."""
     assert run.returncode == 2, run.stderr
     lines = run.stderr.splitlines()
     assert len(lines) == 1, run.stderr
@@ -452,7 +459,7 @@ def assert_refused(run, out, *texts):
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_bad_files_through_the_command(swt_time, tmp_path, tiny_backbones, kind):
+def test_command_refuses_files_that_are_not_state_dicts(swt_time, tmp_path, tiny_backbones, kind):
     file, out = write_bad_file(kind, tmp_path / "weights.pth"), tmp_path / "model"
     run = swt_time("import", file, "--out", out, "--backbone", tiny_backbones["bert"], check=False)
     assert_refused(run, out, "weights.pth")
@@ -479,12 +486,12 @@ def test_bad_files_through_the_command(swt_time, tmp_path, tiny_backbones, kind)
     ],
     ids=lambda value: " ".join(map(str, value)),
 )
-def test_bad_options_through_the_command(swt_time, imported, words, texts):
+def test_command_refuses_options_that_do_not_fit(swt_time, imported, words, texts):
     root, base, _ = imported
     assert_refused(swt_time(*base, *words, "--out", root / "bad", check=False), root / "bad", *texts)
 
 
-def test_the_backbone_must_be_named(swt_time, imported):
+def test_backbone_is_required(swt_time, imported):
     root, _, _ = imported
     run = swt_time("import", root / "weights.pth", "--out", root / "bad", check=False)
     assert_refused(run, root / "bad", "--backbone")

@@ -256,7 +256,7 @@ def stopped(stopped_run, folder, tmp_path):
 
 def test_resume_without_options_uses_those_of_the_run(stopped, tmp_path):
     out, whole, _ = stopped
-    assert_refused(train(tmp_path, "m"), "--resume to go on with its run, or pass --overwrite")
+    assert_refused(train(tmp_path, "m"), "pass --resume to continue its run, or pass --overwrite")
     run = swt_time("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
     assert "finished after 10 steps" in run.stdout
     assert (out / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
@@ -285,7 +285,7 @@ def test_what_cannot_be_resumed_is_refused(stopped, tmp_path, folder):
         assert_refused(swt_time(*resume, check=False), f"another process (pid {os.getpid()}) is writing")
         assert_refused(train(tmp_path, "m", *words, "--overwrite"), f"another process (pid {os.getpid()})")
     (tmp_path / "table.csv").write_text(HOURS)
-    assert_refused(swt_time(*resume, check=False), "was begun on another table")
+    assert_refused(swt_time(*resume, check=False), "was started with another table")
     path = out / ".training" / "state.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     assert_refused(swt_time(*resume, check=False), "state.safetensors is not what was written")

@@ -30,20 +30,22 @@ def test_unknown_presets_are_refused_with_the_nearest():
 
 def test_paper_is_time_llm_with_the_wavelet_embedding():
     theirs = time_llm_config(
-        backbone="minilm",
-        embedding="wavelet",
-        wavelet="db4",
-        level=3,
-        context=512,
-        horizon=96,
-        patch_len=16,
-        stride=8,
-        d_model=32,
-        d_ff=128,
-        n_heads=8,
-        layers=None,
-        description="",
-        precision="auto",
+        {
+            "backbone.name": "minilm",
+            "backbone.layers": None,
+            "backbone.precision": "auto",
+            "data.context": 512,
+            "data.horizon": 96,
+            "embedding.kind": "wavelet",
+            "embedding.wavelet": "db4",
+            "embedding.level": 3,
+            "embedding.patch_len": 16,
+            "embedding.stride": 8,
+            "embedding.d_model": 32,
+            "model.d_ff": 128,
+            "model.n_heads": 8,
+            "model.prototypes": "mapping",
+        }
     )
     ours = Config.parse(read_preset("paper"))
     assert ours.embedding == theirs.embedding

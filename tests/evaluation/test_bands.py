@@ -1,4 +1,4 @@
-"""Bands of a series: shares, exactness, and the command that draws them."""
+"""Bands of a series: shares of the energy, reconstruction, and the command that draws them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from support.commands import Commands
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.errors import ConfigError
-from swt_time.evaluation.bands import take_apart
+from swt_time.evaluation.bands import decompose
 
 
 def series(steps=256, seed=0):
@@ -20,36 +20,36 @@ def test_bands_equal_pywavelets():
     x = series()
     z = (x - x.mean()) / x.std()
     theirs = np.stack(pywt.swt(z, "db4", 3, trim_approx=True, norm=True))
-    found = take_apart(x, wavelet="db4", level=3, boundary="periodic")
+    found = decompose(x, wavelet="db4", level=3, boundary="periodic")
     np.testing.assert_allclose(found.coefficients, theirs, atol=1e-10)
     assert found.names == ["A_3", "D_3", "D_2", "D_1"]
-    # Orthogonal, periodic, normalised: the energy of the bands is that of the series.
+    # With an orthogonal wavelet, periodic boundary and normalisation, the energy of the bands is that of the series.
     assert (found.coefficients**2).sum() == pytest.approx((z**2).sum(), rel=1e-10)
     np.testing.assert_allclose(found.share, (theirs**2).sum(1) / (z**2).sum(), rtol=1e-10)
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "reflect", "replicate", "zero", "causal"])
-def test_bands_add_up(boundary):
-    assert take_apart(series(), wavelet="db2", level=2, boundary=boundary).error < 1e-8
+def test_bands_reconstruct_the_series(boundary):
+    assert decompose(series(), wavelet="db2", level=2, boundary=boundary).error < 1e-8
 
 
-def test_a_slow_wave_lies_in_the_approximation_a_fast_one_in_the_finest_detail():
+def test_slow_wave_is_in_the_approximation_and_fast_wave_in_the_finest_detail():
     n = np.arange(256)
-    slow = take_apart(np.sin(2 * np.pi * n / 128), wavelet="db4", level=3, boundary="periodic")
-    fast = take_apart(np.cos(np.pi * n), wavelet="db4", level=3, boundary="periodic")
+    slow = decompose(np.sin(2 * np.pi * n / 128), wavelet="db4", level=3, boundary="periodic")
+    fast = decompose(np.cos(np.pi * n), wavelet="db4", level=3, boundary="periodic")
     assert slow.share[0] > 0.99
     assert fast.share[-1] > 0.99
 
 
-def test_constant_series_is_finite():
-    found = take_apart(np.full(64, 7.0), wavelet="haar", level=2, boundary="reflect")
+def test_constant_series_gives_finite_bands():
+    found = decompose(np.full(64, 7.0), wavelet="haar", level=2, boundary="reflect")
     assert np.isfinite(found.coefficients).all()
     assert found.error == 0
 
 
 def test_wrong_wavelet_is_named():
     with pytest.raises(ConfigError, match="db4x"):
-        take_apart(series(), wavelet="db4x", level=2, boundary="reflect")
+        decompose(series(), wavelet="db4x", level=2, boundary="reflect")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def swt_time():
     commands.close()
 
 
-def test_command_draws(swt_time, tmp_path, hourly_wide):
+def test_command_draws_the_bands_of_a_series(swt_time, tmp_path, hourly_wide):
     hourly_wide.to_csv(tmp_path / "table.csv", index=False)
     data = ("--data", tmp_path / "table.csv", "--out", tmp_path / "bands.png")
     run = swt_time("bands", *data, "--series", "load", "--level", 4)
@@ -69,7 +69,7 @@ def test_command_draws(swt_time, tmp_path, hourly_wide):
     assert swt_time("bands", *data, "--level", 12, check=False).returncode == 2
 
 
-def test_command_shows_a_models_filters_and_weights(swt_time, tmp_path, hourly_wide):
+def test_command_uses_the_filters_and_weights_of_a_model(swt_time, tmp_path, hourly_wide):
     hourly_wide.to_csv(tmp_path / "table.csv", index=False)
     Forecaster(
         horizon=12,
@@ -93,7 +93,7 @@ def test_command_shows_a_models_filters_and_weights(swt_time, tmp_path, hourly_w
     assert not torch.allclose(weights, torch.ones(3), atol=1e-3)
 
 
-def test_a_plain_model_has_no_bands(swt_time, tmp_path, hourly_wide):
+def test_model_with_plain_patches_has_no_bands(swt_time, tmp_path, hourly_wide):
     hourly_wide.to_csv(tmp_path / "table.csv", index=False)
     small = {"horizon": 12, "context": 48, "backbone": "none", "max_steps": 2, "d_model": 8}
     Forecaster(**small, kind="patch").fit(hourly_wide).save(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""Rivals against plain loops, and the linear rival through the same training loop as the model."""
+"""Baselines, verified against plain loops and trained in the loop of the model."""
 
 import sys
 from types import ModuleType
@@ -29,7 +29,7 @@ def fit(name, series, config=CONFIG):
 
 
 def plain_linear(x, weights, horizon):
-    """DLinear of one window in float64, sample by sample."""
+    """Forecast of DLinear for one window in float64, sample by sample."""
     padded = [x[0]] * 12 + list(x) + [x[-1]] * 12
     trend = np.array([sum(padded[i : i + 25]) / 25 for i in range(len(x))])
     rest = np.asarray(x) - trend
@@ -51,28 +51,28 @@ def test_linear_equals_a_plain_loop():
     np.testing.assert_allclose(found.detach().numpy(), plain_linear(x, weights, 5), atol=1e-6)
 
 
-def test_naive_rivals_repeat_what_they_saw(series):
+def test_naive_baselines_repeat_the_end_of_the_context(series):
     contexts = np.arange(96.0, dtype=np.float32).reshape(2, 48)
     np.testing.assert_array_equal(fit("last-value", series).forecast_windows(contexts), [[47.0] * 12, [95.0] * 12])
     np.testing.assert_array_equal(fit("seasonal-naive", series).forecast_windows(contexts), contexts[:, 24:36])
 
 
-def test_every_rival_is_scored_on_the_windows_of_the_model(series):
+def test_baselines_are_scored_on_the_windows_of_the_model(series):
     for name in ("seasonal-naive", "last-value", "linear"):
         found = evaluate_table(fit(name, series), series, "0.7/0.1/0.2", 48, 12)
         assert found.model.windows == 120 - 12 + 1
         assert np.isfinite(found.model.mse)
 
 
-def test_linear_learns_and_chooses_on_validation(series):
-    rival = fit("linear", series)
-    assert isinstance(rival, TrainedModel)
-    history = rival.result.history
-    assert rival.result.best_loss == min(row.validation_loss for row in history) < 0.9 * history[0].validation_loss
-    assert rival.forecast_windows(np.zeros((0, 48))).shape == (0, 12)
+def test_linear_learns_and_keeps_the_best_validation(series):
+    baseline = fit("linear", series)
+    assert isinstance(baseline, TrainedModel)
+    history = baseline.result.history
+    assert baseline.result.best_loss == min(row.validation_loss for row in history) < 0.9 * history[0].validation_loss
+    assert baseline.forecast_windows(np.zeros((0, 48))).shape == (0, 12)
 
 
-def test_linear_is_a_function_of_the_seed(series):
+def test_linear_depends_on_the_seed_alone(series):
     contexts = np.random.default_rng(0).normal(size=(3, 48))
     one, same, other = (
         fit("linear", series, CONFIG.replace({"training.seed": seed})).forecast_windows(contexts) for seed in (0, 0, 1)
@@ -81,7 +81,7 @@ def test_linear_is_a_function_of_the_seed(series):
     assert np.abs(one - other).max() > 1e-3
 
 
-def test_unknown_rival_is_named(series):
+def test_unknown_baseline_is_named(series):
     with pytest.raises(
         ConfigError,
         match=r"unknown baseline 'arima'; expected one of seasonal-naive, last-value, linear, neuralforecast-timellm",
@@ -90,11 +90,11 @@ def test_unknown_rival_is_named(series):
 
 
 class StubTimeLLM(torch.nn.Module):
-    """What the adapter expects of neuralforecast's class, with a trained and a frozen weight."""
+    """A stub of neuralforecast's class with one trained and one frozen weight."""
 
     def __init__(self, **options):
         super().__init__()
-        print("stubs print too")
+        print("as the constructor of the real class does")
         self.options = options
         self.head = torch.nn.Linear(options["input_size"], options["h"])
         self.frozen = torch.nn.Parameter(torch.ones(3), requires_grad=False)
@@ -113,24 +113,26 @@ def stub(monkeypatch):
     monkeypatch.setitem(sys.modules, "neuralforecast.models", models)
 
 
-def test_the_peer_gets_the_sizes_and_the_files_of_the_model(stub, series, tiny_backbones, family, capsys):
+def test_peer_gets_the_sizes_and_the_language_model_of_the_configuration(stub, series, tiny_backbones, family, capsys):
     config = CONFIG.replace(
         {"backbone.name": str(tiny_backbones[family]), "data.description": "Heat.", "model.d_ff": 8}
     )
-    rival = fit("neuralforecast-timellm", series, config)
-    options = rival.model.network.options
+    baseline = fit("neuralforecast-timellm", series, config)
+    options = baseline.model.network.options
     assert (options["h"], options["input_size"], options["d_ff"], options["d_llm"]) == (12, 48, 8, 32)
     assert (options["llm"], options["prompt_prefix"], options["loss"]) == (str(tiny_backbones[family]), "Heat.", "mse")
-    assert set(rival.model.trained_state()) == {"network.head.weight", "network.head.bias"}
-    assert rival.result.best_loss == min(row.validation_loss for row in rival.result.history)
-    assert capsys.readouterr().out == ""
+    assert set(baseline.model.trained_state()) == {"network.head.weight", "network.head.bias"}
+    assert baseline.result.best_loss == min(row.validation_loss for row in baseline.result.history)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "as the constructor of the real class does" in printed.err
     contexts = torch.randn(3, 48)
     np.testing.assert_allclose(
-        rival.forecast_windows(contexts.numpy()), rival.model.network.head(contexts).detach(), atol=1e-6
+        baseline.forecast_windows(contexts.numpy()), baseline.model.network.head(contexts).detach(), atol=1e-6
     )
 
 
-def test_the_peers_own_network_trains(series, tiny_backbones):
+def test_real_network_of_the_peer_trains(series, tiny_backbones):
     pytest.importorskip("neuralforecast", reason="comes with the extra bench")
     config = CONFIG.replace(
         {
@@ -143,14 +145,15 @@ def test_the_peers_own_network_trains(series, tiny_backbones):
             "model.n_heads": 2,
         }
     )
-    rival = fit("neuralforecast-timellm", series, config)
+    baseline = fit("neuralforecast-timellm", series, config)
     contexts, _ = split_table(series, "0.7/0.1/0.2", 48, 12).test.gather(np.arange(5))
-    assert np.isfinite(rival.forecast_windows(contexts)).all()
-    assert not any(".llm." in name for name in rival.model.trained_state())
-    assert rival.result.steps == 3
+    assert np.isfinite(baseline.forecast_windows(contexts)).all()
+    assert baseline.model.trained_state()
+    assert not any(".llm." in name for name in baseline.model.trained_state())
+    assert baseline.result.steps == 3
 
 
-def test_a_missing_peer_names_the_install_command(series, monkeypatch):
+def test_missing_package_of_the_peer_is_named_with_its_install_command(series, monkeypatch):
     for name in ("neuralforecast", "neuralforecast.losses.pytorch", "neuralforecast.models"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'swt-time\[bench\]'"):

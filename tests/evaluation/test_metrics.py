@@ -1,4 +1,4 @@
-"""Errors against plain Python loops, and sums over batches against one pass over everything."""
+"""Metrics, verified against plain Python loops; sums over batches, compared with one pass over all windows."""
 
 from itertools import pairwise
 
@@ -65,7 +65,7 @@ def test_sums_do_not_depend_on_the_batches(sizes):
 
 
 def test_mean_of_batch_means_would_be_wrong():
-    """The control: unequal batches tell the two rules apart."""
+    """Control of the test above: with batches of unequal size the two differ."""
     sums = ErrorSums(4)
     parts = [(FORECAST[:45], TARGET[:45]), (FORECAST[45:], TARGET[45:])]
     for forecast, target in parts:
@@ -75,7 +75,7 @@ def test_mean_of_batch_means_would_be_wrong():
     assert abs(sums.mse - wrong) > 1e-3
 
 
-def test_steps_and_channels():
+def test_errors_per_step_and_per_channel():
     channel = RANDOM.integers(0, 2, size=50)
     scales = np.array([0.5, 4.0, 1.0])
     sums = ErrorSums(4, 3, scales)
@@ -94,10 +94,10 @@ def test_steps_and_channels():
     assert all(np.isnan(values[2]) for values in sums.per_channel().values())
 
 
-@pytest.mark.parametrize("unit", [0.0, float("nan")])
-def test_a_channel_without_a_unit_is_left_out_of_mase(unit):
+@pytest.mark.parametrize("scale", [0.0, float("nan")])
+def test_channel_without_a_scale_is_left_out_of_mase(scale):
     channel = np.arange(50) % 2
-    sums = ErrorSums(4, 2, [0.5, unit])
+    sums = ErrorSums(4, 2, [0.5, scale])
     sums.update(FORECAST, TARGET, channel)
     first = np.abs(FORECAST - TARGET)[channel == 0].mean() / 0.5
     np.testing.assert_allclose(sums.per_channel()["mase"], [first, np.nan])
@@ -105,7 +105,7 @@ def test_a_channel_without_a_unit_is_left_out_of_mase(unit):
     assert np.isnan(ErrorSums(4, 1).scales).all()
 
 
-def test_single_precision_input_is_summed_in_double():
+def test_float32_input_is_summed_in_float64():
     target = np.zeros((1, 1), np.float32)
     sums = ErrorSums(1)
     for _ in range(3):

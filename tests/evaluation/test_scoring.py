@@ -1,4 +1,4 @@
-"""Every window counts once, and the test part alone is scored."""
+"""Scores: every window of the test part counts once, and no other window."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from swt_time.evaluation.scoring import METRICS, evaluate_table
 
 
 class Last:
-    """Repeat the last value."""
+    """A forecaster that repeats the last value."""
 
     def __init__(self, horizon):
         self.horizon = horizon
@@ -25,28 +25,28 @@ class Last:
 
 
 def plain_errors(frame, horizon, split, season):
-    """Errors of `Last` on all test windows of a wide table in float64: arrays (windows, H) by column, for each unit."""
+    """Errors of `Last` on the test windows of a wide table in float64: (windows, H) by column, scaled and original."""
     n = len(frame)
     train, test = int(n * split[0]), int(n * split[2])
     scaled, original = {}, {}
     for name in frame.columns[1:]:
         y = frame[name].to_numpy()
         for found, x in ((scaled, (y - y[:train].mean()) / y[:train].std()), (original, y)):
-            unit = np.mean([abs(x[t] - x[t - season]) for t in range(season, train)])
+            scale = np.mean([abs(x[t] - x[t - season]) for t in range(season, train)])
             starts = range(n - test, n - horizon + 1)
             f = np.array([[x[start - 1]] * horizon for start in starts])
             t = np.array([x[start : start + horizon] for start in starts])
             found[name] = {
                 "squared": (f - t) ** 2,
                 "absolute": abs(f - t),
-                "mase": abs(f - t) / unit,
+                "mase": abs(f - t) / scale,
                 "smape": 200 * abs(f - t) / (abs(f) + abs(t)),
             }
     return scaled, original
 
 
 def plain_metrics(errors):
-    """From arrays of errors of points to the five metrics."""
+    """The five metrics of errors at points."""
     mse = errors["squared"].mean()
     return [mse, errors["absolute"].mean(), mse**0.5, errors["mase"].mean(), errors["smape"].mean()]
 
@@ -78,8 +78,8 @@ def test_mase_does_not_depend_on_units_and_smape_does(hourly_wide):
     assert abs(found.model.scaled["smape"] - found.model.original["smape"]) > 1
 
 
-def test_zeros_in_the_table_are_zeros_again():
-    """Forecast and truth are both 0 in half of the points; a rounding of the mean would make each a miss of 200 %."""
+def test_forecasts_of_zero_are_exactly_zero_in_original_units():
+    """Half of the forecasts and targets are 0; a rounding error of the mean would make each an error of 200 %."""
     values = np.tile([0.0, 7.3], 150)
     frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=300, freq="10D"), "y": values})
     found = evaluate_table(SeasonalNaive(2, 4), to_series(frame), "0.7/0.1/0.2", 20, 4).model
@@ -87,8 +87,8 @@ def test_zeros_in_the_table_are_zeros_again():
     assert found.original["mase"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_series_without_a_unit_has_no_mase():
-    """A train part that repeats its season exactly, and one that is shorter than a season."""
+def test_series_without_a_scale_has_no_mase():
+    """The train part repeats its season exactly, or is shorter than a season."""
     times = pd.date_range("2024-01-01", periods=300, freq="D")
     noise = np.random.default_rng(0).normal(size=300)
     frame = pd.DataFrame({"date": times, "weekly": np.arange(300) % 7.0, "noise": noise})
@@ -103,7 +103,7 @@ def test_a_series_without_a_unit_has_no_mase():
     assert any(re.match(r"swt-time( +[\d.]+){3} +- +[\d.]+$", line) for line in short.as_text())
 
 
-def test_json_is_strict_and_whole(hourly_wide):
+def test_json_is_strict_and_complete(hourly_wide):
     found = evaluate_table(Last(12), to_series(hourly_wide), "0.7/0.1/0.2", 48, 12).as_json()
     again = json.loads(json.dumps(found, allow_nan=False))
     assert set(METRICS) | {"windows", "horizon", "series", "split", "seconds", "peak_memory_bytes"} < set(again)
@@ -111,11 +111,11 @@ def test_json_is_strict_and_whole(hourly_wide):
     assert set(again["original"]) == set(again["per_series"]["load"]["original"]) == set(METRICS)
     assert set(again["seasonal_naive"]) == {*METRICS, "original", "season"}
     assert again["seconds"] > 0
-    # A Python with torch is never smaller than 50 MB, nor larger than this machine.
+    # A Python process with torch needs more than 50 MB, and no machine has a terabyte to spare.
     assert 50e6 < again["peak_memory_bytes"] < 1e12
 
 
-def test_text_names_units_steps_and_the_worst_series():
+def test_text_lists_units_steps_and_the_worst_series():
     times = pd.date_range("2024-01-01", periods=200, freq="D")
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"date": times, **{f"s{i:02}": random.normal(size=200).cumsum() for i in range(12)}})
@@ -131,7 +131,7 @@ def test_text_names_units_steps_and_the_worst_series():
 
 
 def test_ett_protocol_counts_every_window():
-    """2,880 test rows give 2,785 windows of 96 steps; loaders that drop the last batch lose some."""
+    """2,880 test rows hold 2,785 windows of 96 steps; loaders that drop the last batch count fewer."""
     frame = pd.DataFrame({"date": pd.date_range("2016-07-01", periods=17420, freq="h"), "OT": np.arange(17420.0) % 24})
     found = evaluate_table(Last(96), to_series(frame), "etth", 512, 96)
     assert found.model.windows == 2785

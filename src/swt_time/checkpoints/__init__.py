@@ -1,9 +1,9 @@
-"""Trained models and runs as folders: written all at once, verified when read, never pickle.
+"""Trained models and training runs as folders: written atomically, verified when read, never pickled.
 
-- ``locking``, ``storage``: one writer a folder; files replaced together;
+- ``locking``, ``storage``: one writer per folder; files replaced together;
 - ``checkpoint``: a trained model;
-- ``run_state``, ``run``: the state of a run that was stopped; a run in a folder;
-- ``originals``: state dicts of Time-LLM and SWT-Time.
+- ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
+- ``originals``, ``state_dicts``: state dicts of Time-LLM and SWT-Time.
 """
 
 from swt_time.checkpoints.checkpoint import (

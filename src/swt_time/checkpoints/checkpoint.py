@@ -1,17 +1,17 @@
-"""A trained model as a folder: weights, configuration, scaler, provenance, history. Never pickle.
+"""Checkpoints: a trained model as a folder of weights, configuration, scaler, provenance and history, never pickled.
 
 ======================  ==========================================================================
 ``config.json``         the whole configuration
-``model.safetensors``   trained weights only; the frozen backbone is named by id and hash
-``scaler.json``         what the model was trained on: series, means, deviations, columns, frequency
+``model.safetensors``   trained weights only; the frozen backbone is recorded by id and hash
+``scaler.json``         the training table (`TrainedOn`): layout, frequency, series, their means and stds
 ``provenance.json``     backbone identity, versions, commit, seed, data hash, steps, scores
 ``history.csv``         losses of the run
-``manifest.json``       size and sha256 of every file; verified by every reader
+``manifest.json``       size and SHA-256 of every file; verified by every reader
 ======================  ==========================================================================
 
-The files are replaced together, by one rename (`swt_time.checkpoints.storage`): a reader never sees half of them.
-Equal runs write equal weight files, byte for byte; what differs between them (times, machine) is in
-``provenance.json`` and ``history.csv``.
+The files are replaced together by one rename (`swt_time.checkpoints.storage`), so a reader never sees some of the old
+and some of the new ones. Equal runs write equal weight files, byte for byte; what differs between them (times, machine)
+is in ``provenance.json`` and ``history.csv``.
 """
 
 import csv
@@ -53,27 +53,27 @@ FILES = {
     "provenance.json": MEBIBYTE,
     "history.csv": 16 * MEBIBYTE,
 }
-"""The files of a checkpoint, and the most bytes of each that are read."""
+"""The files of a checkpoint, and the maximum size of each in bytes."""
 
 TRANSIENT = {LOCK, NEW, NEXT, RUN_FOLDER}
-"""What a run has in its output folder while it goes on, or where it was killed."""
+"""Names that a run creates in its output folder while it works; a killed run may leave them."""
 
 Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """The table a model was trained on, as far as forecasting needs it.
+    """What forecasting needs to know about the training table.
 
     Attributes
     ----------
     layout : {"long", "wide", "unknown"}
     frequency : str or None
-        Pandas offset alias; None where it is not known.
+        Pandas offset alias; None if it is not known.
     ids : list of str
         Series of a long table, columns of a wide one.
     mean, deviation : list of float
-        Of each series' training part; forecasts are made on ``(x - mean) / deviation``.
+        Mean and standard deviation of the training part of each series; the model sees ``(x - mean) / deviation``.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -86,19 +86,19 @@ class TrainedOn:
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.mean) == len(self.deviation):
-            raise ValueError("ids, means and deviations differ in number")
+            raise ValueError("ids, mean and deviation differ in length")
         if not all(one > 0 for one in self.deviation):
-            raise ValueError("deviations must be positive")
+            raise ValueError("deviation must be positive")
 
     @classmethod
     def unknown(cls) -> Self:
-        """Nothing is known of the table (imported weights): any columns, any frequency, each series' own scale."""
+        """For imported weights: forecast any columns and any frequency, each series scaled by its own values."""
         return cls("unknown", None, [], [], [])
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that a checkpoint folder holds."""
+    """The content of a checkpoint folder."""
 
     config: Config
     weights: Mapping[str, Tensor]
@@ -108,19 +108,19 @@ class Checkpoint:
     history: Sequence[Validation] = ()
 
     def build(self, *, allow_backbone_change: bool = False) -> SWTTime:
-        """Rebuild the model with its trained weights, in eval mode.
+        """Build the model with its trained weights, in eval mode.
 
         Parameters
         ----------
         allow_backbone_change : bool
-            Where the backbone is not the recorded one, warn instead of refusing it.
+            Warn instead of raising if the backbone is not the recorded one.
 
         Raises
         ------
         CheckpointError
-            The weights do not belong to the configuration, or the backbone is not the recorded one.
+            The weights do not fit the configuration, or the backbone is not the recorded one.
         BackboneError
-            The backbone cannot be had.
+            The backbone is not available.
         """
         self._check_size()
         model = build_model(self.config, start=False)
@@ -132,15 +132,15 @@ class Checkpoint:
             )
             if not allow_backbone_change:
                 raise CheckpointError(
-                    f"{change}; provide the same backbone, or pass --allow-backbone-change for forecasts that nobody "
-                    "has tested"
+                    f"{change}; provide the same backbone, or pass allow_backbone_change=True to get forecasts that "
+                    "were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
         load_trained_state(model, self.weights)
         return model.eval()
 
     def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:
-        """Rebuild the patch embedding alone with its trained weights; needs no backbone."""
+        """Build only the patch embedding with its trained weights; needs no backbone."""
         self._check_size()
         embedding = build_embedding(self.config.embedding, self.config.data.context)
         own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
@@ -148,11 +148,11 @@ class Checkpoint:
         return embedding.eval()
 
     def _check_size(self) -> None:
-        """Refuse a configuration that asks for more than there is, before memory is taken for it."""
+        """Raise if the configuration describes more weights than there are, before memory is allocated for it."""
         held, least = sum(weight.numel() for weight in self.weights.values()), self.config.least_weights
         if held < least:
             raise CheckpointError(
-                f"the weights do not fit the configuration: its sizes mean at least {least:,}, model.safetensors holds "
+                f"the weights do not fit the configuration: its sizes need at least {least:,}, model.safetensors holds "
                 f"{held:,}"
             )
 
@@ -160,16 +160,16 @@ class Checkpoint:
 def make_checkpoint(
     config: Config, model: SWTTime, parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
-    """What a training run left behind, with a copy of the model's present weights.
+    """Make a checkpoint of a training run, with a copy of the current weights of the model.
 
     Parameters
     ----------
     config : Config
     model : SWTTime
     parts : Parts
-        The table that it was trained on.
+        Of the training table.
     provenance : mapping
-        Where the data and the code come from; how training went is added.
+        Origin of the data and the code; the outcome of the training is added.
     result : TrainingResult
     """
     table, scaler = parts.table, parts.scaler
@@ -192,7 +192,7 @@ def make_checkpoint(
 
 
 def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
-    """How the training went that made a checkpoint; None where it does not say."""
+    """Return the outcome of the training that made a checkpoint; None if it is not recorded."""
     try:
         training = checkpoint.provenance["training"]
         return TrainingResult(
@@ -208,7 +208,7 @@ def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
 
 
 def check_output_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse, before any work is done, an output folder that exists, is being written, or cannot be made.
+    """Raise if an output folder exists, is locked by another process, or cannot be created.
 
     Raises
     ------
@@ -218,12 +218,14 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"the output {folder} is a file; a checkpoint is a folder")
     if folder.exists() and not overwrite:
-        unfinished = ", --resume to go on with its run," if (folder / RUN_FOLDER).is_dir() else ""
-        raise CheckpointError(f"the output folder {folder} exists; choose another one{unfinished} or pass --overwrite")
+        unfinished = ", pass resume=True to continue its run," if (folder / RUN_FOLDER).is_dir() else ""
+        raise CheckpointError(
+            f"the output folder {folder} exists; choose another one{unfinished} or pass overwrite=True"
+        )
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if names - TRANSIENT and names.isdisjoint({"config.json", NEXT}):
         raise CheckpointError(
-            f"the output folder {folder} is not a checkpoint; --overwrite and --resume write into checkpoints only"
+            f"the output folder {folder} is not a checkpoint; overwrite=True and resume=True need a checkpoint"
         )
     parent = folder.absolute().parent
     while not parent.exists():
@@ -237,15 +239,15 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool = False) -> None:
-    """Write a checkpoint folder, all files at once, in place of the one that may be there.
+    """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
-    The caller holds the folder's lock. Unless the run that made the checkpoint is ``unfinished``, a training state in
-    the folder is removed: there is nothing left to go on with.
+    The caller holds the lock of the folder. A training state in the folder is removed, unless the run that made the
+    checkpoint is ``unfinished``.
 
     Raises
     ------
     SaveError
-        The operating system refused something; the former checkpoint is whole.
+        The operating system reported an error; the previous checkpoint is intact.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.weights.items())}
     provenance = {
@@ -265,22 +267,22 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
 
 
 def holds_checkpoint(folder: Path) -> bool:
-    """Whether there is a checkpoint in a folder, be it a damaged one or one of a form that is no longer read."""
+    """Whether a folder holds a checkpoint, which may be damaged or of a format that is no longer supported."""
     return holds_files(folder) or (folder / "config.json").is_file()
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint folder, and verify every file of it.
+    """Read a checkpoint folder and verify every file in it.
 
     Raises
     ------
     CheckpointError
-        Not a folder, a file is missing, or not what was written.
+        There is no such folder, or a file is missing or not what was written.
     ConfigError
         The configuration has unknown keys or values.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"no checkpoint folder at {folder}; make one with: swt-time train --out {folder} ...")
+        raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
     content = read_files(folder, FILES, "checkpoint")
 
     def parsed(name: str) -> dict[str, Any]:
@@ -294,7 +296,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     if backbone is None and config.backbone.name not in STAND_INS:
         raise CheckpointError(
             f"the checkpoint {folder} names the backbone {config.backbone.name!r} without the hash of its weights "
-            "(in provenance.json); a backbone that cannot be told from another one is not loaded"
+            "(in provenance.json), so the backbone cannot be verified; copy or make the checkpoint again"
         )
     check_tensor_bytes(content["model.safetensors"], str(folder / "model.safetensors"), CheckpointError)
     try:
@@ -306,7 +308,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _parse(kind: type[Kind], values: object, path: Path) -> Kind:
-    """Plain values as a dataclass, each of its type."""
+    """Convert plain values to a dataclass and check their types."""
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -316,7 +318,7 @@ def _parse(kind: type[Kind], values: object, path: Path) -> Kind:
 
 
 def _json(values: Mapping[str, Any]) -> bytes:
-    # A loss that overflowed is written as null: JSON has no NaN and no infinity.
+    # JSON has no NaN and no infinity, so a loss that overflowed is written as null.
     finite = json.loads(json.dumps(values), parse_constant=lambda word: None)
     return (json.dumps(finite, indent=2, ensure_ascii=False) + "\n").encode()
 
@@ -332,7 +334,7 @@ def _write_history(rows: Sequence[Validation]) -> bytes:
 
 
 def _read_history(content: bytes) -> list[Validation]:
-    """The rows of a loss history; an empty cell is None.
+    """Parse the rows of a loss history; an empty cell is None.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""State dicts of Time-LLM, and of SWT-Time, its wavelet fork, as models and checkpoints of ours.
+"""Models and checkpoints from state dicts of Time-LLM and of its wavelet fork, SWT-Time.
 
 =====================================================  =============================  =======================
-the originals' name                                    ours                           shape
+name in the original                                   name here                      shape
 =====================================================  =============================  =======================
 ``patch_embedding.value_embedding.tokenConv.weight``   ``embed.projection.weight``    (D, R, 3), plain
 ``patch_embedding.value_embedding.weight``             ``embed.projection.weight``    (D, R * K, 1), wavelet
@@ -11,17 +11,17 @@ the originals' name                                    ours                     
 ``llm_model.*``, ``word_embeddings``                   left out: frozen
 =====================================================  =============================  =======================
 
-Not every option leaves a trace in the shapes: the wavelet, the description, the division of ``heads * d_ff``, and the
-context within one stride must be given as they were in training. SWT-Time's later forms (bands averaged, a prompt
-made of wavelet statistics, a head of wavelet coefficients) are other models and are not read; nor is its transform
-without ptwt installed, which orders and scales the bands differently.
+The shapes do not determine every option: the wavelet, the description, the factors of ``heads * d_ff``, and the context
+within one stride must be given as they were in training. Later forms of SWT-Time (averaged bands, a prompt of wavelet
+statistics, a head of wavelet coefficients) are other models and are not supported; nor is its transform without ptwt
+installed, which orders and scales the bands differently.
 
-What an imported model gives for a series is what the original gives for it alone, as one contiguous window:
+An imported model forecasts each series as the original forecasts that series alone, from one contiguous window:
 
-- The originals pad the prompts of a batch and do not mask the padding, so that their forecast of several series at once
+- The originals pad the prompts of a batch and do not mask the padding, so their forecast of several series at once
   depends on the longest prompt among them.
-- The paper's prompt prints every digit of its statistics, so that the last bit of a mean decides its tokens. The
-  original's mean over a view that is not contiguous is summed in another order and may differ in that bit.
+- The paper's prompt prints every digit of its statistics, so the last bit of a mean decides its tokens. The original's
+  mean over a view that is not contiguous is summed in another order and may differ in that bit.
 """
 
 import warnings
@@ -45,7 +45,7 @@ from swt_time.model.weights import load_trained_state
 ETT_DESCRIPTION = (
     "The Electricity Transformer Temperature (ETT) is a crucial indicator in the electric power long-term deployment."
 )
-"""What the originals say of every data set unless told otherwise; needed to the letter."""
+"""The default description of a dataset in the originals; every letter matters."""
 
 EMBEDDINGS = {
     "patch": "patch_embedding.value_embedding.tokenConv.weight",
@@ -59,7 +59,27 @@ NAMES = {
     "reprogramming_layer.out_projection": "branch.reprogram.out_projection",
     "output_projection.linear": "head.linear",
 }
-"""The originals' linear layers, and ours."""
+"""Linear layers by their name in the originals, with their name here."""
+
+FIXED = {
+    "backbone.random_init": False,
+    "backbone.prompt_attention": "full",
+    "embedding.kernel_size": 3,
+    "embedding.receptive_field": "patch",
+    "embedding.boundary": "periodic",
+    "embedding.pad": "coefficient",
+    "embedding.norm": False,
+    "embedding.bands": "all",
+    "embedding.band_weights": "none",
+    "embedding.shrink": "none",
+    "embedding.projection": "joint",
+    "embedding.positions": "none",
+    "embedding.semantic": False,
+    "embedding.learnable": "none",
+    "model.skip": "none",
+    "prompt.template": "paper",
+}
+"""Options that are the same for every original, by configuration key."""
 
 FROZEN = "llm_model."
 VOCABULARY = "word_embeddings"
@@ -86,149 +106,113 @@ def load_time_llm(
     prompt_attention: str = "full",
     precision: str = "float32",
 ) -> SWTTime:
-    """Make a model of an original's state dict.
+    """Build a model from a state dict of Time-LLM or SWT-Time.
 
     Parameters
     ----------
     state_dict : mapping of str to Tensor
-        Of Time-LLM or SWT-Time; the prefix ``module.`` of a wrapped model is taken off.
+        Weights by name; the prefix ``module.`` of a wrapped model is removed.
     backbone : str
         The language model it was trained with: ``minilm``, a local folder, or a hub id.
     embedding : {"patch", "wavelet"}
-        Time-LLM's patches, or SWT-Time's.
-    wavelet, level
-        Of the wavelet embedding.
-    context, horizon, patch_len, stride, d_model, d_ff, n_heads
-        Sizes it was trained with (``seq_len`` and ``pred_len`` are the originals' names of the first two).
+        The patch embedding of Time-LLM or of SWT-Time.
+    wavelet : str
+        Wavelet of the wavelet embedding.
+    level : int
+        Level of the wavelet embedding.
+    context, horizon, patch_len, stride, d_model, d_ff, n_heads : int
+        Sizes it was trained with; the originals call the first two ``seq_len`` and ``pred_len``.
     layers : int, optional
-        Layers of the language model that were kept (``llm_layers``); all when not given.
+        Number of layers kept of the language model (``llm_layers``); all by default.
     description : str
-        What the prompt says of the data.
+        Description of the dataset in the prompt.
     prompt : {"paper", "compact", "none"}
-        ``paper`` is the originals'.
+        Prompt template; the originals use ``paper``.
     prototypes : {"mapping", "free"}
-        ``free`` stores the prototypes that the mapping gives, which are many fewer weights; forecasts are equal.
+        ``free`` stores the prototypes that the mapping computes: many fewer weights, equal forecasts.
     prompt_attention : {"full", "prefix"}
-        ``full`` is the originals': an encoder reads prompt and patches together.
+        ``full`` lets an encoder read prompt and patches together, as the originals do.
     precision : {"auto", "float32", "bfloat16"}
-        Of the frozen model.
+        Precision of the frozen model.
 
     Returns
     -------
     SWTTime
-        ``(B, T, N)`` to ``(B, H, N)``, in eval mode.
+        Maps ``(B, T, N)`` to ``(B, H, N)``; in eval mode.
 
     Raises
     ------
     CheckpointError
-        Entries that are unknown, missing, misshapen or not finite, by name; sizes that contradict the options.
+        Entries are unknown, missing, of the wrong shape or not finite (the message names them), or sizes contradict
+        the options.
     ConfigError
-        An option out of range.
+        An option is out of range.
     BackboneError
-        The backbone cannot be had.
+        The backbone is not available.
 
     Warns
     -----
     SWTTimeWarning
-        The frozen weights in the state dict are not the backbone's.
+        The frozen weights in the state dict differ from those of the backbone.
     """
     config = time_llm_config(
-        backbone=backbone,
-        embedding=embedding,
-        wavelet=wavelet,
-        level=level,
-        context=context,
-        horizon=horizon,
-        patch_len=patch_len,
-        stride=stride,
-        d_model=d_model,
-        d_ff=d_ff,
-        n_heads=n_heads,
-        layers=layers,
-        description=description,
-        prompt=prompt,
-        prototypes=prototypes,
-        prompt_attention=prompt_attention,
-        precision=precision,
+        {
+            "backbone.name": backbone,
+            "backbone.layers": layers,
+            "backbone.precision": precision,
+            "backbone.prompt_attention": prompt_attention,
+            "data.context": context,
+            "data.horizon": horizon,
+            "data.description": description,
+            "embedding.kind": embedding,
+            "embedding.wavelet": wavelet,
+            "embedding.level": level,
+            "embedding.patch_len": patch_len,
+            "embedding.stride": stride,
+            "embedding.d_model": d_model,
+            "model.d_ff": d_ff,
+            "model.n_heads": n_heads,
+            "model.prototypes": prototypes,
+            "prompt.template": prompt,
+        }
     )
     return _load(state_dict, config)[0]
 
 
-def time_llm_config(
-    *,
-    backbone: str,
-    embedding: str,
-    wavelet: str,
-    level: int,
-    context: int,
-    horizon: int,
-    patch_len: int,
-    stride: int,
-    d_model: int,
-    d_ff: int,
-    n_heads: int,
-    layers: int | None,
-    description: str,
-    prompt: str = "paper",
-    prototypes: str = "mapping",
-    prompt_attention: str = "full",
-    precision: str = "float32",
-) -> Config:
-    """The configuration that makes our model the originals'; parameters as in `load_time_llm`."""
+def time_llm_config(options: Mapping[str, Any]) -> Config:
+    """Return the configuration of the model that computes what an original computes.
+
+    Parameters
+    ----------
+    options : mapping of str to object
+        The options of the original's training, by configuration key; those of `FIXED` may be left out.
+
+    Raises
+    ------
+    ConfigError
+    """
+    backbone = options["backbone.name"]
     if backbone in STAND_INS:
-        raise ConfigError(f"backbone: the originals have no {backbone!r}; name the language model they were given")
-    return Config.parse(
-        {
-            "data": {"context": context, "horizon": horizon, "description": description},
-            "embedding": {
-                "kind": embedding,
-                "d_model": d_model,
-                "patch_len": patch_len,
-                "stride": stride,
-                "kernel_size": 3,
-                "receptive_field": "patch",
-                "wavelet": wavelet,
-                "level": level,
-                "boundary": "periodic",
-                "pad": "coefficient",
-                "norm": False,
-                "bands": "all",
-                "band_weights": "none",
-                "shrink": "none",
-                "projection": "joint",
-                "positions": "none",
-                "semantic": False,
-                "learnable": "none",
-            },
-            "prompt": {"template": prompt},
-            "backbone": {
-                "name": backbone,
-                "layers": layers,
-                "random_init": False,
-                "precision": precision,
-                "prompt_attention": prompt_attention,
-            },
-            "model": {"d_ff": d_ff, "n_heads": n_heads, "prototypes": prototypes, "skip": "none"},
-        }
-    )
+        raise ConfigError(f"backbone.name: the originals have no {backbone!r}; name the language model they used")
+    return Config().replace({**FIXED, **options})
 
 
 def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] | None = None) -> Checkpoint:
-    """Read an original's state dict from a file, as a checkpoint of ours.
+    """Read the state dict of an original from a file and convert it to a checkpoint.
 
     Parameters
     ----------
     file : Path
         Written by ``torch.save(model.state_dict(), file)``.
     config : Config
-        Of `time_llm_config`.
+        Made by `time_llm_config`.
     provenance : mapping, optional
-        To be recorded beside the name and the hash of the file.
+        Recorded in the checkpoint together with the name and the hash of the file.
 
     Raises
     ------
     CheckpointError, ConfigError, BackboneError
-        As `read_state_dict` and `load_time_llm`.
+        See `read_state_dict` and `load_time_llm`.
     """
     model, config = _load(read_state_dict(file), config)
     language_model = model.language_model
@@ -242,7 +226,7 @@ def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] 
 
 
 def _load(state_dict: Mapping[str, Tensor], config: Config) -> tuple[SWTTime, Config]:
-    """The model, and the configuration with the number of prototypes that the weights have."""
+    """Return the model, and the configuration with the number of prototypes that the weights have."""
     state = _without_wrapper(state_dict)
     trained = {k: v for k, v in state.items() if not k.startswith(FROZEN) and k != VOCABULARY}
     _check_names(trained, config.embedding.kind)
@@ -263,7 +247,7 @@ def _without_wrapper(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _check_names(trained: Mapping[str, Tensor], embedding: str) -> None:
-    """Refuse missing and unknown entries, all of them at once."""
+    """Raise if entries are missing or unknown; the message names all of them."""
     for kind, name in EMBEDDINGS.items():
         if kind != embedding and name in trained and EMBEDDINGS[embedding] not in trained:
             raise CheckpointError(
@@ -279,42 +263,37 @@ def _check_names(trained: Mapping[str, Tensor], embedding: str) -> None:
 
 
 def _check_shapes(trained: Mapping[str, Tensor], config: Config) -> None:
-    """Refuse sizes that contradict the options, in the options' words; the backbone's own sizes come later."""
+    """Raise if shapes contradict the options; the backbone's own sizes are checked by `_check_backbone`."""
     mapping, key = trained["mapping_layer.weight"], trained["reprogramming_layer.key_projection.weight"]
     for name, tensor in (("mapping_layer.weight", mapping), ("reprogramming_layer.key_projection.weight", key)):
         if tensor.dim() != 2:
             raise CheckpointError(f"{name} has shape {tuple(tensor.shape)}, expected two dimensions")
-    heads, size = config.model.n_heads, config.embedding
-    rows = f"n_heads * d_ff = {heads} * {config.model.d_ff}"
-    width = heads * config.model.d_ff
-    columns = f"d_ff * patches = {config.model.d_ff} * {config.n_patches}"
-    features, words = size.patch_len, f"patch_len = {size.patch_len}"
-    if size.kind == "wavelet":
-        features *= size.level + 1
-        words = f"patch_len * (level + 1) = {size.patch_len} * {size.level + 1}"
-    d_model, horizon = f"d_model = {size.d_model}", f"horizon = {config.data.horizon}"
-    hidden, prototypes = "hidden size", "prototypes"
-    attention = "reprogramming_layer.{}_projection.{}"
+    size, heads, d_ff = config.embedding, config.model.n_heads, config.model.d_ff
+    wavelet = size.kind == "wavelet"
+    # Each dimension with its size and the options that determine it.
+    D = size.d_model, f"d_model = {size.d_model}"
+    R = size.patch_len, f"patch_len = {size.patch_len}"
+    if wavelet:
+        R = size.patch_len * (size.level + 1), f"patch_len * (level + 1) = {size.patch_len} * {size.level + 1}"
+    kernel = (1, "kernel 1") if wavelet else (3, "kernel 3")
+    S, L = (mapping.shape[0], "prototypes"), (key.shape[1], "hidden size")
+    A = heads * d_ff, f"n_heads * d_ff = {heads} * {d_ff}"
+    H = config.data.horizon, f"horizon = {config.data.horizon}"
+    F = d_ff * config.n_patches, f"d_ff * patches = {d_ff} * {config.n_patches}"
     expected: dict[str, tuple[tuple[int, str], ...]] = {
-        EMBEDDINGS[size.kind]: (
-            (size.d_model, d_model),
-            (features, words),
-            (1, "kernel 1") if size.kind == "wavelet" else (3, "kernel 3"),
-        ),
-        "mapping_layer.bias": ((mapping.shape[0], prototypes),),
-        attention.format("query", "weight"): ((width, rows), (size.d_model, d_model)),
-        attention.format("query", "bias"): ((width, rows),),
-        attention.format("out", "weight"): ((key.shape[1], hidden), (width, rows)),
-        attention.format("out", "bias"): ((key.shape[1], hidden),),
-        "output_projection.linear.weight": (
-            (config.data.horizon, horizon),
-            (config.model.d_ff * config.n_patches, columns),
-        ),
-        "output_projection.linear.bias": ((config.data.horizon, horizon),),
+        EMBEDDINGS[size.kind]: (D, R, kernel),
+        "mapping_layer.bias": (S,),
+        "reprogramming_layer.query_projection.weight": (A, D),
+        "reprogramming_layer.query_projection.bias": (A,),
+        "reprogramming_layer.out_projection.weight": (L, A),
+        "reprogramming_layer.out_projection.bias": (L,),
+        "output_projection.linear.weight": (H, F),
+        "output_projection.linear.bias": (H,),
+        "reprogramming_layer.key_projection.weight": (A, L),
+        "reprogramming_layer.key_projection.bias": (A,),
+        "reprogramming_layer.value_projection.weight": (A, L),
+        "reprogramming_layer.value_projection.bias": (A,),
     }
-    for part in ("key", "value"):
-        expected[attention.format(part, "weight")] = ((width, rows), (key.shape[1], hidden))
-        expected[attention.format(part, "bias")] = ((width, rows),)
     wrong = [
         f"{name} has shape {tuple(trained[name].shape)}, expected {tuple(s for s, _ in sizes)}: "
         f"({', '.join(text for _, text in sizes)})"
@@ -324,20 +303,20 @@ def _check_shapes(trained: Mapping[str, Tensor], config: Config) -> None:
     if wrong:
         more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise CheckpointError(
-            f"the state dict contradicts the options; {'; '.join(wrong[:3])}{more}; give the sizes of its training"
+            f"the state dict contradicts the options; {'; '.join(wrong[:3])}{more}; give the sizes it was trained with"
         )
 
 
 def _check_values(trained: Mapping[str, Tensor]) -> None:
     for name, tensor in trained.items():
         if tensor.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
-            raise CheckpointError(f"{name} holds {tensor.dtype}, expected floating-point numbers of 16 to 64 bits")
+            raise CheckpointError(f"{name} holds {tensor.dtype}, expected a floating-point type of 16 to 64 bits")
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{name} holds values that are not finite; the training of this state dict failed")
 
 
 def _check_backbone(state: Mapping[str, Tensor], language_model: LanguageModel) -> None:
-    """Refuse another vocabulary, width or depth than the state dict's; warn of other frozen weights."""
+    """Raise if the backbone has another vocabulary, width or depth than the state dict; warn if its weights differ."""
     name = language_model.identity.name
     vocabulary, width = language_model.word_embeddings.shape
     trained_with = state["mapping_layer.weight"].shape[1], state["reprogramming_layer.key_projection.weight"].shape[1]
@@ -359,15 +338,15 @@ def _check_backbone(state: Mapping[str, Tensor], language_model: LanguageModel) 
     if other:
         warnings.warn(
             f"the frozen weights in the state dict are left out, but they are not those of the backbone {name!r} "
-            f"({len(other)} differ, first {other[0]}): it was trained with another language model, so that forecasts "
-            "will differ from the original's",
+            f"({len(other)} differ, first {other[0]}): the original was trained with another language model, so "
+            "forecasts will differ from its own",
             SWTTimeWarning,
             stacklevel=4,
         )
 
 
 def _equal(theirs: Tensor, ours: Tensor) -> bool:
-    """Whether weights are the same up to the rounding of the coarser of their number types."""
+    """Whether weights are equal up to the rounding of the coarser of their dtypes."""
     if theirs.shape != ours.shape:
         return False
     if not (theirs.is_floating_point() and ours.is_floating_point()):
@@ -377,7 +356,7 @@ def _equal(theirs: Tensor, ours: Tensor) -> bool:
 
 
 def _renamed(trained: Mapping[str, Tensor], config: Config, language_model: LanguageModel) -> dict[str, Tensor]:
-    """The trained weights by our names, in our layout, in float32."""
+    """Return the trained weights by their names here, in the layout used here, in float32."""
     found = {
         f"{ours}.{part}": trained[f"{theirs}.{part}"] for theirs, ours in NAMES.items() for part in ("weight", "bias")
     }

@@ -1,4 +1,4 @@
-"""A training run in an output folder: its best weights and its state are kept there, so that it can be resumed."""
+"""A training run in an output folder, where its best weights and its state are saved so that it can be resumed."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -32,19 +32,20 @@ def fit_in_folder(
     resume: bool,
     report: Callable[[Event], None],
 ) -> tuple[SWTTime, Checkpoint, TrainingResult]:
-    """Train a model and keep its best weights, and the state of the run, in a folder. The caller holds its lock.
+    """Train a model, saving its best weights and the state of the run in a folder whose lock the caller holds.
 
     Parameters
     ----------
     config : Config
     parts : Parts
     provenance : mapping
-        To be recorded in the checkpoint; ``data_sha256`` tells the table from another one.
+        Recorded in the checkpoint; ``data_sha256`` identifies the table.
     folder : Path
     resume : bool
-        Go on with the run that was stopped there; begin one where there is none, with a warning; load what it made
-        where it has ended, with a warning.
+        Continue the run that was stopped in the folder. If there is none, start one; if it has ended, load its result;
+        both give a warning.
     report : callable
+        Called with every event.
 
     Returns
     -------
@@ -53,9 +54,9 @@ def fit_in_folder(
     Raises
     ------
     CheckpointError
-        What is to be resumed is damaged, or of another configuration, table or backbone.
+        The run to resume is damaged, or has another configuration, table or backbone.
     SaveError
-        The operating system refused to save something; what was saved before is whole.
+        The operating system reported an error while saving; what was saved before is intact.
     """
     sha256 = str(provenance["data_sha256"])
     saved = None
@@ -67,7 +68,7 @@ def fit_in_folder(
             ended = _load_ended(config, sha256, folder)
             if ended is not None:
                 return ended
-            _note(f"no training state has been completed in {folder} yet: the run starts from the beginning")
+            _warn(f"no training state has been completed in {folder} yet: the run starts from the beginning")
     with seeded(config.training) as device:
         model = build_model(config, start=saved is None).to(device)
         backbone = model.language_model.identity if model.language_model else None
@@ -75,8 +76,8 @@ def fit_in_folder(
             discard_run(folder)
         elif saved.backbone != backbone:
             raise CheckpointError(
-                f"the run in {folder} was begun on the backbone {_named(saved.backbone)}, here is {_named(backbone)}; "
-                "provide the same one, or start a new run with overwrite=True"
+                f"the run in {folder} was started with the backbone {_named(saved.backbone)}, not with "
+                f"{_named(backbone)}; provide the same one, or start a new run with overwrite=True"
             )
 
         def save_best(result: TrainingResult) -> None:
@@ -102,7 +103,7 @@ def fit_in_folder(
 
 
 def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime, Checkpoint, TrainingResult] | None:
-    """What a run that has ended left in a folder; None where there is no such thing."""
+    """Load the result of a run that has ended in a folder; None if there is none."""
     if not holds_checkpoint(folder):
         return None
     checkpoint = read_checkpoint(folder)
@@ -110,29 +111,29 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime
     result = result_of(checkpoint)
     if result is None:
         raise CheckpointError(
-            f"the checkpoint {folder} does not say how it was trained, so there is nothing to resume; start a new run "
+            f"the checkpoint {folder} does not record how it was trained, so it cannot be resumed; start a new run "
             "with overwrite=True"
         )
     if result.ended in ("running", "interrupted"):
         return None
     model = checkpoint.build().to(resolve_device(config.training.device))
-    discard_run(folder)  # what is left of it where the run was killed while it removed it
-    _note(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
+    discard_run(folder)  # the run may have been killed while it removed its state
+    _warn(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
     return model, checkpoint, result
 
 
-def _check_same(begun: Config, wanted: Config, begun_sha256: str, data_sha256: str, folder: Path) -> None:
-    """Refuse to go on with a run of another configuration or table."""
-    differences = begun.differences(wanted)
+def _check_same(saved: Config, config: Config, saved_sha256: str, data_sha256: str, folder: Path) -> None:
+    """Raise if the run to resume has another configuration or table."""
+    differences = saved.differences(config)
     if differences:
         raise CheckpointError(
-            f"the run in {folder} was begun with {', '.join(differences)}; repeat its options, or start a new run with "
-            "overwrite=True"
+            f"the run in {folder} was started with {', '.join(differences)}; repeat its options, or start a new run "
+            "with overwrite=True"
         )
-    if begun_sha256 != data_sha256:
+    if saved_sha256 != data_sha256:
         raise CheckpointError(
-            f"the run in {folder} was begun on another table (its series have the hash {begun_sha256[:12]}, those of "
-            f"this one {data_sha256[:12]}); give the same one, or start a new run with overwrite=True"
+            f"the run in {folder} was started with another table (its series have the hash {saved_sha256[:12]}, those "
+            f"of this one {data_sha256[:12]}); provide the same one, or start a new run with overwrite=True"
         )
 
 
@@ -140,5 +141,5 @@ def _named(backbone: BackboneIdentity | None) -> str:
     return "none" if backbone is None else f"{backbone.name!r} with weights {backbone.sha256[:12]}"
 
 
-def _note(message: str) -> None:
+def _warn(message: str) -> None:
     warnings.warn(message, SWTTimeWarning, stacklevel=4)

@@ -1,12 +1,12 @@
-"""A training run that can go on: its state as a folder inside the output folder. Never pickle.
+"""The state of a training run, from which it is resumed: a folder inside the output folder, never pickled.
 
 ======================  =========================================================================
-``run.json``            what the run is made of: configuration, hashes of table and backbone
+``run.json``            what identifies the run: configuration, hashes of table and backbone
 ``progress.json``       plan, counts, losses, history
-``state.safetensors``   weights, best weights, the optimiser's moments, states of the generators
+``state.safetensors``   weights, best weights, moments of the optimiser, states of the random generators
 ======================  =========================================================================
 
-All three are replaced together (`swt_time.checkpoints.storage`). The folder is gone when the run has ended.
+All three are replaced together (`swt_time.checkpoints.storage`). The folder is removed when the run has ended.
 """
 
 import json
@@ -37,7 +37,7 @@ WHAT = "training state"
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What a run is made of, and how far it has come."""
+    """What identifies a training run, and its state."""
 
     config: Config
     data_sha256: str
@@ -46,20 +46,21 @@ class SavedRun:
 
 
 def write_run(folder: Path, run: SavedRun) -> None:
-    """Write the training state of a run into its output folder, in place of the one that may be there.
+    """Write the training state of a run into its output folder; an existing state is replaced.
 
     Raises
     ------
     SaveError
+        The operating system reported an error; the previous state is intact.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(run.state.tensors.items())}
-    made_of = {
+    identity = {
         "config": run.config.model_dump(),
         "data_sha256": run.data_sha256,
         "backbone": asdict(run.backbone) if run.backbone else None,
     }
     content = {
-        "run.json": _json(made_of),
+        "run.json": _json(identity),
         "progress.json": _json(run.state.progress),
         "state.safetensors": save_tensors(tensors),
     }
@@ -67,35 +68,36 @@ def write_run(folder: Path, run: SavedRun) -> None:
 
 
 def read_run(folder: Path) -> SavedRun | None:
-    """Read the training state in an output folder; None where none was completed.
+    """Read the training state in an output folder; None if no state was completed.
 
     Raises
     ------
     CheckpointError
-        It is damaged.
+        The state is damaged.
     """
     if not holds_files(folder / FOLDER):
         return None
     content = read_files(folder / FOLDER, FILES, WHAT)
     try:
-        made_of, progress = (parse_json(content[name], name, CheckpointError) for name in ("run.json", "progress.json"))
+        identity = parse_json(content["run.json"], "run.json", CheckpointError)
+        progress = parse_json(content["progress.json"], "progress.json", CheckpointError)
         check_tensor_bytes(content["state.safetensors"], "state.safetensors", CheckpointError)
-        config = Config.parse(made_of["config"])
-        backbone = BackboneIdentity(**made_of["backbone"]) if made_of["backbone"] else None
-        state = TrainingState(dict(progress), load_tensors(content["state.safetensors"]))
-        return SavedRun(config, str(made_of["data_sha256"]), backbone, state)
+        config = Config.parse(identity["config"])
+        backbone = BackboneIdentity(**identity["backbone"]) if identity["backbone"] else None
+        state = TrainingState(progress, load_tensors(content["state.safetensors"]))
+        return SavedRun(config, str(identity["data_sha256"]), backbone, state)
     except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
-            f"the {WHAT} {folder / FOLDER} is damaged: {error}; start anew with --overwrite"
+            f"the {WHAT} {folder / FOLDER} is damaged: {error}; start a new run with overwrite=True"
         ) from None
 
 
 def discard_run(folder: Path) -> None:
-    """Remove the training state in an output folder, if there is one."""
+    """Remove the training state from an output folder, if there is one."""
     remove_files(folder / FOLDER, FILES)
 
 
 def _json(values: Mapping[str, Any]) -> bytes:
-    # JSON has no NaN and no infinity; a loss that overflowed is kept as their name, which reads as a number again.
+    # JSON has no NaN and no infinity, so a loss that overflowed is written as a string, which float() can parse.
     plain = json.loads(json.dumps(values), parse_constant=str)
     return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,4 +1,4 @@
-"""A file that ``torch.save`` wrote, read as plain tensors; code in it is never run."""
+"""Reading a file that ``torch.save`` wrote as plain tensors; code in the file is never run."""
 
 import pickle
 import re
@@ -18,11 +18,11 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        No such file, damaged, with code in it, or not a dictionary of tensors.
+        The file does not exist, is damaged, contains code, or is not a dictionary of tensors.
     """
     if not file.is_file():
         raise CheckpointError(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
-    remedy = "expected what torch.save(model.state_dict(), file) writes"
+    remedy = "expected a file written by torch.save(model.state_dict(), file)"
     try:
         with file.open("rb"):
             pass
@@ -30,7 +30,7 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     try:
         archive = zipfile.is_zipfile(file)
-        # torch never compresses; a small archive may be a large memory.
+        # torch never compresses, and a small compressed archive may need a lot of memory.
         if archive and any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist()):
             raise ValueError("a compressed archive")
         values = torch.load(file, map_location="cpu", weights_only=True, mmap=archive)
@@ -39,10 +39,9 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         if wanted is None:
             raise CheckpointError(f"{file} is not a state dict; {remedy}") from None
         raise CheckpointError(
-            f"{file} holds more than tensors: it asks to load {wanted[1]}, which is refused, as it could run code; "
-            f"{remedy}"
+            f"{file} holds more than tensors: loading it would import {wanted[1]}, which could run code; {remedy}"
         ) from None
-    except Exception as error:  # whatever a damaged archive leads to, by the version of torch
+    except Exception as error:  # the error that a damaged archive causes depends on the version of torch
         raise CheckpointError(f"{file} is damaged or not a state dict ({first_line(error, 120)}); {remedy}") from None
     if not isinstance(values, Mapping):
         raise CheckpointError(f"{file} holds a {type(values).__name__}, not a dictionary of tensors; {remedy}")
@@ -52,15 +51,16 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file} is not a dictionary of tensors: {what}; {remedy}")
     for name, tensor in values.items():
         if not _is_plain(tensor):
+            layout, dtype = (str(what).removeprefix("torch.") for what in (tensor.layout, tensor.dtype))
             raise CheckpointError(
-                f"{file}: {name} is no plain tensor ({tensor.layout}, {tensor.dtype}, {tensor.device.type}, shape "
-                f"{tuple(tensor.shape)}) with each of its values in the file; {remedy}".replace("torch.", "", 2)
+                f"{file}: {name} is not a dense tensor with all its values in the file ({layout}, {dtype}, "
+                f"{tensor.device.type}, shape {tuple(tensor.shape)}); {remedy}"
             )
     return dict(values)
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor has all its values in memory; a view can repeat one of them without end."""
+    """Whether all values of a tensor are in memory; an expanded view repeats a few of them any number of times."""
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
         return False
     return tensor.untyped_storage().nbytes() >= tensor.numel() * tensor.element_size()

@@ -1,11 +1,11 @@
-"""Folders whose files are replaced all at once or not at all, and verified when they are read.
+"""Folders whose files are replaced atomically, all or none, and verified when they are read.
 
-New files are written and flushed in ``.new``, which is then renamed to ``.next``: from this one rename on, the folder
-holds the new files and no longer the former ones. They are then moved to their places, the manifest last. A reader
-looks into ``.next`` first. So a process that is killed at any moment leaves a whole set of files, and a reader needs
-neither a lock nor a repair; the next writer moves what was left behind.
+New files are written and flushed in ``.new``, which is then renamed to ``.next``. From this rename on the new files
+count, since readers look into ``.next`` first. The files are then moved to their places, the manifest last. A process
+that is killed at any moment therefore leaves a complete set of files; readers need neither a lock nor a repair, and the
+next writer moves the files that were left in ``.next``.
 
-``manifest.json`` holds size and sha256 of every file, and of itself.
+``manifest.json`` holds size and SHA-256 of every file, and a hash of itself.
 """
 
 import errno
@@ -24,26 +24,26 @@ MANIFEST = "manifest.json"
 NEW, NEXT = ".new", ".next"
 
 MANIFEST_BYTES = 2**16
-"""Most bytes of a manifest; no more are ever read."""
+"""Maximum size of a manifest."""
 
 
 def replace_files(folder: Path, content: Mapping[str, bytes], what: str) -> None:
-    """Replace the files of a folder, which is made where it does not exist.
+    """Replace the files of a folder atomically; the folder is created if it does not exist.
 
-    The caller holds the folder's lock (`swt_time.checkpoints.locking.locked`). Other files in the folder stay.
+    The caller holds the lock of the folder (`swt_time.checkpoints.locking.locked`). Other files in the folder stay.
 
     Parameters
     ----------
     folder : Path
     content : mapping of str to bytes
-        All files by name, in the order in which they shall appear.
+        All files by name, in the order in which they are written.
     what : str
-        What the folder is, for messages: ``checkpoint``.
+        Name of the kind of folder in messages, such as ``checkpoint``.
 
     Raises
     ------
     SaveError
-        The operating system refused something; the folder holds all former or all new files.
+        The operating system reported an error; the folder holds either all previous or all new files.
     """
     new = folder / NEW
     try:
@@ -59,26 +59,26 @@ def replace_files(folder: Path, content: Mapping[str, bytes], what: str) -> None
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
         raise SaveError(
-            f"cannot save the {what} {folder}: {error.strerror or error}; what was saved there before is whole. "
-            "Mend the cause, then go on (train: with --resume)"
+            f"cannot save the {what} {folder}: {error.strerror or error}; what was saved there before is intact. "
+            "Fix the cause and run again; a training run continues with resume=True"
         ) from error
 
 
 def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, bytes]:
-    """Read the files of a folder and make sure that each is what was written.
+    """Read the files of a folder and verify that each is what was written.
 
     Parameters
     ----------
     folder : Path
     limits : mapping of str to int
-        Most bytes of each file, by name.
+        Maximum size of each file in bytes, by name.
     what : str
-        What the folder is, for messages.
+        Name of the kind of folder in messages.
 
     Raises
     ------
     CheckpointError
-        A file is missing, or not what was written; the message names it.
+        A file is missing or not what was written; the message names it.
     """
     while True:
         written = _written(folder)
@@ -88,16 +88,16 @@ def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, 
         except CheckpointError:
             if _written(folder) == written:
                 raise
-            # A writer has replaced the files meanwhile: read the new ones.
+            # A writer has replaced the files in the meantime: read the new ones.
 
 
 def holds_files(folder: Path) -> bool:
-    """Whether a set of files was ever completed in a folder."""
+    """Whether a complete set of files was ever written to a folder."""
     return any((place / MANIFEST).is_file() for place in (folder / NEXT, folder))
 
 
 def remove_files(folder: Path, names: Iterable[str]) -> None:
-    """Remove what `replace_files` made of these names, the manifest first, and the folder if nothing else is in it."""
+    """Remove the files that `replace_files` wrote, the manifest first, and the folder if nothing else is in it."""
     for name in (MANIFEST, *names):
         for place in (folder / NEXT, folder):
             (place / name).unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def _prepare(folder: Path) -> None:
-    """Make the folder, finish what a killed writer had completed, and drop what it had not."""
+    """Create the folder; move in files that a killed writer completed, and remove those that it did not."""
     if not folder.is_dir():
         folder.mkdir(parents=True)
         _flush(folder.parent)
@@ -120,7 +120,7 @@ def _prepare(folder: Path) -> None:
 
 def _move_in(folder: Path) -> None:
     following = folder / NEXT
-    # The manifest says to readers that ``.next`` counts, so it leaves last.
+    # Readers use ``.next`` while it holds a manifest, so the manifest is moved last.
     for name in sorted(os.listdir(following), key=lambda name: name == MANIFEST):
         os.replace(following / name, folder / name)
     _flush(folder)
@@ -135,14 +135,14 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can."""
+    """Flush the entries of a folder to disk, on systems that support it."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some file systems cannot flush a folder and say so.
+        # Some file systems cannot flush a folder and report one of these errors.
         if error.errno not in (errno.EBADF, errno.EINVAL):
             raise
     finally:
@@ -150,7 +150,7 @@ def _flush(folder: Path) -> None:
 
 
 def _written(folder: Path) -> tuple[int, int] | None:
-    """Which write the files are of; its content would not tell, since a later write may repeat an earlier one."""
+    """Identify the write that the files come from; two writes can have equal content, so the content is not enough."""
     for place in (folder / NEXT, folder):
         try:
             facts = os.lstat(place / MANIFEST)
@@ -161,7 +161,7 @@ def _written(folder: Path) -> tuple[int, int] | None:
 
 
 def _read(folder: Path, name: str, limit: int) -> bytes | None:
-    """A file's content; None where there is no such file."""
+    """Return the content of a file; None if it does not exist."""
     for place in (folder / NEXT, folder):
         path = place / name
         if place.is_symlink() and place.name == NEXT:
@@ -169,7 +169,7 @@ def _read(folder: Path, name: str, limit: int) -> bytes | None:
         try:
             return read_bytes(path, limit, CheckpointError, links=False)
         except CheckpointError as error:
-            # Not there, or moved from one place to the other meanwhile: look at the next place.
+            # The file is not here, or a writer has just moved it: look at the next place.
             if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
                 raise
     return None
@@ -189,7 +189,7 @@ def _read_verified(folder: Path, limits: Mapping[str, int], manifest: bytes | No
 
 
 def _recorded(manifest: bytes, names: Iterable[str], where: str) -> dict[str, dict[str, Any]]:
-    """Facts of each file by name; a manifest counts only if it is, byte for byte, what we would write."""
+    """Return size and hash of each file; a manifest is valid only if `_manifest` would write it byte for byte."""
     try:
         files = json.loads(manifest)["files"]
         whole = _manifest(files) == manifest and set(files) == set(names)

@@ -23,7 +23,7 @@ from swt_time.config import Config
 from swt_time.errors import SWTTimeError
 
 if TYPE_CHECKING:
-    from swt_time.evaluation.ablation import Table
+    from swt_time.evaluation.ablation import Dataset
 
 VARIANTS, EXPERIMENT, RUNNING = "Variants", "Experiment", "Running"
 """Panels of the help."""
@@ -120,12 +120,12 @@ def ablate(
         check_picture(plot)
     cells = ablation.make_cells(
         variants,
-        [_open_table(text, base) for text in data],
+        [_open_dataset(text, base) for text in data],
         horizons=parse_numbers("--horizons", horizons) if horizons else [base.data.horizon],
         seeds=parse_numbers("--seeds", seeds),
         preset=options.preset or "",
         baselines=names,
-        trained_on=None if trained_on is None else _open_table(trained_on, base),
+        trained_on=None if trained_on is None else _open_dataset(trained_on, base),
     )
     missing = ablation.missing_cells(cells, ablation.read_rows(out), with_test=not no_test)
     if list_:
@@ -147,11 +147,11 @@ def ablate(
         raise SWTTimeError(f"{failed} of {len(missing)} cells failed; the same command runs them again")
 
 
-def _open_table(text: str, base: Config) -> "Table":
+def _open_dataset(text: str, base: Config) -> "Dataset":
     """Open a table given as a path or as NAME=path; an existing path is taken as a path, even with ``=`` in it."""
-    from swt_time.evaluation.ablation import open_table
+    from swt_time.evaluation.ablation import open_dataset
 
-    return open_table(*_split_table(text), base.data)
+    return open_dataset(*_split_table(text), base.data)
 
 
 def _split_table(text: str) -> tuple[str, Path]:

@@ -58,21 +58,23 @@ def import_(
     check_outputs({"--out": out}, {"STATE_DICT": state_dict})
     check_output_folder(out, overwrite)
     config = time_llm_config(
-        backbone=backbone,
-        embedding=embedding,
-        wavelet=wavelet,
-        level=level,
-        context=context,
-        horizon=horizon,
-        patch_len=patch_len,
-        stride=stride,
-        d_model=d_model,
-        d_ff=d_ff,
-        n_heads=n_heads,
-        layers=layers,
-        description=ETT_DESCRIPTION if description is None else description,
-        prototypes=prototypes,
-        precision=precision,
+        {
+            "backbone.name": backbone,
+            "backbone.layers": layers,
+            "backbone.precision": precision,
+            "data.context": context,
+            "data.horizon": horizon,
+            "data.description": ETT_DESCRIPTION if description is None else description,
+            "embedding.kind": embedding,
+            "embedding.wavelet": wavelet,
+            "embedding.level": level,
+            "embedding.patch_len": patch_len,
+            "embedding.stride": stride,
+            "embedding.d_model": d_model,
+            "model.d_ff": d_ff,
+            "model.n_heads": n_heads,
+            "model.prototypes": prototypes,
+        }
     )
     checkpoint = import_checkpoint(state_dict, config, {"versions": package_versions(), "commit": source_commit()})
     with locked(out):

@@ -54,7 +54,7 @@ def bands(
     from swt_time.cli.pictures import check_picture, plot_bands
     from swt_time.data.reading import read_table
     from swt_time.data.series import read_series
-    from swt_time.evaluation.bands import take_apart
+    from swt_time.evaluation.bands import decompose
     from swt_time.model.embedding import WaveletPatchEmbedding
 
     check_outputs({"--out": out}, {"--data": data}, {"--model": model})
@@ -70,7 +70,7 @@ def bands(
     table = read_series(read_table(data, id_column=how.id_column), how)
     index = 0 if series is None else table.index(series)
     times, values = table.times[index][-rows:], table.values[index][-rows:]
-    parts = take_apart(
+    parts = decompose(
         values,
         wavelet=wavelet or filters or settings.wavelet,
         level=level or settings.level,

@@ -1,4 +1,4 @@
-"""A series taken apart: its bands on one time axis, their share of the energy, and how exactly they add up."""
+"""The wavelet bands of a series, their shares of its energy, and the reconstruction error."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from swt_time.wavelets import FilterBank, iswt, swt
 
 @dataclass(frozen=True)
 class Bands:
-    """The stationary wavelet transform of one standardised series, as the embedding sees it.
+    """The stationary wavelet transform of a standardised series, as the embedding computes it.
 
     Attributes
     ----------
     names : list of str, K
         ``A_J, D_J, ..., D_1``.
     coefficients : (K, T) float64 array
-        With the energy-preserving normalisation.
+        In the energy-preserving normalisation.
     share : (K,) float64 array
-        Each band's part of the energy of all bands; sums to 1. With an orthogonal wavelet and the periodic
-        boundary the bands' energy is the signal's own.
+        Share of each band in the energy of all bands; sums to 1. With an orthogonal wavelet and the periodic boundary,
+        the energy of all bands is that of the series.
     error : float
-        Largest deviation of the inverse transform from the series, in standard deviations.
+        Largest absolute difference between the inverse transform and the series, in standard deviations.
     """
 
     names: list[str]
@@ -33,16 +33,24 @@ class Bands:
 
 
 @torch.no_grad()
-def take_apart(values: np.ndarray, *, wavelet: str | FilterBank, level: int, boundary: str) -> Bands:
-    """Standardise a series (T,) and transform it, with a named wavelet or with learned filters.
+def decompose(values: np.ndarray, *, wavelet: str | FilterBank, level: int, boundary: str) -> Bands:
+    """Standardise a series (T,) and decompose it into bands.
+
+    Parameters
+    ----------
+    values : (T,) array
+    wavelet : str or FilterBank
+        Name of a wavelet, or learned filters.
+    level : int
+    boundary : str
 
     Raises
     ------
     ConfigError
-        Unknown wavelet or boundary, or a level too deep for the series.
+        The wavelet or the boundary is unknown, or the level is too deep for the series.
     """
-    deviation = values.std()
-    z = torch.from_numpy((values - values.mean()) / (deviation if deviation > 0 else 1.0))
+    std = values.std()
+    z = torch.from_numpy((values - values.mean()) / (std if std > 0 else 1.0))
     try:
         coefficients = swt(z, wavelet, level=level, boundary=boundary, norm=True)
         back = iswt(coefficients, wavelet, boundary=boundary, norm=True)

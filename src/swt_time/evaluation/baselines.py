@@ -1,11 +1,11 @@
-"""Baselines on the same windows as the model: what every result is held against.
+"""Baselines that are trained and scored on the same windows as the model.
 
 Shapes: ``M`` windows of one series each, ``T`` context, ``H`` horizon.
 """
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -25,15 +25,15 @@ from swt_time.model.weights import trained_parameters
 from swt_time.training import seeded, train
 
 TREND_KERNEL = 25
-"""Samples of DLinear's moving average."""
+"""Length of the moving average of DLinear, in samples."""
 
 PEER = "neuralforecast-timellm"
-"""The baseline that also reads the model's sizes and language model."""
+"""The baseline that also uses the sizes and the language model of the configuration."""
 
 
 @dataclass(frozen=True)
 class SeasonalNaive:
-    """Repeat the last season of the context; season 1 repeats the last value.
+    """Seasonal naive: repeat the last season of the context; a season of 1 repeats the last value.
 
     Attributes
     ----------
@@ -44,25 +44,25 @@ class SeasonalNaive:
     horizon: int
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Contexts (M, T) to forecasts (M, H)."""
+        """Map contexts (M, T) to forecasts (M, H)."""
         season = min(self.season, contexts.shape[1])
         last = contexts[:, contexts.shape[1] - season :]
         return np.tile(last, (1, -(-self.horizon // season)))[:, : self.horizon]
 
 
 class BaselineNetwork(nn.Module):
-    """A network that the model's own loop trains, ``(B, T, N)`` to ``(B, H, N)``."""
+    """Base class of networks that the training loop of the model trains; they map ``(B, T, N)`` to ``(B, H, N)``."""
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The trained weights by name."""
+        """Return the trained weights by name."""
         return trained_parameters(self)
 
 
 class DecompositionLinear(BaselineNetwork):
-    """DLinear: a moving average and what it leaves, each through a linear map that all series share.
+    """DLinear: a moving average and its remainder, each mapped to the horizon by a linear layer shared by all series.
 
-    Source: Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023. The average has 25
-    samples and repeats the first and the last value at the ends; windows are not normalised.
+    Source: Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023. The moving average has 25
+    samples and pads both ends with the first and the last value; windows are not normalised.
     """
 
     def __init__(self, context: int, horizon: int):
@@ -80,15 +80,16 @@ class DecompositionLinear(BaselineNetwork):
 
 
 class PeerTimeLLM(BaselineNetwork):
-    """The network of neuralforecast's TimeLLM, which writes and reads its own prompts.
+    """The network of neuralforecast's TimeLLM, prompts included, in the training loop of the model.
 
-    Its loop is left out: it samples windows at random, counts them otherwise and keeps the last weights, so that a
-    comparison would be one of loops. What it does in training (the frozen model's dropout is active) stays its own.
+    Its own loop samples windows at random, counts them differently and keeps the last weights, so a comparison would
+    be one of training loops. Everything else is unchanged; for instance, dropout of the frozen model is active in
+    training.
 
     Parameters
     ----------
     network : module
-        Takes ``{"insample_y": (M, T, 1)}``, gives (M, H, 1).
+        Maps ``{"insample_y": (M, T, 1)}`` to (M, H, 1).
     """
 
     def __init__(self, network: nn.Module):
@@ -102,30 +103,41 @@ class PeerTimeLLM(BaselineNetwork):
 
 
 def fit_baseline(name: str, parts: Parts, series: SeriesTable, config: Config) -> WindowForecaster:
-    """Make a baseline ready to be scored; it sees the train and validation parts only.
+    """Fit a baseline on the train and validation parts.
 
     Parameters
     ----------
     name : str
         A key of `BASELINES`.
     parts : Parts
-        The windows that the model was trained on.
+        The windows to train on.
     series : SeriesTable
-        The table they were cut from, for its frequency.
+        The table that they come from, for its frequency.
     config : Config
-        ``data`` and ``training`` count: a trained baseline has the model's loop, steps, validations and seed.
-        neuralforecast's TimeLLM also takes the model's sizes and language model.
+        The sections ``data`` and ``training`` are used: a trained baseline has the loop, steps, validations and seed of
+        the model. neuralforecast's TimeLLM also uses the sizes and the language model.
 
     Raises
     ------
     ConfigError
-        No baseline has that name.
+        There is no baseline of that name.
     MissingDependencyError
         The baseline needs a package that is not installed.
     """
-    if name not in BASELINES:
-        raise ConfigError(f"unknown baseline {name!r}; expected one of {', '.join(BASELINES)}")
+    check_baselines([name])
     return BASELINES[name](parts, series, config)
+
+
+def check_baselines(names: Iterable[str]) -> None:
+    """Raise if a baseline does not exist.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name in names:
+        if name not in BASELINES:
+            raise ConfigError(f"unknown baseline {name!r}; expected one of {', '.join(BASELINES)}")
 
 
 def _seasonal_naive(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNaive:
@@ -151,7 +163,7 @@ def _train(make: Callable[[], BaselineNetwork], parts: Parts, config: Config) ->
 
 
 def peer_network(config: Config) -> Any:
-    """neuralforecast's TimeLLM of the configuration's sizes, around the same files of the same language model.
+    """Build neuralforecast's TimeLLM with the sizes of a configuration and the same files of its language model.
 
     Raises
     ------
@@ -164,9 +176,9 @@ def peer_network(config: Config) -> Any:
         raise MissingDependencyError(
             f"the baseline {PEER!r} needs neuralforecast; install it with: pip install 'swt-time[bench]'"
         ) from None
-    # A stand-in has no language model to share, so the peer then reads the default one.
+    # A stand-in has no language model; TimeLLM then uses the default one.
     folder = find_backbone(config.backbone.name if config.backbone.name not in STAND_INS else "minilm")
-    with contextlib.redirect_stdout(sys.stderr):  # it prints
+    with contextlib.redirect_stdout(sys.stderr):  # its constructor prints
         return TimeLLM(
             h=config.data.horizon,
             input_size=config.data.context,
@@ -192,5 +204,5 @@ BASELINES: Mapping[str, Callable[[Parts, SeriesTable, Config], WindowForecaster]
         PEER: _time_llm,
     }
 )
-"""Baselines by name. A patch transformer and plain patches are configurations of the model itself (the backbone
-``transformer``, the embedding ``patch``)."""
+"""Baselines by name. A patch transformer and plain patches are configurations of the model (backbone ``transformer``,
+embedding ``patch``)."""

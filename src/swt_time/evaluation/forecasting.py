@@ -1,4 +1,4 @@
-"""Whatever forecasts scaled windows, and can therefore be scored."""
+"""The interface of forecasters that can be scored."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,21 +11,21 @@ from swt_time.training import TrainingResult
 
 
 class WindowForecaster(Protocol):
-    """Whatever can be scored: a trained model, or a baseline."""
+    """Anything that forecasts scaled windows: a trained model or a baseline."""
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Scaled contexts (M, T) to forecasts (M, H)."""
+        """Map scaled contexts (M, T) to forecasts (M, H)."""
         ...
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained network, ours or a baseline's.
+    """A trained network: the model or a baseline.
 
     Attributes
     ----------
     model : Module
-        With the weights that were best on validation.
+        With the weights of the best validation.
     result : TrainingResult
     """
 
@@ -33,5 +33,5 @@ class TrainedModel:
     result: TrainingResult
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Scaled contexts (M, T) to forecasts (M, H), float32."""
+        """Map scaled contexts (M, T) to forecasts (M, H), float32."""
         return forecast_windows(self.model, contexts)

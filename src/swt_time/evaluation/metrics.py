@@ -1,4 +1,4 @@
-"""Forecast errors as sums over all points, never means of batch means. Pure NumPy.
+"""Forecast errors as sums over all points, never as means of batch means. Pure NumPy.
 
 Shapes: ``B`` windows, ``H`` horizon, ``C`` channels.
 """
@@ -26,7 +26,7 @@ def smape(forecast: ArrayLike, target: ArrayLike) -> float:
     """Symmetric mean absolute percentage error, 0 to 200: the mean of ``200 |f - y| / (|f| + |y|)``.
 
     Source: Makridakis, Spiliotis and Assimakopoulos, "The M4 Competition", International Journal of Forecasting 36,
-    2020. A point where both are 0 counts 0.
+    2020. Points where both are 0 count as 0.
     """
     errors = np.abs(_errors(forecast, target))
     size = np.abs(np.asarray(forecast, np.float64)) + np.abs(np.asarray(target, np.float64))
@@ -34,21 +34,21 @@ def smape(forecast: ArrayLike, target: ArrayLike) -> float:
 
 
 def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
-    """Mean absolute error of the seasonal naive forecast inside a training series: the unit of MASE.
+    """Mean absolute error of the seasonal naive forecast within a training series: the scale of MASE.
 
-    ``mean |y[t] - y[t - season]|`` over the ``T - season`` rows that have a row one season before.
+    ``mean |y[t] - y[t - season]|`` over the ``T - season`` rows that have a row one season earlier.
 
     Parameters
     ----------
     train : (T,) array
-        Must be longer than ``season``.
+        Longer than ``season``.
     season : int
-        Length of a season in rows; 1 is the plain naive forecast.
+        Length of a season in rows; 1 is the naive forecast.
 
     Raises
     ------
     ValueError
-        If the series is not longer than a season.
+        The series is not longer than a season.
     """
     values = np.asarray(train, np.float64)
     if values.ndim != 1 or not 1 <= season < len(values):
@@ -57,17 +57,17 @@ def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
 
 
 def mase(forecast: ArrayLike, target: ArrayLike, train: ArrayLike, season: int = 1) -> float:
-    """Mean absolute scaled error: the mean absolute error in units of `seasonal_scale`.
+    """Mean absolute scaled error: the mean absolute error divided by `seasonal_scale`.
 
     Source: Hyndman and Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting
-    22, 2006. NaN where the training series repeats its season without error.
+    22, 2006. NaN if the training series repeats its season exactly.
     """
     scale = seasonal_scale(train, season)
     return mae(forecast, target) / scale if scale > 0 else float("nan")
 
 
 def _errors(forecast: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Differences in float64; equal shapes only, since broadcasting would hide a mistake."""
+    """Return differences in float64; shapes must be equal, since broadcasting would hide a mistake."""
     one, other = np.asarray(forecast, np.float64), np.asarray(target, np.float64)
     if one.shape != other.shape or one.size == 0:
         raise ValueError(f"expected forecast and target of one non-empty shape, got {one.shape} and {other.shape}")
@@ -75,7 +75,7 @@ def _errors(forecast: ArrayLike, target: ArrayLike) -> np.ndarray:
 
 
 class ErrorSums:
-    """Errors of many batches, kept as sums for each channel and each step of the horizon.
+    """Errors accumulated over batches, as sums for each channel and each step of the horizon.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ErrorSums:
     channels : int
         Number of series ``C``.
     scales : (C,) array, optional
-        Unit of MASE of each channel, see `seasonal_scale`. A channel whose unit is 0 or NaN has no MASE and is left
+        Scale of MASE for each channel, see `seasonal_scale`. A channel whose scale is 0 or NaN has no MASE and is left
         out of the mean over channels.
     """
 
@@ -102,7 +102,7 @@ class ErrorSums:
         ----------
         forecast, target : (B, H) arrays
         channel : int or (B,) int array
-            Which series each window belongs to.
+            Index of the series of each window.
         """
         errors = _errors(forecast, target)
         if errors.ndim != 2 or errors.shape[1] != self.squared.shape[1]:
@@ -117,19 +117,19 @@ class ErrorSums:
 
     @property
     def windows(self) -> int:
-        """Windows seen so far, over all channels."""
+        """Number of windows added so far, over all channels."""
         return int(self.counts.sum())
 
     def overall(self) -> dict[str, float]:
-        """``mse``, ``mae``, ``rmse``, ``mase`` and ``smape`` over all points."""
+        """Return ``mse``, ``mae``, ``rmse``, ``mase`` and ``smape`` over all points."""
         return {name: float(value) for name, value in self._metrics(None).items()}
 
     def per_step(self) -> dict[str, np.ndarray]:
-        """The same of each step of the horizon, ``(H,)``."""
+        """Return the same metrics for each step of the horizon, ``(H,)``."""
         return self._metrics(0)
 
     def per_channel(self) -> dict[str, np.ndarray]:
-        """The same of each channel, ``(C,)``; NaN for a channel without windows."""
+        """Return the same metrics for each channel, ``(C,)``; NaN for a channel without windows."""
         return self._metrics(1)
 
     @property
@@ -153,7 +153,7 @@ class ErrorSums:
         return self.overall()["smape"]
 
     def _metrics(self, axis: int | None) -> dict[str, np.ndarray]:
-        """Means over an axis of (C, H): channels (0), steps (1), or both (None)."""
+        """Compute means over an axis of (C, H): channels (0), steps (1), or both (None)."""
         if self.windows == 0:
             raise ValueError("no window was added yet")
         points = np.broadcast_to(self.counts[:, None], self.squared.shape)
@@ -170,6 +170,6 @@ class ErrorSums:
 
 
 def _mean(sums: np.ndarray, points: np.ndarray, axis: int | None) -> np.ndarray:
-    """Sums over points along an axis; NaN where there is no point."""
+    """Divide sums by numbers of points along an axis; NaN if there is no point."""
     total, count = np.asarray(sums.sum(axis)), np.asarray(points.sum(axis), np.float64)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)

@@ -1,4 +1,4 @@
-"""Scores over every window of a part, for anything that forecasts windows."""
+"""Scores of a forecaster over every window of a part."""
 
 import math
 import time
@@ -23,19 +23,19 @@ BATCH = 512
 METRICS = ("mse", "mae", "rmse", "mase", "smape")
 
 SHOWN_SERIES = 10
-"""Most series that the text lists; the worst ones of a larger table."""
+"""Maximum number of series in the text; of a larger table, those with the largest errors are listed."""
 
 SHOWN_STEPS = 6
-"""Steps of the horizon that the text lists."""
+"""Maximum number of steps of the horizon in the text."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Errors over all points of all windows, on scaled data and in the table's own units.
+    """Errors over all points of all windows, on scaled data and in the units of the table.
 
-    Each set of errors is ``{"mse", "mae", "rmse", "mase", "smape"}``, see `swt_time.evaluation.metrics`. MASE is in
-    units of the seasonal naive error inside each series' own train part, so it is the same on scaled data. Errors in
-    original units mix the units of a table's columns; ``per_series`` keeps them apart.
+    Each set of errors is ``{"mse", "mae", "rmse", "mase", "smape"}``, see `swt_time.evaluation.metrics`. MASE is
+    relative to the seasonal naive error within the train part of each series, so it is the same on scaled data. Errors
+    in original units mix the units of the columns of a table; those in ``per_series`` do not.
 
     Attributes
     ----------
@@ -45,12 +45,12 @@ class Scores:
     per_step : dict
         ``{metric: [error of each step], "original": {...}}``.
     windows : int
-        Forecast origins: the columns of a wide table share a window, the series of a long table have their own.
+        Number of forecast origins: the columns of a wide table share a window, each series of a long table has its own.
     horizon, series : int
     seconds : float
         Wall time of forecasting and scoring.
     peak_memory_bytes : int or None
-        Most memory held so far; see `swt_time.machine.peak_memory`.
+        See `swt_time.machine.peak_memory`.
     """
 
     scaled: dict[str, float]
@@ -80,27 +80,27 @@ def score(
     *,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scores:
-    """Score every window of a part, none left out.
+    """Score every window of a part.
 
     Parameters
     ----------
     forecaster : WindowForecaster
     part : PartWindows
     report : callable
-        Told how many windows are done, and of how many.
+        Called with the number of windows done and the total number.
     """
     began = time.perf_counter()
     table, scaler, total = part.table, part.scaler, len(part)
-    units = _mase_units(part)
-    scaled = ErrorSums(part.windows.horizon, len(table.ids), units / scaler.std)
-    original = ErrorSums(part.windows.horizon, len(table.ids), units)
+    scales = _mase_scales(part)
+    scaled = ErrorSums(part.windows.horizon, len(table.ids), scales / scaler.std)
+    original = ErrorSums(part.windows.horizon, len(table.ids), scales)
     for begin in range(0, total, BATCH):
-        numbers = np.arange(begin, min(begin + BATCH, total))
-        contexts, targets = part.gather(numbers)
-        forecasts, series = forecaster.forecast_windows(contexts), part.series_of(numbers)
+        indices = np.arange(begin, min(begin + BATCH, total))
+        contexts, targets = part.gather(indices)
+        forecasts, series = forecaster.forecast_windows(contexts), part.series_of(indices)
         scaled.update(forecasts, targets, series)
-        original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(numbers), series)
-        report(int(numbers[-1]) + 1, total)
+        original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(indices), series)
+        report(int(indices[-1]) + 1, total)
     return Scores(
         scaled=scaled.overall(),
         original=original.overall(),
@@ -116,7 +116,7 @@ def score(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's scores beside those of seasonal naive on the same windows."""
+    """Scores of a model and of seasonal naive on the same windows."""
 
     model: Scores
     seasonal_naive: Scores
@@ -124,7 +124,7 @@ class Evaluation:
     split: str
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; the model's errors on scaled data stand at the top."""
+        """Return the scores as plain values; the errors of the model on scaled data are at the top level."""
         naive = {**self.seasonal_naive.scaled, "original": self.seasonal_naive.original, "season": self.season}
         found: dict[str, Any] = _without_nan(
             {
@@ -137,7 +137,7 @@ class Evaluation:
         return found
 
     def as_text(self) -> Iterator[str]:
-        """Lines of a table for a person."""
+        """Yield the lines of a text table."""
         model, naive = self.model, self.seasonal_naive
         memory = "" if model.peak_memory_bytes is None else f", peak memory {model.peak_memory_bytes / 2**20:.0f} MiB"
         yield (
@@ -177,9 +177,18 @@ def evaluate_table(
     *,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Score a forecaster on every test window of a table, beside seasonal naive.
+    """Score a forecaster and seasonal naive on every test window of a table.
 
-    The scaler is fitted on this table's own train part, so that a model can be scored on a table it never saw.
+    The scaler is fitted on the train part of this table, so a model can be scored on a table that it never saw.
+
+    Parameters
+    ----------
+    forecaster : WindowForecaster
+    series : SeriesTable
+    split : str
+    context, horizon : int
+    report : callable
+        Called with the number of windows done and the total number.
 
     Raises
     ------
@@ -191,9 +200,10 @@ def evaluate_table(
     parts = split_table(series, split, context, horizon)
     if len(parts.test) == 0:
         if split == "none":
-            raise ConfigError("the split 'none' has no test part; name one with --split, such as 0.7/0.1/0.2")
+            raise ConfigError("data.split 'none' has no test part; set it to a split with one, such as 0.7/0.1/0.2")
         raise TableError(
-            f"the test part of split {split} holds no window of horizon {horizon}; provide more rows or another --split"
+            f"the test part of data.split {split!r} holds no window of horizon {horizon}; provide more rows or set "
+            "data.split to a longer test part"
         )
     season = season_length(series.frequency)
     naive = score(SeasonalNaive(season, horizon), parts.test)
@@ -201,17 +211,17 @@ def evaluate_table(
     return Evaluation(model, naive, season, split)
 
 
-def _mase_units(part: PartWindows) -> np.ndarray:
-    """Seasonal naive error inside the train part of each series, (C,); NaN where it is shorter than a season."""
+def _mase_scales(part: PartWindows) -> np.ndarray:
+    """Seasonal naive error within the train part of each series, (C,); NaN if it is not longer than a season."""
     season = season_length(part.table.frequency)
     pairs = zip(part.table.values, part.train_rows, strict=True)
     return np.array([seasonal_scale(v[:rows], season) if rows > season else math.nan for v, rows in pairs])
 
 
 def _unscaled(forecasts: np.ndarray, series: np.ndarray, scaler: Scaler) -> np.ndarray:
-    """Forecasts (B, H) in the table's own units."""
+    """Return forecasts (B, H) in the units of the table."""
     values = scaler.invert(forecasts, series)
-    # A zero comes back as a rounding error of the mean, which sMAPE would count as a miss of 200 %.
+    # A zero becomes a rounding error of the mean, which sMAPE would count as an error of 200 %.
     rounding = float(np.finfo(np.float32).eps) * np.abs(scaler.mean[series])[:, None]
     return np.where(np.abs(values) <= rounding, 0.0, values)
 
@@ -229,7 +239,7 @@ def _lists(errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
 
 
 def _without_nan(value: Any) -> Any:
-    """The same plain values with None for NaN, which JSON does not know."""
+    """Replace NaN by None in plain values, since JSON has no NaN."""
     if isinstance(value, dict):
         return {key: _without_nan(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -238,7 +248,7 @@ def _without_nan(value: Any) -> Any:
 
 
 def _spread(count: int, shown: int) -> list[int]:
-    """At most ``shown`` of the numbers below ``count``, the first and the last among them, evenly spread."""
+    """Return at most ``shown`` evenly spread indices below ``count``, the first and the last included."""
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, shown))})
 
 

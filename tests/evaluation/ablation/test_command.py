@@ -1,4 +1,4 @@
-"""``swt-time ablate`` as a process: resumed after a kill, parallel, with failures that cost themselves alone."""
+"""``swt-time ablate``: parallel, resumed after a kill; a failed cell does not stop the others."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def words(table, out, *more, steps=4):
     return ["ablate", "--data", table, "--out", out, *TINY, "--set", f"training.max_steps={steps}", *more]
 
 
-def test_finished_cells_are_never_run_again(swt_time, table, tmp_path):
+def test_finished_cells_are_not_run_again(swt_time, table, tmp_path):
     out, picture = tmp_path / "rows.csv", tmp_path / "rows.png"
     axis = ["--axis", "embedding.wavelet=haar", "--seeds", "0,1", "--baselines", "seasonal-naive", "--jobs", 2]
     first = swt_time(*words(table, out, *axis, "--plot", picture))
@@ -65,7 +65,7 @@ def test_finished_cells_are_never_run_again(swt_time, table, tmp_path):
     assert sum(line.startswith("missing") for line in listed) == 2
 
 
-def test_a_failed_cell_is_reported_and_stops_nothing(swt_time, table, tmp_path):
+def test_failed_cell_is_reported_and_does_not_stop_the_others(swt_time, table, tmp_path):
     out = tmp_path / "rows.csv"
     axis = ["--axis", "backbone.name=/no/such/folder,attention", "--seeds", "0"]
     run = swt_time(*words(table, out, *axis), check=False)
@@ -84,11 +84,12 @@ def test_a_failed_cell_is_reported_and_stops_nothing(swt_time, table, tmp_path):
         (["--seeds", "0,x"], "--seeds: expected whole numbers"),
         (["--preset", "fats"], "did you mean fast"),
         (["--preset", "fast", "--config", "c.toml"], "give one of them"),
-        (["--split", "none"], "has no test part"),
+        (["--split", "none"], "--split 'none' has no test part"),
+        (["--axis", "embedding.wavelet"], "axis: expected section.key=value"),
         (["--plot", "nowhere/plot.png"], "does not exist"),
     ],
 )
-def test_slips_are_refused_before_anything_runs(swt_time, table, tmp_path, more, message):
+def test_invalid_options_are_refused_before_anything_runs(swt_time, table, tmp_path, more, message):
     out = tmp_path / "rows.csv"
     run = swt_time(*words(table, out, *more), check=False)
     assert run.returncode == 2
@@ -96,7 +97,7 @@ def test_slips_are_refused_before_anything_runs(swt_time, table, tmp_path, more,
     assert not out.exists()
 
 
-def test_presets_are_listed_and_taken_by_train(swt_time, table, tmp_path):
+def test_presets_are_listed_and_accepted_by_train(swt_time, table, tmp_path):
     listed = swt_time("info").stdout
     assert all(f"preset {name} " in listed for name in ("fast", "paper", "best"))
     train = ["train", "--data", table, "--out", tmp_path / "model", "--preset", "fast", "--context", 64]
@@ -108,9 +109,9 @@ def test_presets_are_listed_and_taken_by_train(swt_time, table, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
-def test_a_kill_leaves_whole_rows_and_the_next_run_goes_on(swt_time, table, tmp_path, number, code):
+def test_killed_run_leaves_complete_rows_and_is_resumed(swt_time, table, tmp_path, number, code):
     out = tmp_path / "rows.csv"
-    # The last cell would take minutes, so that the signal always comes while one is at work.
+    # The last cell would take minutes, so the signal always arrives while a cell is running.
     more = ["--variant", "long: training.max_steps=200000", "--seeds", "0,1"]
     command = [sys.executable, "-m", "swt_time", *map(str, words(table, out, *more))]
     run = subprocess.Popen(
@@ -118,13 +119,15 @@ def test_a_kill_leaves_whole_rows_and_the_next_run_goes_on(swt_time, table, tmp_
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
-        # A suite that runs in the background ignores Ctrl-C, and so would its children.
+        # A test suite in the background ignores Ctrl-C, and its children would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         deadline = time.monotonic() + 120
         while not (out.exists() and rows(out)) and time.monotonic() < deadline:
             time.sleep(0.05)
+        workers = workers_of(run.pid)
+        assert workers
         run.send_signal(number)
         message = run.communicate(timeout=60)[1]
     finally:
@@ -133,20 +136,27 @@ def test_a_kill_leaves_whole_rows_and_the_next_run_goes_on(swt_time, table, tmp_
     assert "Traceback" not in message
     assert [(r["variant"], r["seed"]) for r in rows(out)] == [("base", "0")]
     assert out.read_bytes().endswith(b"\n")
+    deadline = time.monotonic() + 20
+    while (left := processes().keys() & workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
     before = out.read_bytes()
     again = swt_time(*words(table, out, "--seeds", "0,1"))
     assert "2 cells, 1 finished before" in again.stderr
     assert out.read_bytes().startswith(before)
     assert len(rows(out)) == 2
-    assert_no_worker_of(command)
 
 
-def assert_no_worker_of(command):
-    """No process that a killed run started is left (Linux tells)."""
-    deadline = time.monotonic() + 20
-    orphans = ["unknown"]
-    while orphans and time.monotonic() < deadline:
-        listed = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True).stdout.splitlines()
-        orphans = [line for line in listed if "spawn_main" in line and line.split()[0] == "1"]
-        time.sleep(0.1)
-    assert orphans == []
+def processes():
+    """Parent and command line of every process that is not a zombie, by process id."""
+    command = ["ps", "-ww", "-eo", "pid,ppid,stat,args"]  # without -ww, ps cuts the command lines
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line.split(None, 3) for line in listed.splitlines()[1:]]
+    return {int(pid): (int(parent), command) for pid, parent, state, command in lines if not state.startswith("Z")}
+
+
+def workers_of(parent):
+    """Ids of the worker processes of a run."""
+    return [pid for pid, (of, command) in processes().items() if of == parent and "spawn_main" in command]

@@ -1,4 +1,4 @@
-"""Means, spreads and paired differences against numbers computed by hand."""
+"""Means, standard deviations and paired differences, compared with values computed by hand."""
 
 import math
 import re
@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from swt_time.evaluation.ablation import Row
 from swt_time.evaluation.ablation.summary import T_975, Measurement, compare, differences, summarize
 
 
@@ -14,19 +15,22 @@ def measured(contender, values, place="p"):
 
 
 def row(dataset, horizon, seed, mse, validation=0.5, trained_on=None):
-    return {
-        "dataset": dataset,
-        "trained_on": trained_on or dataset,
-        "horizon": str(horizon),
-        "seed": str(seed),
-        "mse": "" if mse is None else str(mse),
-        "mae": "" if mse is None else str(mse),
-        "validation_mse": str(validation),
-    }
+    return Row(
+        dataset=dataset,
+        trained_on=trained_on or dataset,
+        horizon=horizon,
+        seed=seed,
+        model="swt-time",
+        mse=mse,
+        mae=mse,
+        validation_mse=validation,
+        config_hash="c",
+        data_sha256="d",
+    )
 
 
 def test_paired_difference_by_hand():
-    """Differences 0.01, 0.02, 0.03: mean 0.02, deviation 0.01, half width 4.303 * 0.01 / sqrt(3)."""
+    """Differences 0.01, 0.02, 0.03: mean 0.02, standard deviation 0.01, half width 4.303 * 0.01 / sqrt(3)."""
     base, other = differences(
         measured("base", {0: 0.30, 1: 0.40, 2: 0.50}) + measured("other", {0: 0.31, 1: 0.42, 2: 0.53}), "base"
     )
@@ -39,7 +43,7 @@ def test_paired_difference_by_hand():
     assert other.verdict == "within seed noise"
 
 
-def test_verdict_where_the_interval_leaves_out_zero():
+def test_verdict_if_the_interval_excludes_zero():
     base = measured("base", {0: 0.30, 1: 0.40, 2: 0.50})
     found = differences(
         [*base, *measured("worse", {0: 0.32, 1: 0.421, 2: 0.52}), *measured("better", {0: 0.28, 1: 0.379, 2: 0.48})],
@@ -55,7 +59,7 @@ def test_only_shared_seeds_are_paired():
     assert differences(measured("base", {0: 0.3}) + measured("other", {5: 0.5}), "base")[1].difference is None
 
 
-def test_places_are_averaged_within_a_seed_and_seeds_are_the_sample():
+def test_places_are_averaged_within_each_seed():
     found = differences(
         [
             *measured("base", {0: 0.2, 1: 0.2}, "a"),
@@ -70,14 +74,14 @@ def test_places_are_averaged_within_a_seed_and_seeds_are_the_sample():
     assert (found.seeds, found.places) == (2, 2)
 
 
-def test_a_seed_that_lacks_a_place_does_not_count():
+def test_seed_that_lacks_a_place_does_not_count():
     found = differences(measured("base", {0: 0.2, 1: 0.4}, "easy") + measured("base", {0: 0.8}, "hard"), "base")[0]
     assert (found.mean, found.seeds) == (pytest.approx(0.5), 1)
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 5, 30])
 def test_t_quantiles_by_integration(degrees):
-    """The density of Student's t over -q..q holds 95 %."""
+    """The density of Student's t between -q and q integrates to 95 %."""
     q = T_975[degrees - 1]
     constant = math.gamma((degrees + 1) / 2) / math.sqrt(degrees * math.pi) / math.gamma(degrees / 2)
     x = np.linspace(-q, q, 200_001)
@@ -86,7 +90,7 @@ def test_t_quantiles_by_integration(degrees):
     assert inside == pytest.approx(0.95, abs=1e-4)
 
 
-def test_text_has_a_block_for_each_place_and_one_for_all():
+def test_text_has_one_block_per_place_and_one_for_all():
     rows = [("base", row("A", 96, s, 0.4 + s / 100)) for s in range(2)]
     rows += [("other", row("A", 96, s, 0.5 + s / 100)) for s in range(2)]
     rows += [("base", row("B", 96, s, 0.3, trained_on="A")) for s in range(2)]
@@ -96,7 +100,7 @@ def test_text_has_a_block_for_each_place_and_one_for_all():
     assert re.search(r"other +2 .* 0\.5050 ± 0\.0071 .*\+0\.1000 ± 0\.0000 worse", text)
 
 
-def test_validation_serves_while_the_test_part_is_left_alone():
+def test_validation_scores_are_compared_if_a_test_score_is_missing():
     rows = [("base", row("A", 96, 0, 0.4, 0.6)), ("other", row("A", 96, 0, None, 0.7))]
     assert compare(rows, "base")[1].difference == pytest.approx(0.1)
     assert "test" not in summarize(rows, "base").splitlines()[1]

@@ -1,18 +1,14 @@
-"""Experiments: variants of a base configuration and baselines, trained and scored the same way, one row a run."""
+"""Experiments: variants of a base configuration and baselines, trained and scored alike; one results row per run.
 
-from swt_time.evaluation.ablation.cells import (
-    OURS,
-    Cell,
-    Table,
-    check_baselines,
-    finished,
-    make_cells,
-    open_table,
-    run_cell,
-)
+- ``variants``: axes of named changes to a configuration;
+- ``cells``, ``running``, ``workers``: the runs of an experiment, in several processes;
+- ``results``, ``summary``: results files, and comparisons over seeds.
+"""
+
+from swt_time.evaluation.ablation.cells import OURS, Cell, Dataset, finished, make_cells, open_dataset, run_cell
+from swt_time.evaluation.ablation.results import Row, append_row, read_rows
 from swt_time.evaluation.ablation.running import missing_cells, run_cells
 from swt_time.evaluation.ablation.summary import Difference, compare, differences, summarize
-from swt_time.evaluation.ablation.table import append_row, read_rows
 from swt_time.evaluation.ablation.variants import (
     BASE,
     EVERY_AXIS,
@@ -24,6 +20,7 @@ from swt_time.evaluation.ablation.variants import (
     read_axes,
 )
 from swt_time.evaluation.ablation.workers import Outcome, run_parallel
+from swt_time.evaluation.baselines import check_baselines
 
 __all__ = [
     "BASE",
@@ -31,9 +28,10 @@ __all__ = [
     "OURS",
     "Axis",
     "Cell",
+    "Dataset",
     "Difference",
     "Outcome",
-    "Table",
+    "Row",
     "Variant",
     "append_row",
     "check_baselines",
@@ -43,7 +41,7 @@ __all__ = [
     "finished",
     "make_cells",
     "missing_cells",
-    "open_table",
+    "open_dataset",
     "parse_axis",
     "parse_variant",
     "read_axes",

@@ -1,18 +1,18 @@
-"""Run what is not finished yet: each cell that ends well becomes a row at once."""
+"""Running the cells that are not finished yet; each cell that succeeds is appended to the results at once."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from swt_time.evaluation.ablation.cells import Cell, check_windows, finished, run_cell
-from swt_time.evaluation.ablation.table import append_row
+from swt_time.evaluation.ablation.results import Row, append_row
 from swt_time.evaluation.ablation.workers import run_parallel
 
 
-def missing_cells(cells: Iterable[Cell], rows: Iterable[Mapping[str, str]], *, with_test: bool) -> list[Cell]:
-    """The cells without a row, or without a test score where one is wanted."""
+def missing_cells(cells: Iterable[Cell], rows: Iterable[Row], *, with_test: bool) -> list[Cell]:
+    """Return the cells that have no row, or no test score if ``with_test`` is True."""
     done = finished(rows)
-    return [cell for cell in cells if cell.key not in done or (with_test and not done[cell.key]["mse"])]
+    return [cell for cell in cells if cell.key not in done or (with_test and done[cell.key].mse is None)]
 
 
 def run_cells(
@@ -24,26 +24,47 @@ def run_cells(
     with_test: bool,
     say: Callable[[str], None],
 ) -> int:
-    """Run every given cell, append its row to ``out``, and say a line about it; the number of cells that failed.
+    """Run cells, append the row of each to a results file, and report each in a line.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+    out : Path
+        The results file.
+    jobs, threads : int
+        Number of worker processes, and of threads in each.
+    with_test : bool
+        Score the test part as well.
+    say : callable
+        Called with a line about each cell.
+
+    Returns
+    -------
+    int
+        The number of cells that failed.
 
     Raises
     ------
     TableError, ConfigError
-        A table that is too short for its windows, or a split without a test part: before anything runs.
+        A dataset has no test part or is too short for its windows; raised before anything runs.
     """
     check_windows(cells)
     failed = 0
     outcomes = run_parallel(run_cell, [(cell, with_test) for cell in cells], jobs=jobs, threads=threads)
-    # Closed at once on Ctrl-C, so that the workers end with us.
+    # Closing the generator ends the workers at once when Ctrl-C arrives.
     with contextlib.closing(outcomes):
-        for number, outcome in enumerate(outcomes, 1):
-            row = outcome.result
+        for count, outcome in enumerate(outcomes, 1):
             if outcome.error is None:
-                append_row(out, row)
-                test = f", test {row['mse']}" if row["mse"] else ""
-                note = f"validation {row['validation_mse']}{test}, {row['seconds']} s"
+                append_row(out, outcome.result)
+                note = _scores(outcome.result)
             else:
                 failed += 1
                 note = f"failed: {outcome.error}"
-            say(f"{number}/{len(cells)}  {cells[outcome.number].describe()}: {note}")
+            say(f"{count}/{len(cells)}  {cells[outcome.index].describe()}: {note}")
     return failed
+
+
+def _scores(row: Row) -> str:
+    text = row.cells()
+    test = f", test {text['mse']}" if text["mse"] else ""
+    return f"validation {text['validation_mse'] or None}{test}, {text['seconds']} s"

@@ -1,29 +1,31 @@
-"""What the rows say: mean and spread over seeds, and differences from the base, paired by seed."""
+"""Summaries of results: mean and standard deviation over seeds, and differences from the base, paired by seed."""
 
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-Rows = Sequence[tuple[str, Mapping[str, str]]]
-"""Runs: what each stands for in the comparison, and its row."""
+from swt_time.evaluation.ablation.results import Row
+
+Rows = Sequence[tuple[str, Row]]
+"""Runs, each with the name of its contender in the comparison."""
 
 T_975 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
-"""Student's t at 97.5 % for 1 to 30 degrees of freedom; beyond, the last one serves and is on the wide side."""
+"""Student's t at 97.5 % for 1 to 30 degrees of freedom; for more, the last value is used, which is slightly larger."""
 
 RULE = (
-    "Differences are to the base, paired: for each seed the mean over the cells (tables and horizons) that both have, "
-    "then mean and 95 % t-interval over seeds. Better or worse is said only where that interval leaves out 0."
+    "Differences from the base are paired: for each seed, the mean over the cells (tables and horizons) that both "
+    "have, then mean and 95 % t-interval over seeds. Better or worse: the interval excludes 0."
 )
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number of one run, and what it is paired by."""
+    """One value of one run; values of the same place and seed are paired."""
 
     contender: str
     place: str
@@ -33,18 +35,18 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Difference:
-    """A contender's values, and its difference from the base.
+    """The mean of a contender, and its difference from the base.
 
     Attributes
     ----------
     contender : str
     mean, spread : float
-        Over seeds, of the means over places; ``spread`` is the sample standard deviation, nan for a single seed.
+        Mean and sample standard deviation over seeds, of the means over places; ``spread`` is NaN for a single seed.
     seeds, places : int
     difference : float or None
-        Contender less base over the pairs that both have; None without any.
+        Contender minus base, over the pairs that both have; None if there is none, and for the base itself.
     half_width : float or None
-        Of the 95 % t-interval over seeds; None with fewer than two paired seeds.
+        Half the width of the 95 % t-interval over seeds; None with fewer than two paired seeds.
     """
 
     contender: str
@@ -57,7 +59,7 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``better`` or ``worse`` (of an error) where the interval leaves out 0."""
+        """``better`` or ``worse`` (lower is better) if the interval excludes 0, else ``within seed noise``."""
         if self.difference is None:
             return ""
         if self.half_width is None:
@@ -68,7 +70,7 @@ class Difference:
 
 
 def differences(measurements: Iterable[Measurement], base: str) -> list[Difference]:
-    """Every contender against the base, in the order in which they appear."""
+    """Compare every contender with the base, in order of appearance."""
     values: dict[str, dict[tuple[str, int], float]] = {}
     for one in measurements:
         values.setdefault(one.contender, {})[one.place, one.seed] = one.value
@@ -92,7 +94,10 @@ def _compare(
 
 
 def _by_seed(values: Mapping[tuple[str, int], float]) -> dict[int, float]:
-    """Mean over places for each seed; only seeds that have every place count, lest an easy place decide."""
+    """Return the mean over places of each seed.
+
+    Seeds that lack a place are left out, since the other places may be easier; if every seed lacks one, all count.
+    """
     places = {place for place, _ in values}
     seeds = sorted({seed for _, seed in values})
     whole = [seed for seed in seeds if all((place, seed) in values for place in places)]
@@ -100,25 +105,32 @@ def _by_seed(values: Mapping[tuple[str, int], float]) -> dict[int, float]:
 
 
 def compare(rows: Rows, base: str, column: str | None = None) -> list[Difference]:
-    """Every contender against the base by one column, its own rows given by its name.
+    """Compare every contender with the base by one column.
 
-    By default by the test score where every row has one, else by the validation score.
+    Parameters
+    ----------
+    rows : sequence of (str, Row)
+    base : str
+        Name of the base among the contenders.
+    column : str, optional
+        By default ``mse`` if every row has a test score, else ``validation_mse``.
     """
     by = column or score_column(rows)
-    return differences((Measurement(n, _place(r), int(r["seed"]), float(r[by])) for n, r in rows if r[by]), base)
+    found = ((name, row, _value(row, by)) for name, row in rows)
+    return differences((Measurement(name, _place(r), r.seed, v) for name, r, v in found if v is not None), base)
 
 
 def score_column(rows: Rows) -> str:
-    """``mse`` where every row has a test score, else ``validation_mse``."""
-    return "mse" if all(row["mse"] for _, row in rows) else "validation_mse"
+    """Return ``mse`` if every row has a test score, else ``validation_mse``."""
+    return "validation_mse" if any(row.mse is None for _, row in rows) else "mse"
 
 
 def summarize(rows: Rows, base: str) -> str:
-    """A text of tables, one for each table and horizon and one for all of them."""
+    """Return text tables: one for each dataset and horizon, and one for all of them together."""
     if not rows:
         return "no cell is finished yet"
     by = score_column(rows)
-    places: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
+    places: dict[str, list[tuple[str, Row]]] = {}
     for name, row in rows:
         places.setdefault(_place(row), []).append((name, row))
     width = max(len(name) for name, _ in rows)
@@ -128,9 +140,14 @@ def summarize(rows: Rows, base: str) -> str:
     return "\n\n".join([*blocks, RULE])
 
 
-def _place(row: Mapping[str, str]) -> str:
-    on = "" if row["dataset"] == row["trained_on"] else f" from {row['trained_on']}"
-    return f"{row['dataset']}{on} {row['horizon']}"
+def _value(row: Row, column: str) -> float | None:
+    value: float | None = getattr(row, column)
+    return value
+
+
+def _place(row: Row) -> str:
+    on = "" if row.dataset == row.trained_on else f" from {row.trained_on}"
+    return f"{row.dataset}{on} {row.horizon}"
 
 
 def _block(title: str, rows: Rows, base: str, by: str, width: int) -> str:
@@ -155,7 +172,7 @@ def _number(found: Difference | None) -> str:
 
 
 def describe(found: Difference) -> str:
-    """``-0.0012 ± 0.0004 better``."""
+    """Return text such as ``-0.0012 ± 0.0004 better``."""
     if found.difference is None:
         return ""
     half = "" if found.half_width is None else f" ± {found.half_width:.4f}"

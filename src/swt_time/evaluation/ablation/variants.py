@@ -1,4 +1,4 @@
-"""What is varied: axes of named changes to a base configuration, one at a time or as a grid."""
+"""Variants of a base configuration: axes of named changes, applied one at a time or as a grid."""
 
 import itertools
 import re
@@ -15,12 +15,12 @@ from swt_time.model import build_embedding
 BASE = "base"
 
 EVERY_AXIS = Path(__file__).with_name("axes.toml")
-"""The shipped list: every option of the embedding, the prompt, the backbone and the head."""
+"""The shipped file of axes: every option of the embedding, the prompt, the backbone and the head."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A named change of the configuration."""
+    """A named change to the configuration."""
 
     name: str
     changes: Mapping[str, Any]
@@ -28,14 +28,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Axis:
-    """Alternatives of which a grid takes one at a time."""
+    """A named set of alternatives; a grid combines one of each axis."""
 
     name: str
     variants: tuple[Variant, ...]
 
 
 def parse_axis(text: str) -> Axis:
-    """Read ``section.key=value,value,...``; a comma inside brackets, braces or quotes does not divide.
+    """Parse ``section.key=value,value,...``; commas inside brackets, braces or quotes do not separate values.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def parse_axis(text: str) -> Axis:
     key = key.strip()
     if not equals or not values.strip():
         raise ConfigError(
-            f"--axis: expected section.key=value,value,..., got {text!r}; for example embedding.wavelet=haar,db4"
+            f"axis: expected section.key=value,value,..., got {text!r}; for example embedding.wavelet=haar,db4"
         )
     variants = []
     for value in _divide(values):
@@ -55,7 +55,7 @@ def parse_axis(text: str) -> Axis:
 
 
 def parse_variant(text: str) -> Variant:
-    """Read ``name: section.key=value, section.key=value``, which changes several keys at once.
+    """Parse ``name: section.key=value, section.key=value``, which changes several keys at once.
 
     Raises
     ------
@@ -64,19 +64,19 @@ def parse_variant(text: str) -> Variant:
     name, colon, assignments = text.partition(":")
     if not colon or not name.strip() or "=" in name:
         raise ConfigError(
-            f"--variant: expected name: section.key=value, ..., got {text!r}; "
+            f"variant: expected name: section.key=value, ..., got {text!r}; "
             "for example 'plain: embedding.kind=patch, embedding.receptive_field=wavelet'"
         )
     return Variant(name.strip(), dict(parse_assignment(part) for part in _divide(assignments)))
 
 
 def read_axes(path: Path) -> list[Axis]:
-    """Read a TOML file of ``[[variant]]`` tables: ``axis`` and ``name`` in words, ``set`` with dotted keys.
+    """Read a TOML file of ``[[variant]]`` tables with ``axis``, ``name`` and ``set``, a table of dotted keys.
 
     Raises
     ------
     ConfigError
-        Not TOML, or a variant that lacks one of the three.
+        The file is not TOML, or a variant does not have exactly these three.
     """
     values = read_config_file(path)
     found: dict[str, list[Variant]] = {}
@@ -88,21 +88,21 @@ def read_axes(path: Path) -> list[Axis]:
     for number, entry in enumerate(entries, 1):
         fits = isinstance(entry, dict) and set(entry) == {"axis", "name", "set"} and isinstance(entry["set"], dict)
         if not fits:
-            raise ConfigError(f"{path}: [[variant]] number {number}: expected exactly axis, name and set = {{...}}")
+            raise ConfigError(f"{path}: [[variant]] {number}: expected exactly axis, name and set = {{...}}")
         found.setdefault(str(entry["axis"]), []).append(Variant(str(entry["name"]), dict(_flatten(entry["set"]))))
     return [Axis(name, tuple(variants)) for name, variants in found.items()]
 
 
 def expand(base: Config, axes: Sequence[Axis], *, grid: bool) -> dict[str, Config]:
-    """Every configuration to run by its variant's name, the base first.
+    """Return every configuration to run by the name of its variant, the base first.
 
-    One at a time: the base and each single change of it. Grid: the base and every choice of one variant from each
-    axis. A variant that changes nothing, or what another one changed already, is left out.
+    With ``grid=False`` these are the base and each variant alone; with ``grid=True``, the base and every combination
+    of one variant per axis. A variant whose configuration equals an earlier one is left out.
 
     Raises
     ------
     ConfigError
-        A change that the configuration refuses, or one name for two different changes.
+        A change is invalid, or two different changes have the same name.
     """
     if grid:
         choices = [_join(choice) for choice in itertools.product(*(axis.variants for axis in axes))] if axes else []
@@ -121,7 +121,7 @@ def expand(base: Config, axes: Sequence[Axis], *, grid: bool) -> dict[str, Confi
         if key in seen:
             continue
         if variant.name in found:
-            raise ConfigError(f"two variants have the name {variant.name!r}; name them apart")
+            raise ConfigError(f"two variants have the name {variant.name!r}; rename one of them")
         seen.add(key)
         found[variant.name] = config
     return found
@@ -136,13 +136,13 @@ def _join(variants: Iterable[Variant]) -> Variant:
 
 
 def _divide(text: str) -> list[str]:
-    """The parts between commas that stand outside of brackets, braces and quotes."""
+    """Split at the commas outside brackets, braces and quotes."""
     parts = re.findall(r"""(?:\[[^\]]*\]|\{[^}]*\}|"[^"]*"|'[^']*'|[^,])+""", text)
     return [part.strip() for part in parts if part.strip()]
 
 
 def _flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Dotted keys, whether they were written with dots or as tables."""
+    """Yield dotted keys, whether they were written with dots or as tables."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from ((f"{key}.{name}", one) for name, one in _flatten(value))

@@ -1,4 +1,4 @@
-"""Work on several processes at once; a failure, even a process that dies, costs its own piece of work alone."""
+"""Running work in several processes; a failure or a killed process costs only its own piece of work."""
 
 import multiprocessing
 import os
@@ -19,25 +19,25 @@ Function = Callable[[Any], Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one piece of work: its number, and its result or the error in one line."""
+    """The index of a piece of work, and its result or the error in one line."""
 
-    number: int
+    index: int
     result: Any = None
     error: str | None = None
 
 
 class _Worker:
-    """A process that does one piece of work after the other."""
+    """A process that does one piece of work after another."""
 
     def __init__(self, context: SpawnContext, function: Function, threads: int):
         self.connection, other = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve, args=(other, function, threads), daemon=True)
         self.process.start()
         other.close()
-        self.number = -1
+        self.index = -1
 
-    def give(self, number: int, work: Any) -> None:
-        self.number = number
+    def give(self, index: int, work: Any) -> None:
+        self.index = index
         self.connection.send(work)
 
     def take(self) -> Outcome:
@@ -46,20 +46,33 @@ class _Worker:
         except (EOFError, ConnectionError):
             self.process.join()
             code = self.process.exitcode or 0
-            reason = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            return Outcome(self.number, error=f"the process was {reason}" if code < 0 else f"the process {reason}")
-        return Outcome(self.number, result, error)
+            reason = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            return Outcome(self.index, error=f"the process {reason}")
+        return Outcome(self.index, result, error)
 
 
 def run_parallel(function: Function, work: Sequence[Any], *, jobs: int, threads: int) -> Generator[Outcome]:
-    """Apply a function to each piece of work on ``jobs`` processes of ``threads`` threads each, as they finish.
+    """Apply a function to each piece of work in several processes, and yield the outcomes as they finish.
 
-    The function must be importable by name. Leaving the iteration early, by Ctrl-C for instance, ends the processes.
+    Closing the generator early, for example on Ctrl-C, kills the processes.
+
+    Parameters
+    ----------
+    function : callable
+        Of one argument, importable by name.
+    work : sequence
+        Arguments; they and the results must be picklable.
+    jobs, threads : int
+        Number of processes, and of threads in each.
+
+    Yields
+    ------
+    Outcome
     """
     context = multiprocessing.get_context("spawn")
     waiting = list(enumerate(work))[::-1]
     busy: list[_Worker] = []
-    # Read by the mathematical libraries as they load, before set_num_threads could tell them.
+    # The mathematical libraries read this variable when they load, before set_num_threads can be called.
     former = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
@@ -87,11 +100,11 @@ def run_parallel(function: Function, work: Sequence[Any], *, jobs: int, threads:
 
 
 def _serve(pipe: connection.Connection, function: Function, threads: int) -> None:
-    """What a worker does until its pipe is closed."""
-    # A Ctrl-C on the terminal reaches the whole group; the parent alone decides what follows.
+    """Serve work from a pipe until it is closed."""
+    # Ctrl-C on a terminal reaches the whole process group; only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    warnings.simplefilter("ignore", SWTTimeWarning)  # the parent has read the same tables and said so
+    warnings.simplefilter("ignore", SWTTimeWarning)  # the parent has read the same tables and shown their warnings
     import torch
 
     torch.set_num_threads(threads)
@@ -111,7 +124,7 @@ def _serve(pipe: connection.Connection, function: Function, threads: int) -> Non
 
 
 def _end_with_parent() -> None:
-    """A killed parent must not leave its workers behind."""
+    """End this process when its parent ends, so that a killed parent leaves no workers behind."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -1,0 +1,189 @@
+"""Results files: one CSV row per run, appended completely or not at all."""
+
+import contextlib
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from swt_time.checkpoints.locking import is_file_at, lock_file
+from swt_time.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One finished run; the fields are the columns of a results file, in this order.
+
+    Attributes
+    ----------
+    dataset, trained_on : str
+        Names of the dataset that was scored and of the one that was trained on; they differ in a zero-shot run.
+    model, preset, variant : str
+        As in `swt_time.evaluation.ablation.cells.Cell`.
+    validation_mse : float or None
+        Over every validation window; None if there is none.
+    mse, mae, windows : float, float, int or None
+        Errors over every test window, and their number; None if the test part was not scored.
+    gate : float or None
+        Of the weights that were kept.
+    seconds, score_seconds : float or None
+        Time of the training, and of all scoring.
+    peak_mb : int or None
+        Peak memory of the process or of the GPU, in MiB.
+    data_sha256 : str
+        Hash of the scored dataset, followed by ``from`` and the hash of the one trained on if that is another.
+    options : str
+        Options that differ from the reference configuration (`swt_time.config.identity.options_of`), as JSON:
+        enough to compute the row again.
+    """
+
+    dataset: str
+    trained_on: str
+    horizon: int
+    context: int | None = None
+    split: str = ""
+    model: str
+    preset: str = ""
+    variant: str = ""
+    backbone: str = ""
+    embedding: str = ""
+    seed: int
+    train_fraction: float | None = None
+    steps: int | None = None
+    best_step: int | None = None
+    ended: str = ""
+    validation_mse: float | None = None
+    mse: float | None = None
+    mae: float | None = None
+    windows: int | None = None
+    gate: float | None = None
+    seconds: float | None = None
+    score_seconds: float | None = None
+    peak_mb: int | None = None
+    device: str = ""
+    machine: str = ""
+    threads: int | None = None
+    config_hash: str
+    data_sha256: str
+    commit: str = ""
+    versions: str = ""
+    finished: str = ""
+    options: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal to `swt_time.evaluation.ablation.cells.Cell.key` of the cell that was run."""
+        scored, _, trained_on = self.data_sha256.partition(" from ")
+        return self.model, self.config_hash, scored, trained_on or scored
+
+    def cells(self) -> dict[str, str]:
+        """The text of each column in a results file; empty for None."""
+        return {column: _text(column, getattr(self, column)) for column in COLUMNS}
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+REQUIRED = tuple(field.name for field in fields(Row) if field.default is MISSING)
+"""Columns that every results file has; an older file may lack others."""
+
+DECIMALS = {"validation_mse": 6, "mse": 6, "mae": 6, "gate": 6, "seconds": 2, "score_seconds": 2}
+"""Decimals of the rounded columns."""
+
+_ROW = TypeAdapter(Row)
+
+
+def _text(column: str, value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{DECIMALS[column]}f}" if column in DECIMALS else str(value)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read the complete rows of a results file; none if there is no file yet.
+
+    Columns that are not fields of `Row` are ignored. A last line without an end was cut off by a crash of the machine
+    and is left out.
+
+    Raises
+    ------
+    InputError
+        The file is not a results file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first") from None
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the results {path}: {error}") from None
+    complete = text[: text.rfind("\n") + 1]
+    if not complete:
+        return []
+    reader = csv.DictReader(io.StringIO(complete))
+    missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path} is not a results file: it lacks the column {missing[0]}; choose another file")
+    rows = []
+    for cells in reader:
+        try:
+            rows.append(_ROW.validate_python({column: cells[column] for column in COLUMNS if cells.get(column)}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(
+                f"{path}, line {reader.line_num}, column {first['loc'][0]}: {first['msg']}; correct or remove the line"
+            ) from None
+    return rows
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Append a row to a results file, which is created if it does not exist.
+
+    The row is written at once, under a lock, so neither a kill nor a second writer leaves half a row. Columns that the
+    file lacks are added to it first; columns that are not fields of `Row` stay.
+    """
+    cells = row.cells()
+    with _locked(path) as file:
+        content = file.read()
+        complete = content[: content.rfind(b"\n") + 1]
+        header = next(csv.reader(io.StringIO(complete.decode("utf-8"))), [])
+        added = [column for column in cells if column not in header]
+        if not header or not added:
+            file.seek(len(complete))
+            file.truncate()
+            file.write(_line(header or added, cells, with_header=not header))
+            file.flush()
+            os.fsync(file.fileno())
+            return
+        rows = [*csv.DictReader(io.StringIO(complete.decode("utf-8"))), cells]
+        columns = [*header, *added]
+        lines = [_line(columns, one, with_header=i == 0) for i, one in enumerate(rows)]
+        new = path.with_name(path.name + ".new")
+        new.write_bytes(b"".join(lines))
+        os.replace(new, path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading and writing, locked on platforms that have such locks."""
+    while True:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+            # Another writer may have replaced the file while this one waited for the lock.
+            if lock_file(file.fileno(), wait=True) and not is_file_at(file.fileno(), path):
+                continue
+            yield file
+            return
+
+
+def _line(columns: Sequence[str], cells: Mapping[str, str], *, with_header: bool) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="", extrasaction="ignore")
+    if with_header:
+        writer.writeheader()
+    writer.writerow(cells)
+    return text.getvalue().encode("utf-8")
