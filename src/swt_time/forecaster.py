@@ -4,19 +4,17 @@
 >>> forecast = forecaster.predict(table)
 """
 
-import platform
-import time
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from swt_time.checkpoints import (
     Checkpoint,
     check_output_folder,
+    describe_training,
     fit_in_folder,
     locked,
     make_checkpoint,
@@ -27,18 +25,14 @@ from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
 from swt_time.data.layout import listed
 from swt_time.data.parts import refuse_far, split_table
-from swt_time.data.scaling import Scaler, fit_scaler
-from swt_time.data.series import SeriesTable, read_series, series_sha256
+from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
+from swt_time.data.series import SeriesTable, read_series, too_short
 from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
-from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Event, TrainingResult, fit_model
-
-OTHER_UNIT = 1e3
-"""A series whose spread differs from its standard deviation in training by more than this factor is in another unit."""
 
 
 class Forecaster:
@@ -212,7 +206,7 @@ class Forecaster:
         config, data = self.config, self.config.data
         plan_split(series.lengths, data.split, data.context, data.horizon)
         parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
-        provenance = self._provenance(series)
+        provenance = describe_training(series, config.training.seed)
         if out is None:
             model, result = fit_model(config, parts, report=report)
             checkpoint = make_checkpoint(config, model, parts, provenance, result)
@@ -268,7 +262,7 @@ class Forecaster:
             raise TableError(
                 f"series {series.ids[first]!r} has {series.lengths[first]} rows, {reason}; provide more history"
             )
-        _warn([_left_out(series, short, reason)])
+        _warn([too_short(series, short, reason)])
         return series.select([i for i in range(len(series.ids)) if i not in set(short)])
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
@@ -307,7 +301,7 @@ class Forecaster:
                 continue
             origins.append(np.stack(np.broadcast_arrays(i, found), axis=1))
         if short:
-            _warn([_left_out(series, short, f"{windows} cutoffs need more rows")])
+            _warn([too_short(series, short, f"{windows} cutoffs need more rows")])
         pairs = np.concatenate(origins)
         return cross_validation_frame(series, pairs, self._forecast_origins(series, pairs), table)
 
@@ -373,30 +367,22 @@ class Forecaster:
         return forecast
 
     def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
-        """The scaler of training; for new series the mean and std of the rows before their first cutoff."""
+        """The scale of training; of new series, and of those in another unit, that of the rows before their cutoff."""
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
-        scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
-        first = series.lengths.copy()
-        np.minimum.at(first, pairs[:, 0], pairs[:, 1])
-        own = fit_scaler(series.values, first.tolist(), series.observed)
-        found, far = [], []
-        for i, name in enumerate(series.ids):
-            mean, std = scale.get(name, (own.mean[i], own.std[i]))
-            spread = _quartile_spread(series.values[i][: first[i]])
-            if spread > 0 and not 1 / OTHER_UNIT < spread / std < OTHER_UNIT:
-                far.append(name)
-                mean, std = own.mean[i], own.std[i]
-            found.append((mean, std))
-        if far:
+        rows = series.lengths.copy()
+        np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
+        own = fit_scaler(series.values, rows.tolist(), series.observed)
+        scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
+        scaler, other = own.prefer(scales, series.ids, [v[:n] for v, n in zip(series.values, rows, strict=True)])
+        if other:
             _warn(
                 [
-                    f"the scale of {listed(far)} differs from that of training by a factor of more than "
+                    f"the scale of {listed(other)} differs from that of training by a factor of more than "
                     f"{OTHER_UNIT:g} (another unit?); forecast by the series' own scale"
                 ]
             )
-        means, stds = np.array(found, dtype=np.float64).reshape(-1, 2).T
-        return Scaler(means, stds)
+        return scaler
 
     def _read(self, table: Any) -> SeriesTable:
         series = read_series(table, self.config.data)
@@ -407,28 +393,6 @@ class Forecaster:
         if self._checkpoint is None or self._model is None:
             raise CheckpointError("this forecaster is not trained yet; call fit(table) or Forecaster.load(folder)")
         return self._checkpoint, self._model
-
-    def _provenance(self, series: SeriesTable) -> dict[str, Any]:
-        return {
-            "versions": package_versions(),
-            "commit": source_commit(),
-            "seed": self.config.training.seed,
-            "data_sha256": series_sha256(series),
-            "rows": int(series.lengths.sum()),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-        }
-
-
-def _quartile_spread(values: np.ndarray) -> float:
-    """Interquartile range; unlike the standard deviation, a single value far away does not change it."""
-    low, high = np.quantile(values, [0.25, 0.75])
-    return float(high - low)
-
-
-def _left_out(series: SeriesTable, indices: list[int], reason: str) -> str:
-    names = [series.ids[i] for i in indices]
-    return f"{len(names)} of {len(series.ids)} series are too short and left out: {listed(names)}; {reason}"
 
 
 def _warn(notes: Iterable[str]) -> None:

@@ -4,13 +4,14 @@ import csv
 import re
 import shutil
 import statistics
+from dataclasses import replace
 
 import pytest
 
 import plan
 import results
 from plan import plan_cells
-from swt_time.evaluation.ablation import Row
+from swt_time.evaluation.ablation import Row, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +59,9 @@ def test_committed_page_is_up_to_date(tmp_path):
 def test_a_changed_row_changes_the_page(tmp_path):
     shutil.copytree(plan.HERE / "results", tmp_path, dirs_exist_ok=True)
     assert results.page(tmp_path) == (plan.HERE / "RESULTS.md").read_text()
-    with (tmp_path / "accuracy.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    rows[0]["mse"] = str(float(rows[0]["mse"]) + 0.01)
+    rows = read_rows(tmp_path / "accuracy.csv")
+    first = next(i for i, row in enumerate(rows) if row.mse is not None)
+    rows[first] = replace(rows[first], mse=rows[first].mse + 0.01)
     write(tmp_path, rows)
     assert results.page(tmp_path) != (plan.HERE / "RESULTS.md").read_text()
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swt_time.data.batches import ShuffledBatches
 from swt_time.data.windows import (
     PARTS,
     Borders,
-    ShuffledBatches,
     WindowIndex,
     filled_parts,
     flatten,

@@ -18,12 +18,15 @@ import csv
 import io
 import json
 import os
+import platform
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -37,6 +40,7 @@ from swt_time.checkpoints.storage import NEW, NEXT, holds_files, read_files, rep
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
+from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.language import BackboneIdentity
@@ -44,6 +48,7 @@ from swt_time.model import SWTTime, build_embedding, build_model
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding
 from swt_time.model.weights import copy_weights, load_trained_state
+from swt_time.provenance import package_versions, source_commit
 from swt_time.training import TrainingResult, Validation
 
 FILES = {
@@ -155,6 +160,19 @@ class Checkpoint:
                 f"the weights do not fit the configuration: its sizes need at least {least:,}, model.safetensors holds "
                 f"{held:,}"
             )
+
+
+def describe_training(series: SeriesTable, seed: int) -> dict[str, Any]:
+    """Provenance of a training run: versions, commit, seed, hash and size of the data, time and machine."""
+    return {
+        "versions": package_versions(),
+        "commit": source_commit(),
+        "seed": seed,
+        "data_sha256": series_sha256(series),
+        "rows": int(series.lengths.sum()),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
 
 
 def make_checkpoint(

@@ -1,9 +1,12 @@
 """Standardization of series, fitted on train rows only. Pure NumPy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+OTHER_UNIT = 1e3
+"""Factor between the spread of a series now and in training above which it is taken to be in another unit."""
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -51,6 +54,39 @@ class Scaler:
         (B, H) float64 array
         """
         return np.asarray(values, np.float64) * self.std[series][:, None] + self.mean[series][:, None]
+
+    def prefer(
+        self, scales: Mapping[str, tuple[float, float]], ids: Sequence[str], values: Sequence[np.ndarray]
+    ) -> tuple["Scaler", list[str]]:
+        """Replace the scales of series that have another one, such as that of training.
+
+        A series whose interquartile range differs from that std by more than `OTHER_UNIT` is in another unit and keeps
+        its own scale. (A single value far away changes the std, but not the interquartile range.)
+
+        Parameters
+        ----------
+        scales : mapping of str to pair of float
+            Mean and std by id.
+        ids : sequence of N str
+        values : sequence of N arrays
+            The values that this scaler was fitted on.
+
+        Returns
+        -------
+        scaler : Scaler
+        other : list of str
+            Series in another unit.
+        """
+        mean, std, other = self.mean.copy(), self.std.copy(), []
+        for i, (name, one) in enumerate(zip(ids, values, strict=True)):
+            if name not in scales:
+                continue
+            low, high = np.quantile(one, [0.25, 0.75])
+            if high > low and not 1 / OTHER_UNIT < (high - low) / scales[name][1] < OTHER_UNIT:
+                other.append(name)
+            else:
+                mean[i], std[i] = scales[name]
+        return Scaler(mean, std), other
 
 
 def fit_scaler(

@@ -236,6 +236,12 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
     )
 
 
+def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
+    """A note that names the series that were left out."""
+    names = [series.ids[i] for i in indices]
+    return f"{len(names)} of {len(series.ids)} series are too short and left out: {listed(names)}; {reason}"
+
+
 def series_sha256(series: SeriesTable) -> str:
     """SHA-256 of the ids, timestamps and values of a table, independent of its file or frame type."""
     digest = hashlib.sha256()

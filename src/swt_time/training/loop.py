@@ -13,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from swt_time.config import TrainingConfig
-from swt_time.data.windows import ShuffledBatches, Windows, evenly
+from swt_time.data.batches import ShuffledBatches
+from swt_time.data.windows import Windows, evenly
 from swt_time.errors import CheckpointError, SWTTimeError, TableError
 from swt_time.model.closed_form import Solution
 from swt_time.model.weights import load_trained_state
