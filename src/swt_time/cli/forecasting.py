@@ -36,6 +36,9 @@ def forecast(
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
     ] = None,
+    strict: Annotated[
+        bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
+    ] = False,
 ) -> None:
     """Forecast the steps after the end of every series of a table."""
     from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
@@ -49,7 +52,7 @@ def forecast(
         check_picture(plot)
     forecaster = _load(options)
     frame, series = _read(forecaster, data, table)
-    known = series if cutoff is None else cut_series(series, cutoff)
+    known = forecaster.forecastable(series if cutoff is None else cut_series(series, cutoff), strict=strict)
     yhat = forecaster.predict_series(known)
     write_table(forecast_frame(known, yhat, frame), out)
     typer.echo(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")

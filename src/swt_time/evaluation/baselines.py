@@ -33,7 +33,7 @@ PEER = "neuralforecast-timellm"
 
 @dataclass(frozen=True)
 class SeasonalNaive:
-    """Seasonal naive: repeat the last season of the context; a season of 1 repeats the last value.
+    """Seasonal naive: repeat the last season; a season of 1 repeats the last value.
 
     Attributes
     ----------
@@ -43,10 +43,16 @@ class SeasonalNaive:
     season: int
     horizon: int
 
+    @property
+    def history(self) -> int:
+        """Values before the forecast that are needed, however short the context is."""
+        return self.season
+
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Map contexts (M, T) to forecasts (M, H)."""
+        """Map contexts (M, T) to forecasts (M, H); where the series starts less than a season ago, the last value."""
         season = min(self.season, contexts.shape[1])
         last = contexts[:, contexts.shape[1] - season :]
+        last = np.where(np.isnan(last), contexts[:, -1:], last)
         return np.tile(last, (1, -(-self.horizon // season)))[:, : self.horizon]
 
 

@@ -11,7 +11,11 @@ from swt_time.training import TrainingResult
 
 
 class WindowForecaster(Protocol):
-    """Anything that forecasts scaled windows: a trained model or a baseline."""
+    """Anything that forecasts scaled windows: a trained model or a baseline.
+
+    An integer attribute ``history`` asks for that many values before the forecast, if they are more than ``T``; values
+    before the start of a series are NaN.
+    """
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map scaled contexts (M, T) to forecasts (M, H)."""
@@ -33,5 +37,5 @@ class TrainedModel:
     result: TrainingResult
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
-        """Map scaled contexts (M, T) to forecasts (M, H), float32."""
+        """Map scaled contexts (M, T) to forecasts (M, H)."""
         return forecast_windows(self.model, contexts)

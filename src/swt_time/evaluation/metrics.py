@@ -36,12 +36,13 @@ def smape(forecast: ArrayLike, target: ArrayLike) -> float:
 def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
     """Mean absolute error of the seasonal naive forecast within a training series: the scale of MASE.
 
-    ``mean |y[t] - y[t - season]|`` over the ``T - season`` rows that have a row one season earlier.
+    ``mean |y[t] - y[t - season]|`` over the ``T - season`` rows that have a row one season earlier, where both values
+    were observed.
 
     Parameters
     ----------
     train : (T,) array
-        Longer than ``season``.
+        Longer than ``season``; NaN where nothing was observed.
     season : int
         Length of a season in rows; 1 is the naive forecast.
 
@@ -53,7 +54,9 @@ def seasonal_scale(train: ArrayLike, season: int = 1) -> float:
     values = np.asarray(train, np.float64)
     if values.ndim != 1 or not 1 <= season < len(values):
         raise ValueError(f"expected a series longer than the season {season}, got shape {values.shape}")
-    return float(np.mean(np.abs(values[season:] - values[:-season])))
+    errors = np.abs(values[season:] - values[:-season])
+    known = errors[~np.isnan(errors)]
+    return float(np.mean(known)) if len(known) else float("nan")
 
 
 def mase(forecast: ArrayLike, target: ArrayLike, train: ArrayLike, season: int = 1) -> float:
@@ -86,13 +89,21 @@ class ErrorSums:
     scales : (C,) array, optional
         Scale of MASE for each channel, see `seasonal_scale`. A channel whose scale is 0 or NaN has no MASE and is left
         out of the mean over channels.
+
+    Attributes
+    ----------
+    points : (C, H) int array
+        Observed targets scored so far.
+    windows : int
+        Windows added so far, over all channels.
     """
 
     def __init__(self, horizon: int, channels: int = 1, scales: ArrayLike | None = None) -> None:
         self.squared = np.zeros((channels, horizon))
         self.absolute = np.zeros((channels, horizon))
         self.relative = np.zeros((channels, horizon))
-        self.counts = np.zeros(channels, dtype=np.int64)
+        self.points = np.zeros((channels, horizon), dtype=np.int64)
+        self.windows = 0
         self.scales = np.full(channels, np.nan) if scales is None else np.asarray(scales, np.float64)
 
     def update(self, forecast: ArrayLike, target: ArrayLike, channel: ArrayLike = 0) -> None:
@@ -101,9 +112,12 @@ class ErrorSums:
         Parameters
         ----------
         forecast, target : (B, H) arrays
+            A target that is NaN was not observed and is not scored.
         channel : int or (B,) int array
             Index of the series of each window.
         """
+        known = ~np.isnan(np.asarray(target, np.float64))
+        target = np.where(known, target, forecast)
         errors = _errors(forecast, target)
         if errors.ndim != 2 or errors.shape[1] != self.squared.shape[1]:
             raise ValueError(f"expected batches of shape (B, {self.squared.shape[1]}), got {errors.shape}")
@@ -113,12 +127,8 @@ class ErrorSums:
         np.add.at(self.squared, where, errors**2)
         np.add.at(self.absolute, where, absolute)
         np.add.at(self.relative, where, np.divide(absolute, size, out=np.zeros_like(errors), where=size > 0))
-        np.add.at(self.counts, where, 1)
-
-    @property
-    def windows(self) -> int:
-        """Number of windows added so far, over all channels."""
-        return int(self.counts.sum())
+        np.add.at(self.points, where, known)
+        self.windows += len(errors)
 
     def overall(self) -> dict[str, float]:
         """Return ``mse``, ``mae``, ``rmse``, ``mase`` and ``smape`` over all points."""
@@ -156,7 +166,7 @@ class ErrorSums:
         """Compute means over an axis of (C, H): channels (0), steps (1), or both (None)."""
         if self.windows == 0:
             raise ValueError("no window was added yet")
-        points = np.broadcast_to(self.counts[:, None], self.squared.shape)
+        points = self.points
         scaled = np.nan_to_num(self.scales)[:, None] > 0
         units = np.where(scaled, self.scales[:, None], 1)
         squared = _mean(self.squared, points, axis)

@@ -44,6 +44,8 @@ class Scores:
         ``{id: {errors on scaled data, "original": {errors}}}``.
     per_step : dict
         ``{metric: [error of each step], "original": {...}}``.
+    points, unobserved : int
+        Targets that were observed and scored, and targets that were not observed and are left out.
     windows : int
         Number of forecast origins: the columns of a wide table share a window, each series of a long table has its own.
     horizon, series : int
@@ -57,6 +59,8 @@ class Scores:
     original: dict[str, float]
     per_series: dict[str, dict[str, Any]]
     per_step: dict[str, Any]
+    points: int
+    unobserved: int
     windows: int
     horizon: int
     series: int
@@ -96,16 +100,21 @@ def score(
     original = ErrorSums(part.windows.horizon, len(table.ids), scales)
     for begin in range(0, total, BATCH):
         indices = np.arange(begin, min(begin + BATCH, total))
-        contexts, targets = part.gather(indices)
+        _, targets = part.gather(indices)
+        contexts = part.contexts(indices, getattr(forecaster, "history", 0))
         forecasts, series = forecaster.forecast_windows(contexts), part.series_of(indices)
         scaled.update(forecasts, targets, series)
         original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(indices), series)
         report(int(indices[-1]) + 1, total)
+    if not scaled.points.any():
+        raise TableError("no value of the scored part was observed; provide more rows, or set data.split otherwise")
     return Scores(
         scaled=scaled.overall(),
         original=original.overall(),
         per_series=_by_series(table.ids, scaled, original),
         per_step={**_lists(scaled.per_step()), "original": _lists(original.per_step())},
+        points=int(scaled.points.sum()),
+        unobserved=total * part.windows.horizon - int(scaled.points.sum()),
         windows=int(part.windows.counts.max()) if table.layout == "wide" else total,
         horizon=part.windows.horizon,
         series=len(table.ids),
@@ -144,6 +153,9 @@ class Evaluation:
             f"{model.windows} test windows, {model.series} series, horizon {model.horizon}, split {self.split}; "
             f"{model.seconds:.1f} s{memory}"
         )
+        if model.unobserved:
+            total = model.points + model.unobserved
+            yield f"{model.points:,} of {total:,} values were observed and are scored"
         yield ""
         yield _line("scaled data", *(name.upper() for name in METRICS[:-1]), "sMAPE %")
         names = ("swt-time", f"seasonal naive {self.season}")
@@ -213,8 +225,9 @@ def evaluate_table(
 
 def _mase_scales(part: PartWindows) -> np.ndarray:
     """Seasonal naive error within the train part of each series, (C,); NaN if it is not longer than a season."""
-    season = season_length(part.table.frequency)
-    pairs = zip(part.table.values, part.train_rows, strict=True)
+    season, table = season_length(part.table.frequency), part.table
+    observed = [np.where(known, one, np.nan) for one, known in zip(table.values, table.observed, strict=True)]
+    pairs = zip(observed, part.train_rows, strict=True)
     return np.array([seasonal_scale(v[:rows], season) if rows > season else math.nan for v, rows in pairs])
 
 
