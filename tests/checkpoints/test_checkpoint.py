@@ -1,4 +1,4 @@
-"""Checkpoints: equal after a round trip, strict, never half written."""
+"""Checkpoints: equal after a round trip, verified strictly, never partly written."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ def make(folder, name="none"):
 
 
 def change(folder, **files):
-    """Replace files of a checkpoint, with a manifest that agrees: what a forger would do."""
+    """Replace files of a checkpoint together with its manifest, as a forger would."""
     content = {name: (folder / name).read_bytes() for name in module.FILES}
     replace_files(folder, content | {name.replace("_", "."): data for name, data in files.items()}, "checkpoint")
 
@@ -68,8 +68,8 @@ def test_round_trip_is_exact(tiny_backbones, family, tmp_path):
 def test_only_trained_weights_are_saved(tiny_backbones, tmp_path):
     model, _ = make(tmp_path / "m", tiny_backbones["gpt2"])
     saved = load_file(tmp_path / "m" / "model.safetensors")
-    learnt = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert set(saved) == learnt | {"skip.weight"}  # solved in closed form
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert set(saved) == trained | {"skip.weight"}  # the latter is solved in closed form
     assert not any("language_model" in name for name in saved)
 
 
@@ -131,7 +131,7 @@ def test_weights_load_strictly(tmp_path, alter, text):
 def test_other_backbone_is_refused(tiny_backbones, tmp_path):
     _, made = make(tmp_path / "m", tiny_backbones["gpt2"])
     other = replace(made, backbone=BackboneIdentity("gpt2", "gpt2", 2, "0" * 64))
-    with pytest.raises(CheckpointError, match="provide the same backbone, or pass --allow-backbone-change"):
+    with pytest.raises(CheckpointError, match="provide the same backbone, or pass allow_backbone_change=True"):
         other.build()
     with pytest.warns(SWTTimeWarning, match="not those that were tested"):
         changed = other.build(allow_backbone_change=True)
@@ -140,7 +140,7 @@ def test_other_backbone_is_refused(tiny_backbones, tmp_path):
 
 def test_existing_output_needs_overwrite(tmp_path):
     make(tmp_path / "m")
-    with pytest.raises(CheckpointError, match="pass --overwrite"):
+    with pytest.raises(CheckpointError, match="exists; choose another one or pass overwrite=True"):
         check_output_folder(tmp_path / "m", overwrite=False)
     check_output_folder(tmp_path / "m", overwrite=True)
     check_output_folder(tmp_path / "new" / "deep", overwrite=False)
@@ -154,11 +154,11 @@ def test_overwrite_replaces_checkpoints_only(tmp_path):
         check_output_folder(tmp_path / "photos", overwrite=True)
 
 
-def test_what_a_killed_run_left_may_be_overwritten(tmp_path):
+def test_folder_of_a_killed_run_can_be_overwritten(tmp_path):
     (tmp_path / "m" / ".training").mkdir(parents=True)
     (tmp_path / "m" / ".lock").write_text("4194304\n")
     check_output_folder(tmp_path / "m", overwrite=True)
-    with pytest.raises(CheckpointError, match="--resume to go on with its run"):
+    with pytest.raises(CheckpointError, match="pass resume=True to continue its run, or pass overwrite=True"):
         check_output_folder(tmp_path / "m", overwrite=False)
 
 

@@ -1,4 +1,4 @@
-"""Stop and resume: a run that was stopped anywhere ends with the bits of one that was not."""
+"""Stop and resume: a resumed run ends with the same bits as one that was never stopped."""
 
 import csv
 import dataclasses
@@ -35,7 +35,7 @@ OPTIONS = {
     "precision": "float32",
     "batch_size": 16,
     "validation_windows": 16,
-    "max_steps": 60,  # an epoch has 47 steps: stops lie in the midst of the first and of the second one
+    "max_steps": 60,  # an epoch has 47 steps, so STOPS are in the middle of the first and of the second epoch
     "validate_every": 10,
     "learning_rate": 0.01,
     "model": {"dropout": 0.3, "attention_dropout": 0.2, "skip": "linear"},
@@ -49,14 +49,20 @@ def make(backbone="none", **changes):
     return Forecaster(backbone=str(backbone), **{**options, "model": OPTIONS["model"], **changes})
 
 
-def stop_at(step, number=signal.SIGTERM):
-    """A report that sends a signal to this process at the end of a step."""
+def fit_and_stop(forecaster, table, folder, step, **options):
+    """Fit in a folder, stopped by SIGTERM at the end of a step."""
+    signals = []
 
     def report(event):
         if isinstance(event, Step) and event.step == step:
-            os.kill(os.getpid(), number)
+            signals.append(step)
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    return report
+    forecaster.fit(table, out=folder, report=report, **options)
+    assert signals == [step]
+    assert (forecaster.result.ended, forecaster.result.steps) == ("interrupted", step)
+    assert read_run(folder).state.progress["steps"] == step
+    return forecaster
 
 
 def history(forecaster):
@@ -67,7 +73,7 @@ def history(forecaster):
 
 
 def assert_equal_runs(one, other, first, second):
-    """Weights, losses and outcome, bit for bit."""
+    """Assert equal weights, losses and outcomes, bit for bit."""
     assert history(one) == history(other)
     outcome = [(f.result.steps, f.result.best_step, f.result.best_loss, f.result.ended) for f in (one, other)]
     assert outcome[0] == outcome[1]
@@ -77,7 +83,7 @@ def assert_equal_runs(one, other, first, second):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, hourly_wide):
-    """A run that was not stopped, and its folder."""
+    """A run that was never stopped, and its folder."""
     folder = tmp_path_factory.mktemp("whole") / "m"
     return make().fit(hourly_wide, out=folder), folder
 
@@ -85,11 +91,11 @@ def whole(tmp_path_factory, hourly_wide):
 @pytest.fixture
 def stopped(tmp_path, hourly_wide):
     """The folder of the same run, stopped at step 17."""
-    make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(17))
+    fit_and_stop(make(), hourly_wide, tmp_path / "m", 17)
     return tmp_path / "m"
 
 
-def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, hourly_wide, tiny_backbones, whole):
+def test_resumed_run_ends_with_the_same_bits(tmp_path, hourly_wide, tiny_backbones, whole):
     command = "python -m pytest tests/checkpoints/test_run.py"
     for name, backbone, shorter, stops in (
         ("none", "none", {}, STOPS),
@@ -102,10 +108,8 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, 
         passed = 0
         for step in stops:
             folder = tmp_path / f"{name} {step}"
-            half = make(backbone, **shorter).fit(hourly_wide, out=folder, report=stop_at(step))
-            assert (half.result.ended, half.result.steps) == ("interrupted", step)
-            assert read_run(folder).state.progress["steps"] == step
-            torch.rand(7)  # the state of the generator outside is not what is gone on with
+            fit_and_stop(make(backbone, **shorter), hourly_wide, folder, step)
+            torch.rand(7)  # the state of the global generator must not matter
             again = make(backbone, **shorter).fit(hourly_wide, out=folder, resume=True)
             assert_equal_runs(reference[0], again, reference[1], folder)
             passed += 1
@@ -113,75 +117,76 @@ def test_a_resumed_run_ends_with_the_bits_of_one_that_was_not_stopped(tmp_path, 
         trust.record("trust_resume.csv", "exact resume", claim, len(stops), passed, command)
 
 
-def test_dropout_is_felt(whole, hourly_wide, tmp_path):
-    """The wrong control: a run that goes on with another state of the generator ends elsewhere."""
-    make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(17))
-    saved = read_run(tmp_path / "m")
+def test_state_of_the_generator_matters(whole, hourly_wide, stopped):
+    """Control of the test above: a run resumed with another state of the random generator ends differently."""
+    saved = read_run(stopped)
     with torch.random.fork_rng():
         torch.manual_seed(99)
         tensors = {**saved.state.tensors, "random/cpu": torch.get_rng_state()}
     state = dataclasses.replace(saved.state, tensors=tensors)
-    write_run(tmp_path / "m", dataclasses.replace(saved, state=state))
-    again = make().fit(hourly_wide, out=tmp_path / "m", resume=True)
+    write_run(stopped, dataclasses.replace(saved, state=state))
+    again = make().fit(hourly_wide, out=stopped, resume=True)
+    assert (again.result.ended, again.result.steps) == ("finished", 60)
     assert history(again) != history(whole[0])
 
 
-def test_a_run_stopped_at_every_validation_and_twice_between(whole, hourly_wide, tmp_path):
+def test_run_stopped_at_validations_and_between_them(whole, hourly_wide, tmp_path):
     for step in (10, 14, 15, 20, 60):
-        part = make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(step), resume=step > 10)
-        assert part.result.steps == step
-    assert part.result.ended == "interrupted"  # the signal came before the last validation
+        # The last signal arrives at the last step, before its validation.
+        fit_and_stop(make(), hourly_wide, tmp_path / "m", step, resume=step > 10)
     again = make().fit(hourly_wide, out=tmp_path / "m", resume=True)
     assert_equal_runs(whole[0], again, whole[1], tmp_path / "m")
 
 
 @pytest.mark.parametrize("every", [7, 1, 1000])
-def test_the_state_is_saved_as_often_as_asked_for(hourly_wide, tmp_path, every, whole):
+def test_state_is_saved_as_often_as_configured(hourly_wide, tmp_path, every, whole):
     seen = {}
 
     def report(event):
-        if isinstance(event, Step) and (tmp_path / "m" / FOLDER).exists():
-            seen[event.step] = read_run(tmp_path / "m").state.progress["steps"]
+        if isinstance(event, Step):
+            run = read_run(tmp_path / "m")
+            seen[event.step] = None if run is None else run.state.progress["steps"]
 
     forecaster = make(checkpoint_every=every).fit(hourly_wide, out=tmp_path / "m", report=report)
-    # What is there when step s ends was saved before it began.
-    assert seen == {step: (step - 1) // every * every for step in range(every + 1, 61)}
+    # The state at the end of a step is the one that was saved before the step began.
+    assert seen == {step: (step - 1) // every * every or None for step in range(1, 61)}
     assert history(forecaster) == history(whole[0])
 
 
-def test_early_stopping_goes_on_counting(hourly_wide, tmp_path):
+def test_early_stopping_counts_validations_before_the_stop(hourly_wide, tmp_path):
     options = {"patience": 2, "validate_every": 4, "learning_rate": 1.0, "max_steps": 200}
     reference = make(**options).fit(hourly_wide, out=tmp_path / "whole")
     assert reference.result.ended == "early stopping"
-    stop = reference.result.steps - 5  # after the first of the two validations that count
-    make(**options).fit(hourly_wide, out=tmp_path / "m", report=stop_at(stop))
+    stop = reference.result.steps - 3  # between the two validations without improvement
+    fit_and_stop(make(**options), hourly_wide, tmp_path / "m", stop)
+    assert read_run(tmp_path / "m").state.progress["bad_rounds"] == 1
     again = make(**options).fit(hourly_wide, out=tmp_path / "m", resume=True)
     assert_equal_runs(reference, again, tmp_path / "whole", tmp_path / "m")
 
 
-def test_losses_that_overflowed_are_gone_on_with(hourly_wide, tmp_path, monkeypatch):
+def test_losses_that_overflowed_are_restored(hourly_wide, tmp_path, monkeypatch):
     losses = {10: math.inf, 20: 0.5, 30: math.nan, 40: 0.4, 50: 0.6, 60: 0.7}
     monkeypatch.setattr(_Run, "_validation_loss", lambda run, *_: losses.get(run.result.steps, 1.0))
-    make().fit(hourly_wide, out=tmp_path / "m", report=stop_at(33))
+    fit_and_stop(make(), hourly_wide, tmp_path / "m", 33)
     again = make().fit(hourly_wide, out=tmp_path / "m", resume=True)
     assert str([row.validation_loss for row in again.result.history]) == "[inf, 0.5, nan, 0.4, 0.6, 0.7]"
     assert again.result.best_step == 40
 
 
-def test_a_resumed_budget_counts_the_training_of_all_parts(hourly_wide, tmp_path):
+def test_time_budget_includes_the_training_before_the_stop(hourly_wide, tmp_path):
     options = {"max_steps": 1_000_000, "max_seconds": 3.0, "patience": None}
     events = []
-    make(**options).fit(hourly_wide, out=tmp_path / "m", report=stop_at(40))
+    fit_and_stop(make(**options), hourly_wide, tmp_path / "m", 40)
     spent = read_run(tmp_path / "m").state.progress["seconds"]
     again = make(**options).fit(hourly_wide, out=tmp_path / "m", resume=True, report=events.append)
     assert any(isinstance(event, Plan) for event in events)
     assert again.result.steps > 40
     assert again.result.ended in ("finished", "time budget")
-    assert spent > 0
+    assert again.result.seconds > spent > 0
     assert min(event.seconds for event in events if isinstance(event, Validation)) > spent
 
 
-def test_without_a_state_the_run_starts_afresh_and_says_so(whole, hourly_wide, tmp_path):
+def test_run_without_a_state_starts_from_the_beginning_with_a_warning(whole, hourly_wide, tmp_path):
     (tmp_path / "m" / FOLDER / ".new").mkdir(parents=True)  # killed while its first state was being written
     (tmp_path / "m" / FOLDER / ".new" / "state.safetensors").write_bytes(b"half")
     with pytest.warns(SWTTimeWarning, match="no training state has been completed in .* starts from the beginning"):
@@ -189,14 +194,14 @@ def test_without_a_state_the_run_starts_afresh_and_says_so(whole, hourly_wide, t
     assert_equal_runs(whole[0], again, whole[1], tmp_path / "m")
 
 
-def test_a_run_killed_between_checkpoint_and_first_state_starts_afresh(whole, hourly_wide, tmp_path, stopped):
+def test_run_killed_between_checkpoint_and_first_state_starts_from_the_beginning(whole, hourly_wide, stopped):
     shutil.rmtree(stopped / FOLDER)
     with pytest.warns(SWTTimeWarning, match="starts from the beginning"):
         again = make().fit(hourly_wide, out=stopped, resume=True)
     assert_equal_runs(whole[0], again, whole[1], stopped)
 
 
-def test_a_run_that_has_ended_is_loaded_and_left_alone(whole, hourly_wide):
+def test_run_that_has_ended_is_loaded_and_unchanged(whole, hourly_wide):
     forecaster, folder = whole
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.warns(SWTTimeWarning, match=r"has ended \(finished after 60 steps\): nothing to resume"):
@@ -206,7 +211,7 @@ def test_a_run_that_has_ended_is_loaded_and_left_alone(whole, hourly_wide):
     pd.testing.assert_frame_equal(again.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
 
 
-def test_what_is_left_of_a_state_that_was_being_removed_goes(whole, hourly_wide, tmp_path):
+def test_rest_of_a_partly_removed_state_is_removed(whole, hourly_wide, tmp_path):
     shutil.copytree(whole[1], tmp_path / "m")
     (tmp_path / "m" / FOLDER).mkdir()
     (tmp_path / "m" / FOLDER / "state.safetensors").write_bytes(b"left")
@@ -216,29 +221,30 @@ def test_what_is_left_of_a_state_that_was_being_removed_goes(whole, hourly_wide,
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["stopped", "ended"])
-def test_another_configuration_is_refused_by_its_keys(hourly_wide, stopped, whole, ended):
+def test_other_configuration_is_refused_by_its_keys(hourly_wide, stopped, whole, ended):
     folder = whole[1] if ended else stopped
     with pytest.raises(CheckpointError) as refused:
         make(seed=5, wavelet="haar").fit(hourly_wide, out=folder, resume=True)
-    assert "begun with embedding.wavelet 'db4' (not 'haar'), training.seed 0 (not 5); repeat" in str(refused.value)
+    assert "started with embedding.wavelet 'db4' (not 'haar'), training.seed 0 (not 5); repeat" in str(refused.value)
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["stopped", "ended"])
-def test_another_table_is_refused(hourly_wide, stopped, whole, ended):
+def test_other_table_is_refused(hourly_wide, stopped, whole, ended):
     changed = hourly_wide.copy()
     changed.loc[3, "load"] = np.nextafter(changed.loc[3, "load"], np.inf)
-    with pytest.raises(CheckpointError, match="was begun on another table"):
+    with pytest.raises(CheckpointError, match="was started with another table"):
         make().fit(changed, out=whole[1] if ended else stopped, resume=True)
 
 
-def test_another_backbone_is_refused(hourly_wide, stopped):
+def test_other_backbone_is_refused(hourly_wide, stopped):
     saved = read_run(stopped)
     write_run(stopped, dataclasses.replace(saved, backbone=BackboneIdentity("none", "gpt2", 2, "0" * 64)))
-    with pytest.raises(CheckpointError, match="was begun on the backbone 'none' with weights 000000000000, here is"):
+    message = "was started with the backbone 'none' with weights 000000000000, not with none; provide"
+    with pytest.raises(CheckpointError, match=message):
         make().fit(hourly_wide, out=stopped, resume=True)
 
 
-def test_a_state_of_another_model_is_refused(hourly_wide, stopped):
+def test_state_of_another_model_is_refused(hourly_wide, stopped):
     saved: SavedRun = read_run(stopped)
     for change, text in [
         ({"optimizer/exp_avg/head.linear.bias": torch.zeros(3)}, "head.linear.bias is unknown or misshapen"),
@@ -256,7 +262,7 @@ def test_a_state_of_another_model_is_refused(hourly_wide, stopped):
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"config": {}, "backbone": 3}', b"[" * 9000])
-def test_a_forged_state_is_refused(stopped, text):
+def test_malformed_state_is_refused(stopped, text):
     names = ("progress.json", "state.safetensors")
     content = {name: (stopped / FOLDER / name).read_bytes() for name in names}
     replace_files(stopped / FOLDER, {"run.json": text, **content}, "state")
@@ -264,35 +270,36 @@ def test_a_forged_state_is_refused(stopped, text):
         read_run(stopped)
 
 
-def test_a_checkpoint_that_no_run_made_is_not_resumed(hourly_wide, tmp_path, whole):
+def test_checkpoint_without_a_record_of_its_training_is_not_resumed(hourly_wide, tmp_path, whole):
     content = {path.name: path.read_bytes() for path in whole[1].iterdir() if path.name != "manifest.json"}
     provenance = content["provenance.json"].replace(b'"training"', b'"other"')
+    assert provenance != content["provenance.json"]
     replace_files(tmp_path / "m", {**content, "provenance.json": provenance}, "checkpoint")
-    with pytest.raises(CheckpointError, match="does not say how it was trained"):
+    with pytest.raises(CheckpointError, match="does not record how it was trained"):
         make().fit(hourly_wide, out=tmp_path / "m", resume=True)
 
 
-def test_a_folder_without_a_manifest_is_not_overwritten(hourly_wide, tmp_path, whole):
+def test_folder_without_a_manifest_is_not_overwritten(hourly_wide, tmp_path, whole):
     shutil.copytree(whole[1], tmp_path / "m")
     (tmp_path / "m" / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match=r"incomplete: manifest\.json missing"):
         make().fit(hourly_wide, out=tmp_path / "m", resume=True)
 
 
-def test_a_new_run_forgets_the_state_of_the_former_one(hourly_wide, stopped):
-    make(seed=5).fit(hourly_wide, out=stopped, report=stop_at(3))
+def test_new_run_replaces_the_state_of_the_previous_one(hourly_wide, stopped):
+    fit_and_stop(make(seed=5), hourly_wide, stopped, 3)
     assert read_run(stopped).config.training.seed == 5
     forecaster = make(seed=6, max_steps=2).fit(hourly_wide)
     forecaster.save(stopped, overwrite=True)
     assert read_run(stopped) is None
 
 
-def test_resuming_nowhere_is_an_error(hourly_wide):
-    with pytest.raises(ConfigError, match="pass out as well"):
+def test_resuming_without_a_folder_is_an_error(hourly_wide):
+    with pytest.raises(ConfigError, match="pass out=folder as well"):
         make().fit(hourly_wide, resume=True)
 
 
-def test_a_folder_that_is_being_written_is_refused(hourly_wide, stopped, whole):
+def test_locked_folder_is_refused(hourly_wide, stopped, whole):
     with locked(stopped):
         for attempt in (
             lambda: make().fit(hourly_wide, out=stopped),
@@ -303,7 +310,7 @@ def test_a_folder_that_is_being_written_is_refused(hourly_wide, stopped, whole):
                 attempt()
 
 
-def test_a_failed_save_ends_the_run_and_leaves_what_was_saved(hourly_wide, stopped, whole, monkeypatch):
+def test_failed_save_ends_the_run_and_keeps_what_was_saved_before(hourly_wide, stopped, whole, monkeypatch):
     def no_space(descriptor):
         raise OSError(28, "No space left on device")
 
@@ -317,7 +324,7 @@ def test_a_failed_save_ends_the_run_and_leaves_what_was_saved(hourly_wide, stopp
     assert_equal_runs(whole[0], again, whole[1], stopped)
 
 
-def test_a_refused_run_leaves_no_folder(tmp_path, hourly_wide):
+def test_refused_run_leaves_no_folder(tmp_path, hourly_wide):
     with pytest.raises(ConfigError):
         make(level=9).fit(hourly_wide, out=tmp_path / "deep" / "m")
     assert list(tmp_path.iterdir()) == []
@@ -329,7 +336,7 @@ def test_equal_runs_write_equal_weight_files(whole, hourly_wide, tmp_path):
         assert (whole[1] / name).read_bytes() == (tmp_path / "m" / name).read_bytes()
 
 
-def test_the_history_on_file_is_that_of_all_parts(stopped, hourly_wide, whole):
+def test_history_file_covers_the_training_before_and_after_the_stop(stopped, hourly_wide, whole):
     make().fit(hourly_wide, out=stopped, resume=True)
     tables = []
     for folder in (whole[1], stopped):
@@ -339,9 +346,10 @@ def test_the_history_on_file_is_that_of_all_parts(stopped, hourly_wide, whole):
     assert len(tables[0]) == 6
 
 
-def test_the_best_weights_are_in_the_folder_while_the_run_is_stopped(stopped):
+def test_checkpoint_of_a_stopped_run_holds_its_best_weights(stopped):
     checkpoint = read_checkpoint(stopped)
     assert checkpoint.provenance["training"]["ended"] == "interrupted"
     best = {f"best/{name}": w for name, w in load_file(stopped / "model.safetensors").items()}
     saved = read_run(stopped).state.tensors
+    assert best.keys() == {name for name in saved if name.startswith("best/")} != set()
     assert all(torch.equal(saved[name], weight) for name, weight in best.items())

@@ -1,4 +1,4 @@
-"""Folders replaced as one: an error at any system call and a kill at any of them leave a whole set of files."""
+"""Folders replaced atomically: an error or a kill at any system call leaves a complete set of files."""
 
 import builtins
 import errno
@@ -29,11 +29,11 @@ COMMAND = "python -m pytest tests/checkpoints/test_storage.py"
 
 
 class Stop(BaseException):
-    """Stands for the death of the process: nothing of ours may catch it."""
+    """Simulates the death of the process; no code of the library may catch it."""
 
 
 class SystemCalls:
-    """Counts the system calls of a write, and raises at one of them."""
+    """Records the system calls of a write, and raises an error at one of them."""
 
     def __init__(self, monkeypatch, fail_at=None, error=None):
         self.names, self.fail_at, self.error, self.dead = [], fail_at, error, False
@@ -53,7 +53,7 @@ class SystemCalls:
             raise self.error
         self.names.append(name)
         if self.fail_at == len(self.names):
-            self.dead = isinstance(self.error, Stop)  # a dead process cleans nothing up
+            self.dead = isinstance(self.error, Stop)  # a dead process cleans up nothing
             raise self.error
 
     def open(self, path, mode):
@@ -63,7 +63,7 @@ class SystemCalls:
 
 
 class Watched:
-    """A file whose writes count as system calls."""
+    """A file whose writes are recorded as system calls."""
 
     def __init__(self, file, calls):
         self.file, self.calls = file, calls
@@ -75,7 +75,7 @@ class Watched:
         self.file.close()
 
     def write(self, data):
-        self.file.write(data[: len(data) // 2])  # a full disk takes a part of it
+        self.file.write(data[: len(data) // 2])  # a full disk accepts only a part
         self.calls.reach("write")
         self.file.write(data[len(data) // 2 :])
 
@@ -94,7 +94,7 @@ def calls_of_a_write(folder):
     return calls.names
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_files_are_read_back_as_written(tmp_path):
     replace_files(tmp_path / "m", FORMER, "checkpoint")
     assert read_files(tmp_path / "m", NAMES, "checkpoint") == FORMER
     replace_files(tmp_path / "m", LATTER, "checkpoint")
@@ -103,7 +103,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EXDEV, errno.EIO], ids=errno.errorcode.get)
-def test_an_error_at_any_system_call_is_loud_and_leaves_a_whole_set(tmp_path, code):
+def test_error_at_any_system_call_is_raised_and_leaves_complete_files(tmp_path, code):
     replace_files(tmp_path / "count", FORMER, "checkpoint")
     names = calls_of_a_write(tmp_path / "count")
     assert {"mkdir", "open wb", "write", "flush", "fsync", "rename", "replace", "rmdir"} <= set(names)
@@ -115,11 +115,11 @@ def test_an_error_at_any_system_call_is_loud_and_leaves_a_whole_set(tmp_path, co
         with pytest.MonkeyPatch.context() as patch:
             SystemCalls(patch, number, OSError(code, os.strerror(code)))
             with pytest.raises(
-                SaveError, match=rf"cannot save the checkpoint .*{number}: {os.strerror(code)}; what was"
+                SaveError, match=rf"cannot save the checkpoint .*{number}: {os.strerror(code)}; what was .* is intact"
             ):
                 replace_files(folder, LATTER, "checkpoint")
-        whole = FORMER if number <= commit else LATTER
-        assert read_files(folder, NAMES, "checkpoint") == whole, names[number - 1]
+        expected = FORMER if number <= commit else LATTER
+        assert read_files(folder, NAMES, "checkpoint") == expected, names[number - 1]
         replace_files(folder, LATTER, "checkpoint")
         assert read_files(folder, NAMES, "checkpoint") == LATTER
         assert sorted(os.listdir(folder)) == [*NAMES, MANIFEST]
@@ -129,8 +129,8 @@ def test_an_error_at_any_system_call_is_loud_and_leaves_a_whole_set(tmp_path, co
 
 
 @pytest.mark.parametrize("before", [FORMER, None], ids=["replaced", "first"])
-def test_a_death_at_any_system_call_leaves_a_whole_set(tmp_path, before):
-    """The window between the renames included; a reader needs no repair, and the next write leaves nothing behind."""
+def test_death_at_any_system_call_leaves_complete_files(tmp_path, before):
+    """Also between the renames. A reader needs no repair, and the next write removes what was left."""
     if before:
         replace_files(tmp_path / "count", before, "checkpoint")
     names = calls_of_a_write(tmp_path / "count")
@@ -151,8 +151,8 @@ def test_a_death_at_any_system_call_leaves_a_whole_set(tmp_path, before):
     assert seen == [before] * commit + [LATTER] * (len(names) - commit)
 
 
-def test_a_set_with_a_part_missing_is_noticed(tmp_path):
-    """The wrong control of the two tests above: without the rename as one, a death would be seen."""
+def test_mixture_of_old_and_new_files_is_detected(tmp_path):
+    """Control of the two tests above: files that were not replaced together are refused."""
     replace_files(tmp_path / "m", FORMER, "checkpoint")
     shutil.copytree(tmp_path / "m", tmp_path / "n")
     replace_files(tmp_path / "n", LATTER, "checkpoint")
@@ -161,7 +161,7 @@ def test_a_set_with_a_part_missing_is_noticed(tmp_path):
         read_files(tmp_path / "m", NAMES, "checkpoint")
 
 
-def test_readers_beside_a_writer_see_whole_sets(tmp_path):
+def test_readers_during_writes_see_complete_files(tmp_path):
     folder = tmp_path / "m"
     replace_files(folder, FORMER, "checkpoint")
 
@@ -179,7 +179,7 @@ def test_readers_beside_a_writer_see_whole_sets(tmp_path):
     assert LATTER in seen
 
 
-def test_a_write_between_two_looks_of_a_reader_is_read(tmp_path, monkeypatch):
+def test_reader_returns_files_replaced_while_it_reads(tmp_path, monkeypatch):
     folder, read = tmp_path / "m", storage.read_bytes
     replace_files(folder, FORMER, "checkpoint")
 
@@ -188,14 +188,14 @@ def test_a_write_between_two_looks_of_a_reader_is_read(tmp_path, monkeypatch):
             return read(path, *more, **options)
         finally:
             if path.parent.name == NEXT and not (folder / NEXT).exists():
-                shutil.copytree(tmp_path / "n", folder / NEXT)  # as a writer leaves it who dies after the rename
+                shutil.copytree(tmp_path / "n", folder / NEXT)  # as a writer that dies after the rename leaves it
 
     replace_files(tmp_path / "n", LATTER, "checkpoint")
     monkeypatch.setattr(storage, "read_bytes", read_and_write)
     assert read_files(folder, NAMES, "checkpoint") == LATTER
 
 
-def test_removal_takes_only_what_was_written(tmp_path):
+def test_only_written_files_are_removed(tmp_path):
     replace_files(tmp_path / "m", FORMER, "state")
     (tmp_path / "m" / NEW).mkdir()
     (tmp_path / "m" / NEXT).mkdir()
@@ -211,21 +211,21 @@ def test_removal_takes_only_what_was_written(tmp_path):
 @pytest.mark.parametrize(
     "text", [b"", b"[]", b"null", b"{}", b'{"files": 3}', b'{"files": {"a.json": 1}}', b"[" * 60_000, b"9" * 9000]
 )
-def test_a_manifest_of_another_form_is_refused(tmp_path, text):
+def test_malformed_manifest_is_refused(tmp_path, text):
     replace_files(tmp_path / "m", FORMER, "checkpoint")
     (tmp_path / "m" / MANIFEST).write_bytes(text)
     with pytest.raises(CheckpointError, match=r"manifest\.json is not what was written"):
         read_files(tmp_path / "m", NAMES, "checkpoint")
 
 
-def test_a_manifest_of_other_files_is_refused(tmp_path):
+def test_manifest_of_other_files_is_refused(tmp_path):
     replace_files(tmp_path / "m", {**FORMER, "c": b""}, "checkpoint")
     with pytest.raises(CheckpointError, match=r"manifest\.json is not what was written"):
         read_files(tmp_path / "m", NAMES, "checkpoint")
 
 
 def save_both(folder):
-    """A checkpoint with a training state in it."""
+    """Save a checkpoint with a training state in it."""
     config = Config.parse({"data": {"context": 48, "horizon": 12}, "backbone": {"name": "none"}})
     weights = {"head.linear.bias": torch.arange(300.0)}
     history = [Validation(1, 0.1, 0.5, None, 1e-3, None, 20.0, 2.5, True)]
@@ -233,7 +233,7 @@ def save_both(folder):
     write_run(folder, SavedRun(config, "0" * 64, None, TrainingState({"steps": 3}, {"weights/a": torch.arange(300.0)})))
 
 
-def test_a_thousand_flips_and_truncations_are_rejected_by_name(tmp_path):
+def test_thousand_flips_and_truncations_are_refused_by_name(tmp_path):
     folder = tmp_path / "m"
     save_both(folder)
     files = [folder / name for name in (*CHECKPOINT_FILES, MANIFEST)]
@@ -261,7 +261,7 @@ def test_a_thousand_flips_and_truncations_are_rejected_by_name(tmp_path):
     assert all(rejected)
 
 
-def test_an_unchanged_copy_is_accepted(tmp_path):
+def test_unchanged_copy_is_accepted(tmp_path):
     save_both(tmp_path / "m")
     shutil.copytree(tmp_path / "m", tmp_path / "copy")
     assert read_checkpoint(tmp_path / "copy").provenance == {"seed": 0}

@@ -1,9 +1,9 @@
-"""Kill tiny training runs at random moments, resume them, and say what became of each.
+"""Kill tiny training runs at random moments, resume them, and report the outcome of each.
 
-Run as a program by test_crash.py: ``crash.py FOLDER KILLS SEED``; prints one JSON object a line. The libraries are
-loaded once; every run is a fork. (Nothing is computed before a fork: threads do not survive it.) The forks are patched,
-the product is not: a run tells its step and whether it is writing through shared memory, and its writes are slowed, so
-that kills can be aimed at them.
+Run as a program by test_crash.py: ``crash.py FOLDER KILLS SEED`` prints one JSON object per line. The libraries are
+loaded once and every run is a fork; nothing is computed before a fork, since threads do not survive it. Only the runs
+to be killed are patched: they report their step and whether they are writing through shared memory, and their writes
+are slowed down so that kills can be aimed at them.
 """
 
 import json
@@ -35,7 +35,10 @@ from swt_time.checkpoints.run_state import read_run
 EVERY = 3
 STEPS = 18
 SLOWER = 0.004
-"""Seconds that each flush of a file takes longer."""
+"""Seconds by which each flush of a file is slowed down."""
+
+ATTEMPTS = 10
+"""Maximum number of attempts per kill; a run may end before it is killed."""
 
 
 def table():
@@ -51,7 +54,7 @@ def make():
 
 
 class Board:
-    """What a run tells its killer: steps done, writes begun, whether one goes on, seconds that the last one took."""
+    """Memory shared with a run: steps done, writes started, whether one is in progress, seconds of the last one."""
 
     def __init__(self):
         self.memory = mmap.mmap(-1, 32)
@@ -64,15 +67,15 @@ class Board:
 
 
 def watch(board):
-    """Patch this process: slower flushes, and a board that is kept up to date."""
+    """Patch this process: slow down its flushes, and keep the board up to date."""
     step, replace, fsync = swt_time.training.loop._Run._step, swt_time.checkpoints.storage.replace_files, os.fsync
 
-    def told_step(self, number):
-        step(self, number)
+    def reported_step(self, index):
+        step(self, index)
         _, writes, writing, seconds = board.read()
-        board.write(number + 1, writes, writing, seconds)
+        board.write(index + 1, writes, writing, seconds)
 
-    def told_replace(*arguments):
+    def reported_replace(*arguments):
         done, writes, _, seconds = board.read()
         board.write(done, writes + 1, 1, seconds)
         began = time.monotonic()
@@ -83,8 +86,8 @@ def watch(board):
         fsync(descriptor)
         time.sleep(SLOWER)
 
-    swt_time.training.loop._Run._step = told_step
-    swt_time.checkpoints.checkpoint.replace_files = swt_time.checkpoints.run_state.replace_files = told_replace
+    swt_time.training.loop._Run._step = reported_step
+    swt_time.checkpoints.checkpoint.replace_files = swt_time.checkpoints.run_state.replace_files = reported_replace
     os.fsync = slow_fsync
 
 
@@ -112,7 +115,7 @@ def finish(child):
 
 
 def kill_one(folder, dice, aimed, seconds):
-    """Start a run and kill it: within a write, or at any time of the seconds that a run takes."""
+    """Start a run and kill it, during a write if ``aimed``, else at a random time; return the signal that ended it."""
     board = Board()
 
     def watched():
@@ -121,7 +124,7 @@ def kill_one(folder, dice, aimed, seconds):
 
     child = fork(watched)
     if aimed:
-        target = dice.randint(1, 9)  # six states and four checkpoints are written in all
+        target = dice.randint(1, 9)  # a run writes six states and four checkpoints
         while board.read()[1] < target and os.waitpid(child, os.WNOHANG) == (0, 0):
             time.sleep(0.0005)
         time.sleep(dice.uniform(0, 0.03))
@@ -129,15 +132,15 @@ def kill_one(folder, dice, aimed, seconds):
         time.sleep(dice.uniform(0, seconds))
     try:
         os.kill(child, signal.SIGKILL)
-        ended = finish(child)
+        code = finish(child)
     except (ProcessLookupError, ChildProcessError):
-        ended = 0
+        code = 0  # the run ended before it was killed
     done, _, writing, _ = board.read()
-    return ended, done, bool(writing)
+    return -code, done, bool(writing)
 
 
 def saved_steps(folder):
-    """Steps that need not be taken again; every set of files that is there must be whole."""
+    """Return the number of steps that are saved; raises if any saved files are incomplete."""
     checkpoint = read_checkpoint(folder) if holds_checkpoint(folder) else None
     run = read_run(folder)
     if run is not None:
@@ -157,14 +160,16 @@ def main():
     assert finish(watched) == 0
     seconds = time.monotonic() - began
     count = 0
-    while count < kills:
+    for _ in range(ATTEMPTS * kills):
+        if count == kills:
+            break
         folder = root / "m"
         shutil.rmtree(folder, ignore_errors=True)
-        ended, done, writing = kill_one(folder, dice, count % 4 != 0, seconds)
-        if ended != -signal.SIGKILL:
-            continue  # it was done before it could be killed
+        ended_by, done, writing = kill_one(folder, dice, count % 4 != 0, seconds)
+        if ended_by != signal.SIGKILL:
+            continue
         count += 1
-        case = {"done": done, "writing": writing}
+        case = {"signal": ended_by, "done": done, "writing": writing}
         try:
             case["saved"] = saved_steps(folder)
             case["resumed"] = finish(train(folder, resume=True)) == 0

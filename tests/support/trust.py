@@ -1,4 +1,4 @@
-"""Results of the trust tests as committed tables: one row a claim, with the count that was seen and what reruns it.
+"""Results of the trust tests as committed CSV files: one row per claim, with counts and the command that reruns it.
 
 Nothing is written unless the environment variable ``SWT_TIME_TRUST_RESULTS`` names a folder:
 
@@ -15,20 +15,20 @@ VARIABLE = "SWT_TIME_TRUST_RESULTS"
 
 
 def record(file: str, item: str, claim: str, cases: int, passed: int, command: str) -> None:
-    """Write one claim's row into a table, in place of the one of the same item and claim that may be there.
+    """Write the row of a claim to a results file; a row of the same item and claim is replaced.
 
-    Call it before the assertion, so that a claim that fails is on record too.
+    Call it before the assertion, so that a claim that fails is recorded too.
 
     Parameters
     ----------
     file : str
-        The table's name, such as ``trust_resume.csv``.
+        Name of the results file, such as ``trust_resume.csv``.
     item, claim : str
-        The part of the trust programme, and what is claimed, in one sentence.
+        The part of the trust programme, and the claim in one sentence.
     cases, passed : int
-        How many were tried, and how many went as claimed.
+        Number of cases that were tried, and of those that confirmed the claim.
     command : str
-        What reruns it, from the root of the repository.
+        The command that reruns the test from the root of the repository.
     """
     folder = os.environ.get(VARIABLE)
     if not folder:
@@ -48,7 +48,7 @@ def record(file: str, item: str, claim: str, cases: int, passed: int, command: s
 
 
 def _commit() -> str:
-    """The commit under test, with a ``+`` where the tree has other changes than the results themselves."""
+    """Return the commit under test, with a ``+`` if anything but the results was changed since."""
     commit = _git("rev-parse", "--short=12", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results")
     return f"{commit}{'+' if changed else ''}"
