@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swt_time.data.frequency import future_times, infer_frequency, parse_frequency
+from swt_time.data.frequency import parse_frequency
+from swt_time.data.future import future_times
+from swt_time.data.inferring import infer_frequency
 from swt_time.errors import TableError
 
 ALIASES = [

@@ -95,6 +95,11 @@ def parquet(*pairs: tuple[str, Any], **columns: Any) -> Callable[[Path], None]:
     return write
 
 
+def write_periods(path: Path) -> None:
+    """Write a table of quarters as pandas periods."""
+    pd.DataFrame({"date": pd.period_range("2024Q1", periods=8, freq="Q"), "y": GOOD}).to_parquet(path)
+
+
 REPAIR = "set --fill to linear, ffill or zero"
 CATALOGUE: dict[str, list[Case]] = {
     "Files": [
@@ -356,7 +361,40 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "integers as times",
             wide([1, 2, 3], ["1", "2", "3"], header="ds,y"),
-            "column 'ds', row 2: 1 is a number",
+            "column 'ds', row 2: 1 is a number.*set --freq to none if it counts rows, or --date-format",
+        ),
+        Case(
+            "integers that count rows",
+            wide(GOOD, ["1", "2", "3", "4", "5", "6", "7", "8"], header="ds,y"),
+            options={"frequency": "none"},
+            values={"y": FLOATS},
+            frequency="none",
+        ),
+        Case(
+            "integers that count rows, with a gap",
+            wide(GOOD[:5], ["10", "20", "30", "50", "60"], header="ds,y"),
+            options={"frequency": "none"},
+            values={"y": FLOATS[:5]},
+            frequency="none",
+        ),
+        Case(
+            "integers that could be years",
+            wide(GOOD[:4], ["1999", "2000", "2001", "2002"], header="ds,y"),
+            "column 'ds', row 2: 1999 is a number, expected a date; set --freq to none.*such as %Y",
+        ),
+        Case(
+            "integers that are years (a given format)",
+            wide(GOOD[:4], ["1999", "2000", "2001", "2002"], header="ds,y"),
+            options={"date_format": "%Y"},
+            values={"y": FLOATS[:4]},
+            frequency="YS-JAN",
+        ),
+        Case(
+            "years that count rows",
+            wide(GOOD[:4], ["1999", "2000", "2001", "2002"], header="year,y"),
+            options={"frequency": "none"},
+            values={"y": FLOATS[:4]},
+            frequency="none",
         ),
         Case(
             "years",
@@ -380,7 +418,122 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "day or month",
             wide([1, 2, 3], ["01/01/2024", "02/01/2024", "03/01/2024"]),
-            "the order of day and month is ambiguous",
+            "the order of day and month is ambiguous .*; set --date-format to %d/%m/%Y or %m/%d/%Y",
+        ),
+        Case(
+            "day or month, of a given frequency",
+            wide(GOOD[:4], ["01/01/2024", "02/01/2024", "03/01/2024", "04/01/2024"]),
+            options={"frequency": "MS"},
+            notes=("%m/%d/%Y",),
+            values={"y": FLOATS[:4]},
+            frequency="MS",
+        ),
+        Case(
+            "day or month, of another given frequency",
+            wide(GOOD[:4], ["01/01/2024", "02/01/2024", "03/01/2024", "04/01/2024"]),
+            options={"frequency": "D"},
+            notes=("%d/%m/%Y",),
+            values={"y": FLOATS[:4]},
+        ),
+        Case(
+            "day or month, of a given format",
+            wide(GOOD[:4], ["01/01/2024", "02/01/2024", "03/01/2024", "04/01/2024"]),
+            options={"date_format": "%m/%d/%Y"},
+            values={"y": FLOATS[:4]},
+            frequency="MS",
+        ),
+        Case(
+            "day or month, one without gaps",
+            wide(list(range(24)), [f"{month}/1/{year}" for year in (2019, 2020) for month in range(1, 13)]),
+            notes=("%m/%d/%Y",),
+            values={"y": [float(i) for i in range(24)]},
+            frequency="MS",
+        ),
+        Case(
+            "day or month, one with fewer gaps",
+            wide(
+                list(range(23)),
+                [f"{month}/1/{year}" for year in (2019, 2020) for month in range(1, 13)][:12]
+                + [f"{month}/1/2020" for month in range(2, 13)],
+            ),
+            notes=("%m/%d/%Y", "filled 1 values"),
+            options={"fill": "ffill"},
+            values={"y": [float(i) for i in (*range(12), 11, *range(12, 23))]},
+            frequency="MS",
+        ),
+        Case(
+            "compact months",
+            wide([1, 2, 3], ["202401", "202402", "202403"]),
+            "row 2: 202401 is a number, expected a date; set --freq to none .* or --date-format",
+        ),
+        Case(
+            "compact months of a given format",
+            wide(GOOD[:4], ["202401", "202402", "202403", "202404"]),
+            options={"date_format": "%Y%m"},
+            values={"y": FLOATS[:4]},
+            frequency="MS",
+        ),
+        Case(
+            "quarters",
+            wide(GOOD[:4], ["2024Q1", "2024Q2", "2024Q3", "2024Q4"]),
+            values={"y": FLOATS[:4]},
+            frequency="QS-JAN",
+        ),
+        Case(
+            "quarters of a given format",
+            wide(GOOD[:4], ["1. 2024", "2. 2024", "3. 2024", "4. 2024"]),
+            options={"date_format": "%q. %Y"},
+            values={"y": FLOATS[:4]},
+            frequency="QS-JAN",
+        ),
+        Case(
+            "ISO weeks",
+            wide(GOOD[:4], ["2020-W52", "2020-W53", "2021-W01", "2021-W02"]),
+            values={"y": FLOATS[:4]},
+            frequency="W-MON",
+        ),
+        Case(
+            "month and year",
+            wide(GOOD[:4], ["11/2023", "12/2023", "01/2024", "02/2024"]),
+            values={"y": FLOATS[:4]},
+            frequency="MS",
+        ),
+        Case(
+            "Jan-24",
+            wide(GOOD[:4], ["Jan-24", "Feb-24", "Mar-24", "Apr-24"]),
+            "row 2: 'Jan-24' is not a date; .*or set --date-format to their format",
+        ),
+        Case(
+            "Jan-24 of a given format",
+            wide(GOOD[:4], ["Jan-24", "Feb-24", "Mar-24", "Apr-24"]),
+            options={"date_format": "%b-%y"},
+            values={"y": FLOATS[:4]},
+            frequency="MS",
+        ),
+        Case(
+            "dates that do not have the given format",
+            wide([1, 2, 3], ["01.01.2024", "02.01.2024", "31/01/2024"]),
+            "row 4: '31/01/2024' does not have the format '%d.%m.%Y' of --date-format",
+            options={"date_format": "%d.%m.%Y"},
+        ),
+        Case(
+            "a format with an unknown directive",
+            wide(GOOD),
+            "--date-format '%Y-%Q': '%Q' is unknown",
+            options={"date_format": "%Y-%Q"},
+        ),
+        Case(
+            "a format without a year",
+            wide(GOOD),
+            "--date-format '%d.%m.' has no year",
+            options={"date_format": "%d.%m."},
+        ),
+        Case("times in UTC", wide(GOOD, [f"{time}:00 UTC" for time in HOURS]), values={"y": FLOATS}, frequency="h"),
+        Case(
+            "times with the name of a time zone",
+            wide(GOOD, [f"{time} America/New_York" for time in HOURS]),
+            values={"y": FLOATS},
+            frequency="h",
         ),
         Case(
             "day or month, one regular",
@@ -441,8 +594,12 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": [1.0, 2.0, 3.0]},
         ),
         Case(
-            "two date formats", wide([1, 2, 3], [DAYS[0], "02.01.2024", DAYS[2]]), "column 'date', row 3: '02.01.2024'"
+            "ISO 8601 and another date format",
+            wide(GOOD[:3], [DAYS[0], "02.01.2024", DAYS[2]]),
+            notes=("dates were parsed as %d.%m.%Y and ISO 8601",),
+            values={"y": FLOATS[:3]},
         ),
+        Case("two date formats", wide([1, 2, 3], ["01.01.2024", "02-01-2024", "03.01.2024"]), "row 3: '02-01-2024'"),
         Case("seconds since 1970", wide([1, 2], ["1704067200", "1704153600"]), "row 2: 1704067200 is a number"),
         Case("serial days of a spreadsheet", wide([1, 2], ["45292", "45293"]), "row 2: 45292 is a number"),
         Case("hour 24", wide([1, 2], ["2024-01-01 23:00", "2024-01-01 24:00"]), "row 3: '2024-01-01 24:00'"),
@@ -465,6 +622,71 @@ CATALOGUE: dict[str, list[Case]] = {
             notes=("several UTC offsets were converted to UTC",),
             values={"y": FLOATS[:3]},
             frequency="h",
+        ),
+        Case(
+            "local days with offsets over daylight saving",
+            wide(
+                GOOD[:4],
+                [
+                    "2024-03-29T00:00+01:00",
+                    "2024-03-30T00:00+01:00",
+                    "2024-03-31T00:00+01:00",
+                    "2024-04-01T00:00+02:00",
+                ],
+            ),
+            notes=("several UTC offsets were read as local times of Europe/Berlin",),
+            values={"y": FLOATS[:4]},
+        ),
+        Case(
+            "local days without a midnight",
+            wide(
+                GOOD[:4],
+                [
+                    "2024-09-06T00:00-04:00",
+                    "2024-09-07T00:00-04:00",
+                    "2024-09-08T01:00-03:00",
+                    "2024-09-09T00:00-03:00",
+                ],
+            ),
+            notes=("several UTC offsets were read as local times of America/Santiago",),
+            values={"y": FLOATS[:4]},
+        ),
+        Case(
+            "local half days with offsets over daylight saving",
+            wide(
+                GOOD[:5],
+                [
+                    "2024-03-30T00:00+01:00",
+                    "2024-03-30T12:00+01:00",
+                    "2024-03-31T00:00+01:00",
+                    "2024-03-31T12:00+02:00",
+                    "2024-04-01T00:00+02:00",
+                ],
+            ),
+            notes=("several UTC offsets were read as wall-clock times",),
+            values={"y": FLOATS[:5]},
+            frequency="12h",
+        ),
+        Case(
+            "business hours",
+            wide(GOOD, [f"2024-01-{day:02} {hour}:00" for day in (5, 8) for hour in (13, 14, 15, 16)]),
+            "68 missing timestamps .*if the series has no such times \\(business hours\\), set --freq to none",
+        ),
+        Case(
+            "business hours, counted",
+            wide(GOOD, [f"2024-01-{day:02} {hour}:00" for day in (5, 8) for hour in (13, 14, 15, 16)]),
+            options={"frequency": "none"},
+            notes=("the times of a forecast continue with the median step of 0 days 01:00:00",),
+            values={"y": FLOATS},
+            frequency="none",
+        ),
+        Case(
+            "dekads, counted",
+            wide(GOOD[:6], [f"2024-{month:02}-{day:02}" for month in (1, 2) for day in (1, 11, 21)]),
+            options={"frequency": "none"},
+            notes=("the times of a forecast continue with the median step of 10 days 00:00:00",),
+            values={"y": FLOATS[:6]},
+            frequency="none",
         ),
         Case(
             "business days",
@@ -709,6 +931,37 @@ CATALOGUE: dict[str, list[Case]] = {
             frequency="h",
         ),
         Case(
+            "time zone with an underscore in its name",
+            parquet(
+                date=lambda pa: pa.array([3600 * i for i in GOOD], pa.timestamp("s", "America/New_York")),
+                y=GOOD,
+            ),
+            values={"y": FLOATS},
+            suffix=".parquet",
+            frequency="h",
+        ),
+        Case(
+            "fixed offset in Parquet",
+            parquet(date=lambda pa: pa.array([86400 * i for i in GOOD], pa.timestamp("s", "+05:30")), y=GOOD),
+            values={"y": FLOATS},
+            suffix=".parquet",
+        ),
+        Case("periods", write_periods, values={"y": FLOATS}, suffix=".parquet", frequency="QS-JAN"),
+        Case(
+            "integer index in Parquet",
+            parquet(ds=list(range(1900, 1908)), y=GOOD),
+            "column 'ds', row 2: 1900 is a number, expected a date; set --freq to none",
+            suffix=".parquet",
+        ),
+        Case(
+            "integer index in Parquet, counted",
+            parquet(ds=list(range(1900, 1908)), y=GOOD),
+            options={"frequency": "none"},
+            values={"y": FLOATS},
+            suffix=".parquet",
+            frequency="none",
+        ),
+        Case(
             "nanoseconds in Parquet",
             parquet(date=lambda pa: pa.array([10**18 + 1, 2 * 10**18], pa.timestamp("ns")), y=[1, 2]),
             "row 2: the time is finer than microseconds",
@@ -756,6 +1009,14 @@ A table is *read* unchanged, *repaired* with a note on standard error, or *refus
 no output written. Messages are shown as the command line prints them; the Python library names configuration keys
 (`data.fill`) instead of flags (`--fill`). Rows are counted as in a spreadsheet: the header is row 1. Gaps, missing
 values and infinities are repaired only with `--fill`.
+
+With `--freq none` rows are counted and the calendar is ignored: for business hours, trading days, dekads, or integers
+as time column. The times of a forecast then continue after the last row of each series with its median step: an integer
+index with the following integers; dates and times with a note, since the times of future rows are not known (the first
+row of a forecast is the next row of the series, the second the one after it, whatever their times).
+
+Dates may be in any format that `--date-format` describes. Dates in ISO 8601 may stand beside them, so that a forecast
+can be appended to its table.
 
 Generated by `python tests/support/flawed_tables.py docs/tables.md`; a test checks that it is up to date.
 """

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from swt_time.data.series import SeriesTable
+from swt_time.data.zones import wall_times
 from swt_time.errors import InputError, MissingDependencyError
 from swt_time.evaluation.ablation import Difference
 from swt_time.evaluation.bands import Bands
@@ -121,12 +122,12 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
     yhat : (N, H) array
     """
     horizon = yhat.shape[1]
-    future = known.future(horizon).tz_localize(None).to_numpy().reshape(-1, horizon)
+    future = wall_times(known.future(horizon)).reshape(-1, horizon)
     now = dict(zip(series.ids, series.values, strict=True))
     panels = []
     for i, name in enumerate(known.ids):
         seen = len(known.values[i])
-        times = known.times[i].tz_localize(None).to_numpy()
+        times = wall_times(known.times[i])
         truth = now[name][seen : seen + horizon]
         panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
     return panels

@@ -54,6 +54,7 @@ def bands(
     from swt_time.cli.pictures import check_picture, plot_bands
     from swt_time.data.reading import read_table
     from swt_time.data.series import read_series
+    from swt_time.data.zones import wall_times
     from swt_time.evaluation.bands import decompose
     from swt_time.model.embedding import WaveletPatchEmbedding
 
@@ -76,7 +77,7 @@ def bands(
         level=level or settings.level,
         boundary=boundary or settings.boundary,
     )
-    stamps = times.tz_localize(None).to_numpy()
+    stamps = wall_times(times)
     shown = weights.tolist() if weights is not None and len(weights) == len(parts.names) else None
     plot_bands(parts, stamps, values, out, title=table.ids[index], weights=shown)
     for name, share in zip(parts.names, parts.share, strict=True):

@@ -73,7 +73,10 @@ class DataConfig(Section):
     id_column: str | None = None
     """Column that names the series of a long table; ``unique_id`` by default."""
     frequency: str | None = None
-    """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``; inferred by default."""
+    """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``, or ``none`` to count rows and ignore the
+    calendar; inferred by default."""
+    date_format: str | None = None
+    """Strptime format of the dates, such as ``%d/%m/%Y``, ``%Y%m`` or ``%YQ%q`` (quarter); found by default."""
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""

@@ -15,8 +15,8 @@ class Block:
 
     Parameters
     ----------
-    times : pd.DatetimeIndex
-        ``R`` timestamps.
+    times : pd.Index
+        ``R`` timestamps, or integers that count rows.
     codes : (R,) int array
         Series index of each row.
     values : (C, R) float64 array
@@ -30,7 +30,7 @@ class Block:
     long : bool
     """
 
-    times: pd.DatetimeIndex
+    times: pd.Index
     codes: np.ndarray
     values: np.ndarray
     rows: np.ndarray
@@ -60,5 +60,5 @@ class GaplessSeries(NamedTuple):
 
     ids: tuple[str, ...]
     values: tuple[np.ndarray, ...]
-    times: tuple[pd.DatetimeIndex, ...]
+    times: tuple[pd.Index, ...]
     observed: tuple[np.ndarray, ...]

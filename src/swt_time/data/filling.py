@@ -5,7 +5,8 @@ import pandas as pd
 
 from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
-from swt_time.data.frequency import Frequency
+from swt_time.data.frequency import Frequency, RowCount
+from swt_time.data.zones import usual_time
 from swt_time.errors import TableError
 
 
@@ -16,7 +17,7 @@ class Filling:
     ----------
     block : Block
         Sorted, one frequency.
-    grid : Frequency
+    grid : Frequency or RowCount
     ordinals : (R,) int array
         Position of each row on the grid.
     bad : (C, R) bool array
@@ -24,23 +25,25 @@ class Filling:
     fill : {"linear", "ffill", "zero"}
     """
 
-    def __init__(self, block: Block, grid: Frequency, ordinals: np.ndarray, bad: np.ndarray, fill: Fill) -> None:
+    def __init__(
+        self, block: Block, grid: Frequency | RowCount, ordinals: np.ndarray, bad: np.ndarray, fill: Fill
+    ) -> None:
         self.block, self.grid, self.ordinals, self.bad, self.fill = block, grid, ordinals, bad, fill
         self.filled = self.touched = self.cut = 0
 
     def series(self, starts: np.ndarray) -> GaplessSeries:
         """Return all series, filled; ``starts`` are the first rows of the series of a long table."""
         values: list[np.ndarray] = []
-        times: list[pd.DatetimeIndex] = []
+        times: list[pd.Index] = []
         observed: list[np.ndarray] = []
         ends = np.append(starts[1:], len(self.block.times))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            shared: dict[tuple[int, int], pd.DatetimeIndex] = {}
+            shared: dict[tuple[int, int], pd.Index] = {}
             for column in range(len(self.block.columns)):
                 first, one, known = self._one(column, start, end)
                 if (first, len(one)) not in shared:
                     grid = first + self.grid.step * np.arange(len(one))
-                    shared[first, len(one)] = self.grid.stamps(grid, self.block.times[start : start + 1])
+                    shared[first, len(one)] = self.grid.stamps(grid, usual_time(self.block.times[start:end]))
                 values.append(one)
                 times.append(shared[first, len(one)])
                 observed.append(known)

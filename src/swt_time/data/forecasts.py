@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.series import SeriesTable
+from swt_time.data.timestamps import native_zone_type
+from swt_time.data.zones import from_microseconds, microseconds, named_zone
 
 
 def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
@@ -70,27 +72,23 @@ def cross_validation_frame(
     yhat = np.asarray(yhat, dtype=np.float64)
     horizon = yhat.shape[1]
     series = np.repeat(pairs[:, 0], horizon)
-    zone = table.times[0].tz
+    like_times = table.times[0]
     stamps, cutoffs, truth = [], [], []
     for index, origin in pairs.tolist():
-        known = table.times[index].asi8
+        known = microseconds(table.times[index], wall=False)
         stamps.append(known[origin : origin + horizon])
         cutoffs.append(np.repeat(known[origin - 1], horizon))
         rows = slice(origin, origin + horizon)
         truth.append(np.where(table.observed[index][rows], table.values[index][rows], np.nan))
-    extra = {"cutoff": _index(np.concatenate(cutoffs), zone), "y": np.concatenate(truth)}
-    return _frame(table, series, _index(np.concatenate(stamps), zone), extra, yhat.reshape(-1), like, name=name)
-
-
-def _index(stamps: np.ndarray, zone: Any) -> pd.DatetimeIndex:
-    index = pd.DatetimeIndex(stamps.astype("datetime64[us]"))
-    return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
+    extra = {"cutoff": from_microseconds(np.concatenate(cutoffs), like_times), "y": np.concatenate(truth)}
+    ds = from_microseconds(np.concatenate(stamps), like_times)
+    return _frame(table, series, ds, extra, yhat.reshape(-1), like, name=name)
 
 
 def _frame(
     table: SeriesTable,
     series: np.ndarray,
-    ds: pd.DatetimeIndex,
+    ds: pd.Index,
     extra: dict[str, Any],
     yhat: np.ndarray,
     like: Any,
@@ -103,8 +101,9 @@ def _frame(
     schema = frame.schema
     columns = []
     for key, values in data.items():
-        if isinstance(values, pd.DatetimeIndex):
-            columns.append(_times(key, values, frame.implementation, schema.get(table.time_column)))
+        if isinstance(values, pd.Index):
+            given = frame[table.time_column] if table.time_column in schema else None
+            columns.append(_times(key, values, frame.implementation, given))
             continue
         dtype = nw.String if key == "unique_id" else nw.Float64
         column = nw.new_series(key, values, dtype, backend=frame.implementation)
@@ -114,22 +113,25 @@ def _frame(
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
 
 
-def _times(name: str, times: pd.DatetimeIndex, backend: Any, dtype: nw.dtypes.DType | None) -> nw.Series:
-    """Timestamps as a column of a backend, with the time type of the input column if it had one."""
+def _times(name: str, times: pd.Index, backend: Any, given: nw.Series | None) -> nw.Series:
+    """Times as a column of a backend, with the type of the input's time column if that holds times."""
+    dtype = None if given is None else given.dtype
+    if not isinstance(times, pd.DatetimeIndex):
+        column = nw.new_series(name, times.to_numpy(), nw.Int64, backend=backend)
+        return column.cast(dtype) if dtype is not None and dtype.is_integer() else column
     if backend is nw.Implementation.PANDAS:
-        column: nw.Series = nw.from_native(pd.Series(times, name=name), series_only=True)
-    else:
-        utc = times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
-        column = nw.new_series(name, utc.to_numpy(), nw.Datetime("us"), backend=backend)
-        if times.tz is not None:
-            # other backends support named time zones only: a fixed offset such as +01:00 becomes UTC
-            zone = getattr(times.tz, "key", None) or getattr(times.tz, "zone", None) or "UTC"
-            column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    if isinstance(dtype, nw.Date) or (isinstance(dtype, nw.Datetime) and dtype.time_zone == _zone(column)):
+        found = None if given is None else native_zone_type(given)
+        unit: Any = found[0] if found else dtype.time_unit if isinstance(dtype, nw.Datetime) else "us"
+        series = pd.Series(times.as_unit(unit), name=name)
+        column = nw.from_native(series, series_only=True)
+        return column.cast(dtype) if isinstance(dtype, nw.Date) else column
+    utc = times if times.tz is None else times.tz_convert("UTC").tz_localize(None)
+    column = nw.new_series(name, utc.to_numpy(), nw.Datetime("us"), backend=backend)
+    zone = None
+    if times.tz is not None:
+        # other backends support named time zones only, not fixed offsets such as +05:30
+        zone = named_zone(times)
+        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    if isinstance(dtype, nw.Date) or (isinstance(dtype, nw.Datetime) and dtype.time_zone == zone):
         return column.cast(dtype)
     return column
-
-
-def _zone(column: nw.Series) -> str | None:
-    assert isinstance(column.dtype, nw.Datetime)
-    return column.dtype.time_zone

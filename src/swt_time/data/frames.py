@@ -72,8 +72,27 @@ def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
         if twice:
             raise TableError(f"{twice[0]!r} is both an index and a column; call .reset_index(drop=True) or rename one")
         frame = frame.reset_index()
+    frame = _periods_to_timestamps(frame)
     names = [str(name) for name in frame.columns]
     repeated = [name for i, name in enumerate(names) if name in names[:i]]
     if repeated:
         raise TableError(f"column name {repeated[0]!r} occurs twice; expected distinct names: rename one")
     return frame.set_axis(names, axis="columns")
+
+
+def _periods_to_timestamps(frame: pd.DataFrame) -> pd.DataFrame:
+    """Replace columns of periods by the start of each period."""
+    for i, dtype in enumerate(frame.dtypes):
+        period = dtype.pyarrow_dtype.to_pandas_dtype() if _is_arrow_extension(dtype) else dtype
+        if isinstance(period, pd.PeriodDtype):
+            column = frame.iloc[:, i]
+            if period is not dtype:
+                # a period in an Arrow table is an extension of the integers that count periods since 1970
+                column = pd.Series(pd.array(column.array.__arrow_array__().to_pandas(), dtype=period), column.index)
+            frame = frame.copy(deep=False)
+            frame.isetitem(i, column.dt.to_timestamp())
+    return frame
+
+
+def _is_arrow_extension(dtype: Any) -> bool:
+    return isinstance(dtype, pd.ArrowDtype) and hasattr(dtype.pyarrow_dtype, "extension_name")

@@ -1,14 +1,14 @@
-"""Frequencies of time series: inference, parsing, and future timestamps.
+"""Frequencies of time series: regular grids of timestamps, and pandas aliases for them.
 
 Each timestamp is mapped to an integer ordinal such that neighbours differ by exactly the frequency's step. Gaps,
 irregular timestamps and future timestamps are then found by integer arithmetic for all series at once.
 
 Frequencies below a day count elapsed time and are unaffected by daylight saving. Days and longer frequencies count
-calendar days or months and keep the wall-clock time. Timestamps without a time zone are wall-clock time.
+calendar days or months and keep the wall-clock time. Timestamps without a time zone are wall-clock time. The frequency
+``none`` counts rows and ignores their times.
 """
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from swt_time.data.zones import DAY, localize, microseconds
 from swt_time.errors import TableError
 
 Kind = Literal["elapsed", "day", "business", "month"]
 Anchor = Literal["start", "end", "business start", "business end"]
 
-DAY = 86_400_000_000
-"""Microseconds in a day; all timestamps are in microseconds."""
+NO_FREQUENCY = "none"
+"""Value of ``data.frequency`` with which rows are counted and their times ignored."""
 
 UNITS = (("h", 3_600_000_000), ("min", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -64,7 +65,7 @@ FORMER_ANCHORED = {
     "BY": "BYE",
     "BAS": "BYS",
 }
-SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE and multiples such as 2h or 10min"
+SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE, multiples such as 2h or 10min, and none to count rows"
 
 SEASON_LENGTHS = {"h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
 """Steps per season by frequency unit: hours per day, days per week, weeks per year, ..."""
@@ -113,14 +114,20 @@ class Frequency:
         month = self.phase if "start" in self.anchor else self.phase + 9
         return _times(self.step // 3, f"{base.replace('M', 'Q')}-{MONTHS[month]}")
 
-    def ordinals(self, times: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray]:
+    def ordinals(self, times: pd.Index, wall: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Ordinals of timestamps, and a mask of those that fit the unit, weekday or day of the month.
 
         A multiple of a unit (``2h``) has no fixed origin: check that differences are multiples of ``step`` as well.
+
+        Parameters
+        ----------
+        times : pd.Index
+        wall : (n,) int64 array, optional
+            Wall-clock times that the timestamps stand for (`swt_time.data.zones.nominal_wall`).
         """
         if self.kind == "elapsed":
             return microseconds(times, wall=False), np.ones(len(times), dtype=bool)
-        wall = microseconds(times, wall=True)
+        wall = microseconds(times, wall=True) if wall is None else wall
         days = wall // DAY
         if self.kind == "day":
             fits = np.ones(len(days), dtype=bool) if self.phase is None else weekday(days) == self.phase
@@ -134,12 +141,19 @@ class Frequency:
             fits &= months % (12 if self.step % 12 == 0 else 3) == self.phase
         return months, fits
 
-    def stamps(self, ordinals: np.ndarray, like: pd.DatetimeIndex) -> pd.DatetimeIndex:
-        """Timestamps at ordinals; ``like`` (one timestamp, or one per ordinal) gives time of day and time zone."""
+    def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.DatetimeIndex:
+        """Timestamps at ordinals; ``like`` (one timestamp, or one per ordinal) gives time of day and time zone.
+
+        For a whole series, take ``like`` from `swt_time.data.zones.usual_time`.
+        """
+        return self.stamps_at(ordinals, microseconds(like, wall=True) % DAY, like)
+
+    def stamps_at(self, ordinals: np.ndarray, clock: np.ndarray, like: pd.Index) -> pd.DatetimeIndex:
+        """Timestamps at ordinals with given times of day, ``clock``, in the time zone of ``like``."""
+        tz = getattr(like, "tz", None)
         if self.kind == "elapsed":
             utc = pd.DatetimeIndex(ordinals.astype("datetime64[us]"))
-            return utc if like.tz is None else utc.tz_localize("UTC").tz_convert(like.tz)
-        clock = microseconds(like, wall=True) % DAY
+            return utc if tz is None else utc.tz_localize("UTC").tz_convert(tz)
         if self.kind == "day":
             days = ordinals
         elif self.kind == "business":
@@ -147,7 +161,7 @@ class Frequency:
         else:
             days = self._month_days(ordinals)
         wall = pd.DatetimeIndex((days * DAY + clock).astype("datetime64[us]"))
-        return wall if like.tz is None else _localize(wall, like.tz)
+        return wall if tz is None else localize(wall, tz)
 
     def _month_days(self, months: np.ndarray) -> np.ndarray:
         """Days since 1970-01-01 of the anchor day of each month."""
@@ -168,21 +182,33 @@ def _times(count: int, unit: str) -> str:
     return unit if count == 1 else f"{count}{unit}"
 
 
-def _localize(wall: pd.DatetimeIndex, tz: object) -> pd.DatetimeIndex:
-    """Localize wall-clock times: an ambiguous hour is the first one, a nonexistent hour is shifted forward."""
-    return wall.tz_localize(tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")  # type: ignore[arg-type]
-
-
 def weekday(days: np.ndarray) -> np.ndarray:
     """Weekday of days since 1970-01-01 (a Thursday); Monday is 0."""
     return (days + 3) % 7
 
 
-def microseconds(times: pd.DatetimeIndex, *, wall: bool) -> np.ndarray:
-    """Timestamps as int64 microseconds since 1970, in wall-clock time or in UTC; the same without a time zone."""
-    if times.tz is not None:
-        times = times.tz_localize(None) if wall else times.tz_convert("UTC").tz_localize(None)
-    return times.to_numpy().astype("datetime64[us]").astype(np.int64)
+@dataclass(frozen=True)
+class RowCount:
+    """The grid of the frequency ``none``: ordinals are positions of rows, whatever their times.
+
+    Parameters
+    ----------
+    times : pd.Index
+        Times of all rows.
+    """
+
+    times: pd.Index
+    step: int = 1
+    kind: Literal["rows"] = "rows"
+    alias: str = NO_FREQUENCY
+
+    def ordinals(self, times: pd.Index, wall: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the rows; all of them fit."""
+        return np.arange(len(times)), np.ones(len(times), dtype=bool)
+
+    def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.Index:
+        """Times of the rows at these positions."""
+        return self.times[ordinals]
 
 
 def parse_frequency(alias: str) -> Frequency:
@@ -239,138 +265,10 @@ def _elapsed(offset: object) -> int:
     return nanoseconds // 1000 if nanoseconds % 1000 == 0 else 0
 
 
-def infer_frequency(
-    times: pd.DatetimeIndex,
-    starts: Sequence[int] | np.ndarray = (0,),
-    *,
-    where: Callable[[int], str] | None = None,
-) -> str:
-    """Infer the frequency of a table as a pandas alias.
-
-    Missing timestamps are allowed as long as at least half of all neighbours are one step apart. Irregular timestamps
-    are not.
-
-    Parameters
-    ----------
-    times : pd.DatetimeIndex
-        Timestamps of all series, concatenated; ascending and without duplicates within each series.
-    starts : sequence of int
-        Position in ``times`` of the first timestamp of each series.
-    where : callable, optional
-        Describes a position in ``times`` for the error message.
-
-    Returns
-    -------
-    str
-        Canonical alias such as ``h``, ``15min``, ``D``, ``W-TUE``, ``B``, ``MS``, ``QE-DEC``.
-
-    Raises
-    ------
-    TableError
-        If no series has two timestamps, or the timestamps are irregular.
-    """
-    inner = np.ones(max(len(times) - 1, 0), dtype=bool)
-    cuts = np.asarray(starts, dtype=np.int64)
-    inner[cuts[(cuts > 0) & (cuts < len(times))] - 1] = False
-    if not inner.any():
-        raise TableError(
-            "the frequency cannot be inferred from a single row per series; "
-            "provide more rows or set data.frequency, for example to D"
-        )
-    wall = microseconds(times, wall=True)
-    for candidate in _candidates(times, wall, inner):
-        ordinals, fits = candidate.ordinals(times)
-        if fits.all() and _is_step(np.diff(ordinals)[inner], candidate.step):
-            return candidate.alias
-    raise TableError(_irregular(times, inner, where))
-
-
-def _candidates(times: pd.DatetimeIndex, wall: np.ndarray, inner: np.ndarray) -> list[Frequency]:
-    """Frequencies to test, the longest unit first."""
-    found: list[Frequency] = []
-    if not (np.diff(wall % DAY)[inner] == 0).all():
-        return [Frequency("elapsed", _mode(np.diff(microseconds(times, wall=False))[inner]))]
-    days = wall // DAY
-    day_step = _mode(np.diff(days)[inner])
-    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    month_step = _mode(np.diff(months)[inner])
-    if month_step > 0 and day_step >= 28:
-        anchors: tuple[Anchor, ...] = ("start", "end", "business start", "business end")
-        for anchor in anchors:
-            size = 12 if month_step % 12 == 0 else 3 if month_step % 3 == 0 else 1
-            phase = None if size == 1 else int(months[0] % size)
-            found.append(Frequency("month", month_step, anchor, phase))
-    if day_step % 7 == 0:
-        found.append(Frequency("day", day_step, phase=int(weekday(days[:1])[0])))
-    if (weekday(days) < 5).all() and (np.diff((days + 3) // 7)[inner] > 0).any():
-        found.append(Frequency("business", 1))
-    found.append(Frequency("day", day_step))
-    return found
-
-
-def _mode(differences: np.ndarray) -> int:
-    """The most frequent value; the smallest one in case of ties."""
-    values, counts = np.unique(differences, return_counts=True)
-    return int(values[np.argmax(counts)])
-
-
-def _is_step(differences: np.ndarray, step: int) -> bool:
-    """Whether all differences are multiples of the step and at least half equal it."""
-    if step <= 0 or (differences % step).any():
-        return False
-    return 2 * int(np.count_nonzero(differences == step)) >= len(differences)
-
-
-def _irregular(times: pd.DatetimeIndex, inner: np.ndarray, where: Callable[[int], str] | None) -> str:
-    """Error message that names the first irregular step."""
-    steps = np.diff(microseconds(times, wall=False))
-    usual = max(_mode(steps[inner]), 1)
-    odd = inner & (steps % usual != 0)
-    if not odd.any():
-        odd = inner & (steps != usual)
-    first = int(np.flatnonzero(odd)[0])
-    place = f" ({where(first + 1)})" if where else ""
-    remedy = "remove or correct the odd rows, or resample the table to one step"
-    if usual >= 28 * DAY:
-        remedy = "date months, quarters and years on the first or the last (business) day of a month"
-    return (
-        f"irregular timestamps: the usual step is {pd.Timedelta(usual, 'us')}, but {times[first]} "
-        f"is followed by {times[first + 1]}{place}; {remedy}"
-    )
-
-
-def future_times(last: pd.DatetimeIndex, frequency: str, horizon: int) -> pd.DatetimeIndex:
-    """Compute the ``horizon`` timestamps that follow the last timestamp of each series.
-
-    Parameters
-    ----------
-    last : pd.DatetimeIndex
-        Last known timestamp of each of ``N`` series.
-    frequency : str
-        Pandas alias; the last timestamps must fit it.
-    horizon : int
-        Number of timestamps per series, ``H``.
-
-    Returns
-    -------
-    pd.DatetimeIndex
-        ``N * H`` timestamps in microseconds, series after series, in the time zone of ``last``.
-
-    Examples
-    --------
-    >>> future_times(pd.DatetimeIndex(["2024-01-31"]), "ME", 2).strftime("%Y-%m-%d").tolist()
-    ['2024-02-29', '2024-03-31']
-    """
-    grid = parse_frequency(frequency)
-    ordinals, _ = grid.ordinals(last)
-    ahead = (ordinals[:, None] + grid.step * np.arange(1, horizon + 1)).reshape(-1)
-    return grid.stamps(ahead, pd.DatetimeIndex(np.repeat(last, horizon)))
-
-
 def season_length(frequency: str) -> int:
     """Steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
 
-    Returns 1 for frequencies without a common season (``10D``, ``6MS``).
+    Returns 1 for frequencies without a common season (``10D``, ``6MS``, ``none``).
     """
     digits = len(frequency) - len(frequency.lstrip("0123456789"))
     multiple, unit = int(frequency[:digits] or 1), frequency[digits:].partition("-")[0]

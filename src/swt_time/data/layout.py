@@ -36,6 +36,7 @@ def find_layout(
     time_column: str | None = None,
     target: str | None = None,
     columns: Sequence[str] | None = None,
+    date_format: str | None = None,
 ) -> Layout:
     """Determine the role of each column.
 
@@ -60,7 +61,7 @@ def find_layout(
     if id_column is None and ID_NAME in frame.columns and time_column != ID_NAME:
         id_column = ID_NAME
     chosen = set(columns or ()) | {target} - {None}
-    time = time_column or _find_time(frame, skip={id_column, *chosen})
+    time = time_column or _find_time(frame, {id_column, *chosen}, date_format)
     if id_column == time:
         raise TableError(f"data.id_column and data.time_column are both {time!r}; expected two different columns")
     if time in chosen:
@@ -103,10 +104,10 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _find_time(frame: nw.DataFrame, skip: set[str | None]) -> str:
+def _find_time(frame: nw.DataFrame, skip: set[str | None], date_format: str | None) -> str:
     """Find the time column by name and content, then by content, by name, and last by `LATE_TIME_NAMES`."""
     names = [name for name in frame.columns if name not in skip]
-    found = [name for name in names if looks_like_time(frame[name])]
+    found = [name for name in names if looks_like_time(frame[name], date_format)]
     named = _first_named(found, TIME_NAMES)
     if named is not None:
         return named

@@ -1,11 +1,14 @@
 """Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
 import numpy as np
+import pandas as pd
 
 from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.filling import Filling
-from swt_time.data.frequency import DAY, Frequency, infer_frequency, microseconds, parse_frequency
+from swt_time.data.frequency import NO_FREQUENCY, Frequency, RowCount, parse_frequency
+from swt_time.data.inferring import infer_frequency, place_rows
+from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 
 LARGEST = 1e300
@@ -21,7 +24,7 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     ----------
     block : Block
     frequency : str or None
-        Pandas alias; None infers it.
+        Pandas alias, or ``none`` to count rows and ignore their times; None infers it.
     fill : {"linear", "ffill", "zero"} or None
         None refuses missing timestamps and values.
 
@@ -44,7 +47,9 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     _refuse_duplicates(block)
     _refuse_empty(block)
     starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
-    grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
+    grid: Frequency | RowCount = RowCount(block.times)
+    if frequency != NO_FREQUENCY:
+        grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid, given=frequency)
     bad = ~_usable(block.values)
     inner = np.diff(block.codes) == 0
@@ -94,7 +99,8 @@ def _refuse_duplicates(block: Block) -> None:
     remedy = "keep one row per timestamp"
     if not block.long:
         remedy += ", or set data.id_column to the column that identifies the series"
-    if block.times.tz is None and block.times[i] != block.times[i].normalize():
+    times = block.times
+    if isinstance(times, pd.DatetimeIndex) and times.tz is None and times[i] != times[i].normalize():
         remedy += "; local time repeats an hour when daylight saving ends: use UTC or times with an offset"
     raise TableError(
         f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} occurs in rows {first} and "
@@ -140,18 +146,13 @@ def _mixed(found: dict[str, str]) -> TableError:
     )
 
 
-def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | None) -> np.ndarray:
+def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given: str | None) -> np.ndarray:
     """Ordinals of all rows; refuses timestamps that do not fit the frequency and series with a longer step."""
-    ordinals, fits = grid.ordinals(block.times)
+    ordinals, fits = place_rows(block.times, block.codes, grid, starts)
     steps = np.diff(ordinals)
     inner = np.diff(block.codes) == 0
-    off = ~fits
-    off[1:] |= inner & (steps % grid.step != 0)
-    if grid.kind != "elapsed":
-        clock = microseconds(block.times, wall=True) % DAY
-        off[1:] |= inner & (np.diff(clock) != 0)
-    if off.any():
-        i = int(np.argmax(off))
+    if not fits.all():
+        i = int(np.argmin(fits))
         raise TableError(
             f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
             f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
@@ -170,14 +171,15 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency, given: str | Non
     return ordinals
 
 
-def _refuse_gaps(block: Block, grid: Frequency, skipped: np.ndarray, ordinals: np.ndarray) -> None:
+def _refuse_gaps(block: Block, grid: Frequency | RowCount, skipped: np.ndarray, ordinals: np.ndarray) -> None:
     if not skipped.any():
         return
     i = int(np.argmax(skipped > 0))
     missing = grid.stamps(ordinals[i : i + 1] + grid.step, block.times[i : i + 1])[0]
     raise TableError(
         f"{int(skipped.sum())} missing timestamps (frequency {grid.alias}), the first {missing}"
-        f"{block.name(int(block.codes[i]))} after row {block.rows[i]}; {REPAIR}"
+        f"{block.name(int(block.codes[i]))} after row {block.rows[i]}; {REPAIR}; if the series has no such times "
+        "(business hours), set data.frequency to none"
     )
 
 

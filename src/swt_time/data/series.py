@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
@@ -14,12 +14,16 @@ import pandas as pd
 from swt_time.config import DataConfig, Fill
 from swt_time.data.block import Block
 from swt_time.data.columns import is_missing, numeric_values, place
+from swt_time.data.cutoff import read_cutoff
+from swt_time.data.dates import TimeForm
 from swt_time.data.frames import open_frame
-from swt_time.data.frequency import future_times
+from swt_time.data.frequency import NO_FREQUENCY
+from swt_time.data.future import continue_series, median_steps
 from swt_time.data.layout import find_layout, listed
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
 from swt_time.data.timestamps import timestamps
+from swt_time.data.zones import from_microseconds, microseconds
 from swt_time.errors import TableError
 
 
@@ -33,10 +37,11 @@ class SeriesTable:
         ``N`` ids in ascending order: ``unique_id`` of a long table, column names of a wide one.
     values : tuple of float64 arrays
         One-dimensional; lengths may differ.
-    times : tuple of pd.DatetimeIndex
-        Timestamp of each value, in microseconds; the same object for series with equal times.
+    times : tuple of pd.Index
+        Timestamp of each value, in microseconds, or integers that count rows; the same object for series with equal
+        times.
     frequency : str
-        Canonical pandas alias, common to all series.
+        Canonical pandas alias, common to all series; ``none`` if rows are counted and their times ignored.
     layout : {"long", "wide"}
     id_column, time_column, value_column : str or None
         Column names of the input table; a wide table has no id column and no single value column.
@@ -46,11 +51,13 @@ class SeriesTable:
         Which values were observed; the others were filled. By default all of them.
     fill : {"linear", "ffill", "zero"} or None
         How the others were filled.
+    time_form : TimeForm
+        How the cells of the time column were read.
     """
 
     ids: tuple[str, ...]
     values: tuple[np.ndarray, ...]
-    times: tuple[pd.DatetimeIndex, ...]
+    times: tuple[pd.Index, ...]
     frequency: str
     layout: Literal["long", "wide"]
     id_column: str | None
@@ -59,6 +66,7 @@ class SeriesTable:
     notes: tuple[str, ...] = ()
     observed: tuple[np.ndarray, ...] = ()
     fill: Fill | None = None
+    time_form: TimeForm = field(default_factory=TimeForm)
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -103,12 +111,10 @@ class SeriesTable:
         return np.array([len(values) for values in self.values], dtype=np.int64)
 
     @property
-    def last(self) -> pd.DatetimeIndex:
+    def last(self) -> pd.Index:
         """Last timestamp of each of the ``N`` series."""
-        stamps = np.array([times.asi8[-1] for times in self.times], dtype="datetime64[us]")
-        zone = self.times[0].tz
-        index = pd.DatetimeIndex(stamps)
-        return index if zone is None else index.tz_localize("UTC").tz_convert(zone)
+        stamps = np.array([microseconds(times[-1:], wall=False)[0] for times in self.times], dtype=np.int64)
+        return from_microseconds(stamps, self.times[0])
 
     def index(self, name: str) -> int:
         """Index of the series with an id.
@@ -124,9 +130,12 @@ class SeriesTable:
         hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(self.ids)}"
         raise TableError(f"the table has no series {name!r}; {hint}")
 
-    def future(self, horizon: int) -> pd.DatetimeIndex:
-        """The ``horizon`` timestamps after the end of each series, ``N * horizon`` in total, series after series."""
-        return future_times(self.last, self.frequency, horizon)
+    def future(self, horizon: int) -> pd.Index:
+        """The ``horizon`` timestamps after the end of each series, ``N * horizon`` in total, series after series.
+
+        With the frequency ``none`` they continue with the median step of each series.
+        """
+        return continue_series(self.times, self.frequency, horizon)
 
 
 def to_series(
@@ -138,6 +147,7 @@ def to_series(
     columns: Sequence[str] | None = None,
     frequency: str | None = None,
     fill: Fill | None = None,
+    date_format: str | None = None,
 ) -> SeriesTable:
     """Convert a pandas, polars or pyarrow table into series.
 
@@ -153,12 +163,19 @@ def to_series(
     columns : sequence of str, optional
         Columns of a wide table to use as series; all numeric columns by default.
     frequency : str, optional
-        Pandas alias; inferred by default.
+        Pandas alias; inferred by default. ``none`` counts rows and ignores the calendar: for business hours, trading
+        days, dekads, and an integer index as time column. The times of a forecast then continue with the median step of
+        the series: an integer index with the following integers, timestamps with a note, since the calendar of future
+        rows is not known.
     fill : {"linear", "ffill", "zero"}, optional
         How to fill missing timestamps, NaN and infinities: by linear interpolation in time (after the last known value:
         that value), by the last known value, or by zero. Unless filled by zero, a series starts at its first known
         value. By default, missing values raise an error. Rows after the last value of the whole table, which hold no
         value yet, are always left out.
+    date_format : str, optional
+        Strptime format of the text or integers in the time column, such as ``%d/%m/%Y``, ``%Y%m``, ``%b-%y`` or
+        ``%YQ%q`` (quarter). By default it is found: where day and month could be swapped, by the order that gives
+        gapless series, and by ``frequency`` where both do.
 
     Returns
     -------
@@ -181,16 +198,19 @@ def to_series(
     table, rows, notes = open_frame(frame, (id_column, time_column))
     if len(table) == 0:
         raise TableError("the table has no rows; expected at least two rows of data")
-    layout = find_layout(table, id_column=id_column, time_column=time_column, target=target, columns=columns)
+    layout = find_layout(
+        table, id_column=id_column, time_column=time_column, target=target, columns=columns, date_format=date_format
+    )
     notes += layout.notes
-    times, note = timestamps(table[layout.time], rows)
-    notes += [note] if note else []
+    alike: list[str] = []
     if layout.id is None:
         names: list[str] = sorted(layout.values)
-        _check_alike(names, notes)
+        _check_alike(names, alike)
         codes = np.zeros(len(rows), dtype=np.int64)
     else:
-        names, codes = _ids(table[layout.id], rows, notes)
+        names, codes = _ids(table[layout.id], rows, alike)
+    times, form, on_times = timestamps(table[layout.time], rows, codes, frequency=frequency, date_format=date_format)
+    notes += on_times + alike
     values, text = [], []
     for name in sorted(layout.values):
         column, was_text = numeric_values(table[name], rows)
@@ -208,12 +228,15 @@ def to_series(
         layout.id is not None,
     )
     gapless, alias, more = regularize(block, frequency, fill)
+    if alias == NO_FREQUENCY and isinstance(times, pd.DatetimeIndex):
+        more += _note_median_step(gapless.times)
     return SeriesTable(
         ids=gapless.ids,
         values=gapless.values,
         times=gapless.times,
         observed=gapless.observed,
         fill=fill,
+        time_form=form,
         frequency=alias,
         layout="wide" if layout.id is None else "long",
         id_column=layout.id,
@@ -233,7 +256,20 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
         columns=data.columns,
         frequency=data.frequency,
         fill=data.fill,
+        date_format=data.date_format,
     )
+
+
+def _note_median_step(times: Sequence[pd.Index]) -> list[str]:
+    """A note on the times of forecasts, unless the times of all series are regular."""
+    if all(len(set(np.diff(microseconds(one, wall=True)).tolist())) < 2 for one in {id(t): t for t in times}.values()):
+        return []
+    steps = sorted(set(median_steps(times)))
+    shown = f"of {pd.Timedelta(steps[0], 'us')}" if len(steps) == 1 else "of each series"
+    return [
+        f"data.frequency is {NO_FREQUENCY}: rows are counted and their times ignored; the times of a forecast continue "
+        f"with the median step {shown}, whatever the calendar"
+    ]
 
 
 def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
@@ -247,7 +283,7 @@ def series_sha256(series: SeriesTable) -> str:
     digest = hashlib.sha256()
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):
         digest.update(f"{name}\0{len(values)}\0".encode())
-        digest.update(np.ascontiguousarray(times.asi8).data)
+        digest.update(np.ascontiguousarray(microseconds(times, wall=False)).data)
         digest.update(np.ascontiguousarray(values, np.float64).data)
     if not series.gapless:
         digest.update(np.concatenate(series.observed).data)
@@ -261,25 +297,16 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
     ----------
     table : SeriesTable
     cutoff : str
-        A date or time; without an offset, in the time zone of the table.
+        A time, in the format of the table's time column or in ISO 8601; without an offset, in the time zone of the
+        table.
 
     Raises
     ------
     TableError
-        If the cutoff is not a valid time, or every series starts after it. A series that starts after it is left out.
+        If the cutoff is not a valid time, every series ends before it, or every series starts after it. A series that
+        starts after it is left out.
     """
-    try:
-        moment = pd.to_datetime([cutoff])[0]
-    except ValueError as error:
-        raise _no_time(cutoff) from error
-    if pd.isna(moment):
-        raise _no_time(cutoff)
-    zone = table.times[0].tz
-    if zone is not None and moment.tz is None:
-        # the later of two ambiguous hours, so that both are kept
-        moment = moment.tz_localize(zone, ambiguous=False, nonexistent="shift_forward")
-    elif zone is None and moment.tz is not None:
-        raise TableError(f"cutoff {cutoff!r} has a time zone, the table has none; give it without a time zone")
+    moment = read_cutoff(cutoff, table.time_form, table.times)
     kept = [int(times.searchsorted(moment, side="right")) for times in table.times]
     begun = [i for i, rows in enumerate(kept) if rows > 0]
     if not begun:
@@ -287,10 +314,6 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
         raise TableError(f"every series begins after the cutoff {cutoff}, the first at {first}; choose a later cutoff")
     table, kept = table.select(begun), [kept[i] for i in begun]
     return table.cut(kept)
-
-
-def _no_time(cutoff: str) -> TableError:
-    return TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00")
 
 
 def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:

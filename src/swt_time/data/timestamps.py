@@ -1,15 +1,14 @@
 """Conversion of one column of a frame to timestamps, with errors that name the cell.
 
 Text is parsed with one format for the whole column, independent of the order of rows. ISO 8601 is tried first. If day
-and month could be swapped, the format that gives regular timestamps is used; if both or neither do, the column is
-refused.
+and month could be swapped, the format that gives gapless timestamps is used; if both do, ``data.frequency`` decides,
+and otherwise the column is refused. Integers are dates only if they are days (20240131), or years in a column of that
+name.
 """
 
-import contextlib
 import datetime
 import re
-import warnings
-from itertools import product
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals as nw
@@ -17,104 +16,188 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.columns import is_missing, place
-from swt_time.data.frequency import infer_frequency
+from swt_time.data.dates import (
+    FORMATS,
+    ISO,
+    Cells,
+    Reading,
+    TimeForm,
+    check_format,
+    digits_format,
+    find_readings,
+    parse,
+    take_apart,
+    without_zone,
+)
+from swt_time.data.frequency import NO_FREQUENCY, Frequency, parse_frequency
+from swt_time.data.inferring import fit_frequency
+from swt_time.data.zones import DAY, matching_zone, microseconds
 from swt_time.errors import TableError
 
-DATES = (
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-    "%Y.%m.%d",
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%d.%m.%y",
-    "%d/%m/%y",
-    "%m/%d/%y",
-    "%b %d %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%d %b %Y",
-    "%d-%b-%Y",
-    "%d %B %Y",
-)
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-MONTHS_ALONE = ("%Y-%m", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%Y")
-FORMATS = (*(date + clock for date, clock in product(DATES, CLOCKS)), *MONTHS_ALONE, "%Y%m%d")
 YEARS = (1678, 2261)
 """Range of 64-bit nanoseconds, which all pandas versions and all supported frames can represent."""
-OFFSET = re.compile(r"[T ].*([Zz]|[+-]\d\d(:?\d\d)?)$")
-REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00"
+REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00, or set data.date_format to their format, such as %d.%m.%Y"
+COUNT_REMEDY = (
+    "set data.frequency to none if it counts rows, or data.date_format to the format of the dates, such as %Y or %Y%m"
+)
+DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3}
+"""Digits of the directives of strptime that have a fixed width."""
 
 
-def timestamps(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
+@dataclass
+class TimeColumn:
+    """A time column while it is converted: the result is in ``times``, ``form`` and ``notes``.
+
+    Parameters
+    ----------
+    name : str
+    rows : (n,) int array
+        Row numbers for messages.
+    codes : (n,) int array
+        Series index of each row.
+    frequency : Frequency or None
+        The frequency, if it is given.
+    counts : bool
+        Whether rows are counted and their times ignored (``data.frequency`` is ``none``).
+    date_format : str or None
+    """
+
+    name: str
+    rows: np.ndarray
+    codes: np.ndarray
+    frequency: Frequency | None = None
+    counts: bool = False
+    date_format: str | None = None
+    form: TimeForm = field(default_factory=TimeForm)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Add a note on the column."""
+        self.notes.append(f"column {self.name!r}: {text}")
+
+    def fit(self, times: pd.DatetimeIndex) -> tuple[Frequency, int] | None:
+        """The frequency and the number of missing timestamps; see `fit_frequency`."""
+        return fit_frequency(times, self.codes, self.frequency)
+
+    def place(self, row: int) -> str:
+        """Location of a cell for messages."""
+        return place(self.name, int(self.rows[row]))
+
+
+def timestamps(
+    column: nw.Series,
+    rows: np.ndarray,
+    codes: np.ndarray | None = None,
+    *,
+    frequency: str | None = None,
+    date_format: str | None = None,
+) -> tuple[pd.Index, TimeForm, list[str]]:
     """Convert a column to timestamps in microseconds.
 
     Parameters
     ----------
     column : nw.Series
-        Dates, datetimes with or without a time zone, text, or integers for years (2024) or days (20240131).
+        Dates, datetimes with or without a time zone, text, or integers for days (20240131) or years (2024, in a column
+        of that name).
     rows : (n,) int array
         Row numbers for messages.
+    codes : (n,) int array, optional
+        Series index of each row, to find the format that gives gapless series; one series by default.
+    frequency : str, optional
+        Decides between formats. With ``none``, integers count rows and stay integers.
+    date_format : str, optional
+        Strptime format of text and integers; found by default.
 
     Returns
     -------
-    times : pd.DatetimeIndex
-        ``n`` timestamps, none missing.
-    note : str or None
-        How ambiguous text was interpreted, or which conversion was made, if any.
+    times : pd.Index
+        ``n`` timestamps, none missing; or integers.
+    form : TimeForm
+        How the cells were read.
+    notes : list of str
+        How ambiguous text was interpreted, and which conversions were made.
 
     Raises
     ------
     TableError
         If a cell is missing or is not a date.
     """
-    note = None
-    dtype = column.dtype
-    empty = column.is_null().to_numpy()
-    if empty.any():
-        raise _missing(column.name, rows, empty)
-    if isinstance(dtype, nw.Datetime):
-        times = _from_datetime(column)
-    elif isinstance(dtype, nw.Date):
-        times = pd.DatetimeIndex(column.cast(nw.Datetime("us")).to_numpy())
-    elif dtype.is_integer():
-        times = _from_integers(column, rows)
-    elif isinstance(dtype, nw.String | nw.Object | nw.Unknown | nw.Categorical | nw.Enum):
-        times, note = _from_cells(column, rows)
-    else:
-        raise TableError(f"column {column.name!r} has type {dtype}; expected timestamps: {REMEDY}")
-    return _microseconds(times, column.name, rows), note
+    counts = frequency == NO_FREQUENCY
+    given = None if frequency is None or counts else parse_frequency(frequency)
+    codes = np.zeros(len(rows), dtype=np.int64) if codes is None else codes
+    form = None if date_format is None else check_format(date_format)
+    one = TimeColumn(column.name, rows, codes, given, counts, form)
+    _refuse_missing(one, column.is_null().to_numpy())
+    times = _convert(column, one)
+    return _microseconds(times, one) if isinstance(times, pd.DatetimeIndex) else times, one.form, one.notes
 
 
-def looks_like_time(column: nw.Series) -> bool:
+def looks_like_time(column: nw.Series, date_format: str | None = None) -> bool:
     """Return whether a column's type is a time, or its first non-missing cells parse as one."""
-    if isinstance(column.dtype, nw.Datetime | nw.Date):
+    if isinstance(column.dtype, nw.Datetime | nw.Date) or native_zone_type(column) is not None:
         return True
     if not isinstance(column.dtype, nw.String | nw.Object):
         return False
     head = [cell for cell in column.head(50).to_list() if not is_missing(cell)][:3]
     if not head or not all(isinstance(cell, str | datetime.date) for cell in head):
         return False
+    if any(isinstance(cell, datetime.date) for cell in head):
+        return True
     try:
-        return _read([str(cell).strip() for cell in head]) is not None
+        cells = take_apart([cell.strip() for cell in head])
     except TableError:
         return True
+    form = None if date_format is None else check_format(date_format)
+    return bool(find_readings(cells.dates, column.name, form))
 
 
-def _missing(name: str, rows: np.ndarray, empty: np.ndarray) -> TableError:
-    first = int(rows[int(np.argmax(empty))])
-    return TableError(
-        f"{place(name, first)}: the time is missing ({int(empty.sum())} such rows); add it or remove the row"
-    )
+def native_zone_type(column: nw.Series) -> tuple[Any, str] | None:
+    """Unit and time zone of a pandas column of timestamps; None for other columns and libraries.
+
+    The names of a fifth of all time zones (with ``_``, ``+``, ``-`` or digits) are unknown to narwhals for pandas.
+    """
+    native = nw.to_native(column)
+    dtype = native.dtype if isinstance(native, pd.Series) else None
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return dtype.unit, str(dtype.tz)
+    if isinstance(dtype, pd.ArrowDtype):
+        arrow: Any = dtype.pyarrow_dtype
+        if str(arrow).startswith("timestamp") and arrow.tz is not None:
+            return arrow.unit, arrow.tz
+    return None
+
+
+def _convert(column: nw.Series, one: TimeColumn) -> pd.Index:
+    dtype = column.dtype
+    if isinstance(dtype, nw.Datetime) or native_zone_type(column) is not None:
+        return _from_datetime(column)
+    if isinstance(dtype, nw.Date):
+        return pd.DatetimeIndex(column.cast(nw.Datetime("us")).to_numpy())
+    if dtype.is_integer():
+        return _from_integers([int(cell) for cell in column.to_list()], one)
+    if isinstance(dtype, nw.String | nw.Object | nw.Unknown | nw.Categorical | nw.Enum):
+        return _from_cells(column.to_list(), one)
+    raise TableError(f"column {column.name!r} has type {dtype}; expected timestamps: {REMEDY}")
+
+
+def _refuse_missing(one: TimeColumn, empty: np.ndarray) -> None:
+    if empty.any():
+        raise TableError(
+            f"{one.place(int(np.argmax(empty)))}: the time is missing ({int(empty.sum())} such rows); add it or remove "
+            "the row"
+        )
 
 
 def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
-    assert isinstance(column.dtype, nw.Datetime)
     native = nw.to_native(column)
-    if isinstance(native, pd.Series) and not isinstance(native.dtype, pd.ArrowDtype):
+    if isinstance(native, pd.Series):
+        if isinstance(native.dtype, pd.ArrowDtype):
+            found = native_zone_type(column)
+            arrow: Any = native.dtype.pyarrow_dtype
+            dtype: Any = f"datetime64[{arrow.unit}]" if found is None else pd.DatetimeTZDtype(*found)
+            native = native.astype(dtype)
         return pd.DatetimeIndex(native)
+    assert isinstance(column.dtype, nw.Datetime)
     zone = column.dtype.time_zone
     if zone is None:
         return pd.DatetimeIndex(column.to_numpy())
@@ -122,158 +205,161 @@ def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(utc).tz_localize("UTC").tz_convert(zone)
 
 
-def _from_integers(column: nw.Series, rows: np.ndarray) -> pd.DatetimeIndex:
-    """Convert years (2024) or days (20240131); refuse other integers as ambiguous."""
-    # via Python integers: Arrow refuses to cast integers beyond 2^53 to float64
-    values = np.array(column.to_list(), dtype=np.float64)
-    for low, high, form in ((1000, 2999, "%Y"), (10000101, 29991231, "%Y%m%d")):
-        if ((values >= low) & (values <= high)).all():
-            text = pd.Series(values.astype(np.int64).astype(str))
-            parsed = pd.to_datetime(text, format=form, errors="coerce")
-            if not parsed.isna().any():
-                return pd.DatetimeIndex(parsed)
-    odd = (values < 1000) | (values > 2999)
-    first = int(np.argmax(odd)) if odd.any() else 0
-    raise TableError(
-        f"{place(column.name, int(rows[first]))}: {column[first]} is a number, expected a date; {REMEDY} "
-        "(integers are accepted only as years such as 2024 or days such as 20240131)"
-    )
+def _from_integers(values: list[int], one: TimeColumn) -> pd.Index:
+    """Convert days (20240131) and years (2024, in a column of that name); count rows if that is asked for."""
+    if one.date_format is not None:
+        directives = re.findall(r"%(.)", one.date_format)
+        width = sum(DIGITS.get(letter, 0) for letter in directives)
+        fixed = all(letter in DIGITS for letter in directives) and len(one.date_format) == 2 * len(directives)
+        return _from_text([str(value).zfill(width if fixed else 0) for value in values], one)
+    texts = [str(value) for value in values]
+    form = digits_format(texts, "" if one.counts else one.name)
+    if form is not None:
+        one.form = TimeForm(form)
+        return pd.DatetimeIndex(parse(texts, form))
+    if one.counts:
+        if max(map(abs, values)) >= 2**62:
+            raise TableError(f"column {one.name!r}: the integers are beyond 2^62; expected a count of rows")
+        one.form = TimeForm(counts=True)
+        return pd.Index(np.array(values, dtype=np.int64))
+    raise TableError(f"{one.place(0)}: {values[0]} is a number, expected a date; {COUNT_REMEDY}")
 
 
-def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
-    cells = column.to_list()
-    empty = np.fromiter((is_missing(cell) for cell in cells), dtype=bool, count=len(cells))
-    if empty.any():
-        raise _missing(column.name, rows, empty)
-    if all(isinstance(cell, str) for cell in cells):
-        return _from_text([cell.strip() for cell in cells], column.name, rows)
-    return _from_objects(cells, column.name, rows)
+def _from_cells(cells: list[Any], one: TimeColumn) -> pd.Index:
+    _refuse_missing(one, np.fromiter((is_missing(cell) for cell in cells), dtype=bool, count=len(cells)))
+    text = np.array([isinstance(cell, str) for cell in cells])
+    if text.all():
+        return _from_text([cell.strip() for cell in cells], one)
+    moments = [cell.start_time if isinstance(cell, pd.Period) else cell for cell in cells]
+    for i, cell in enumerate(moments):
+        if not isinstance(cell, datetime.date | str):
+            raise TableError(f"{one.place(i)}: {cell!r} is not a date; {REMEDY}")
+    if text.any():
+        # times that were appended to text, such as our own forecasts
+        return _from_text([cell.strip() if isinstance(cell, str) else _iso_text(cell) for cell in moments], one)
+    return _from_objects(moments, one)
 
 
-def _from_objects(cells: list[Any], name: str, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
-    """Convert Python dates and datetimes; several time zones are converted to UTC."""
-    aware = []
-    for cell, row in zip(cells, rows, strict=True):
-        if not isinstance(cell, datetime.date):
-            raise TableError(f"{place(name, int(row))}: {cell!r} is not a date; {REMEDY}")
-        aware.append(isinstance(cell, datetime.datetime) and cell.tzinfo is not None)
+def _iso_text(cell: datetime.date) -> str:
+    return cell.isoformat(sep=" ") if isinstance(cell, datetime.datetime) else cell.isoformat()
+
+
+def _from_objects(cells: list[Any], one: TimeColumn) -> pd.DatetimeIndex:
+    """Convert Python dates and datetimes; see `_several_offsets` for those in several time zones."""
+    aware = [isinstance(cell, datetime.datetime) and cell.tzinfo is not None for cell in cells]
     if len(set(aware)) > 1:
-        raise _zones(name, rows, aware)
-    zones = {str(cell.tzinfo) for cell in cells} if aware[0] else set()
-    if len(zones) > 1:
-        note = f"column {name!r}: times in several time zones were converted to UTC"
-        return pd.DatetimeIndex(pd.to_datetime(cells, utc=True)), note
-    return pd.DatetimeIndex(cells), None
+        odd = aware.index(not aware[0])
+        raise TableError(f"{one.place(odd)}: times with and without a time zone are mixed; use one form for all")
+    if aware[0] and len({str(cell.tzinfo) for cell in cells}) > 1:
+        utc = pd.DatetimeIndex(pd.to_datetime(cells, utc=True))
+        wall = pd.DatetimeIndex([cell.replace(tzinfo=None) for cell in cells])
+        return _several_offsets(utc, wall, one, "times in several time zones")
+    return pd.DatetimeIndex(cells)
 
 
-def _zones(name: str, rows: np.ndarray, aware: list[bool]) -> TableError:
-    odd = aware.index(not aware[0])
-    return TableError(
-        f"{place(name, int(rows[odd]))}: times with and without a time zone are mixed; use one form for all"
+def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
+    if one.date_format is None and all(cell.isdigit() and cell.isascii() for cell in cells):
+        form = digits_format(cells, "" if one.counts else one.name)
+        if form is None and max(map(len, cells)) < 19:
+            return _from_integers([int(cell) for cell in cells], one)
+    unique, taken = np.unique(np.array(cells, dtype=object), return_inverse=True)
+    try:
+        parts = take_apart(unique.tolist())
+        reading = _choose(find_readings(parts.dates, one.name, one.date_format), taken, one)
+    except TableError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise TableError(f"column {one.name!r}: {what} (row {one.rows[0]}: {cells[0]!r}); {remedy}") from error
+    if reading is None:
+        raise _unreadable(cells, one)
+    one.form = TimeForm(reading.format)
+    if reading.mixed or (reading.swapped and one.date_format is None):
+        one.note(f"dates were parsed as {reading.format}{' and ISO 8601' if reading.mixed else ''}")
+    times = parts.times(reading.wall)
+    if times is not None:
+        return times.take(taken)
+    return _several_offsets(
+        parts.utc(reading.wall).take(taken), reading.wall.take(taken), one, "times with several UTC offsets"
     )
 
 
-def _from_text(cells: list[str], name: str, rows: np.ndarray) -> tuple[pd.DatetimeIndex, str | None]:
-    unique = sorted(set(cells))
-    try:
-        reading = _read(unique)
-    except TableError as error:
-        raise TableError(f"column {name!r}: {error} (row {rows[0]}: {cells[0]!r}); {REMEDY}") from error
-    if reading is None:
-        raise _unreadable(cells, name, rows)
-    times, note = reading
-    positions = {cell: i for i, cell in enumerate(unique)}
-    taken = np.fromiter((positions[cell] for cell in cells), dtype=np.int64, count=len(cells))
-    return times.take(taken), None if note is None else f"column {name!r}: {note}"
-
-
-def _read(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
-    """Parse text with the one format that fits every cell; None if there is none.
+def _choose(readings: list[Reading], taken: np.ndarray, one: TimeColumn) -> Reading | None:
+    """The reading that gives gapless series, or that repairs could make gapless; None if there is no reading.
 
     Raises
     ------
     TableError
-        If the cells are dates but ambiguous; the caller adds the column and row.
+        If that does not decide between several readings.
     """
-    # a four-digit count would parse as an ISO 8601 year: integers are left to the explicit formats
-    if not all(cell.isdigit() for cell in cells):
-        reading = _read_iso(cells)
-        if reading is not None:
-            return reading
-    sample = cells[:: max(len(cells) // 20, 1)]
-    found: list[tuple[str, pd.DatetimeIndex]] = []
-    for form in FORMATS:
-        if _parses(sample, form) and _parses(cells, form):
-            found.append((form, pd.DatetimeIndex(pd.to_datetime(cells, format=form))))
-    if not found:
-        return None
-    distinct = [found[0]] + [other for other in found[1:] if not other[1].equals(found[0][1])]
-    if len(distinct) > 1:
-        regular = [(form, times) for form, times in distinct if _regular(times)]
-        if len(regular) != 1:
-            raise TableError(f"the order of day and month is ambiguous ({' or '.join(f for f, _ in distinct)})")
-        distinct = regular
-    form, times = distinct[0]
-    swapped = any(part in form for part in ("%d/%m", "%m/%d", "%d-%m", "%m-%d-"))
-    return times, f"dates were parsed as {form}" if swapped else None
+    if len(readings) < 2:
+        return readings[0] if readings else None
+    fits = [one.fit(reading.wall.take(taken)) for reading in readings]
+    for most in (0, len(taken), np.inf):
+        regular = [reading for reading, fit in zip(readings, fits, strict=True) if fit is not None and fit[1] <= most]
+        if len(regular) == 1:
+            return regular[0]
+        if regular:
+            break
+    forms = " or ".join(str(reading.format) for reading in readings)
+    raise TableError(f"the order of day and month is ambiguous; set data.date_format to {forms}")
 
 
-def _read_iso(cells: list[str]) -> tuple[pd.DatetimeIndex, str | None] | None:
-    """Parse ISO 8601; several UTC offsets are converted to UTC, a mixture with and without offset is refused."""
-    utc = pd.to_datetime(pd.Series(cells), format="ISO8601", utc=True, errors="coerce")
-    if utc.isna().any():
-        return None
-    with warnings.catch_warnings(), contextlib.suppress(ValueError):
-        # with several offsets pandas 2 warns and returns objects, pandas 3 raises
-        warnings.simplefilter("ignore", FutureWarning)
-        times = pd.to_datetime(cells, format="ISO8601")
-        # pandas 2 interprets a timestamp without an offset as UTC if others have one
-        if isinstance(times, pd.DatetimeIndex) and (times.tz is None or all(map(OFFSET.search, cells))):
-            return times, None
-    if len({pd.Timestamp(cell).tzinfo is None for cell in cells}) > 1:
-        raise TableError("times with and without a time zone are mixed")
-    return pd.DatetimeIndex(utc), "times with several UTC offsets were converted to UTC"
+def _several_offsets(utc: pd.DatetimeIndex, wall: pd.DatetimeIndex, one: TimeColumn, what: str) -> pd.DatetimeIndex:
+    """Choose between UTC and local time for times with several UTC offsets.
+
+    Steps of less than a day count elapsed time, so that UTC is regular. Days, weeks and months are regular in local
+    time: in a time zone that has these offsets or, where there is none, in wall-clock time.
+    """
+    elapsed = one.fit(utc)
+    if elapsed is None or elapsed[0].kind != "elapsed" or elapsed[0].step >= DAY:
+        stamps = microseconds(utc, wall=False)
+        zone = matching_zone(stamps, microseconds(wall, wall=True) - stamps)
+        if zone is not None:
+            local = utc.tz_convert(zone)
+            fit = one.fit(local)
+            if one.counts or (fit is not None and fit[0].kind != "elapsed"):
+                one.note(f"{what} were read as local times of {zone}, which has these offsets")
+                return local
+        fit = one.fit(wall)
+        if fit is not None and (elapsed is None or fit[0].kind != "elapsed"):
+            one.form = TimeForm(one.form.format, wall=True)
+            one.note(f"{what} were read as wall-clock times, whose steps are regular; the offsets were ignored")
+            return wall
+    one.note(f"{what} were converted to UTC")
+    return utc
 
 
-def _parses(cells: list[str], form: str) -> bool:
-    return not pd.to_datetime(pd.Series(cells), format=form, errors="coerce").isna().any()
-
-
-def _regular(times: pd.DatetimeIndex) -> bool:
-    try:
-        infer_frequency(times.unique().sort_values())
-    except TableError:
-        return False
-    return True
-
-
-def _unreadable(cells: list[str], name: str, rows: np.ndarray) -> TableError:
+def _unreadable(cells: list[str], one: TimeColumn) -> TableError:
     """Error that names the first cell that the best-fitting format cannot parse."""
-    text = pd.Series(cells)
-    head = text.iloc[:1000]
+    parts: Cells = take_apart(cells)
+    head = parts.dates[:1000]
 
-    def failed(form: str, part: pd.Series) -> np.ndarray:
-        return pd.to_datetime(part, format=form, errors="coerce", utc=True).isna().to_numpy()
+    def failures(form: str) -> int:
+        return int(np.isnat(parse(head, form)).sum())
 
-    best = min(("ISO8601", *FORMATS), key=lambda form: int(failed(form, head).sum()))
-    bad = failed(best, text)
-    first = int(np.argmax(bad))
-    return TableError(f"{place(name, int(rows[first]))}: {cells[first]!r} is not a date; {REMEDY}")
+    best = min((ISO, *FORMATS), key=failures) if one.date_format is None else without_zone(one.date_format)
+    bad, iso = np.isnat(parse(parts.dates, best)), ~np.isnat(parse(parts.dates, ISO))
+    first = int(np.argmax(bad & ~iso if (bad & ~iso).any() else bad))
+    if one.date_format is not None:
+        return TableError(
+            f"{one.place(first)}: {cells[first]!r} does not have the format {one.date_format!r} of data.date_format; "
+            "correct the cell or the format"
+        )
+    return TableError(f"{one.place(first)}: {cells[first]!r} is not a date; {REMEDY}")
 
 
-def _microseconds(times: pd.DatetimeIndex, name: str, rows: np.ndarray) -> pd.DatetimeIndex:
+def _microseconds(times: pd.DatetimeIndex, one: TimeColumn) -> pd.DatetimeIndex:
     # NumPy can compute any year that an int64 timestamp holds, pandas cannot
     years = times.asi8.view(f"datetime64[{times.unit}]").astype("datetime64[Y]").astype(np.int64) + 1970
     far = (years < YEARS[0]) | (years > YEARS[1])
     if far.any():
         i = int(np.argmax(far))
         raise TableError(
-            f"{place(name, int(rows[i]))}: the year {years[i]} is out of range; expected {YEARS[0]} to "
-            f"{YEARS[1]}: correct the date"
+            f"{one.place(i)}: the year {years[i]} is out of range; expected {YEARS[0]} to {YEARS[1]}: correct the date"
         )
     exact = times.as_unit("us")
     lost = np.asarray(exact != times)
     if lost.any():
-        row = int(rows[int(np.argmax(lost))])
-        raise TableError(f"{place(name, row)}: the time is finer than microseconds; round times to microseconds")
+        raise TableError(
+            f"{one.place(int(np.argmax(lost)))}: the time is finer than microseconds; round times to microseconds"
+        )
     return exact.rename(None)

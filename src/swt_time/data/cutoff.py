@@ -1,0 +1,78 @@
+"""Cutoff times, read as the times of the table are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from swt_time.data.dates import CLOCKS, DATES, ISO, TimeForm, parse, take_apart
+from swt_time.errors import TableError
+
+
+def read_cutoff(text: str, form: TimeForm, times: Sequence[pd.Index]) -> Any:
+    """Read a cutoff.
+
+    Parameters
+    ----------
+    text : str
+        A time in the format of the table or in ISO 8601. Without an offset it is in the time zone of the table; an
+        hour that occurs twice is the later one.
+    form : TimeForm
+        How the times of the table were read.
+    times : sequence of pd.Index
+        Times of each series.
+
+    Returns
+    -------
+    pd.Timestamp or int
+
+    Raises
+    ------
+    TableError
+        If the text is not a time, or lies after the last time of every series.
+    """
+    last = max(one[-1] for one in times)
+    moment = _read_integer(text) if form.counts else _read_time(text.strip(), form, times[0])
+    if moment is None:
+        raise TableError(
+            f"cutoff {text!r} is not a time; expected one in the format of the table, such as {form.example(last)}"
+        )
+    if moment > last:
+        raise TableError(
+            f"cutoff {text!r} lies after the end of every series; expected a time up to {form.example(last)}"
+        )
+    return moment
+
+
+def _read_integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _read_time(text: str, form: TimeForm, like: pd.Index) -> pd.Timestamp | None:
+    parts = take_apart([text])
+    wall = next((wall for one in _formats(form) if not np.isnat(wall := parse(parts.dates, one)[0])), None)
+    if wall is None:
+        return None
+    zone = getattr(like, "tz", None)
+    moment = parts.times(pd.DatetimeIndex([wall]))
+    assert moment is not None
+    if form.wall and moment.tz is not None:
+        moment = moment.tz_localize(None)
+    if zone is not None and moment.tz is None:
+        # the later of two ambiguous hours, so that both are kept
+        moment = moment.tz_localize(zone, ambiguous=np.array([False]), nonexistent="shift_forward")
+    elif zone is None and moment.tz is not None:
+        raise TableError(f"cutoff {text!r} has a time zone, the table has none; give it without a time zone")
+    return moment[0]
+
+
+def _formats(form: TimeForm) -> list[str]:
+    """The format of the table, the same dates with and without a time of day, and ISO 8601."""
+    if form.format is None:
+        return [ISO]
+    date = next((date for date in DATES if form.format.startswith(date)), None)
+    return [form.format, *(date + clock for clock in CLOCKS if date is not None), ISO]

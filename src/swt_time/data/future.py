@@ -1,0 +1,107 @@
+"""Timestamps that follow the end of each series."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from swt_time.data.frequency import NO_FREQUENCY, Frequency, parse_frequency
+from swt_time.data.zones import DAY, from_microseconds, microseconds, nominal_wall
+
+
+def continue_series(times: Sequence[pd.Index], frequency: str, horizon: int) -> pd.Index:
+    """Compute the ``horizon`` times that follow the end of each of ``N`` series.
+
+    Parameters
+    ----------
+    times : sequence of pd.Index
+        Times of each series: timestamps, or integers that count rows.
+    frequency : str
+        Pandas alias, or ``none``. With ``none`` the times continue with the median step of each series, since rows are
+        counted and no calendar is known: integers with the following integers, timestamps by a step of elapsed time, or
+        of calendar days if it is a multiple of a day.
+    horizon : int
+        Number of times per series, ``H``.
+
+    Returns
+    -------
+    pd.Index
+        ``N * H`` times, series after series, in the time zone of ``times``.
+
+    Examples
+    --------
+    >>> continue_series([pd.Index([8, 9, 10])], "none", 2).tolist()
+    [11, 12]
+    """
+    if frequency == NO_FREQUENCY:
+        steps = median_steps(times)
+        ahead = [_by_steps(one, step, horizon) for one, step in zip(times, steps, strict=True)]
+        return ahead[0].append(ahead[1:])
+    walls: dict[int, int] = {}  # the series of a wide table share one index
+    for one in times:
+        if id(one) not in walls:
+            walls[id(one)] = int(nominal_wall(one)[-1])
+    last = from_microseconds(np.array([microseconds(one[-1:], wall=False)[0] for one in times]), times[0])
+    return future_times(last, frequency, horizon, np.array([walls[id(one)] for one in times]))
+
+
+def median_steps(times: Sequence[pd.Index]) -> list[int]:
+    """Median step of each series: microseconds, or the difference of integers; of all series where one has one row.
+
+    Between two steps the median is the smaller one, so that it is a step of the table.
+    """
+    found: dict[int, int | None] = {}
+    for one in times:
+        if id(one) not in found:
+            steps = np.diff(microseconds(one, wall=False))
+            found[id(one)] = max(_median(steps), 1) if len(steps) else None
+    known = [step for step in found.values() if step is not None]
+    common = _median(np.array(known)) if known else DAY if isinstance(times[0], pd.DatetimeIndex) else 1
+    return [found[id(one)] or common for one in times]
+
+
+def _median(steps: np.ndarray) -> int:
+    return int(np.sort(steps)[(len(steps) - 1) // 2])
+
+
+def _by_steps(times: pd.Index, step: int, horizon: int) -> pd.Index:
+    last = times[-1:]
+    if isinstance(times, pd.DatetimeIndex):
+        grid = Frequency("elapsed", step) if step % DAY else Frequency("day", step // DAY)
+        return _ahead(grid, last, nominal_wall(times)[-1:], horizon)
+    return from_microseconds(microseconds(last, wall=False) + step * np.arange(1, horizon + 1), last)
+
+
+def future_times(
+    last: pd.DatetimeIndex, frequency: str, horizon: int, wall: np.ndarray | None = None
+) -> pd.DatetimeIndex:
+    """Compute the ``horizon`` timestamps that follow the last timestamp of each series.
+
+    Parameters
+    ----------
+    last : pd.DatetimeIndex
+        Last known timestamp of each of ``N`` series.
+    frequency : str
+        Pandas alias; the last timestamps must fit it.
+    horizon : int
+        Number of timestamps per series, ``H``.
+    wall : (N,) int64 array, optional
+        Wall-clock times that ``last`` stands for (`swt_time.data.zones.nominal_wall`).
+
+    Returns
+    -------
+    pd.DatetimeIndex
+        ``N * H`` timestamps in microseconds, series after series, in the time zone of ``last``.
+
+    Examples
+    --------
+    >>> future_times(pd.DatetimeIndex(["2024-01-31"]), "ME", 2).strftime("%Y-%m-%d").tolist()
+    ['2024-02-29', '2024-03-31']
+    """
+    return _ahead(parse_frequency(frequency), last, microseconds(last, wall=True) if wall is None else wall, horizon)
+
+
+def _ahead(grid: Frequency, last: pd.Index, wall: np.ndarray, horizon: int) -> pd.DatetimeIndex:
+    ordinals, _ = grid.ordinals(last, wall)
+    ahead = (ordinals[:, None] + grid.step * np.arange(1, horizon + 1)).reshape(-1)
+    return grid.stamps_at(ahead, np.repeat(wall % DAY, horizon), last)
