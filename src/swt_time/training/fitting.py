@@ -1,4 +1,4 @@
-"""A configuration and the parts of a table to a trained model."""
+"""Train a model from a configuration and the parts of a table."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -20,12 +20,17 @@ from swt_time.training.state import TrainingState
 
 @contextlib.contextmanager
 def seeded(config: TrainingConfig) -> Iterator[torch.device]:
-    """The device of a run; within, PyTorch's generators start from the run's seed, afterwards they are as before.
+    """Seed PyTorch's generators for a run, and restore their states on exit.
+
+    Yields
+    ------
+    torch.device
+        The device of the run.
 
     Raises
     ------
     ConfigError
-        This machine does not have the device.
+        The device is not available.
     """
     device = resolve_device(config.device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -44,7 +49,10 @@ def train_model(
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingResult:
-    """Train our model: with its penalty, its closed form and its gate, compiled if asked for; otherwise as `train`."""
+    """Train an `SWTTime` model with its penalty, closed-form part and gate, compiled if ``training.compile`` is set.
+
+    Parameters, result and errors are those of `train`.
+    """
     trainable: Trainable = CompiledModel(model) if config.compile else model
     return train(
         trainable,
@@ -68,8 +76,8 @@ def fit_model(
 
     Raises
     ------
-    ConfigError, BackboneError, TableError
-        As `build_model` and `train`.
+    ConfigError, BackboneError, TableError, SWTTimeError
+        As `build_model` and `train` do.
     """
     with seeded(config.training) as device:
         model = build_model(config).to(device)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop after the step at hand."""
+"""Turn SIGINT (Ctrl-C) and SIGTERM into a request to stop after the current step."""
 
 import contextlib
 import signal
@@ -9,7 +9,15 @@ from typing import Any
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Turn the first SIGINT or SIGTERM into a request to stop; a second one acts as usual."""
+    """Turn the first SIGINT or SIGTERM into a request to stop; the second one has its usual effect.
+
+    Outside the main thread, where Python cannot set signal handlers, signals are not handled.
+
+    Yields
+    ------
+    threading.Event
+        Set by the first signal.
+    """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -20,14 +20,14 @@ class FilterBank:
     dec_lo, dec_hi : Tensor, shape (L,)
         Analysis filters; ``L`` is even and the same for all four.
     rec_lo, rec_hi : Tensor, shape (L,)
-        Synthesis filters. For an orthogonal wavelet they are the analysis filters turned in time.
+        Synthesis filters. For an orthogonal wavelet they are the analysis filters reversed in time.
     name : str
-        Where the filters come from, for messages.
+        Origin of the filters, used in messages.
     turned : tuple of bool
-        Whether the causal transform turns the low-pass and the high-pass in time, so that their energy
-        sits on the newest sample. Fixed when the bank is made: a learnable bank must not flip as it learns.
+        Whether the causal transform reverses the low-pass and the high-pass in time, so that most of their energy
+        is at the newest samples. Fixed when the bank is created: it must not change while a bank is trained.
     lead : tuple of int
-        Zeros before the first tap of the (turned) analysis filters; the causal transform skips them.
+        Zeros before the first tap of the (reversed) analysis filters; the causal transform skips them.
     """
 
     dec_lo: Tensor
@@ -43,19 +43,19 @@ class FilterBank:
 
 
 def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
-    """Whether to turn a filter so that its energy lies at small delays, and how many zeros then lead.
+    """Return whether to reverse a filter so that its energy is at small delays, and its number of leading zeros then.
 
     Parameters
     ----------
     taps : tuple of float
-        Impulse response: ``taps[k]`` weighs the sample ``k`` steps in the past.
+        Impulse response: ``taps[k]`` is the weight of the sample ``k`` steps in the past.
 
     Returns
     -------
     turn : bool
-        True if the reversed filter has its centre of energy nearer to delay 0.
+        True if the centre of energy of the reversed filter is nearer to delay 0.
     lead : int
-        Number of leading zeros after the turn (biorthogonal filters are stored with zeros around them).
+        Number of leading zeros after the reversal (PyWavelets pads biorthogonal filters with zeros).
     """
     nonzero = [k for k, tap in enumerate(taps) if tap != 0.0]
     first, last = nonzero[0], nonzero[-1]
@@ -66,7 +66,7 @@ def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
 
 
 def _named_filters(name: str) -> tuple[tuple[float, ...], ...]:
-    """The four filters of a named wavelet as plain numbers."""
+    """Return the four filters of a named wavelet as tuples of float."""
     known = pywt.wavelist(kind="discrete")
     if name not in known:
         near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.4)
@@ -75,8 +75,7 @@ def _named_filters(name: str) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(taps) for taps in pywt.Wavelet(name).filter_bank)
 
 
-# What torch.compiler.assume_constant_result sets; calling it would import the whole compiler with this
-# module.
+# The attribute that torch.compiler.assume_constant_result sets; calling it would import the whole compiler.
 _named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
@@ -99,16 +98,16 @@ _cached_bank = cache(_make_bank)
 
 
 def filter_bank(name: str) -> FilterBank:
-    """Filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
+    """Return the filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
 
     Raises
     ------
     ValueError
-        If PyWavelets knows no discrete wavelet of that name; the nearest names are suggested.
+        If PyWavelets has no discrete wavelet of that name; the message suggests similar names.
     """
     return _make_bank(name) if torch.compiler.is_compiling() else _cached_bank(name)
 
 
 def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
-    """The bank itself, or the bank of that name."""
+    """Return a filter bank as it is, or the bank of a named wavelet."""
     return wavelet if isinstance(wavelet, FilterBank) else filter_bank(wavelet)
