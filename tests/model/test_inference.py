@@ -31,7 +31,7 @@ def test_windows_are_forecast_in_batches_and_in_order(count):
     model = LastValues()
     forecast = forecast_windows(model, contexts)
     np.testing.assert_array_equal(forecast, 2 * contexts[:, -3:])
-    assert forecast.dtype == np.float32
+    assert forecast.dtype == np.float64
     assert sum(model.batch_sizes) == count
     assert max(model.batch_sizes) <= BATCH_SIZE
 
@@ -55,5 +55,5 @@ def test_other_dtypes_and_strides_are_accepted():
 def test_no_windows_give_an_empty_forecast(tiny_backbones, family):
     forecast = forecast_windows(make_model(tiny_backbones[family]), np.zeros((0, 96)))
     assert forecast.shape == (0, 24)
-    assert forecast.dtype == np.float32
+    assert forecast.dtype == np.float64
     assert forecast_windows(LastValues(), np.zeros((0, 10))).shape == (0, 3)

@@ -12,8 +12,8 @@ def test_runs_with_the_same_seed_draw_the_same_numbers():
     drawn = []
     for seed in (3, 3, 4):
         torch.rand(5)
-        with seeded(TrainingConfig(seed=seed, device="cpu")) as device:
-            assert device == torch.device("cpu")
+        with seeded(TrainingConfig(seed=seed, device="cpu")) as random, random.active():
+            assert random.device == torch.device("cpu")
             drawn.append(torch.rand(5))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
@@ -21,7 +21,7 @@ def test_runs_with_the_same_seed_draw_the_same_numbers():
 
 def test_the_generator_is_restored_afterwards():
     before = torch.get_rng_state()
-    with seeded(TrainingConfig(device="cpu")):
+    with seeded(TrainingConfig(device="cpu")) as random, random.active():
         torch.rand(5)
         assert not torch.equal(torch.get_rng_state(), before)
     assert torch.equal(torch.get_rng_state(), before)

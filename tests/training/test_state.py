@@ -12,8 +12,6 @@ from swt_time.training.state import (
     Progress,
     StateTensors,
     optimizer_moments,
-    random_states,
-    restore_random_states,
 )
 
 CPU = torch.device("cpu")
@@ -50,7 +48,7 @@ def test_tensors_survive_a_round_trip():
     optimizer, parameters = trained()
     best = {name: p.detach() + 1 for name, p in parameters.items()}
     moments = optimizer_moments(optimizer, parameters.items())
-    tensors = StateTensors(dict(parameters), best, moments, random_states(CPU))
+    tensors = StateTensors(dict(parameters), best, moments, {"cpu": torch.get_rng_state()})
     flat = tensors.flatten()
     assert set(flat) == {
         *(f"{kind}/{name}" for kind in ("weights", "best") for name in ("weight", "bias")),
@@ -79,18 +77,3 @@ def test_tensors_of_another_model_are_an_error(name):
     _, parameters = trained()
     with pytest.raises(CheckpointError, match=f"does not fit this model: {name} is unknown or misshapen"):
         StateTensors.parse({name: torch.zeros(7)}, parameters, parameters, CPU)
-
-
-def test_the_states_of_generators_are_restored():
-    torch.manual_seed(3)
-    states = random_states(CPU)
-    expected = torch.rand(4)
-    assert not torch.equal(torch.rand(4), expected)
-    restore_random_states(states, CPU)
-    assert torch.equal(torch.rand(4), expected)
-
-
-def test_states_of_absent_devices_are_ignored():
-    before = torch.get_rng_state()
-    restore_random_states({"cuda": torch.zeros(16, dtype=torch.uint8)}, CPU)
-    assert torch.equal(torch.get_rng_state(), before)

@@ -5,6 +5,7 @@ from typing import Any
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config, EmbeddingConfig
 from swt_time.errors import ConfigError
 from swt_time.language import LanguageModel, Prompter, load_language_model
+from swt_time.machine import torch_defaults
 from swt_time.model.branch import Branch, Reprogrammed
 from swt_time.model.closed_form import RidgeSkip
 from swt_time.model.embedding import WaveletPatchEmbedding
@@ -20,6 +21,7 @@ TRANSFORMER_LAYERS = 3
 """Layers of the stand-in ``transformer`` if ``backbone.layers`` is not set; PatchTST's number."""
 
 
+@torch_defaults()
 def build_model(config: Config, language_model: LanguageModel | None = None, *, start: bool = True) -> SWTTime:
     """Build the model that a configuration describes.
 

@@ -262,6 +262,8 @@ class WaveletPatchEmbedding(nn.Module):
 
         # Constants derived from fixed filters; not saved in a state dict.
         self.register_buffer("filters", self._placed_filters() if self.bank is None else None, persistent=False)
+        # Made without data, on the device "meta": the constants follow when there are weights.
+        self._unfilled = self.filters is not None and self.filters.is_meta
         self._folded: Remembered[tuple[Tensor, Tensor | None]] = Remembered()
 
     # --- filters and kernels -----------------------------------------------------------------------------
@@ -294,6 +296,8 @@ class WaveletPatchEmbedding(nn.Module):
 
         Both have shape (D, U) and at least single precision.
         """
+        if self._unfilled:
+            self.filters, self._unfilled = self._placed_filters(), False
         placed = self._placed_filters() if self.filters is None else self.filters
         weight = self.band_kernel().to(placed.dtype)
         own = self.pad == "coefficient"

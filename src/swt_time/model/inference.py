@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from swt_time.machine import torch_defaults
+
 BATCH_SIZE = 64
 """Windows in one forward pass."""
 
@@ -34,6 +36,6 @@ def forecast_windows(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
     level = np.where(np.abs(mean) > FAR * spread, mean, 0.0)
     device = next(p for p in model.parameters() if p.requires_grad).device
     batches = torch.from_numpy((contexts - level).astype(np.float32)).split(BATCH_SIZE)
-    with torch.no_grad():
+    with torch_defaults(), torch.no_grad():
         forecasts = [model(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu() for batch in batches]
     return torch.cat(forecasts).numpy().astype(np.float64) + level

@@ -20,14 +20,13 @@ from swt_time.model.weights import load_trained_state
 from swt_time.training.events import Ending, Event, Plan, Solved, Step, TrainingResult, Validation
 from swt_time.training.optimising import Objective, learning_rate, make_optimizer, memory_advice, windows_at_once
 from swt_time.training.pace import RECENT_STEPS, Pace
+from swt_time.training.random_state import RandomState
 from swt_time.training.signals import stop_on_signals
 from swt_time.training.state import (
     Progress,
     StateTensors,
     TrainingState,
     optimizer_moments,
-    random_states,
-    restore_random_states,
 )
 from swt_time.training.tracking import BestWeights, RunningMean
 
@@ -59,6 +58,7 @@ def train(
     objective: Objective | None = None,
     solve: Callable[[], Solution | None] = lambda: None,
     gate: Tensor | None = None,
+    random: RandomState | None = None,
     resume: TrainingState | None = None,
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
@@ -82,6 +82,8 @@ def train(
         solution, or None if there is no such part.
     gate : Tensor, optional
         A scalar of the model that is recorded with every validation.
+    random : RandomState, optional
+        The random numbers of the run; by default they start from the present state of PyTorch's generators.
     resume : TrainingState, optional
         A state that ``save_state`` received in a run with the same model, windows and configuration; that run is
         resumed.
@@ -111,8 +113,8 @@ def train(
 
     Notes
     -----
-    The caller seeds PyTorch's global generator, which dropout uses. The order of the windows depends on the seed of
-    the configuration and the epoch only. SIGINT (Ctrl-C) and SIGTERM stop the run after the current step; the best
+    Dropout draws from ``random``. The order of the windows depends on the seed of the configuration and the epoch
+    only. SIGINT (Ctrl-C) and SIGTERM stop the run after the current step; the best
     weights so far are restored.
 
     On the CPU, with the same machine and number of threads, a run that was stopped anywhere and resumed ends with the
@@ -123,7 +125,7 @@ def train(
     if len(windows) == 0:
         raise TableError("the training part holds no window; lower data.context or data.horizon, or provide more rows")
     objective = Objective(config.loss) if objective is None else objective
-    run = _Run(model, windows, validation, config, objective, gate, report, save_best, save_state)
+    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state)
     if resume is not None:
         run.restore(resume)
     with stop_on_signals() as stop:
@@ -141,6 +143,7 @@ class _Run:
         config: TrainingConfig,
         objective: Objective,
         gate: Tensor | None,
+        random: RandomState | None,
         report: Callable[[Event], None],
         save_best: Callable[[TrainingResult], None],
         save_state: Callable[[TrainingState], None],
@@ -150,6 +153,7 @@ class _Run:
         self.objective, self.gate = objective, gate
         self.report, self.save_best, self.save_state = report, save_best, save_state
         self.device = next(p for p in model.parameters() if p.requires_grad).device
+        self.random = RandomState(self.device) if random is None else random
         self.optimizer = make_optimizer(model.parameters(), config)
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
         self.pace = Pace(config, len(self.batches), len(windows))
@@ -170,7 +174,8 @@ class _Run:
                 break
             if self._state_due(step):
                 self.save_state(self.state())
-            self._step(step)
+            with self.random.active():
+                self._step(step)
             step += 1
             self.result.steps = step
             if self.pace.measured(step):
@@ -227,7 +232,7 @@ class _Run:
             self.model.trained_state(),
             self.best.weights,
             optimizer_moments(self.optimizer, self._trained()),
-            random_states(self.device),
+            self.random.states(),
         )
         return TrainingState(asdict(progress), tensors.flatten())
 
@@ -251,7 +256,7 @@ class _Run:
             progress.steps, progress.best_step, progress.best_loss, "running", progress.seconds, progress.history
         )
         self.pace.restore(progress)
-        restore_random_states(tensors.random, self.device)
+        self.random.restore(tensors.random)
         if self.pace.validate_every and self.pace.step_seconds:
             self.report(Plan(self.pace.total_steps, progress.seconds + self.pace.seconds_left(progress.steps)))
 

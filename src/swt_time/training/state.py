@@ -147,19 +147,3 @@ def optimizer_moments(
 ) -> dict[str, dict[str, Tensor]]:
     """Return the optimiser's state by parameter; see `StateTensors`."""
     return {name: dict(optimizer.state[parameter]) for name, parameter in parameters if parameter in optimizer.state}
-
-
-def random_states(device: torch.device) -> dict[str, Tensor]:
-    """Return the states of the generators that training on a device uses."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_random_states(states: Mapping[str, Tensor], device: torch.device) -> None:
-    """Set the generators to the result of `random_states`; states of absent devices are ignored."""
-    if "cpu" in states:
-        torch.set_rng_state(states["cpu"])
-    if "cuda" in states and device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)

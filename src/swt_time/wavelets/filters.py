@@ -82,7 +82,7 @@ _named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _make_bank(name: str) -> FilterBank:
     filters = _named_filters(name)
     turns = [turn_to_newest(taps) for taps in filters[:2]]
-    dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64) for taps in filters)
+    dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64, device="cpu") for taps in filters)
     return FilterBank(
         dec_lo,
         dec_hi,
@@ -105,7 +105,9 @@ def filter_bank(name: str) -> FilterBank:
     ValueError
         If PyWavelets has no discrete wavelet of that name; the message suggests similar names.
     """
-    return _make_bank(name) if torch.compiler.is_compiling() else _cached_bank(name)
+    traced = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+    # Fake tensors must not outlive their trace.
+    return _make_bank(name) if torch.compiler.is_compiling() or traced else _cached_bank(name)
 
 
 def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
