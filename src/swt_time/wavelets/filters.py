@@ -105,9 +105,9 @@ def filter_bank(name: str) -> FilterBank:
     ValueError
         If PyWavelets has no discrete wavelet of that name; the message suggests similar names.
     """
-    traced = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
-    # Fake tensors must not outlive their trace.
-    return _make_bank(name) if torch.compiler.is_compiling() or traced else _cached_bank(name)
+    if torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+        return _make_bank(name)  # tensors of a trace must not outlive it
+    return _cached_bank(name)
 
 
 def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
