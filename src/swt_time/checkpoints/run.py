@@ -28,7 +28,6 @@ def fit_in_folder(
     parts: Parts,
     provenance: Mapping[str, Any],
     folder: Path,
-    *,
     resume: bool,
     report: Callable[[Event], None],
 ) -> tuple[SWTTime, Checkpoint, TrainingResult]:

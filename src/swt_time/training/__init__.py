@@ -11,6 +11,7 @@
 from swt_time.training.events import Event, Plan, Solved, Step, TrainingResult, Validation
 from swt_time.training.fitting import fit_model, seeded, train_model
 from swt_time.training.loop import train
+from swt_time.training.signals import raise_as_usual
 from swt_time.training.state import TrainingState
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "TrainingState",
     "Validation",
     "fit_model",
+    "raise_as_usual",
     "seeded",
     "train",
     "train_model",

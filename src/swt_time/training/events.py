@@ -109,6 +109,8 @@ class TrainingResult:
     seconds : float
         Training time, over all parts of a run that was stopped and resumed.
     history : list of Validation
+    signal : int or None
+        The signal that interrupted the run.
     """
 
     steps: int
@@ -117,3 +119,4 @@ class TrainingResult:
     ended: Ending | Literal["running"]
     seconds: float
     history: list[Validation] = field(default_factory=list)
+    signal: int | None = None

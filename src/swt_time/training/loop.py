@@ -1,7 +1,6 @@
 """The training loop, from the first step until the best weights are restored."""
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -21,7 +20,7 @@ from swt_time.training.events import Ending, Event, Plan, Solved, Step, Training
 from swt_time.training.optimising import Objective, learning_rate, make_optimizer, memory_advice, windows_at_once
 from swt_time.training.pace import RECENT_STEPS, Pace
 from swt_time.training.random_state import RandomState
-from swt_time.training.signals import stop_on_signals
+from swt_time.training.signals import StopRequest, stop_on_signals
 from swt_time.training.state import (
     Progress,
     StateTensors,
@@ -160,7 +159,7 @@ class _Run:
         self.result = TrainingResult(0, 0, None, "running", 0.0)
         self.best, self.train_loss = BestWeights(), RunningMean()
 
-    def loop(self, solve: Callable[[], Solution | None], stop: threading.Event) -> TrainingResult:
+    def loop(self, solve: Callable[[], Solution | None], stop: StopRequest) -> TrainingResult:
         """Train until the planned steps are done, the time budget or the patience is used up, or a signal arrives."""
         step = self.result.steps
         if step == 0 and not self.result.history:
@@ -183,6 +182,7 @@ class _Run:
             self.pace.fit_budget(step)
         if ended == "interrupted":
             self.save_state(self.state())
+            self.result.signal = stop.signal
         elif not self._validated(step):
             self._validate(step, stop)
         self.result.ended = ended
@@ -191,7 +191,7 @@ class _Run:
         self.result.seconds = self.pace.seconds
         return self.result
 
-    def _solve(self, solve: Callable[[], Solution | None], stop: threading.Event) -> None:
+    def _solve(self, solve: Callable[[], Solution | None], stop: StopRequest) -> None:
         """Solve the closed-form part of the model, if there is one, and validate it before the first step."""
         began = time.monotonic()
         solution = solve()
@@ -200,7 +200,7 @@ class _Run:
             self.train_loss = RunningMean(solution.train_mse, 1)
             self._validate(0, stop)
 
-    def _ended(self, step: int, stop: threading.Event) -> Ending | None:
+    def _ended(self, step: int, stop: StopRequest) -> Ending | None:
         """Return why the run ends before the next step, or None if it continues."""
         if self.config.patience and self.best.bad_rounds >= self.config.patience:
             return "early stopping"
@@ -318,7 +318,7 @@ class _Run:
             yield forecast, target.to(self.device)
 
     @torch.no_grad()
-    def _validation_loss(self, indices: np.ndarray, stop: threading.Event | None) -> float | None:
+    def _validation_loss(self, indices: np.ndarray, stop: StopRequest | None) -> float | None:
         """Return the mean loss over the given validation windows, or None if a signal interrupts it."""
         assert self.validation is not None
         self.model.eval()
@@ -332,7 +332,7 @@ class _Run:
                 points += int((~target.isnan()).sum())
         return total / points if points else math.inf
 
-    def _validate(self, step: int, stop: threading.Event) -> None:
+    def _validate(self, step: int, stop: StopRequest) -> None:
         began = time.monotonic()
         loss = None
         if self.validation is not None:
