@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from swt_time.data.windows import Windows, evenly
-from swt_time.wavelets import Boundary, swt
+from swt_time.wavelets import Boundary, filter_bank
+from swt_time.wavelets.stationary import analyse, check_level
 
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
 """Strengths that are tried, as multiples of the mean eigenvalue of ``L' (sum x x') L``, where ``R^-1 = L L'``."""
@@ -179,7 +180,8 @@ def _moments(x: Tensor, y: Tensor, room: int) -> Moments:
 def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
     """Return ``S_k' S_k`` of each band, each of shape (T, T), in double precision."""
     impulses = torch.eye(context, dtype=torch.float64)
-    bands = swt(impulses, wavelet, level=level, boundary=boundary, norm=True)  # (T, K, T)
+    check_level(level, context)
+    bands = analyse(impulses, filter_bank(wavelet), level, boundary, norm=True)  # (T, K, T)
     return [band @ band.T for band in bands.unbind(1)]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeAlias
 
 import pywt
 import torch
@@ -25,9 +27,11 @@ class FilterBank:
         Origin of the filters, used in messages.
     turned : tuple of bool
         Whether the causal transform reverses the low-pass and the high-pass in time, so that most of their energy
-        is at the newest samples. Fixed when the bank is created: it must not change while a bank is trained.
+        is at the newest samples. Fixed when the bank is created: it must not change while a bank is trained. By
+        default it is computed from the analysis filters.
     lead : tuple of int
-        Zeros before the first tap of the (reversed) analysis filters; the causal transform skips them.
+        Zeros before the first tap of the (reversed) analysis filters; the causal transform skips them. By default
+        computed, too.
     """
 
     dec_lo: Tensor
@@ -35,11 +39,32 @@ class FilterBank:
     rec_lo: Tensor
     rec_hi: Tensor
     name: str = "custom"
-    turned: tuple[bool, bool] = (False, False)
-    lead: tuple[int, int] = (0, 0)
+    turned: tuple[bool, ...] = ()
+    lead: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.turned:
+            filters = (self.dec_lo, self.dec_hi)
+            turned, lead = zip(*(turn_to_newest(tuple(taps.detach().tolist())) for taps in filters), strict=True)
+            object.__setattr__(self, "turned", turned)
+            object.__setattr__(self, "lead", lead)
 
     def __len__(self) -> int:
         return self.dec_lo.shape[-1]
+
+    @property
+    def orthogonal(self) -> bool:
+        """Whether the bank is orthogonal: its low-pass has norm 1 and is orthogonal to its shifts by even lags."""
+        taps = self.dec_lo.detach().double()
+        lags = torch.stack([(taps[: len(taps) - lag] * taps[lag:]).sum() for lag in range(0, len(taps), 2)])
+        wanted = torch.zeros_like(lags)
+        wanted[0] = 1.0
+        mirrored = torch.allclose(self.rec_lo.detach().double(), taps.flip(-1), atol=1e-6)
+        return mirrored and torch.allclose(lags, wanted, atol=1e-6)
+
+
+Wavelet: TypeAlias = str | FilterBank | Sequence[Any] | Any
+"""A name of PyWavelets in any case, a filter bank, a ``pywt.Wavelet``, or four filters in PyWavelets' order."""
 
 
 def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
@@ -68,8 +93,9 @@ def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
 def _named_filters(name: str) -> tuple[tuple[float, ...], ...]:
     """Return the four filters of a named wavelet as tuples of float."""
     known = pywt.wavelist(kind="discrete")
+    name = str(name).lower() if str(name).lower() in known else name
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.4)
+        near = difflib.get_close_matches(str(name).lower(), known, n=4, cutoff=0.4)
         remedy = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
         raise ValueError(f"expected the name of a discrete wavelet, got {name!r}; {remedy}")
     return tuple(tuple(taps) for taps in pywt.Wavelet(name).filter_bank)
@@ -110,6 +136,27 @@ def filter_bank(name: str) -> FilterBank:
     return _cached_bank(name)
 
 
-def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
-    """Return a filter bank as it is, or the bank of a named wavelet."""
-    return wavelet if isinstance(wavelet, FilterBank) else filter_bank(wavelet)
+def as_filter_bank(wavelet: Wavelet) -> FilterBank:
+    """Return the filter bank of a wavelet in any of its forms.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or filters that are not four of one even length.
+    """
+    if isinstance(wavelet, FilterBank):
+        return wavelet
+    if isinstance(wavelet, str):
+        return filter_bank(wavelet)
+    name = "custom"
+    if isinstance(wavelet, pywt.Wavelet):
+        wavelet, name = wavelet.filter_bank, wavelet.name
+    if not isinstance(wavelet, Sequence) or len(wavelet) != 4:
+        raise ValueError(
+            f"expected a wavelet's name, a FilterBank, a pywt.Wavelet or four filters, got {type(wavelet).__name__}"
+        )
+    filters = [torch.as_tensor(taps, dtype=None if isinstance(taps, Tensor) else torch.float64) for taps in wavelet]
+    lengths = {tuple(taps.shape) for taps in filters}
+    if len(lengths) > 1 or filters[0].dim() != 1 or len(filters[0]) % 2 or len(filters[0]) == 0:
+        raise ValueError(f"expected four filters of one even length, got shapes {sorted(lengths)}")
+    return FilterBank(*filters, name)

@@ -22,13 +22,14 @@ computed in float32 and only the bands are rounded.
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from swt_time.wavelets.boundaries import BOUNDARIES
-from swt_time.wavelets.filters import FilterBank, as_filter_bank
+from swt_time.wavelets.filters import FilterBank, Wavelet, as_filter_bank
 
 LEAST_SEEN = 1e-13
 """Relative cutoff for singular values of the transform: components below it cannot be recovered from the bands."""
@@ -64,14 +65,14 @@ def origin(taps: int, boundary: str) -> int:
     return taps - 1 if boundary == "causal" else taps // 2 - 1
 
 
-def reach(wavelet: str | FilterBank, level: int, boundary: str = "periodic") -> tuple[int, int]:
+def reach(wavelet: Wavelet, level: int, boundary: str = "periodic") -> tuple[int, int]:
     """Return the number of samples before and after ``n`` that the bands at ``n`` depend on."""
     taps = len(as_filter_bank(wavelet))
     o = origin(taps, boundary)
     return (2**level - 1) * o, (2**level - 1) * (taps - 1 - o)
 
 
-def wavelet_support(wavelet: str | FilterBank, level: int) -> int:
+def wavelet_support(wavelet: Wavelet, level: int) -> int:
     """Return the taps of the longest composite filter of the cascade, ``(2**level - 1) (L - 1) + 1``."""
     return sum(reach(wavelet, level)) + 1
 
@@ -242,33 +243,37 @@ def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, 
 
 def swt(
     x: Tensor,
-    wavelet: str | FilterBank,
-    level: int,
+    wavelet: Wavelet,
+    level: int | None = None,
     boundary: str = "periodic",
     norm: bool = False,
+    axis: int = -1,
 ) -> Tensor:
-    """Stationary (undecimated) wavelet transform along the last axis.
+    """Stationary (undecimated) wavelet transform along one axis, by default the last.
 
     Parameters
     ----------
     x : Tensor, shape (..., T)
         Any floating dtype, any length, any leading shape. The bands keep the dtype; autocast is off inside.
-    wavelet : str or FilterBank
-        A discrete wavelet of PyWavelets, or filters as tensors (differentiable).
-    level : int
-        Number of levels ``J``, ``2**J <= T``.
+    wavelet : str, FilterBank, pywt.Wavelet or sequence of four filters
+        A discrete wavelet of PyWavelets, or filters (differentiable if they are tensors).
+    level : int, optional
+        Number of levels ``J``, ``2**J <= T``; by default the deepest.
     boundary : {"periodic", "reflect", "replicate", "zero", "causal"}
         ``periodic`` equals ``pywt.swt(..., trim_approx=True)``; the next three equal ``np.pad`` (``reflect``,
         ``edge``, ``constant``) by the cascade's support, then ``pywt.swt``, then a crop. ``causal`` uses no
         sample newer than ``n`` (before the start: the first value) and reverses each filter in time if that
         moves its energy to the newest samples.
     norm : bool
-        Divide the filters by ``sqrt(2)``: orthogonal wavelets then conserve energy (periodic boundary).
+        Divide the filters by ``sqrt(2)``: orthogonal wavelets then conserve energy (periodic boundary). For others,
+        which do not, a warning is given.
+    axis : int
+        The time axis of ``x``.
 
     Returns
     -------
     Tensor, shape (..., K, T)
-        Bands ``[A_J, D_J, ..., D_1]``, ``K = J + 1``.
+        Bands ``[A_J, D_J, ..., D_1]``, ``K = J + 1``; their axis stands before the time axis.
 
     Raises
     ------
@@ -287,15 +292,22 @@ def swt(
     """
     check_boundary(boundary)
     check_signal(x)
+    x = x.movedim(axis, -1)
     length = x.shape[-1]
+    level = max(length.bit_length() - 1, 1) if level is None else level
     check_level(level, length)
     bank = as_filter_bank(wavelet)
+    if norm and not torch.compiler.is_compiling() and not bank.orthogonal:
+        warnings.warn(f"norm=True does not conserve energy with {bank.name}, which is not orthogonal", stacklevel=2)
     with torch.autocast(x.device.type, enabled=False):
         bands = analyse(_rows(x, 1), bank, level, boundary, norm)
-    return bands.reshape(*x.shape[:-1], level + 1, length)
+    bands = bands.reshape(*x.shape[:-1], level + 1, length)
+    return bands if axis in (-1, x.dim() - 1) else bands.movedim((-2, -1), (axis % x.dim(), axis % x.dim() + 1))
 
 
-def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False) -> Tensor:
+def iswt(
+    coefficients: Tensor, wavelet: Wavelet, boundary: str = "periodic", norm: bool = False, axis: int = -1
+) -> Tensor:
     """Inverse of :func:`swt`.
 
     Parameters
@@ -304,6 +316,8 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
         Bands ``[A_J, D_J, ..., D_1]``.
     wavelet, boundary, norm
         As given to :func:`swt`.
+    axis : int
+        The time axis of ``coefficients``; the axis before it holds the bands.
 
     Returns
     -------
@@ -334,6 +348,8 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
     check_signal(coefficients)
     if coefficients.dim() < 2:
         raise ValueError(f"expected coefficients of shape (..., K, T), got {tuple(coefficients.shape)}")
+    place = axis % coefficients.dim()
+    coefficients = coefficients.movedim((place - 1, place), (-2, -1))
     bands, length = coefficients.shape[-2:]
     check_level(bands - 1, length)
     bank = as_filter_bank(wavelet)
@@ -344,7 +360,7 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
             series = _circular_synthesis(c.to(wide), bank, norm)
         else:
             series = _least_squares_synthesis(c.to(torch.float64), bank, boundary, norm)
-    return series.to(c.dtype).reshape(*coefficients.shape[:-2], length)
+    return series.to(c.dtype).reshape(*coefficients.shape[:-2], length).movedim(-1, place - 1)
 
 
 def _rows(x: Tensor, keep: int) -> Tensor:
