@@ -159,4 +159,5 @@ def as_filter_bank(wavelet: Wavelet) -> FilterBank:
     lengths = {tuple(taps.shape) for taps in filters}
     if len(lengths) > 1 or filters[0].dim() != 1 or len(filters[0]) % 2 or len(filters[0]) == 0:
         raise ValueError(f"expected four filters of one even length, got shapes {sorted(lengths)}")
-    return FilterBank(*filters, name)
+    dec_lo, dec_hi, rec_lo, rec_hi = filters
+    return FilterBank(dec_lo, dec_hi, rec_lo, rec_hi, name)
