@@ -18,7 +18,10 @@ def test_page_is_current(name):
 
 def test_every_key_has_a_row_with_its_default():
     page = generate.configuration_page()
-    for row in ("| `data.horizon` | `96` | integer, at least 1", "| `data.fill` |  | `linear`, `ffill` | `--fill` |"):
+    for row in (
+        "| `data.horizon` | `96` | integer, at least 1",
+        "| `data.fill` |  | `linear`, `ffill`, `zero` | `--fill` |",
+    ):
         assert row in page
     for key in generate.dotted_keys(generate.Config):
         assert f"| `{key}` |" in page

@@ -1,7 +1,6 @@
 """The public API: fit on a table, predict, cross-validate, save and load.
 
->>> forecaster = Forecaster(horizon=24, context=336, max_steps=200).fit(table)
->>> forecast = forecaster.predict(table)
+>>> forecast = Forecaster(horizon=24, context=336, max_steps=200).fit(table).predict(table)
 """
 
 import warnings
@@ -32,7 +31,7 @@ from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, SWTTimeW
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
-from swt_time.training import Event, TrainingResult, fit_model
+from swt_time.training import Event, TrainingResult, fit_model, raise_as_usual
 
 
 class Forecaster:
@@ -189,6 +188,8 @@ class Forecaster:
             configuration (the message names the keys), table or backbone.
         SaveError
             The operating system refused to write a file; the files that were saved before are intact.
+        KeyboardInterrupt, SystemExit
+            Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
         return self.fit_series(self._read(table), out=out, resume=resume, report=report)
 
@@ -211,12 +212,11 @@ class Forecaster:
             model, result = fit_model(config, parts, report=report)
             checkpoint = make_checkpoint(config, model, parts, provenance, result)
         else:
-            folder = Path(out).expanduser()
-            with locked(folder):
-                model, checkpoint, result = fit_in_folder(
-                    config, parts, provenance, folder, resume=resume, report=report
-                )
+            with locked(folder := Path(out).expanduser()):
+                model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
         self._model, self._checkpoint, self.result = model, checkpoint, result
+        if result.ended == "interrupted":
+            raise_as_usual(result.signal)
         return self
 
     def predict(self, table: Any, *, strict: bool = False) -> Any:

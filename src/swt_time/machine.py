@@ -1,8 +1,11 @@
 """Device, bfloat16 support, memory and CPU model of the machine."""
 
+import contextlib
 import os
 import platform
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -11,6 +14,41 @@ from swt_time.errors import ConfigError, first_line
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
 """File through which a Linux process resets its peak memory."""
+
+
+_HOST = threading.RLock()
+_depth = 0
+_host_dtype = torch.float32
+
+
+@contextlib.contextmanager
+def torch_defaults() -> Iterator[None]:
+    """PyTorch's own defaults within, whatever the host program has set: float32, CPU, gradients on, autocast off.
+
+    The default number type belongs to the whole process. It is set by the first thread that enters and set back by the
+    last one that leaves.
+    """
+    global _depth, _host_dtype
+    with _HOST:
+        if _depth == 0:
+            _host_dtype = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float32)
+        _depth += 1
+    try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            for device in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(device):
+                    stack.enter_context(torch.autocast(device, enabled=False))
+            if torch.get_default_device().type != "cpu":
+                stack.enter_context(torch.device("cpu"))
+            yield
+    finally:
+        with _HOST:
+            _depth -= 1
+            if _depth == 0:
+                torch.set_default_dtype(_host_dtype)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 Value = TypeVar("Value")
@@ -15,6 +16,11 @@ def fingerprint(weights: Iterable[Tensor]) -> Hashable:
     """
     # Tensors created in inference mode have no version counter.
     return tuple((w.data_ptr(), 0 if w.is_inference() else w._version, w.device, w.dtype) for w in weights)
+
+
+def _traces() -> bool:
+    """Whether PyTorch computes with fake tensors now, which must not outlive the trace."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
 
 
 class Remembered(Generic[Value]):
@@ -36,9 +42,12 @@ class Remembered(Generic[Value]):
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
         """Return the value for ``key``; call ``compute`` if the stored value has another key, or there is none."""
-        if self._entry is None or self._entry[0] != key:
-            self._entry = key, compute()
-        return self._entry[1]
+        if self._entry is not None and self._entry[0] == key:
+            return self._entry[1]
+        value = compute()
+        if not _traces():
+            self._entry = key, value
+        return value
 
     def forget(self) -> None:
         """Drop the stored value."""

@@ -6,6 +6,8 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -58,7 +60,9 @@ def fit_and_stop(forecaster, table, folder, step, **options):
             signals.append(step)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    forecaster.fit(table, out=folder, report=report, **options)
+    with pytest.raises(SystemExit) as stopped:
+        forecaster.fit(table, out=folder, report=report, **options)
+    assert stopped.value.code == 128 + signal.SIGTERM
     assert signals == [step]
     assert (forecaster.result.ended, forecaster.result.steps) == ("interrupted", step)
     assert read_run(folder).state.progress["steps"] == step
@@ -353,3 +357,44 @@ def test_checkpoint_of_a_stopped_run_holds_its_best_weights(stopped):
     saved = read_run(stopped).state.tensors
     assert best.keys() == {name for name in saved if name.startswith("best/")} != set()
     assert all(torch.equal(saved[name], weight) for name, weight in best.items())
+
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np, pandas as pd
+from swt_time import Forecaster
+from swt_time.training import Step
+
+hours = np.arange(300)
+table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=300, freq="h"), "y": np.sin(hours / 4)})
+number = getattr(signal, sys.argv[1])
+done = []
+
+def report(event):
+    if isinstance(event, Step) and event.step == 2 and len(done) == 1:
+        os.kill(os.getpid(), number)
+
+for i in range(3):
+    forecaster = Forecaster(12, 48, "none", max_steps=5, model={"skip": "linear"}, level=2)
+    try:
+        forecaster.fit(table, out=f"{sys.argv[2]}/{i}", report=report)
+    except KeyboardInterrupt:
+        print("KeyboardInterrupt", len(done))
+        raise
+    done.append(i)
+print("all done")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_a_script_that_fits_in_a_loop(name, tmp_path):
+    words = [sys.executable, "-c", SCRIPT, name, str(tmp_path)]
+    run = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert "all done" not in run.stdout
+    if name == "SIGINT":
+        assert run.stdout == "KeyboardInterrupt 1\n"
+        assert run.returncode in (-signal.SIGINT, 130)
+    else:
+        assert run.returncode == 128 + signal.SIGTERM
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
+    assert read_run(tmp_path / "1").state.progress["steps"] == 2

@@ -21,10 +21,10 @@ def vocabularies(source: str) -> list[frozenset[str]]:
     return found
 
 
-def restated(files: dict[str, str]) -> list[str]:
+def restated(files: dict[str, str]) -> set[str]:
     """Files outside `HOMES` that repeat the choices of an option, as a Literal, tuple, list or set."""
     homes = {choices for path in HOMES for choices in vocabularies(files[path])}
-    places = []
+    places = set()
     for path, source in files.items():
         if path in HOMES:
             continue
@@ -33,7 +33,7 @@ def restated(files: dict[str, str]) -> list[str]:
             for node in ast.walk(ast.parse(source))
             if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) > 2
         ]
-        places += [path for choices in [*vocabularies(source), *tuples] if choices in homes]
+        places |= {path for choices in [*vocabularies(source), *tuples] if choices in homes}
     return places
 
 
@@ -42,11 +42,11 @@ def sources() -> dict[str, str]:
 
 
 def test_no_choices_are_defined_twice():
-    assert restated(sources()) == []
+    assert restated(sources()) == set()
 
 
 def test_a_planted_copy_is_caught():
     files = sources() | {"model/copy.py": 'KINDS = ("none", "attention", "transformer")'}
-    assert restated(files) == ["model/copy.py"]
+    assert restated(files) == {"model/copy.py"}
     files = sources() | {"model/copy.py": 'def f(kind: Literal["mse", "mae", "huber"]): ...'}
-    assert restated(files) == ["model/copy.py"]
+    assert restated(files) == {"model/copy.py"}

@@ -1,4 +1,4 @@
-"""The closed-form linear forecast, against sums and systems written out in double precision."""
+"""The closed-form linear forecast, verified against direct sums and linear systems in double precision."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from swt_time.training import Solved, train_model
 
 
 class Rows:
-    """Windows given as an array of T + H columns."""
+    """Windows from an array of T + H columns."""
 
     def __init__(self, rows, context):
         self.rows, self.context = np.asarray(rows, np.float32), context
@@ -22,8 +22,8 @@ class Rows:
     def __len__(self):
         return len(self.rows)
 
-    def gather(self, numbers):
-        rows = self.rows[numbers]
+    def gather(self, indices):
+        rows = self.rows[indices]
         return rows[:, : self.context], rows[:, self.context :]
 
 
@@ -31,7 +31,7 @@ CONTEXT, HORIZON = 32, 5
 
 
 def planted(count, seed, noise=0.1):
-    """Windows whose horizon is a fixed linear map of the window, around the window's mean."""
+    """Windows whose horizon is a fixed linear map of the window plus noise, both relative to the window's mean."""
     rng = np.random.default_rng(seed)
     weight = np.random.default_rng(99).normal(size=(HORIZON, CONTEXT)) / 6
     x = rng.normal(size=(count, CONTEXT)).cumsum(axis=1)
@@ -58,24 +58,27 @@ def test_moments_give_the_mean_squared_error():
     assert found == pytest.approx(direct_mse(windows, weight * 0.7), rel=1e-5)
 
 
-def test_every_strength_solves_its_own_normal_equations():
-    """The oracle is the penalised system, solved as it stands."""
+def test_the_weights_of_every_strength_solve_the_penalised_normal_equations():
+    """The oracle solves the penalised system directly."""
     windows, _ = planted(200, seed=1)
     x, y = centred(windows)
     train_moments = moments(windows, np.arange(200))
+    compared = 0
     for tilt, root in roots(band_grams(CONTEXT, "haar", 2, "periodic"), CONTEXT):
         inverse = root @ root.T
         unit = np.linalg.eigvalsh((root.T @ torch.from_numpy(x.T @ x) @ root).numpy()).mean()
         penalty = np.linalg.inv(inverse.numpy())
         for strength, weight in path(train_moments, root):
             if strength < 1e-2:
-                continue  # the window's mean is taken out, so that the bare system is singular
+                continue  # windows have mean zero, so the system without a penalty is singular
             expected = np.linalg.solve(x.T @ x + strength * unit * penalty, x.T @ y).T
             np.testing.assert_allclose(weight.numpy(), expected, atol=2e-4 * np.abs(expected).max(), err_msg=str(tilt))
+            compared += 1
+    assert compared == len(TILTS) * sum(strength >= 1e-2 for strength in STRENGTHS)
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db2"])
-def test_bands_are_those_of_pywavelets(wavelet):
+def test_band_grams_equal_those_of_pywavelets(wavelet):
     grams = band_grams(CONTEXT, wavelet, 2, "periodic")
     for k, gram in enumerate(grams):
         bands = np.stack(
@@ -84,7 +87,7 @@ def test_bands_are_those_of_pywavelets(wavelet):
         np.testing.assert_allclose(gram.numpy(), bands @ bands.T, atol=1e-10)
 
 
-def test_an_even_tilt_of_a_tight_frame_is_plain_ridge_regression():
+def test_tilt_one_of_a_tight_frame_is_plain_ridge_regression():
     grams = band_grams(CONTEXT, "db2", 3, "periodic")
     np.testing.assert_allclose(sum(grams).numpy(), np.eye(CONTEXT), atol=1e-10)
     assert 1.0 in TILTS
@@ -92,7 +95,7 @@ def test_an_even_tilt_of_a_tight_frame_is_plain_ridge_regression():
     assert len(roots(None, CONTEXT)) == 1
 
 
-def test_it_recovers_a_planted_map():
+def test_solve_recovers_a_known_map():
     windows, weight = planted(3000, seed=2, noise=0.01)
     validation, _ = planted(500, seed=3, noise=0.01)
     found = solve(windows, validation, CONTEXT, None)
@@ -100,7 +103,7 @@ def test_it_recovers_a_planted_map():
     assert found.held_out_mse < 1.2e-4 < direct_mse(validation, weight * 0.9)
 
 
-def test_strength_and_tilt_are_those_with_the_least_held_out_error():
+def test_strength_and_tilt_minimise_the_held_out_error():
     windows, _ = planted(60, seed=4, noise=1.0)
     validation, _ = planted(300, seed=5, noise=1.0)
     found = solve(windows, validation, CONTEXT, ("haar", 2, "reflect"))
@@ -115,7 +118,7 @@ def test_strength_and_tilt_are_those_with_the_least_held_out_error():
     assert found.held_out_mse == pytest.approx(min(errors.values()), rel=1e-4)
 
 
-def test_without_validation_every_block_is_held_out_once():
+def test_without_validation_each_block_is_held_out_once():
     windows, _ = planted(50, seed=6, noise=1.0)
     found = solve(windows, None, CONTEXT, None)
     blocks = np.array_split(np.arange(50), 5)
@@ -128,7 +131,7 @@ def test_without_validation_every_block_is_held_out_once():
     assert found.train_mse < found.held_out_mse
 
 
-def test_constant_windows_give_a_finite_map():
+def test_constant_windows_give_the_zero_map():
     found = solve(Rows(np.ones((20, CONTEXT + HORIZON)), CONTEXT), None, CONTEXT, ("haar", 1, "reflect"))
     assert torch.equal(found.weight, torch.zeros(HORIZON, CONTEXT, dtype=torch.float64))
 
@@ -162,7 +165,7 @@ def fitted(**changes):
     return model, result, events, windows, validation
 
 
-def test_training_begins_with_the_solved_map_and_never_ends_behind_it():
+def test_training_starts_from_the_solution_and_never_ends_with_a_higher_loss():
     model, result, events, windows, validation = fitted(**{"training.learning_rate": 1.0})
     assert isinstance(events[0], Solved)
     solved = solve(windows, validation, CONTEXT, ("haar", 2, "periodic"))
@@ -170,11 +173,11 @@ def test_training_begins_with_the_solved_map_and_never_ends_behind_it():
     assert result.history[0].validation_loss == pytest.approx(solved.held_out_mse, rel=1e-4)
     assert result.history[0].train_loss == pytest.approx(solved.train_mse, rel=1e-4)
     assert result.best_loss <= result.history[0].validation_loss
-    assert result.history[-1].validation_loss > result.best_loss, "at this rate the branch must have spoilt it"
-    assert torch.equal(model.skip.weight, solved.weight.float()), "gradients must leave the map alone"
+    assert result.history[-1].validation_loss > result.best_loss, "this learning rate should increase the loss"
+    assert torch.equal(model.skip.weight, solved.weight.float()), "training must not change the map"
 
 
-def test_no_step_keeps_the_map_alone():
+def test_zero_steps_give_the_forecast_of_the_map():
     model, result, _events, _windows, validation = fitted(**{"training.max_steps": 0})
     assert (result.steps, result.best_step, len(result.history)) == (0, 0, 1)
     assert model.gate == 0
@@ -184,12 +187,12 @@ def test_no_step_keeps_the_map_alone():
     assert mse == pytest.approx(result.best_loss, rel=1e-4)
 
 
-def test_no_step_without_a_map_is_refused():
+def test_zero_steps_without_a_closed_form_are_refused():
     with pytest.raises(ConfigError, match=r"max_steps 0 trains nothing.*ridge"):
         small(**{"training.max_steps": 0, "model.skip": "linear"})
 
 
-def test_the_prior_is_the_embeddings_transform():
+def test_the_prior_is_the_transform_of_the_embedding():
     windows, validation = planted(300, seed=8)[0], planted(100, seed=9)[0]
     for changes, prior in [({}, ("haar", 2, "periodic")), ({"embedding.kind": "patch"}, None)]:
         model = build_model(small(**changes))

@@ -1,6 +1,7 @@
-"""The wavelet patch embedding against a slow NumPy twin, and its folded path against the plain one."""
+"""The wavelet patch embedding against a NumPy reference implementation, and its folded path against the plain one."""
 
 import copy
+import doctest
 import itertools
 
 import numpy as np
@@ -9,19 +10,20 @@ import pywt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from swt_time.model import embedding
 from swt_time.model.embedding import CHOICES, WaveletPatchEmbedding
 from swt_time.model.patching import patch_count
 from swt_time.wavelets import BOUNDARIES, swt, wavelet_support
 
 SHAPES = [(64, 16, 8), (61, 16, 8), (50, 5, 9), (40, 4, 4), (24, 24, 8), (33, 1, 1)]
-"""(T, patch_len, stride): divided evenly or not, patches shorter than the stride, one full patch."""
+"""(T, patch_len, stride): strides that divide T - patch_len or not, patches shorter than the stride, one full patch."""
 PADDING = {"periodic": "wrap", "reflect": "reflect", "replicate": "edge", "zero": "constant"}
 FOLDING_TOL = 1e-5  # relative to the largest entry, float32
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Thousands of tiny operations are faster on one thread; every test draws the same numbers."""
+    """Run on one thread, which is faster for small tensors, with a fixed seed."""
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -30,7 +32,7 @@ def one_thread():
 
 
 def refused(**options) -> bool:
-    """Combinations that the embedding refuses with a reason."""
+    """Whether the embedding refuses a combination of options."""
     return options.get("bands") == "approx" and (
         options.get("band_weights") == "softmax"
         or options.get("projection") == "per_band"
@@ -39,15 +41,15 @@ def refused(**options) -> bool:
 
 
 def shake(embed: torch.nn.Module, size: float = 0.05) -> None:
-    """Move every parameter off its start, so that options which start as the identity act."""
+    """Add noise to every parameter, so that options that are initialised as the identity have an effect."""
     noise = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in embed.parameters():
             parameter.add_(size * torch.randn(parameter.shape, generator=noise, dtype=parameter.dtype))
 
 
-def slow_tokens(embed: WaveletPatchEmbedding, series: np.ndarray) -> np.ndarray:
-    """Tokens of one series by PyWavelets and loops, without positions: the definition, step by step."""
+def reference_tokens(embed: WaveletPatchEmbedding, series: np.ndarray) -> np.ndarray:
+    """Reference implementation: tokens of one series, without positions, by PyWavelets and loops."""
     length, room = len(series), wavelet_support(embed.wavelet, embed.level) + embed.stride
     fill = -(length + 2 * room) % 2**embed.level
     padded = np.pad(series, (room, room + fill), mode=PADDING[embed.boundary])
@@ -75,7 +77,7 @@ def slow_tokens(embed: WaveletPatchEmbedding, series: np.ndarray) -> np.ndarray:
 
 
 def outputs_and_gradients(embed: WaveletPatchEmbedding, path: str, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Tokens of one path, and the gradients of a squared loss for the series and every parameter."""
+    """Tokens of one path, and the gradients of a squared loss with respect to the series and every parameter."""
     embed.zero_grad()
     x = x.detach().clone().requires_grad_()
     tokens = getattr(embed, path)(x)
@@ -96,7 +98,7 @@ def assert_near(got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor],
 @pytest.mark.parametrize("boundary", PADDING)
 @pytest.mark.parametrize("pad", CHOICES["pad"])
 @pytest.mark.parametrize(("length", "patch_len", "stride"), SHAPES)
-def test_tokens_are_those_of_the_definition(length, patch_len, stride, pad, boundary):
+def test_tokens_equal_the_reference_implementation(length, patch_len, stride, pad, boundary):
     for options in (
         {},
         {"bands": "approx", "norm": True},
@@ -108,7 +110,7 @@ def test_tokens_are_those_of_the_definition(length, patch_len, stride, pad, boun
         x = torch.randn(2, 2, length, dtype=torch.float64)
         tokens = embed(x)
         assert tokens.shape == (4, patch_count(length, patch_len, stride), 6)
-        expected = np.stack([slow_tokens(embed, row) for row in x.reshape(4, length).numpy()])
+        expected = np.stack([reference_tokens(embed, row) for row in x.reshape(4, length).numpy()])
         np.testing.assert_allclose(tokens.detach().numpy(), expected, atol=1e-9, rtol=0)
 
 
@@ -133,13 +135,13 @@ def test_causal_tokens_do_not_change_with_the_future():
 @pytest.mark.parametrize("d_model", [1, 3, 4, 7, 16])
 @pytest.mark.parametrize("level", [1, 2, 3, 5])
 @pytest.mark.parametrize("projection", CHOICES["projection"])
-def test_the_output_is_exactly_d_wide(d_model, level, projection):
-    """Whether or not the number of bands divides D."""
+def test_the_output_has_d_model_features(d_model, level, projection):
+    """Also if the number of bands does not divide D."""
     embed = WaveletPatchEmbedding(d_model, level=level, projection=projection)
     assert embed(torch.randn(2, 3, 96)).shape == (6, 12, d_model)
 
 
-def test_every_option_that_starts_as_the_identity_does():
+def test_options_that_are_initialised_as_the_identity():
     plain = WaveletPatchEmbedding(8)
     x = torch.randn(2, 3, 96)
     for options in ({"band_weights": "free"}, {"band_weights": "softmax"}, {"shrink": "soft"}):
@@ -152,8 +154,8 @@ def test_every_option_that_starts_as_the_identity_does():
         assert (embed(x) - plain(x)).abs().max() < 1e-5
 
 
-def test_every_option_learns():
-    """A step changes every parameter, and the parameter changes the tokens."""
+def test_every_parameter_is_trained():
+    """One step changes every parameter."""
     x = torch.randn(4, 2, 61)
     for options in (
         {"band_weights": "free", "projection": "per_band", "positions": "band", "learnable": "lattice"},
@@ -169,7 +171,7 @@ def test_every_option_learns():
             assert (value != before[name]).any(), name
 
 
-def test_positions_tell_patches_and_bands_apart():
+def test_positions_depend_on_patch_and_band():
     x = torch.randn(2, 3, 64)
     for projection in CHOICES["projection"]:
         embed = WaveletPatchEmbedding(8, positions="band", projection=projection, context=64)
@@ -189,7 +191,7 @@ def test_positions_tell_patches_and_bands_apart():
         assert (by_band_2 - by_band_3).abs().max() > 0.01
 
 
-def test_band_codes_are_features_that_are_added_to_the_patch():
+def test_band_positions_are_added_to_the_patch_before_the_projection():
     embed = WaveletPatchEmbedding(8, positions="band", context=64)
     x = torch.randn(1, 1, 64)
     expected = embed.position[3] + embed.projection.weight @ embed.band_position[3].reshape(-1)
@@ -197,7 +199,7 @@ def test_band_codes_are_features_that_are_added_to_the_patch():
     torch.testing.assert_close(difference, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_shrinkage_removes_what_is_below_the_threshold_and_can_come_back():
+def test_shrinkage_removes_small_coefficients_and_negative_thresholds_get_gradients():
     embed = WaveletPatchEmbedding(8, shrink="soft")
     x = torch.randn(2, 3, 64)
     start = embed(x).detach()
@@ -209,7 +211,7 @@ def test_shrinkage_removes_what_is_below_the_threshold_and_can_come_back():
     assert (embed.threshold.grad != 0).all()
 
 
-def test_semantic_projection_comes_after_the_positions_and_keeps_the_width():
+def test_semantic_projection_follows_the_positions_and_keeps_the_width():
     embed = WaveletPatchEmbedding(8, semantic=True, positions="patch", context=64)
     x = torch.randn(2, 3, 64)
     first, gelu, last = embed.semantic
@@ -244,9 +246,9 @@ LINEAR = {name: CHOICES[name] for name in ("bands", "band_weights", "projection"
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize(("length", "patch_len", "stride", "wavelet"), [(61, 16, 8, "db4"), (50, 5, 9, "sym5")])
 def test_folded_equals_plain_outputs_and_every_gradient(length, patch_len, stride, wavelet, boundary):
-    """Every combination of the linear options, an odd length, patches that do not divide it or skip samples.
+    """Every combination of the linear options, for overlapping patches and for patches that skip samples.
 
-    The folded path in float32 against the plain path in float64.
+    The folded path in float32 is compared with the plain path in float64.
     """
     counted = 0
     for values in itertools.product(*LINEAR.values()):
@@ -258,7 +260,7 @@ def test_folded_equals_plain_outputs_and_every_gradient(length, patch_len, strid
         x = torch.randn(6, length)
         exact = outputs_and_gradients(copy.deepcopy(embed).double(), "plain", x.double())
         assert_near(outputs_and_gradients(embed, "folded", x), exact, FOLDING_TOL)
-        # The plain twin's own rounding is larger where the gradient of an angle cancels.
+        # The rounding of the plain path is larger, because the gradient of an angle is a difference of large terms.
         assert_near(outputs_and_gradients(embed, "plain", x), exact, 5 * FOLDING_TOL)
         counted += 1
     assert counted == 48
@@ -274,8 +276,8 @@ def test_folded_equals_plain_in_double_precision(wavelet, length, patch_len, str
         assert_near(outputs_and_gradients(embed, "folded", x), outputs_and_gradients(embed, "plain", x), 1e-12)
 
 
-def test_a_wrong_kernel_would_be_noticed():
-    """Control: a kernel that is one sample off fails the comparison."""
+def test_the_comparison_detects_a_wrong_kernel():
+    """Control: a kernel that is shifted by one sample fails the comparison."""
     embed = WaveletPatchEmbedding(7)
     embed.reach = (embed.reach[0] + 1, embed.reach[1] - 1)
     x = torch.randn(6, 61)
@@ -283,7 +285,7 @@ def test_a_wrong_kernel_would_be_noticed():
         assert_near(outputs_and_gradients(embed, "folded", x), outputs_and_gradients(embed, "plain", x), 0.1)
 
 
-def test_half_precision_stays_near():
+def test_half_precision_is_close_to_float32():
     embed = WaveletPatchEmbedding(8).eval()
     x = torch.randn(2, 3, 96)
     exact = embed(x)
@@ -296,7 +298,7 @@ def test_half_precision_stays_near():
         assert (half(x.to(dtype)).float() - exact).abs().max() < tolerance * exact.abs().max()
 
 
-def test_autocast_does_not_reach_the_transform():
+def test_autocast_does_not_affect_the_transform():
     x = torch.randn(2, 3, 96)
     for options in ({}, {"shrink": "soft", "positions": "band", "context": 96}):
         embed = WaveletPatchEmbedding(8, **options)
@@ -307,7 +309,7 @@ def test_autocast_does_not_reach_the_transform():
 
 
 class LargestTensor(TorchDispatchMode):
-    """Remember the largest tensor that any operation returns."""
+    """Record the size of the largest tensor that any operation returns."""
 
     def __init__(self):
         super().__init__()
@@ -321,17 +323,17 @@ class LargestTensor(TorchDispatchMode):
         return out
 
 
-def test_neither_bands_nor_patches_exist_in_memory():
+def test_neither_bands_nor_patches_are_materialised():
     """No tensor of the folded path, backward included, is larger than the extended signal or the tokens."""
     embed = WaveletPatchEmbedding(8)
     x = torch.randn(16, 4, 512)
-    bound = 64 * max(512 + 8 + 49 + 8, 64 * 8)  # whole blocks of a stride
+    bound = 64 * max(512 + 8 + 49 + 8, 64 * 8)  # extended to whole blocks of a stride
     with LargestTensor() as seen:
         embed(x).square().sum().backward()
     assert seen.largest <= bound
     with LargestTensor() as seen:
         embed.plain(x.reshape(64, 512))
-    assert seen.largest >= 64 * 512 * 4  # control: the plain path holds all bands
+    assert seen.largest >= 64 * 512 * 4  # control: the plain path materialises all bands
 
 
 # --- the kernel in eval ------------------------------------------------------------------------------------
@@ -339,7 +341,7 @@ def test_neither_bands_nor_patches_exist_in_memory():
 
 @pytest.fixture
 def counted(monkeypatch):
-    """An eval embedding whose kernel builds are counted."""
+    """An embedding in eval mode, and the list of its kernel computations."""
     builds = []
     original = WaveletPatchEmbedding.folded_kernels
     monkeypatch.setattr(WaveletPatchEmbedding, "folded_kernels", lambda self, n: builds.append(n) or original(self, n))
@@ -347,7 +349,7 @@ def counted(monkeypatch):
 
 
 @torch.no_grad()
-def test_nothing_is_rebuilt_in_eval(counted):
+def test_the_kernel_is_computed_once_in_eval(counted):
     embed, builds = counted
     for _ in range(3):
         embed(torch.randn(2, 3, 96))
@@ -371,7 +373,7 @@ def test_nothing_is_rebuilt_in_eval(counted):
     ],
 )
 @torch.no_grad()
-def test_the_kernel_follows_every_change_of_a_weight(counted, change):
+def test_the_kernel_is_recomputed_when_a_weight_changes(counted, change):
     embed, _ = counted
     x = torch.randn(2, 3, 96)
     before = embed(x)
@@ -382,7 +384,7 @@ def test_the_kernel_follows_every_change_of_a_weight(counted, change):
 
 
 @torch.no_grad()
-def test_another_length_gets_its_own_last_patch(counted):
+def test_the_last_patch_depends_on_the_length(counted):
     embed, _ = counted
     for length in (96, 91, 96):
         x = torch.randn(2, 3, length)
@@ -390,7 +392,7 @@ def test_another_length_gets_its_own_last_patch(counted):
 
 
 def test_gradients_pass_in_eval():
-    """A frozen kernel would silently cut them."""
+    """A cached kernel would silently stop them."""
     embed = WaveletPatchEmbedding(8).eval()
     with torch.no_grad():
         embed(torch.randn(2, 3, 96))
@@ -406,7 +408,7 @@ def test_gradients_pass_in_eval():
     assert x.grad.abs().max() > 0
 
 
-def test_constants_are_no_part_of_a_state_dict_and_eval_adds_no_buffer():
+def test_constants_are_not_saved_and_eval_adds_no_buffer():
     embed = WaveletPatchEmbedding(8, pad="coefficient").eval()
     before = [name for name, _ in embed.named_buffers()]
     with torch.no_grad():
@@ -447,7 +449,7 @@ def assert_compiled_equals_eager(embed: WaveletPatchEmbedding, backend: str) -> 
     with torch.no_grad():
         for _ in range(2):
             torch.testing.assert_close(compiled(x), embed(x), rtol=1e-4, atol=1e-5)
-            embed.projection.weight.mul_(2)  # a compiled graph must not keep the old kernel either
+            embed.projection.weight.mul_(2)  # a compiled graph must not keep the old kernel
 
 
 @pytest.mark.parametrize("options", COMPILED)
@@ -461,7 +463,7 @@ def test_compiles_with_inductor(options):
     assert_compiled_equals_eager(WaveletPatchEmbedding(8, **options), "inductor")
 
 
-# --- refusals ----------------------------------------------------------------------------------------------
+# --- error messages ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -475,9 +477,9 @@ def test_compiles_with_inductor(options):
         (lambda: WaveletPatchEmbedding(8, bands="detail"), ["unknown bands", "all, approx", "'detail'"]),
         (lambda: WaveletPatchEmbedding(8, shrink="hard"), ["unknown shrink", "none, soft", "'hard'"]),
         (lambda: WaveletPatchEmbedding(8, pad="zero"), ["unknown pad", "signal, coefficient", "'zero'"]),
-        (lambda: WaveletPatchEmbedding(8, bands="approx", band_weights="softmax"), ["do not go together", "always 1"]),
-        (lambda: WaveletPatchEmbedding(8, bands="approx", projection="per_band"), ["do not go together", "'joint'"]),
-        (lambda: WaveletPatchEmbedding(8, bands="approx", positions="band"), ["do not go together", "'patch'"]),
+        (lambda: WaveletPatchEmbedding(8, bands="approx", band_weights="softmax"), ["cannot be combined", "always 1"]),
+        (lambda: WaveletPatchEmbedding(8, bands="approx", projection="per_band"), ["cannot be combined", "'joint'"]),
+        (lambda: WaveletPatchEmbedding(8, bands="approx", positions="band"), ["cannot be combined", "'patch'"]),
         (lambda: WaveletPatchEmbedding(8, positions="band"), ["context=T", "None"]),
         (lambda: WaveletPatchEmbedding(8, learnable="lattice", wavelet="bior2.2"), ["orthogonal", "'free'"]),
         (lambda: WaveletPatchEmbedding(8, learnable="lattice", wavelet="db16"), ["30 taps", "got db16 with 32"]),
@@ -486,7 +488,13 @@ def test_compiles_with_inductor(options):
         (lambda: WaveletPatchEmbedding(8)(torch.randn(1, 1, 9)), ["patch_len = 16", "got 9"]),
     ],
 )
-def test_refusals_say_what_was_expected_what_came_and_what_to_do(call, parts):
+def test_error_messages(call, parts):
     with pytest.raises(ValueError) as error:
         call()
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
+
+
+def test_the_examples_in_the_docstrings():
+    results = doctest.testmod(embedding)
+    assert results.attempted > 0
+    assert results.failed == 0

@@ -1,4 +1,4 @@
-"""The composed model: equal to the slow twin, independent of its batch neighbours, equivariant."""
+"""The composed model: equal to the reference implementation, independent of batch neighbours, equivariant."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ from swt_time.model.normalize import normalize
     ],
     ids=["wavelet, last coefficient", "wavelet, signal", "patch, width 3", "patch, width 1"],
 )
-def test_paper_configuration_equals_the_slow_twin(tiny_backbones, family, kind, changes):
+def test_paper_configuration_equals_the_reference_implementation(tiny_backbones, family, kind, changes):
     model = make_model(tiny_backbones[family], **changes)
     weights = {name: p.detach().clone().requires_grad_() for name, p in model.named_parameters() if p.requires_grad}
     context = windows(1, channels=2) / 10
@@ -67,7 +67,8 @@ def test_a_forecast_does_not_depend_on_its_batch(tiny_backbones, family, templat
             assert (together[i] - alone[0]).abs().max() < 1e-5 * batch[i].std()
 
 
-def test_prompts_of_that_batch_differ_in_length(tiny_backbones):
+def test_the_prompts_of_a_batch_differ_in_length(tiny_backbones):
+    """Control of the test above: its prompts need padding."""
     model = make_model(tiny_backbones["gpt2"])
     prompt = model.branch.write_prompt((windows(65).transpose(1, 2) - 3) / 7)
     assert prompt.lengths.unique().numel() > 3
@@ -87,7 +88,7 @@ def test_channels_are_independent_series(tiny_backbones, family):
 @pytest.mark.parametrize("template", ["none", "compact"])
 def test_shift_and_scale_equivariance(tiny_backbones, family, template, scale, shift):
     model = make_model(tiny_backbones[family], **{"prompt.template": template})
-    x = 10 * windows(4) + 50  # variances far above RevIN's epsilon
+    x = 10 * windows(4) + 50  # variances much larger than the epsilon of RevIN
     with torch.no_grad():
         expected = model(x) * scale + shift
         moved = model(x * scale + shift)
@@ -96,21 +97,20 @@ def test_shift_and_scale_equivariance(tiny_backbones, family, template, scale, s
         same = [a == b for a, b in zip(*prompts, strict=True)]
         assert any(same)
         expected, moved = expected[torch.tensor(same)], moved[torch.tensor(same)]
-    deviation = expected.std(dim=1, keepdim=True)
     assert ((moved - expected).abs() / expected.abs().amax(dim=1, keepdim=True)).max() < 1e-4
-    assert deviation.min() > 0
+    assert expected.std(dim=1).min() > 0
 
 
 def test_prompt_changes_the_forecast(tiny_backbones, family):
-    """The control of the tests above: a model deaf to its prompt would pass them."""
+    """Control of the tests above: a model that ignores its prompt would pass them."""
     batch = windows(3)
     with torch.no_grad():
         base = make_model(tiny_backbones[family])(batch)
         other = make_model(tiny_backbones[family], **{"data.description": "Rain."})(batch)
-        silent = make_model(tiny_backbones[family], **{"prompt.template": "none"})(batch)
+        without = make_model(tiny_backbones[family], **{"prompt.template": "none"})(batch)
     scale = batch.std(dim=1, keepdim=True)
     assert ((base - other).abs() / scale).max() > 1e-3
-    assert ((base - silent).abs() / scale).max() > 1e-3
+    assert ((base - without).abs() / scale).max() > 1e-3
 
 
 EMBEDDINGS = [
@@ -126,7 +126,7 @@ EMBEDDINGS = [
 
 
 @pytest.mark.parametrize("changes", EMBEDDINGS, ids=lambda c: ", ".join(str(v) for v in c.values()))
-def test_every_embedding_option_reaches_the_model_and_learns(changes):
+def test_every_embedding_option_can_be_trained_in_the_model(changes):
     model = make_model("none", **changes).train()
     forecast = model(windows(3))
     assert forecast.shape == (3, 24, 1)
@@ -138,8 +138,8 @@ def test_every_embedding_option_reaches_the_model_and_learns(changes):
     assert (penalty is not None) == (changes.get("embedding.learnable") == "free")
 
 
-def test_wide_plain_patches_see_as_much_as_the_wavelet():
-    """A sample moves a patch token of the plain twin if and only if it may move that of the wavelet embedding."""
+def test_wide_plain_patches_have_the_receptive_field_of_the_wavelet():
+    """A token of the plain counterpart depends on the same first and last sample as that of the wavelet embedding."""
     for boundary in ("reflect", "causal"):
         seen = []
         for kind in ("wavelet", "patch"):

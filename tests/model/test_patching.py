@@ -1,50 +1,53 @@
 """The plain patch embedding against PyTorch's own layers, and its receptive field."""
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from swt_time.model import patching
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding, patch_count
 from swt_time.wavelets import reach, wavelet_support
 
 SHAPES = [(64, 16, 8), (61, 16, 8), (50, 5, 9), (40, 4, 4), (24, 24, 8), (33, 1, 1)]
-"""(T, patch_len, stride): divided evenly or not, patches shorter than the stride, one full patch."""
+"""(T, patch_len, stride): strides that divide T - patch_len or not, patches shorter than the stride, one full patch."""
 
 
 @pytest.fixture(autouse=True)
-def same_numbers():
-    """Every test draws the same numbers."""
+def fixed_seed():
+    """Run every test with the same seed."""
     torch.manual_seed(0)
 
 
-def slow_patches(series: np.ndarray, patch_len: int, stride: int) -> np.ndarray:
-    """Patches of one series whose last sample is repeated over one stride, one after the other."""
+def reference_patches(series: np.ndarray, patch_len: int, stride: int) -> np.ndarray:
+    """Reference implementation: patches of one series whose last sample is repeated for one stride."""
     padded = list(series) + [series[-1]] * stride
     starts = range(0, len(padded) - patch_len + 1, stride)
     return np.array([padded[start : start + patch_len] for start in starts])
 
 
 @pytest.mark.parametrize(("length", "patch_len", "stride"), SHAPES)
-def test_one_patch_at_a_time(length, patch_len, stride):
+def test_tokens_equal_projected_patches(length, patch_len, stride):
     x = torch.randn(2, 3, length)
     embed = PatchEmbedding(7, patch_len, stride)
     tokens = embed(x)
     assert tokens.shape == (6, patch_count(length, patch_len, stride), 7)
     weight = embed.projection.weight.detach().numpy()[:, :, 0]
-    expected = [slow_patches(row, patch_len, stride) @ weight.T for row in x.reshape(6, length).numpy()]
+    expected = [reference_patches(row, patch_len, stride) @ weight.T for row in x.reshape(6, length).numpy()]
     np.testing.assert_allclose(tokens.detach().numpy(), np.stack(expected), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("length", "patch_len", "stride"), SHAPES)
-def test_kernel_size_three_is_the_originals_circular_convolution(length, patch_len, stride):
+def test_kernel_size_three_equals_a_circular_conv1d(length, patch_len, stride):
     x = torch.randn(2, 3, length)
     embed = PatchEmbedding(7, patch_len, stride, kernel_size=3)
     oracle = nn.Conv1d(patch_len, 7, 3, padding=1, padding_mode="circular", bias=False)
     assert oracle.weight.shape == embed.projection.weight.shape
     oracle.load_state_dict({"weight": embed.projection.weight})
-    features = np.stack([slow_patches(row, patch_len, stride) for row in x.reshape(6, length).numpy()])
+    features = np.stack([reference_patches(row, patch_len, stride) for row in x.reshape(6, length).numpy()])
     expected = oracle(torch.from_numpy(features).transpose(1, 2)).transpose(1, 2)
     torch.testing.assert_close(embed(x), expected, rtol=1e-4, atol=1e-5)
 
@@ -52,7 +55,7 @@ def test_kernel_size_three_is_the_originals_circular_convolution(length, patch_l
 @pytest.mark.parametrize("kernel_size", [1, 3])
 @pytest.mark.parametrize(("field", "first", "last"), [(None, 0, 0), (16, 0, 0), (21, 2, 3), ((7, 2), 7, 2)])
 def test_receptive_field(field, first, last, kernel_size):
-    """A patch of one kernel tap sees exactly the samples of its field; an integer is centred."""
+    """A token depends on exactly the samples of its receptive field; an integer is centred on the patch."""
     embed = PatchEmbedding(4, 16, 8, kernel_size=kernel_size, receptive_field=field)
     x = torch.randn(1, 1, 96, requires_grad=True)
     (seen,) = torch.autograd.grad(embed(x)[0, 4].abs().sum(), x)
@@ -62,7 +65,7 @@ def test_receptive_field(field, first, last, kernel_size):
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "causal", "replicate"])
-def test_the_equal_receptive_field_is_where_the_wavelets_is(boundary):
+def test_reach_gives_the_receptive_field_of_the_wavelet_embedding(boundary):
     wavelet = WaveletPatchEmbedding(4, wavelet="db4", level=2, boundary=boundary)
     plain = PatchEmbedding(4, receptive_field=reach("db4", 2, boundary), boundary=boundary)
     assert plain.projection.weight.shape[1] == 16 + wavelet_support("db4", 2) - 1
@@ -71,8 +74,8 @@ def test_the_equal_receptive_field_is_where_the_wavelets_is(boundary):
     assert torch.equal(*seen)
 
 
-def test_a_linear_wavelet_embedding_is_a_plain_one_of_equal_receptive_field():
-    """No capacity is gained without a nonlinearity: the folded kernel, used as plain weights, gives the same tokens."""
+def test_a_linear_wavelet_embedding_equals_a_plain_one_with_the_same_receptive_field():
+    """The folded kernel, used as weights of the plain embedding, gives the same tokens."""
     wavelet = WaveletPatchEmbedding(8, wavelet="db4", level=3, boundary="reflect", projection="per_band")
     plain = PatchEmbedding(8, receptive_field=reach("db4", 3), boundary="reflect")
     with torch.no_grad():
@@ -129,7 +132,7 @@ def test_compiles_into_one_graph(kernel_size):
         (lambda: PatchEmbedding(8, kernel_size=2), ["kernel_size 1 or 3", "got 2"]),
         (lambda: PatchEmbedding(0), ["d_model of at least 1", "got 0"]),
         (lambda: PatchEmbedding(8, stride=0), ["stride of at least 1", "got 0"]),
-        (lambda: PatchEmbedding(8, receptive_field=9), ["holds the patch of 16", "got 9", "at least 16"]),
+        (lambda: PatchEmbedding(8, receptive_field=9), ["contains the patch of 16", "got 9", "at least 16"]),
         (lambda: PatchEmbedding(8, positions="band"), ["'band'", "WaveletPatchEmbedding"]),
         (lambda: PatchEmbedding(8, positions="patch"), ["context=T", "None"]),
         (lambda: PatchEmbedding(8, boundary="wrap"), ["'wrap'", "periodic"]),
@@ -141,7 +144,13 @@ def test_compiles_into_one_graph(kernel_size):
         ),
     ],
 )
-def test_refusals_say_what_was_expected_what_came_and_what_to_do(call, parts):
+def test_error_messages(call, parts):
     with pytest.raises(ValueError) as error:
         call()
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
+
+
+def test_the_examples_in_the_docstrings():
+    results = doctest.testmod(patching)
+    assert results.attempted > 0
+    assert results.failed == 0

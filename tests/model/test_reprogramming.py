@@ -1,4 +1,4 @@
-"""Reprogramming: exact without its attention matrix, and computed once where nothing changes."""
+"""Reprogramming: equal to plain attention without materialising its weights; prototypes cached in inference."""
 
 import time
 
@@ -13,7 +13,7 @@ from swt_time.model.reprogramming import FreePrototypes, MappingPrototypes, Repr
 
 
 def largest_allocation(work):
-    """Bytes of the largest single tensor that a call asks the allocator for."""
+    """Bytes of the largest single allocation of a call."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
         work()
     events = recording.profiler.kineto_results.events()
@@ -21,7 +21,7 @@ def largest_allocation(work):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_attention_weights_are_never_whole_in_memory(dropout):
+def test_attention_weights_are_not_materialised(dropout):
     torch.manual_seed(0)
     series, n_patches, heads, n_prototypes = 40, 64, 4, 500
     layer = Reprogramming(16, 32, heads, 16, dropout).train()
@@ -34,8 +34,8 @@ def test_attention_weights_are_never_whole_in_memory(dropout):
     assert plain == whole
 
 
-def test_dropped_weights_are_those_of_the_backward_pass():
-    """Values and gradients with dropout equal plain attention on the same random numbers."""
+def test_attention_dropout_equals_plain_attention_with_the_same_seed():
+    """Outputs and gradients: the weights recomputed in the backward pass have the same dropout mask."""
     layer = Reprogramming(8, 12, 2, 4, attention_dropout=0.3).train()
     results = []
     for plain in (False, True):
@@ -55,7 +55,7 @@ def test_dropped_weights_are_those_of_the_backward_pass():
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_dropout_changes_the_training_pass_only():
+def test_attention_dropout_acts_in_training_only():
     layer = Reprogramming(8, 12, 2, 4, attention_dropout=0.5)
     tokens, text = torch.randn(3, 5, 8), layer.keys_values(torch.randn(30, 12))
     assert not torch.equal(layer.train()(tokens, *text), layer(tokens, *text))
@@ -63,7 +63,7 @@ def test_dropout_changes_the_training_pass_only():
 
 
 @pytest.mark.parametrize("prototypes", ["free", "mapping"])
-def test_inference_computes_prototypes_once_and_again_when_weights_change(tiny_backbones, prototypes):
+def test_inference_caches_prototypes_until_a_weight_changes(tiny_backbones, prototypes):
     config = Config.parse(PAPER).replace({"backbone.name": str(tiny_backbones["gpt2"]), "model.prototypes": prototypes})
     model = build_model(config).eval()
     calls = []
@@ -75,7 +75,7 @@ def test_inference_computes_prototypes_once_and_again_when_weights_change(tiny_b
             return model(batch)
 
     def fresh():
-        """The same weights without anything remembered."""
+        """The forecast of a model with the same weights and an empty cache."""
         other = build_model(config, model.language_model).eval()
         other.load_state_dict(model.state_dict())
         with torch.no_grad():
@@ -102,7 +102,7 @@ def test_inference_computes_prototypes_once_and_again_when_weights_change(tiny_b
     assert not any("_text" in name for name in model.state_dict())
 
 
-def test_free_prototypes_start_where_the_mapping_does():
+def test_free_prototypes_are_initialised_as_those_of_the_mapping():
     vocabulary = torch.randn(50, 12)
     torch.manual_seed(0)
     mapping = MappingPrototypes(vocabulary, 7)
@@ -110,7 +110,7 @@ def test_free_prototypes_start_where_the_mapping_does():
     torch.testing.assert_close(FreePrototypes(vocabulary, 7)(), mapping())
 
 
-def test_prototypes_that_are_read_right_after_cost_nothing():
+def test_prototypes_without_initial_values_are_built_quickly():
     vocabulary = torch.randn(20_000, 256)
     began = time.perf_counter()
     FreePrototypes(vocabulary, 1000)

@@ -1,4 +1,4 @@
-"""Small models with a language model, and windows for them."""
+"""Small models with the paper configuration, and windows for them."""
 
 import torch
 
@@ -22,16 +22,17 @@ PAPER = {
 
 
 def make_model(folder, **changes):
+    """Build a model in eval mode with the backbone in a folder; changes are configuration values by key."""
     torch.manual_seed(0)
     model = build_model(Config.parse(PAPER).replace({"backbone.name": str(folder), **changes}))
-    # The gate starts at zero; open it, so that the language model takes part in what is tested.
+    # The gate starts at zero; set it to another value, so that the forecast depends on the language model.
     if model.gate is not None:
         torch.nn.init.constant_(model.gate, 0.7)
     return model.eval()
 
 
 def windows(count, context=96, channels=1, seed=3):
-    """Random walks of different size and level, (count, T, N)."""
+    """Random walks of different scale and level, (count, T, N)."""
     steps = torch.randn(count, context, channels, generator=torch.Generator().manual_seed(seed))
     size = torch.logspace(-1, 2, count).reshape(-1, 1, 1)
     return steps.cumsum(dim=1) * size + 10 * size

@@ -1,7 +1,7 @@
-"""Time-LLM and its wavelet fork, slow and plain, written from the formulas: the oracle of the model tests.
+"""Reference implementation of Time-LLM and its wavelet fork, written from the formulas; slow.
 
-Nothing of swt_time is used. Loops over series and heads; every softmax, convolution and normalisation is spelled
-out in the number type of its input. Only the frozen transformer itself is called as it is.
+It does not use swt_time. It loops over series and heads, and computes every softmax, convolution and normalisation
+explicitly, in the dtype of the input. Only the frozen transformer is called as a module.
 """
 
 import math
@@ -14,16 +14,16 @@ import torch
 def normalise(x):
     """RevIN of one series: zero mean, unit standard deviation, epsilon 1e-5 under the root.
 
-    PyTorch's own reductions, because the prompt prints every digit: a last bit that differs makes other tokens.
+    Uses PyTorch's reductions, because the prompt prints every digit: a difference in the last bit changes the tokens.
     """
     x = x.contiguous()
     mean = x.mean()
-    deviation = torch.sqrt(x.var(unbiased=False) + 1e-5)
-    return (x - mean) / deviation, mean.detach(), deviation.detach()
+    std = torch.sqrt(x.var(unbiased=False) + 1e-5)
+    return (x - mean) / std, mean.detach(), std.detach()
 
 
 def plain_patches(z, patch_len, stride):
-    """Repeat the last value for one stride, then cut patches: (P, patch_len)."""
+    """Repeat the last value for one stride, then extract patches: (P, patch_len)."""
     longer = torch.cat([z, z[-1:].repeat(stride)])
     count = (len(z) - patch_len) // stride + 2
     return torch.stack([longer[p * stride : p * stride + patch_len] for p in range(count)])
@@ -32,7 +32,7 @@ def plain_patches(z, patch_len, stride):
 def periodic_swt_matrix(length, wavelet, level):
     """The periodic SWT as a (K * T, T) matrix, column by column from PyWavelets, bands [A_J, D_J, ..., D_1]."""
     padded = math.ceil(length / 2**level) * 2**level
-    assert padded == length, "PyWavelets wants a length divisible by 2**level"
+    assert padded == length, "PyWavelets requires a length divisible by 2**level"
     columns = [
         np.stack(pywt.swt(np.eye(length)[n], wavelet, level, trim_approx=True)).reshape(-1) for n in range(length)
     ]
@@ -45,7 +45,7 @@ def wavelet_patches(z, patch_len, stride, wavelet, level, pad):
     if pad == "coefficient":
         longer = torch.cat([bands, bands[:, -1:].repeat(1, stride)], dim=1)
     else:
-        longer = torch.cat([bands, bands[:, :stride]], dim=1)  # the periodic transform goes on where it began
+        longer = torch.cat([bands, bands[:, :stride]], dim=1)  # the bands of the periodic transform are periodic
     count = (len(z) - patch_len) // stride + 2
     return torch.stack([longer[:, p * stride : p * stride + patch_len].T.reshape(-1) for p in range(count)])
 
@@ -55,7 +55,7 @@ def linear(weights, name, x):
 
 
 def reprogram(weights, tokens, prototypes, n_heads):
-    """Cross-attention written out head by head; tokens (P, D), prototypes (S, L) -> (P, L)."""
+    """Cross-attention, computed head by head; tokens (P, D), prototypes (S, L) -> (P, L)."""
     prefix = "branch.reprogram."
     queries = linear(weights, prefix + "query_projection", tokens)
     keys = linear(weights, prefix + "key_projection", prototypes)
@@ -71,10 +71,13 @@ def reprogram(weights, tokens, prototypes, n_heads):
 
 
 def paper_prompt(z, description, context, horizon):
-    """The original's prompt, malformed end tag included; lags by a plain circular autocorrelation in float64."""
+    """The prompt of Time-LLM, including its malformed end tag.
+
+    The lags are those of the FFT, checked against a circular autocorrelation computed directly in float64.
+    """
     x = z.detach().double().numpy()
     correlation = np.array([np.dot(x, np.roll(x, lag)) for lag in range(len(x))])
-    # Lag k and T - k are equal but for rounding; the FFT decides their order there, so the test sorts both sides.
+    # Lags k and T - k are equal up to rounding, and the order of the FFT depends on it, so sorted values are compared.
     spectrum = torch.fft.rfft(z.detach())
     lags = torch.topk(torch.fft.irfft(spectrum * spectrum.conj()), 5).indices.tolist()
     best = np.sort(correlation)[::-1][:5]
@@ -90,10 +93,10 @@ def paper_prompt(z, description, context, horizon):
 
 
 def forecast(weights, context, *, transformer, tokenizer, embedding, options):
-    """One window (T, N) to (H, N), series after series, prompt and patches in one unpadded sequence."""
+    """Forecast one window, (T, N) to (H, N), one series at a time, prompt and patches in one unpadded sequence."""
     columns = []
     for x in context.T:
-        z, mean, deviation = normalise(x)
+        z, mean, std = normalise(x)
         if embedding == "patch":
             features = plain_patches(z, options["patch_len"], options["stride"])
             kernel = weights["embed.projection.weight"]
@@ -116,11 +119,11 @@ def forecast(weights, context, *, transformer, tokenizer, embedding, options):
         ids = tokenizer(text, return_tensors="pt")["input_ids"]
         sequence = torch.cat([transformer.get_input_embeddings()(ids), tokens[None]], dim=1)
         hidden = transformer(inputs_embeds=sequence).last_hidden_state[0, -len(tokens) :, : options["d_ff"]]
-        columns.append(linear(weights, "head.linear", hidden.T.reshape(-1)) * deviation + mean)
+        columns.append(linear(weights, "head.linear", hidden.T.reshape(-1)) * std + mean)
     return torch.stack(columns, dim=1)
 
 
 def circular_convolution(features, kernel):
-    """Conv1d of width 3 over the patches, wrapping around: features (P, R), kernel (D, R, 3) -> (P, D)."""
+    """Circular convolution of width 3 over the patches: features (P, R), kernel (D, R, 3) -> (P, D)."""
     count = len(features)
     return torch.stack([sum(kernel[:, :, k] @ features[(p + k - 1) % count] for k in range(3)) for p in range(count)])

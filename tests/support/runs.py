@@ -1,4 +1,4 @@
-"""Small training runs: a configuration without a language model, and windows that it can learn."""
+"""Small training runs: a configuration without a language model, windows that it can learn, and a fake clock."""
 
 import numpy as np
 
@@ -10,8 +10,18 @@ SMALL = {
 }
 
 
+class Clock:
+    """A replacement of the module ``time`` whose time is set by the test."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def monotonic(self):
+        return self.now
+
+
 class Sines:
-    """Windows of noisy sines that a linear head can learn."""
+    """Windows of noisy sines that a linear head can learn; ``asked`` records the indices of every ``gather``."""
 
     def __init__(self, count=64, seed=0, noise=0.05):
         rng = np.random.default_rng(seed)
@@ -22,7 +32,7 @@ class Sines:
     def __len__(self):
         return len(self.rows)
 
-    def gather(self, numbers):
-        self.asked.append(np.array(numbers))
-        rows = self.rows[numbers].astype(np.float32)
+    def gather(self, indices):
+        self.asked.append(np.array(indices))
+        rows = self.rows[indices].astype(np.float32)
         return rows[:, :48], rows[:, 48:]

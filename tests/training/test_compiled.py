@@ -1,4 +1,4 @@
-"""The compiled training step: one graph for all prompt lengths, and the same numbers as without it."""
+"""The compiled training step: one graph for all prompt lengths, and the same results as without compilation."""
 
 import functools
 
@@ -17,7 +17,7 @@ from swt_time.training.compiled import CompiledModel
 
 
 class Counter:
-    """A backend that runs each graph as it is and keeps it."""
+    """A backend that runs each graph without compiling it, and records it."""
 
     def __init__(self):
         self.graphs = []
@@ -28,7 +28,7 @@ class Counter:
 
 
 def assert_same_gradients(model, plain):
-    """Up to rounding: of each weight's own gradient, or of the largest one where it is zero but for rounding."""
+    """Equal up to the rounding of each gradient, or of the largest gradient for those that are zero up to rounding."""
     pairs = list(zip(model.named_parameters(), plain.parameters(), strict=True))
     gradients = [(name, got.grad, want.grad) for (name, got), want in pairs if want.requires_grad]
     largest = max(want.norm() for _, _, want in gradients)
@@ -37,15 +37,15 @@ def assert_same_gradients(model, plain):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_compiled_before():
+def _reset_compiler():
     torch._dynamo.reset()
 
 
 @pytest.mark.parametrize(
     ("prompt_attention", "template"), [("prefix", "paper"), ("prefix", "none"), ("full", "compact")]
 )
-def test_one_graph_without_a_break(tiny_backbones, family, prompt_attention, template):
-    """``fullgraph=True`` raises at any break. An encoder that reads whole sequences learns of their lengths once."""
+def test_all_prompt_lengths_share_one_graph(tiny_backbones, family, prompt_attention, template):
+    """``fullgraph=True`` raises at a graph break. An encoder that reads whole sequences is recompiled once."""
     changes = {"backbone.prompt_attention": prompt_attention, "prompt.template": template, "model.skip": "linear"}
     model = make_model(tiny_backbones[family], **changes)
     plain = make_model(tiny_backbones[family], **changes)
@@ -69,23 +69,23 @@ def test_one_graph_without_a_break(tiny_backbones, family, prompt_attention, tem
     assert len(lengths) > 1 or template == "none"
     whole = family == "bert" and prompt_attention == "full"
     assert len(backend.graphs) <= (2 if whole else 1)
-    # Frozen layers are among what was compiled: at least two products in each of two layers.
+    # The frozen layers are part of the graph: at least two matrix products in each of two layers.
     products = [node for node in backend.graphs[0].graph.nodes if "linear" in str(node.target) or "addmm" in str(node)]
     assert len(products) > 4
 
 
-def test_one_graph_in_bfloat16_too(tiny_backbones, family):
+def test_one_graph_in_bfloat16(tiny_backbones, family):
     model = make_model(
         tiny_backbones[family], **{"backbone.prompt_attention": "prefix", "backbone.precision": "bfloat16"}
     )
     backend, batch = Counter(), windows(5)
     compiled = CompiledModel(model.train(), backend)
-    deviation = batch.std(dim=1, keepdim=True)
-    assert ((compiled(batch) - model(batch)).abs() / deviation).max() < 0.02
+    std = batch.std(dim=1, keepdim=True)
+    assert ((compiled(batch) - model(batch)).abs() / std).max() < 0.02
     assert len(backend.graphs) == 1
 
 
-def test_a_break_is_an_error():
+def test_a_graph_break_is_an_error():
     class Broken(nn.Module):
         def forward(self, x):
             torch._dynamo.graph_break()
@@ -97,7 +97,7 @@ def test_a_break_is_an_error():
         CompiledModel(model, Counter())(windows(2))
 
 
-def test_training_compiled_ends_with_the_same_weights(tiny_backbones, monkeypatch):
+def test_compiled_training_ends_with_the_same_weights(tiny_backbones, monkeypatch):
     backend = Counter()
     monkeypatch.setattr("swt_time.training.fitting.CompiledModel", functools.partial(CompiledModel, backend=backend))
     states = []
@@ -116,7 +116,7 @@ def test_training_compiled_ends_with_the_same_weights(tiny_backbones, monkeypatc
         )
         torch.manual_seed(0)
         model = build_model(config)
-        # 40 windows: the last batch of an epoch is a smaller one.
+        # With 40 windows the last batch of an epoch is smaller than the others.
         train_model(model, Sines(count=40), Sines(count=20, seed=1), config.training)
         states.append(model.trained_state())
         assert bool(backend.graphs) == compiled
@@ -125,22 +125,22 @@ def test_training_compiled_ends_with_the_same_weights(tiny_backbones, monkeypatc
     assert len(backend.graphs) <= 2
 
 
-def test_without_a_compiler_the_remedy_is_named(monkeypatch):
+def test_a_missing_compiler_is_an_error(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     config = Config.parse(SMALL).replace({"training.max_steps": 1, "training.compile": True})
-    with pytest.raises(ConfigError, match="compiler and 'no-such-compiler' is not on this machine; install"):
+    with pytest.raises(ConfigError, match="compiler, but 'no-such-compiler' was not found; install"):
         train_model(build_model(config), Sines(), None, config.training)
 
 
 @pytest.mark.slow
-def test_inductors_code_computes_the_same(tiny_backbones):
+def test_inductor_computes_the_same_results(tiny_backbones):
     model, plain = (make_model(tiny_backbones["bert"], **{"model.skip": "linear"}).train() for _ in range(2))
     compiled = CompiledModel(model)
     for seed in range(2):
         batch = windows(5, seed=seed)
         forecast, expected = compiled(batch), plain(batch)
-        deviation = batch.std(dim=1, keepdim=True)
-        assert ((forecast - expected).abs() / deviation).max() < 1e-4
+        std = batch.std(dim=1, keepdim=True)
+        assert ((forecast - expected).abs() / std).max() < 1e-4
     expected.square().sum().backward()
     forecast.square().sum().backward()
     got, want = model.head.linear.weight.grad, plain.head.linear.weight.grad

@@ -1,4 +1,4 @@
-"""Small transforms: one thread is faster than two, and every test draws the same numbers."""
+"""One thread, which is faster for small transforms, and a fixed seed for every test."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Filter banks by name: values from PyWavelets, turned so that the energy lies on the newest sample."""
+"""Named filter banks: values from PyWavelets, and the time reversal for the causal transform."""
 
 import pytest
 import pywt
@@ -8,14 +8,14 @@ from swt_time.wavelets.filters import as_filter_bank, filter_bank, turn_to_newes
 
 
 @pytest.mark.parametrize("name", pywt.wavelist(kind="discrete"))
-def test_filters_are_those_of_pywavelets(name):
+def test_filters_equal_those_of_pywavelets(name):
     bank = filter_bank(name)
     ours = [bank.dec_lo, bank.dec_hi, bank.rec_lo, bank.rec_hi]
     assert [taps.tolist() for taps in ours] == [list(taps) for taps in pywt.Wavelet(name).filter_bank]
     assert len(bank) == pywt.Wavelet(name).dec_len
 
 
-def test_a_bank_passes_through():
+def test_as_filter_bank_accepts_a_bank_and_a_name():
     bank = filter_bank("db4")
     assert as_filter_bank(bank) is bank
     assert as_filter_bank("db4") is bank
@@ -31,25 +31,25 @@ def test_a_bank_passes_through():
         ((0.0, 0.5, 0.5), False, 1),
     ],
 )
-def test_turning(taps, turn, lead):
+def test_turn_to_newest(taps, turn, lead):
     assert turn_to_newest(taps) == (turn, lead)
 
 
-def test_the_filters_of_db4_run_opposite():
-    """One turn for both would leave the high-pass late."""
+def test_low_pass_and_high_pass_are_reversed_separately():
+    """The filters of db4 have their energy at opposite ends."""
     assert filter_bank("db4").turned == (True, False)
     assert filter_bank("haar").turned == (False, False)
 
 
-def test_unknown_names_get_the_nearest():
+def test_unknown_names_are_refused_with_similar_ones():
     with pytest.raises(ValueError, match=r"got 'sim4'; did you mean .*sym4"):
         filter_bank("sim4")
     with pytest.raises(ValueError, match=r"got '\?\?\?'; choose one of bior1.1"):
         filter_bank("???")
 
 
-def test_the_mark_that_keeps_names_out_of_compiled_graphs_is_pytorchs():
-    """The filters set PyTorch's private mark themselves; it must be the one its decorator sets."""
+def test_the_attribute_for_the_compiler_is_the_one_that_pytorch_sets():
+    """`_named_filters` sets a private attribute of PyTorch itself; it must be that of ``assume_constant_result``."""
     from swt_time.wavelets.filters import _named_filters
 
     def plain():

@@ -1,4 +1,4 @@
-"""Folding: composite filters, their places in a patch, and the rule that chooses the path."""
+"""Folding: composite filters, their positions in a patch, and the rule that selects the path."""
 
 import pytest
 import torch
@@ -11,8 +11,8 @@ from swt_time.wavelets.stationary import composite_filters, extend
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("name", ["haar", "db4", "bior2.2", "coif2"])
 @pytest.mark.parametrize("level", [1, 2, 4])
-def test_composite_filters_are_the_responses_of_the_transform(name, level, boundary):
-    """Correlating with the composite filter gives the band, away from the ends."""
+def test_composite_filters_give_the_bands(name, level, boundary):
+    """Correlation with the composite filter equals the band, except near the ends."""
     filters = composite_filters(filter_bank(name), level, boundary, norm=False)
     support, (before, after) = wavelet_support(name, level), reach(name, level, boundary)
     assert filters.shape == (level + 1, support)
@@ -23,7 +23,7 @@ def test_composite_filters_are_the_responses_of_the_transform(name, level, bound
     torch.testing.assert_close(direct.T, bands[:, before : len(x) - after])
 
 
-def test_patch_filters_shift_with_the_place_in_the_patch():
+def test_patch_filters_are_shifted_by_the_position_in_the_patch():
     filters = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     placed = patch_filters(filters, 3)
     assert placed[0].tolist() == [[1, 2, 0, 0], [0, 1, 2, 0], [0, 0, 1, 2]]
@@ -35,7 +35,7 @@ def test_patch_filters_shift_with_the_place_in_the_patch():
 
 @pytest.mark.parametrize(("length", "patch_len", "stride"), [(20, 4, 2), (21, 4, 3), (20, 3, 7), (8, 8, 8), (9, 1, 4)])
 def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
-    """With the identity as transform, coefficients are samples: the oracle is a replicated signal."""
+    """With the identity as transform, the coefficients are the samples, and the oracle is a replicated signal."""
     x = torch.randn(2, length)
     weight = torch.randn(5, 1, patch_len)
     placed = patch_filters(torch.ones(1, 1), patch_len)
@@ -48,7 +48,7 @@ def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
 @pytest.mark.parametrize("own_last", [False, True])
 @pytest.mark.parametrize("stride", [1, 3, 5, 8, 20])
 def test_strided_patches_are_windows_times_the_kernel(stride, own_last):
-    """Strides below and above the patch, values and gradients, by windows of a NumPy-like extension."""
+    """Values and gradients against a matrix product with unfolded windows, for strides below and above the patch."""
     how = Folded(5, stride, (4, 6), "reflect")
     x = torch.randn(7, 31, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(4, 15, dtype=torch.float64, requires_grad=True)
@@ -72,7 +72,7 @@ def test_no_series_give_no_tokens():
     assert strided_patches(torch.randn(0, 31), torch.randn(4, 15), None, how).shape == (0, 10, 4)
 
 
-def test_the_rule_folds_usual_shapes_and_not_long_kernels_on_wide_models():
+def test_common_shapes_are_folded_and_long_kernels_of_wide_models_are_not():
     usual = {"patch_len": 16, "stride": 8}
     for training in (False, True):
         assert folding_pays(32 * 7, 512, 32, 65, 4, **usual, training=training)

@@ -1,4 +1,4 @@
-"""Learnable filters start as the named wavelet; the lattice stays orthogonal whatever it learns."""
+"""Learnable filters are initialised as the named wavelet; the lattice is orthogonal for any angles."""
 
 import math
 
@@ -19,7 +19,7 @@ def filters(bank):
 
 
 def train(module: torch.nn.Module, penalty: float = 0.0, steps: int = 25) -> None:
-    """Let the filters chase a random target, so that every parameter moves."""
+    """Fit the filters to a random target, so that every parameter changes."""
     optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
     noise = torch.Generator().manual_seed(1)
     for _ in range(steps):
@@ -33,20 +33,20 @@ def train(module: torch.nn.Module, penalty: float = 0.0, steps: int = 25) -> Non
 
 
 def double_shift_error(taps: torch.Tensor) -> float:
-    """Deviation from orthonormality to the own even shifts."""
+    """Largest error of the inner products with the filter's own even shifts, which should be 1 and 0."""
     count = len(taps)
     inner = [float(taps[: count - 2 * k] @ taps[2 * k :]) - (k == 0) for k in range(count // 2)]
     return max(abs(value) for value in inner)
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_both_start_as_the_named_wavelet(name):
+def test_both_kinds_are_initialised_as_the_named_wavelet(name):
     for kind in (LatticeFilters, FreeFilters):
         assert (filters(kind(name)()) - filters(filter_bank(name))).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("name", ["bior2.2", "bior6.8", "rbio3.9", "db38", "coif17", "dmey"])
-def test_free_filters_start_from_any_wavelet(name):
+def test_free_filters_accept_any_wavelet(name):
     assert (filters(FreeFilters(name)()) - filters(filter_bank(name))).abs().max() < 1e-6
 
 
@@ -70,7 +70,7 @@ def test_the_lattice_reconstructs_and_conserves_energy_after_training(name):
     before = filters(bank()).detach()
     train(bank)
     after = bank()
-    if name != "haar":  # the zero-mean condition fixes two taps
+    if name != "haar":  # it has no free angle
         assert (filters(after) - before).abs().max() > 0.05
     x = torch.randn(3, 96, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -80,18 +80,18 @@ def test_the_lattice_reconstructs_and_conserves_energy_after_training(name):
     assert after.dec_hi.sum().abs() < 1e-12
 
 
-def test_the_penalty_is_zero_for_wavelets_and_counts_what_is_lost():
+def test_the_penalty_is_zero_for_wavelets_and_positive_for_other_filters():
     for name in ("haar", "db4", "bior4.4", "rbio3.1"):
         assert FreeFilters(name).penalty() < 1e-10
     bank = FreeFilters("db4")
     with torch.no_grad():
         bank.dec_lo.mul_(1.1)
-    # Both products of the distortion grow by 1.1, so that only its centre, 2, is wrong, by 0.2.
+    # Both products in the distortion grow by 1.1, so its centre is 2.2 instead of 2, and the rest stays zero.
     assert bank.penalty().item() == pytest.approx(0.04, rel=1e-4)
 
 
 def test_the_penalty_equals_the_reconstruction_error_of_an_impulse():
-    """One level, no norm: the round trip convolves with half the distortion."""
+    """With one level and no norm, transform and inverse together convolve with half the distortion."""
     bank = FreeFilters("db2")
     with torch.no_grad():
         for parameter in bank.parameters():
@@ -103,7 +103,7 @@ def test_the_penalty_equals_the_reconstruction_error_of_an_impulse():
     assert bank.penalty() > 0.01
 
 
-def test_the_penalty_keeps_free_filters_near_reconstruction():
+def test_training_with_the_penalty_reduces_the_reconstruction_error():
     without, with_penalty = FreeFilters("db4"), FreeFilters("db4")
     train(without)
     train(with_penalty, penalty=10.0)
@@ -111,7 +111,7 @@ def test_the_penalty_keeps_free_filters_near_reconstruction():
 
 
 @pytest.mark.parametrize("name", LONG[::6])
-def test_long_wavelets_are_refused_for_the_lattice_with_the_reason(name):
+def test_long_wavelets_are_refused_for_the_lattice(name):
     with pytest.raises(ValueError, match=f"at most 30 taps .* got {name} with .* end taps vanish; use .*'free'") as e:
         LatticeFilters(name)
     assert "double precision" in str(e.value)
@@ -128,8 +128,8 @@ def test_gradients_reach_the_angles():
     assert torch.autograd.gradcheck(lambda f: torch.stack(lattice_filters(f)), (free,))
 
 
-def test_learnable_filters_serve_the_causal_boundary():
-    """The turns are fixed when the bank is made, so that a step cannot flip the filter."""
+def test_learnable_filters_with_the_causal_boundary():
+    """The time reversal is fixed when the bank is created, so training cannot change it."""
     bank = LatticeFilters("db4")
     x = torch.randn(2, 64)
     assert (swt(x, bank(), 2, "causal") - swt(x, "db4", 2, "causal")).abs().max() < 1e-5

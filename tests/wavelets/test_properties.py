@@ -1,4 +1,4 @@
-"""Properties over wavelet, level, length, boundary and dtype (hypothesis; profile by HYPOTHESIS_PROFILE)."""
+"""Properties for random wavelet, level, length, boundary and dtype (Hypothesis; see HYPOTHESIS_PROFILE)."""
 
 import pytest
 import pywt
@@ -12,14 +12,14 @@ WAVELETS = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in WAVELETS if pywt.Wavelet(name).orthogonal and name != "dmey"]
 INVERTED = [name for name in WAVELETS if name != "dmey"]
 SHORT = [name for name in INVERTED if pywt.Wavelet(name).dec_len <= 10]
-"""Short enough for every boundary to keep the newest samples well within double precision."""
+"""Short enough that the bands determine the newest samples in double precision, for every boundary."""
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-4, torch.bfloat16: 0.06, torch.float16: 0.008}
-"""Relative to the largest coefficient; half precision rounds the inputs of a sum, too."""
+"""Relative to the largest coefficient; half precision also rounds the inputs of a sum."""
 
 
 @st.composite
 def signals(draw, dtypes=(torch.float64, torch.float32)):
-    """A batch of two noisy signals of any length, a level that fits, and a dtype."""
+    """A batch of two random signals of any length and dtype, and a level that fits the length."""
     level = draw(st.integers(1, 5))
     length = draw(st.integers(2**level, 130))
     seed = draw(st.integers(0, 2**31 - 1))
@@ -41,7 +41,7 @@ def test_linear(signal, name, boundary, factor):
 
 @given(signals(), st.sampled_from(WAVELETS), st.integers(0, 130), st.booleans())
 def test_shift_equivariant(signal, name, shift, norm):
-    """Periodic: the bands of a rolled signal are the rolled bands."""
+    """With the periodic boundary, the bands of a rolled signal are the rolled bands."""
     x, level = signal
     bands = swt(x, name, level, norm=norm)
     assert_near(swt(x.roll(shift, -1), name, level, norm=norm), bands.roll(shift, -1), bands.abs().max(), x.dtype)
@@ -68,7 +68,7 @@ def test_inversion_by_least_squares(signal, name, boundary, norm):
 
 @given(signals(), st.sampled_from(ORTHOGONAL))
 def test_energy(signal, name):
-    """Orthogonal, periodic, norm: one. Without norm: the bands' energies weighted by 2**-j."""
+    """Orthogonal wavelet, periodic boundary: conserved with norm; without, if bands are weighted by 2**-j."""
     x, level = signal
     energy = swt(x, name, level, norm=True).double().square().sum()
     assert energy == pytest.approx(float(x.double().square().sum()), rel=1e-5)

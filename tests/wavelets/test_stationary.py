@@ -1,5 +1,6 @@
-"""The transform against PyWavelets, and the properties it must have under their exact conditions."""
+"""The transform against PyWavelets, and its properties under their exact conditions."""
 
+import doctest
 import os
 import warnings
 from pathlib import Path
@@ -9,11 +10,11 @@ import pytest
 import pywt
 import torch
 
-from swt_time.wavelets import BOUNDARIES, FilterBank, filter_bank, iswt, reach, swt, wavelet_support
+from swt_time.wavelets import BOUNDARIES, FilterBank, filter_bank, iswt, reach, stationary, swt, wavelet_support
 
 WAVELETS = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in WAVELETS if pywt.Wavelet(name).orthogonal and name != "dmey"]
-"""PyWavelets calls dmey orthogonal, but its filters are only close to it."""
+"""PyWavelets lists dmey as orthogonal, but its filters are so only approximately."""
 SHARED = Path(os.environ.get("SWT_TIME_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FAMILIES = ["haar", "db4", "db8", "sym5", "coif2", "bior2.2", "bior4.4", "rbio3.1", "dmey"]
 PADDING = {"reflect": "reflect", "replicate": "edge", "zero": "constant"}
@@ -27,7 +28,7 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def pywt_bands(x: np.ndarray, name: str, level: int, norm: bool = False) -> np.ndarray:
-    """PyWavelets' bands (K, T); a length that 2**level does not divide is repeated until it does."""
+    """Bands (K, T) of PyWavelets; the signal is repeated until 2**level divides its length."""
     periods = 2**level // np.gcd(len(x), 2**level)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # norm with a biorthogonal wavelet
@@ -36,7 +37,7 @@ def pywt_bands(x: np.ndarray, name: str, level: int, norm: bool = False) -> np.n
 
 
 def padded_bands(x: np.ndarray, name: str, level: int, boundary: str, norm: bool = False) -> np.ndarray:
-    """The oracle of the other boundaries: ``np.pad`` by more than the support, ``pywt.swt``, crop."""
+    """Oracle for the other boundaries: ``np.pad`` by more than the support, ``pywt.swt``, crop."""
     room = wavelet_support(name, level)
     fill = -(len(x) + 2 * room) % 2**level
     padded = np.pad(x, (room, room + fill), mode=PADDING[boundary])
@@ -44,7 +45,7 @@ def padded_bands(x: np.ndarray, name: str, level: int, boundary: str, norm: bool
 
 
 def relative_error(got: torch.Tensor, expected: np.ndarray) -> float:
-    """Largest deviation of any band from its oracle, relative to that band's largest coefficient."""
+    """Largest difference of any band to the expected one, relative to the largest coefficient of that band."""
     difference = np.abs(got.double().numpy() - expected).max(axis=-1)
     return float((difference / np.abs(expected).max(axis=-1)).max())
 
@@ -54,7 +55,7 @@ def relative_error(got: torch.Tensor, expected: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", WAVELETS)
 def test_periodic_equals_pywavelets(name):
-    """Every wavelet, levels 1-5, with and without norm; 64 samples are fewer than most composite filters have."""
+    """Every wavelet, levels 1-5, with and without norm; most composite filters are longer than the 64 samples."""
     x = draw(64)
     for level in range(1, 6):
         for norm in (False, True):
@@ -66,7 +67,7 @@ def test_periodic_equals_pywavelets(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("length", [32, 33, 50, 77])
-def test_periodic_takes_any_length(name, length):
+def test_periodic_accepts_any_length(name, length):
     x = draw(length)
     for level in (1, 3, 5):
         assert np.abs(swt(x, name, level).numpy() - pywt_bands(x.numpy(), name, level)).max() < FLOAT64_TOL
@@ -74,18 +75,18 @@ def test_periodic_takes_any_length(name, length):
 
 @pytest.mark.parametrize("boundary", PADDING)
 @pytest.mark.parametrize("name", WAVELETS)
-def test_other_boundaries_equal_pad_transform_crop(name, boundary):
+def test_other_boundaries_equal_padding_transform_and_crop(name, boundary):
     for length, level, norm in ((37, 1, False), (64, 2, True), (37, 3, False), (40, 4, True), (51, 5, False)):
         x = draw(length, seed=level)
         expected = padded_bands(x.numpy(), name, level, boundary, norm)
         assert np.abs(swt(x, name, level, boundary, norm).numpy() - expected).max() < FLOAT64_TOL
         single = swt(x.float(), name, level, boundary, norm)
-        # A band may vanish on a constant extension; then only the absolute error means something.
+        # A band may be zero on a constant extension, so the error is relative to the largest coefficient of all bands.
         assert np.abs(single.double().numpy() - expected).max() < FLOAT32_TOL * np.abs(expected).max()
 
 
 def test_boundaries_differ_from_each_other():
-    """The boundary must act: in the reviewed code it was stored and ignored."""
+    """Control: the boundary has an effect (the original implementation ignored it)."""
     x = draw(40)
     bands = [swt(x, "db4", 3, boundary) for boundary in BOUNDARIES]
     for i, a in enumerate(bands):
@@ -93,7 +94,7 @@ def test_boundaries_differ_from_each_other():
             assert (a - b).abs().max() > 0.1
 
 
-def test_filters_longer_than_the_signal_wrap_as_often_as_needed():
+def test_filters_longer_than_the_signal_wrap_around_repeatedly():
     """A composite filter of 3132 taps on 32 samples."""
     assert wavelet_support("coif17", 5) == 3132
     x = draw(32)
@@ -132,7 +133,7 @@ def test_half_precision_of_every_filter_length(dtype):
 @pytest.mark.parametrize("dtype", HALF_BOUND)
 @pytest.mark.parametrize("offset", [0.0, 5.0])
 def test_half_precision_on_a_smooth_hourly_series(dtype, offset):
-    """Seattle's temperatures, standardised a window at a time, also with a mean that details must not see."""
+    """Temperatures of Seattle, each window standardised, also with a mean that the details must not contain."""
     import pandas as pd
     from vega_datasets import data
 
@@ -143,12 +144,12 @@ def test_half_precision_on_a_smooth_hourly_series(dtype, offset):
         assert half_error(windows, name, 3, "periodic", dtype) < HALF_BOUND[dtype]
 
 
-@pytest.mark.skipif(not (SHARED / "ETTh1.csv").exists(), reason="ETTh1.csv is not on this machine")
+@pytest.mark.skipif(not (SHARED / "ETTh1.csv").exists(), reason="ETTh1.csv is not available")
 @pytest.mark.parametrize("name", ["haar", "db4"])
 def test_bfloat16_on_etth1_windows_with_the_rounding_of_the_samples(name):
-    """Windows as the model sees them, standardised; the oracle is the transform of the samples before rounding.
+    """Standardised windows, as in the model; the oracle is the transform of the samples before rounding.
 
-    Raw samples would break the bound before any transform: rounding them alone moves db4's D_1 by 1.8 %.
+    For raw samples, their rounding alone exceeds the bound: it changes D_1 of db4 by 1.8 %.
     """
     import pandas as pd
 
@@ -159,11 +160,11 @@ def test_bfloat16_on_etth1_windows_with_the_rounding_of_the_samples(name):
     error = (swt(windows.bfloat16(), name, 3).double() - exact).square().mean((0, 2)).sqrt()
     share = error / exact.square().mean((0, 2)).sqrt()
     assert (share < 0.015).all()
-    assert (share > 0.0005).any(), "half precision cannot be exact"
+    assert (share > 0.0005).any(), "control: half precision is not exact"
 
 
-def test_a_plain_half_precision_cascade_would_break_the_bound():
-    """Control: filters and approximations rounded at each level err several times more on a smooth series."""
+def test_a_plain_half_precision_cascade_exceeds_the_bound():
+    """Control: rounding filters and approximations at each level gives a much larger error on a smooth series."""
     from swt_time.wavelets.stationary import analysis_taps, circular_cascade
 
     x = (torch.arange(512) / 20).sin().double().unsqueeze(0) + 5.0
@@ -179,7 +180,7 @@ def test_a_plain_half_precision_cascade_would_break_the_bound():
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "causal"])
-def test_low_tone_in_the_approximation_and_high_tone_in_the_first_detail(boundary):
+def test_low_frequencies_are_in_the_approximation_and_high_ones_in_the_first_detail(boundary):
     n = torch.arange(512, dtype=torch.float64)
     for tone, band in ((torch.sin(2 * torch.pi * n / 256), 0), (torch.cos(torch.pi * n), -1)):
         energy = swt(tone, "db4", 3, boundary, norm=True)[:, 64:].square().sum(1)
@@ -205,15 +206,15 @@ def test_weighted_energy_without_norm(name):
 
 
 def test_a_biorthogonal_wavelet_does_not_conserve_energy():
-    """Control: the condition of the property is needed."""
+    """Control: the energy is conserved for orthogonal wavelets only."""
     x = draw(4096)
     ratio = swt(x, "bior4.4", 3, norm=True).square().sum() / x.square().sum()
     assert abs(ratio - 1) > 0.005
 
 
 @pytest.mark.parametrize("level", [1, 3, 5])
-def test_white_noise_has_j_plus_one_times_its_energy_without_norm(level):
-    """Each unnormalised band of an orthogonal wavelet has the variance of the noise; D_1 sets the sampling error."""
+def test_bands_of_white_noise_have_the_variance_of_the_noise_without_norm(level):
+    """Each unnormalised band of an orthogonal wavelet has the variance of the noise, so J + 1 bands have their sum."""
     x = draw(64, 1024)
     ratio = swt(x, "db4", level).square().sum() / x.square().sum()
     assert ratio == pytest.approx(level + 1, rel=0.02)
@@ -223,8 +224,8 @@ def test_white_noise_has_j_plus_one_times_its_energy_without_norm(level):
 
 
 @pytest.mark.parametrize("name", WAVELETS)
-def test_causal_looks_at_no_newer_sample_and_at_the_newest(name):
-    """The first sample is left out: it is also all that lies before it, and a detail does not see a constant."""
+def test_causal_bands_depend_on_the_newest_sample_and_no_later_one(name):
+    """The first sample is left out: the signal before it is constant, and a detail does not depend on a constant."""
     x = draw(48).requires_grad_()
     for level in (1, 3):
         bands = swt(x, name, level, "causal")
@@ -234,8 +235,8 @@ def test_causal_looks_at_no_newer_sample_and_at_the_newest(name):
             assert (seen[:, at] != 0).all()
 
 
-def test_causal_puts_the_energy_on_the_newest_samples():
-    """A db4 that is not turned weighs the newest sample with 0.01 in its low-pass."""
+def test_causal_filters_have_their_energy_at_the_newest_samples():
+    """Without the time reversal, the low-pass of db4 has weight 0.01 for the newest sample."""
     taps = torch.eye(64, dtype=torch.float64)[:, 40]
     for name in ("db2", "db4", "db8"):
         low, high = swt(taps, name, 1, "causal")[:, 40:]
@@ -246,10 +247,10 @@ def test_causal_puts_the_energy_on_the_newest_samples():
 
 
 @pytest.mark.parametrize("name", ["haar", "db4", "db10", "sym5", "sym8", "coif2"])
-def test_the_adjoint_inverts_causal_away_from_the_ends(name):
-    """The turned filters stay a tight frame: the transpose of the transform is its inverse.
+def test_the_adjoint_inverts_the_causal_transform_except_near_the_ends(name):
+    """The reversed filters are a tight frame, so the transpose of the transform is its inverse.
 
-    Away from the start, where the extension is, and as far from the end as later coefficients reach.
+    This does not hold at the start, where the signal is extended, and within the support of the end.
     """
     level, length = 3, 400
     support = wavelet_support(name, level)
@@ -258,7 +259,7 @@ def test_the_adjoint_inverts_causal_away_from_the_ends(name):
     (back,) = torch.autograd.grad(bands, x, bands.detach())
     error = (back - x).detach().abs()
     assert error[1 : length - support].max() < 1e-6
-    assert error[length - support :].max() > 1e-3  # control: the cut-off coefficients are missed there
+    assert error[length - support :].max() > 1e-3  # control: coefficients after the end are missing
 
 
 # --- inverse -----------------------------------------------------------------------------------------------
@@ -278,26 +279,26 @@ def test_inverse_equals_pywavelets_and_inverts(name):
             if np.abs(theirs - x.numpy()).max() < 1e-8:
                 assert np.abs(ours - x.numpy()).max() < 1e-8
             else:
-                assert name == "dmey"  # the only wavelet that PyWavelets does not invert
+                assert name == "dmey"  # the only wavelet that PyWavelets does not invert exactly
 
 
 @pytest.mark.parametrize("length", [33, 50])
-def test_inverse_takes_any_length(length):
+def test_inverse_accepts_any_length(length):
     x = draw(2, length)
     assert (iswt(swt(x, "db4", 4), "db4") - x).abs().max() < 1e-8
 
 
 @pytest.mark.parametrize("boundary", ["reflect", "replicate", "zero", "causal"])
 @pytest.mark.parametrize("name", ["haar", "db4", "db8", "sym5", "coif2", "bior2.2", "bior4.4", "rbio3.1"])
-def test_least_squares_inverse_is_exact_up_to_the_ends(name, boundary):
+def test_least_squares_inverse_is_exact_including_the_ends(name, boundary):
     for length, level, norm in ((40, 1, False), (61, 3, True), (96, 5, False)):
         x = draw(2, length)
         back = iswt(swt(x, name, level, boundary, norm), name, boundary, norm)
         assert (back - x).abs().max() < 1e-6
 
 
-def test_what_a_long_causal_filter_does_not_hold_stays_at_the_end():
-    """sym20 hardly sees the newest samples: they come back wrong, the ones before its support right."""
+def test_the_inverse_of_long_causal_filters_is_wrong_at_the_newest_samples_only():
+    """The newest samples have almost no weight in sym20; samples further from the end than its support are exact."""
     x = draw(160)
     error = (iswt(swt(x, "sym20", 1, "causal"), "sym20", "causal") - x).abs()
     assert error[: 160 - wavelet_support("sym20", 1)].max() < 1e-6
@@ -328,7 +329,7 @@ def test_any_leading_shape(shape, boundary):
         torch.testing.assert_close(bands.reshape(-1, 3, 32)[-1], swt(row, "db2", 2, boundary))
 
 
-def test_a_strided_view_gives_what_its_copy_gives():
+def test_a_strided_view_equals_its_copy():
     x = draw(5, 40, 3).transpose(1, 2)
     assert not x.is_contiguous()
     torch.testing.assert_close(swt(x, "db4", 3, "reflect"), swt(x.contiguous(), "db4", 3, "reflect"))
@@ -336,7 +337,7 @@ def test_a_strided_view_gives_what_its_copy_gives():
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_gradients_to_the_signal_and_to_the_filters(boundary):
-    """Against finite differences, through transform and inverse."""
+    """Through transform and inverse, against finite differences."""
     start = filter_bank("db2")
     x = draw(2, 9).requires_grad_()
     low, high = start.dec_lo.clone().requires_grad_(), start.dec_hi.clone().requires_grad_()
@@ -352,7 +353,7 @@ def test_gradients_to_the_signal_and_to_the_filters(boundary):
     assert torch.autograd.gradcheck(round_trip, (x, low, high))
 
 
-def test_autocast_does_not_reach_the_transform():
+def test_autocast_does_not_affect_the_transform():
     x = draw(2, 64).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = swt(x, "db4", 3)
@@ -400,7 +401,7 @@ def test_equal_on_cuda(boundary):
     assert (iswt(bands, "db4", boundary).cpu() - x).abs().max() < 1e-6
 
 
-# --- refusals ----------------------------------------------------------------------------------------------
+# --- error messages ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -419,14 +420,14 @@ def test_equal_on_cuda(boundary):
         (lambda: iswt(draw(8, 32), "db4"), ["got level 7", "largest level that fits is 5"]),
     ],
 )
-def test_refusals_say_what_was_expected_what_came_and_what_to_do(call, parts):
+def test_error_messages(call, parts):
     with pytest.raises(ValueError) as error:
         call()
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
 
 
 def test_level_is_refused_only_when_two_to_the_level_exceeds_the_length():
-    """Not for filters longer than the signal, and not for lengths that 2**level does not divide."""
+    """Filters may be longer than the signal, and 2**level need not divide the length."""
     x = draw(33)
     assert swt(x, "db20", 5).shape == (6, 33)
     with pytest.raises(ValueError, match="largest level that fits is 5"):
@@ -438,3 +439,9 @@ def test_reach_and_support():
     assert reach("db4", 3, "causal") == (49, 0)
     assert wavelet_support("db4", 3) == 50
     assert wavelet_support("haar", 1) == 2
+
+
+def test_the_examples_in_the_docstrings():
+    results = doctest.testmod(stationary)
+    assert results.attempted > 0
+    assert results.failed == 0

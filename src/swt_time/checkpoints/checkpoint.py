@@ -97,7 +97,7 @@ class TrainedOn:
 
     @classmethod
     def unknown(cls) -> Self:
-        """For imported weights: forecast any columns and any frequency, each series scaled by its own values."""
+        """Return the record of imported weights: any columns and frequency; each series is scaled by its own values."""
         return cls("unknown", None, [], [], [])
 
 

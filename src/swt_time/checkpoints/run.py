@@ -28,7 +28,6 @@ def fit_in_folder(
     parts: Parts,
     provenance: Mapping[str, Any],
     folder: Path,
-    *,
     resume: bool,
     report: Callable[[Event], None],
 ) -> tuple[SWTTime, Checkpoint, TrainingResult]:
@@ -69,8 +68,9 @@ def fit_in_folder(
             if ended is not None:
                 return ended
             _warn(f"no training state has been completed in {folder} yet: the run starts from the beginning")
-    with seeded(config.training) as device:
-        model = build_model(config, start=saved is None).to(device)
+    with seeded(config.training) as random:
+        with random.active():
+            model = build_model(config, start=saved is None).to(random.device)
         backbone = model.language_model.identity if model.language_model else None
         if saved is None:
             discard_run(folder)
@@ -92,6 +92,7 @@ def fit_in_folder(
             parts.train,
             parts.validation,
             config.training,
+            random=random,
             resume=None if saved is None else saved.state,
             report=report,
             save_best=save_best,

@@ -86,7 +86,11 @@ def train(
     frame = read_table(data, id_column=config.data.id_column)
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
-        forecaster.fit(frame, out=out, resume=resume, report=report)
+        try:
+            forecaster.fit(frame, out=out, resume=resume, report=report)
+        except (KeyboardInterrupt, SystemExit):
+            if forecaster.result is None:  # before training
+                raise
     result = forecaster.result
     assert result is not None
     best = "" if result.best_loss is None else f", best validation {config.training.loss} {result.best_loss:.4f}"

@@ -163,9 +163,11 @@ def _time_llm(parts: Parts, series: SeriesTable, config: Config) -> TrainedModel
 
 
 def _train(make: Callable[[], BaselineNetwork], parts: Parts, config: Config) -> TrainedModel:
-    with seeded(config.training) as device:
-        model = make().to(device)
-        return TrainedModel(model, train(model, parts.train, parts.validation, config.training))
+    with seeded(config.training) as random:
+        with random.active():
+            model = make().to(random.device)
+        result = train(model, parts.train, parts.validation, config.training, random=random)
+    return TrainedModel(model, result)
 
 
 def peer_network(config: Config) -> Any:

@@ -135,7 +135,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Return the scores as plain values; the errors of the model on scaled data are at the top level."""
         naive = {**self.seasonal_naive.scaled, "original": self.seasonal_naive.original, "season": self.season}
-        found: dict[str, Any] = _without_nan(
+        found: dict[str, Any] = _finite_only(
             {
                 **self.model.scaled,
                 **{name: value for name, value in vars(self.model).items() if name != "scaled"},
@@ -251,13 +251,13 @@ def _lists(errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
     return {name: values.tolist() for name, values in errors.items()}
 
 
-def _without_nan(value: Any) -> Any:
-    """Replace NaN by None in plain values, since JSON has no NaN."""
+def _finite_only(value: Any) -> Any:
+    """Replace NaN and infinities by None in plain values, since JSON has neither."""
     if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: _finite_only(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return [_finite_only(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _spread(count: int, shown: int) -> list[int]:

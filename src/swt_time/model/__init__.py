@@ -1,10 +1,10 @@
-"""The forecasting model: layers, their composition, and how a configuration becomes one.
+"""The forecasting model: its layers, their composition, and building it from a configuration.
 
-- ``normalize``, ``patching``, ``embedding``: a window to patch tokens;
-- ``reprogramming``, ``branch``, ``stand_ins``: tokens through the language model, or what stands in for it;
-- ``heads``, ``closed_form``: features, or the window itself, to the horizon;
-- ``network``, ``building``: the composition, made from a configuration;
-- ``weights``, ``inference``: trained weights in and out; forecasts of many windows.
+- ``normalize``, ``patching``, ``embedding``: from a window to patch tokens;
+- ``reprogramming``, ``branch``, ``stand_ins``: patch tokens through the language model or a stand-in;
+- ``heads``, ``closed_form``: from features, or from the window itself, to the horizon;
+- ``network``, ``building``: the composed model, and building it from a configuration;
+- ``weights``, ``inference``: listing and loading trained weights, and forecasting many windows.
 """
 
 from swt_time.model.building import build_embedding, build_model

@@ -1,4 +1,4 @@
-"""What stands between the patch tokens and the head: nothing, a stand-in, or a reprogrammed language model.
+"""The branch between patch tokens and head: the identity, a stand-in, or a reprogrammed language model.
 
 Shapes: ``B`` batch, ``N`` channels, ``M = B * N`` series, ``T`` context, ``P`` patches, ``D`` = ``d_model``,
 ``L`` hidden size of the language model, ``S`` prototypes.
@@ -13,33 +13,33 @@ from swt_time.remembered import Remembered, fingerprint
 
 
 class Branch(nn.Module):
-    """A branch that hands the patch tokens to the head as they are; the base of all others."""
+    """The identity: returns the patch tokens unchanged. Base class of all branches."""
 
     @property
     def language_model(self) -> LanguageModel | None:
-        """The frozen backbone, if there is one."""
+        """The frozen backbone, or None."""
         return None
 
     def write_prompt(self, z: Tensor) -> Prompt | None:
-        """Prompts for normalised windows ``(B, N, T)``; None for a branch that reads none."""
+        """Write prompts for normalised windows ``(B, N, T)``; None for a branch that reads no prompt."""
         return None
 
     def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
-        """``(M, P, D)`` to ``(M, P, width)``; here the tokens themselves."""
+        """Map ``(M, P, D)`` to ``(M, P, width)``; here the tokens are returned."""
         return tokens
 
 
 class Reprogrammed(Branch):
-    """The language path: patches reprogrammed onto text prototypes, then read by a frozen language model.
+    """Patches reprogrammed onto text prototypes, then read by a frozen language model.
 
     Parameters
     ----------
     prototypes : module
-        Called without arguments; gives ``(S, L)``.
+        Called without arguments; returns ``(S, L)``.
     reprogram : Reprogramming
     language_model : LanguageModel
     prompter : Prompter or None
-        None for the template ``none``.
+        None if ``prompt.template`` is ``none``.
     """
 
     def __init__(
@@ -62,19 +62,20 @@ class Reprogrammed(Branch):
         return self.backbone
 
     def train(self, mode: bool = True) -> "Reprogrammed":
-        """Drop the keys and values that were kept for inference when training begins."""
+        """Set the mode; entering training drops the keys and values that are cached for inference."""
         if mode:
             self._text.forget()
         return super().train(mode)
 
     def write_prompt(self, z: Tensor) -> Prompt | None:
-        """Prompts for normalised windows ``(B, N, T)``, or None where the template is ``none``."""
+        """Write prompts for normalised windows ``(B, N, T)``; None if there is no prompter."""
         return None if self.prompter is None else self.prompter.write(z.flatten(0, 1))
 
     def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
-        """``(M, P, D)`` to last hidden states ``(M, P, L)``.
+        """Map ``(M, P, D)`` to last hidden states ``(M, P, L)``.
 
-        What feeds a bfloat16 language model is multiplied in bfloat16 too; weights and gradients stay float32.
+        With a bfloat16 language model, the reprogramming layer also multiplies in bfloat16; its weights and their
+        gradients stay float32.
         """
         half = self.backbone.model.dtype == torch.bfloat16
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
@@ -82,7 +83,7 @@ class Reprogrammed(Branch):
         return self.backbone(prompt, reprogrammed)
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
-        """Keys and values of the prototypes: in inference computed once for as long as the weights stay."""
+        """Keys and values of the prototypes; in inference they are cached until a weight changes."""
         if self.training or torch.is_grad_enabled():
             return self._project_prototypes()
         weights = [*self.prototypes.parameters(), *self.reprogram.parameters()]

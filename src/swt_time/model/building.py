@@ -1,10 +1,11 @@
-"""The one place where a configuration becomes layers."""
+"""Build the model, or its patch embedding, from a configuration."""
 
 from typing import Any
 
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config, EmbeddingConfig
 from swt_time.errors import ConfigError
 from swt_time.language import LanguageModel, Prompter, load_language_model
+from swt_time.machine import torch_defaults
 from swt_time.model.branch import Branch, Reprogrammed
 from swt_time.model.closed_form import RidgeSkip
 from swt_time.model.embedding import WaveletPatchEmbedding
@@ -17,26 +18,33 @@ from swt_time.wavelets import reach, wavelet_support
 from swt_time.wavelets.stationary import check_level
 
 TRANSFORMER_LAYERS = 3
-"""Layers of the stand-in ``transformer`` when ``backbone.layers`` is not given: PatchTST's."""
+"""Layers of the stand-in ``transformer`` if ``backbone.layers`` is not set; PatchTST's number."""
 
 
+@torch_defaults()
 def build_model(config: Config, language_model: LanguageModel | None = None, *, start: bool = True) -> SWTTime:
-    """Compose the model that a configuration describes.
+    """Build the model that a configuration describes.
 
     Parameters
     ----------
     config : Config
     language_model : LanguageModel, optional
-        Loaded already; otherwise the configuration's backbone is loaded.
+        A loaded backbone; by default the configuration's backbone is loaded.
     start : bool
-        False where trained weights are read right after: prototypes are then not computed from the vocabulary.
+        Whether to compute the initial prototypes from the vocabulary. Set it to False if trained weights are loaded
+        next, since they replace the initial values.
+
+    Returns
+    -------
+    SWTTime
+        With newly initialised weights, except for the frozen backbone.
 
     Raises
     ------
     ConfigError
-        Options that contradict each other.
+        Options contradict each other, or the model would be too large.
     BackboneError
-        The backbone cannot be had, or has no room for the patches.
+        The backbone cannot be loaded, or its longest sequence is too short for the patches.
     """
     d_model, n_patches = config.embedding.d_model, config.n_patches
     horizon, model = config.data.horizon, config.model
@@ -56,16 +64,22 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
 
 
 def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | WaveletPatchEmbedding:
-    """The patch embedding of a configuration; ``(B, N, T)`` to ``(M, P, D)``."""
+    """Build the patch embedding that a configuration describes, ``(B, N, T)`` to ``(M, P, D)``.
+
+    Raises
+    ------
+    ConfigError
+        Options contradict each other, or the embedding would be too large.
+    """
     shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
     try:
         if config.kind == "wavelet" or config.receptive_field == "wavelet":
             check_level(config.level, context)
-            # Known before anything is made: the filters of deep levels are long.
+            # Checked before any tensor is allocated: the filters of deep levels are long.
             _check_size(
                 (config.d_model + config.level) * (config.patch_len + wavelet_support(config.wavelet, config.level)),
-                f"level {config.level} of {config.wavelet}",
-                "level or d_model",
+                f"embedding.level {config.level} of {config.wavelet}",
+                "embedding.level or embedding.d_model",
             )
         if config.kind == "patch":
             wide = config.receptive_field == "wavelet"
@@ -99,15 +113,18 @@ def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | W
         raise ConfigError(f"embedding: {error}") from None
 
 
-def _check_size(numbers: int, what: str, remedy: str) -> None:
-    if numbers > MOST_WEIGHTS:
-        raise ConfigError(f"{what} takes {numbers:,} numbers, at most {MOST_WEIGHTS:,} are allowed; lower {remedy}")
+def _check_size(size: int, what: str, remedy: str) -> None:
+    if size > MOST_WEIGHTS:
+        raise ConfigError(f"{what} needs {size:,} values, at most {MOST_WEIGHTS:,} are allowed; lower {remedy}")
 
 
 def _build_stand_in(config: Config) -> Branch:
     d_model, heads, dropout = config.embedding.d_model, config.model.n_heads, config.model.dropout
     if d_model % heads:
-        raise ConfigError(f"embedding.d_model {d_model} must be a multiple of model.n_heads {heads} for this stand-in")
+        raise ConfigError(
+            f"embedding.d_model is {d_model}; expected a multiple of model.n_heads, which is {heads}, for the backbone "
+            f"{config.backbone.name}"
+        )
     if config.backbone.name == "attention":
         return AttentionStandIn(d_model, heads, dropout)
     layers = config.backbone.layers or TRANSFORMER_LAYERS
@@ -115,7 +132,7 @@ def _build_stand_in(config: Config) -> Branch:
 
 
 def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:
-    """The language path and the number of hidden dimensions that the head reads."""
+    """The language-model branch, and the number of hidden dimensions that the head reads."""
     model, backbone = config.model, config.backbone
     if language_model is None:
         language_model = load_language_model(
@@ -128,14 +145,14 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None, st
     width = language_model.hidden_size
     if model.d_ff > width:
         raise ConfigError(
-            f"model.d_ff {model.d_ff} is larger than the backbone's {width} hidden dimensions; "
+            f"model.d_ff is {model.d_ff}, but the backbone has only {width} hidden dimensions; "
             f"set it to at most {width}"
         )
     vocabulary, count = language_model.word_embeddings, model.n_prototypes
     _check_size(
         count * len(vocabulary) + model.n_heads * model.d_ff * (config.embedding.d_model + 3 * width),
         f"model: {count} prototypes of {len(vocabulary)} words with {model.n_heads} heads of {model.d_ff}",
-        "n_prototypes, n_heads or d_ff",
+        "model.n_prototypes, model.n_heads or model.d_ff",
     )
     tokenizer = language_model.tokenizer(config.n_patches)
     prompter = None

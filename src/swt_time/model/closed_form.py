@@ -1,13 +1,16 @@
-"""The linear forecast, solved in closed form: ridge regression from window to horizon under a wavelet prior.
+"""Linear forecast solved in closed form: ridge regression from window to horizon with a wavelet prior.
 
-A window ``x`` and its horizon ``y``, both less the window's mean, are related by one matrix for all series::
+A window ``x`` and its horizon ``y``, after subtraction of the window's mean, are related by one matrix for all series::
 
     W = argmin sum |y - W x|^2 + strength * trace(W R W'),    R^-1 = sum_k tilt^(J - k) S_k' S_k
 
-with ``S_k`` (T, T) the normalised stationary wavelet transform of band ``k`` in [A_J, D_J, ..., D_1]. A tight frame
-with ``tilt`` 1 gives ``R = I``, plain ridge regression (Hoerl and Kennard, 1970); ``tilt`` below 1 trusts the coarse
-bands less, above 1 the fine ones. Sums over windows are all that is needed, so a grid of both numbers costs no further
-look at the data, and the loss that is minimised is the one that is reported.
+where ``S_k`` (T, T) is the normalised stationary wavelet transform of band ``k`` in [A_J, D_J, ..., D_1].
+``strength`` is the amount of regularisation: the larger it is, the closer ``W`` is to zero. ``tilt`` distributes it
+over the bands: with 1 all bands are penalised equally, below 1 the coarse bands more than the fine ones, above 1 the
+fine bands more. For a tight frame, ``tilt`` 1 gives ``R = I``, plain ridge regression (Hoerl and Kennard, 1970).
+
+The solution and its squared error depend on the windows only through sums of second moments. A grid search over
+strength and tilt therefore reads the data once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,19 +22,20 @@ import torch
 from torch import Tensor, nn
 
 from swt_time.data.windows import Windows, evenly
-from swt_time.wavelets import Boundary, swt
+from swt_time.wavelets import Boundary, filter_bank
+from swt_time.wavelets.stationary import analyse, check_level
 
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
-"""Tried strengths, as multiples of the mean eigenvalue of the penalised second moments."""
+"""Strengths that are tried, as multiples of the mean eigenvalue of ``L' (sum x x') L``, where ``R^-1 = L L'``."""
 
 TILTS = (0.25, 0.5, 1.0, 2.0)
-"""Tried tilts."""
+"""Tilts that are tried."""
 
 MOST_WINDOWS = 2**17
-"""Windows that the sums run over at most, evenly spread: neighbours share all but one of their samples."""
+"""Most windows that the sums run over. They are evenly spaced; neighbouring windows share all but one sample."""
 
 FOLDS = 5
-"""Blocks of training windows, each held out once, where there is no validation part to choose by."""
+"""Folds of the cross-validation on training windows that is used if there is no validation part."""
 
 CHUNK = 4096
 """Windows whose moments are computed at once."""
@@ -44,7 +48,7 @@ MOST_ROUNDS = 200
 
 
 class Prior(NamedTuple):
-    """The wavelet transform whose bands the prior weighs."""
+    """Wavelet transform whose bands the prior weights; arguments of `swt_time.wavelets.swt`."""
 
     wavelet: str
     level: int
@@ -52,7 +56,7 @@ class Prior(NamedTuple):
 
 
 class RidgeSkip(nn.Module):
-    """A linear map from the normalised window to the horizon, which gradients leave alone.
+    """Linear map from the normalised window to the horizon, solved in closed form and not trained by gradients.
 
     Parameters
     ----------
@@ -62,7 +66,7 @@ class RidgeSkip(nn.Module):
     Attributes
     ----------
     weight : Tensor, (H, T)
-        A buffer, zero until `solve` has found it.
+        A buffer, zero until the result of `solve` is copied into it.
     """
 
     weight: Tensor
@@ -72,13 +76,13 @@ class RidgeSkip(nn.Module):
         self.register_buffer("weight", torch.zeros(horizon, context))
 
     def forward(self, z: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """Map windows ``(B, N, T)`` to ``(B*N, H)``; the patch tokens are not read."""
+        """Map windows ``(B, N, T)`` to ``(B*N, H)``; the patch tokens are ignored."""
         return z.flatten(0, 1) @ self.weight.T
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Second moments of windows: all that a linear map's squared error depends on.
+    """Second moments of windows, which determine the squared error of any linear map.
 
     Attributes
     ----------
@@ -122,15 +126,18 @@ class Moments:
 
 @dataclass(frozen=True)
 class Solution:
-    """The map, what was chosen, and its errors.
+    """The solved map, its regularisation, and its errors.
 
     Attributes
     ----------
     weight : Tensor, (H, T)
         Double precision.
     strength, tilt : float
-        Strength as a multiple of the mean eigenvalue of the penalised moments.
-    train_mse, held_out_mse : float
+        The members of `STRENGTHS` and `TILTS` with the lowest ``held_out_mse``.
+    train_mse : float
+        Mean squared error on the training windows.
+    held_out_mse : float
+        Mean squared error on the validation windows, or the mean over the folds if there are none.
     """
 
     weight: Tensor
@@ -171,14 +178,23 @@ def _moments(x: Tensor, y: Tensor, room: int) -> Moments:
 
 
 def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
-    """``S_k' S_k`` of each band, every one of shape (T, T), in double precision."""
+    """Return ``S_k' S_k`` of each band, each of shape (T, T), in double precision."""
     impulses = torch.eye(context, dtype=torch.float64)
-    bands = swt(impulses, wavelet, level=level, boundary=boundary, norm=True)  # (T, K, T)
+    check_level(level, context)
+    bands = analyse(impulses, filter_bank(wavelet), level, boundary, norm=True)  # (T, K, T)
     return [band @ band.T for band in bands.unbind(1)]
 
 
 def roots(grams: Sequence[Tensor] | None, context: int) -> list[tuple[float, Tensor]]:
-    """A square root ``L`` of ``R^-1 = L L'`` for each tilt; without bands the identity alone."""
+    """Return each tilt with a square root ``L`` of its ``R^-1 = L L'``.
+
+    Parameters
+    ----------
+    grams : sequence of Tensor, optional
+        Result of `band_grams`; None gives tilt 1 with the identity only, plain ridge regression.
+    context : int
+        ``T``.
+    """
     if grams is None:
         return [(1.0, torch.eye(context, dtype=torch.float64))]
     found = []
@@ -217,16 +233,24 @@ def path(train: Moments, root: Tensor, tolerance: float = 1e-4) -> Iterator[tupl
 
 
 def solve(windows: Windows, validation: Windows | None, context: int, prior: Prior | None) -> Solution:
-    """Solve the linear forecast, strength and tilt chosen by the error on windows held out.
+    """Solve the linear forecast; strength and tilt are those with the lowest error on held-out windows.
 
     Parameters
     ----------
-    windows, validation : Windows
-        Without validation, contiguous blocks of training windows are held out in turn.
+    windows : Windows
+        Training windows.
+    validation : Windows, optional
+        Held-out windows. Without them, strength and tilt are chosen by cross-validation over contiguous blocks of
+        training windows.
     context : int
         ``T``.
     prior : Prior, optional
-        The transform behind the prior; None is plain ridge regression.
+        The transform of the wavelet prior; None gives plain ridge regression.
+
+    Returns
+    -------
+    Solution
+        Fitted on all training windows.
     """
     indices = evenly(len(windows), MOST_WINDOWS)
     if validation is not None and len(validation):

@@ -1,4 +1,4 @@
-"""The wavelet patch embedding: SWT, patches of all bands, projection to tokens.
+"""Wavelet patch embedding: SWT, patches of all bands, projection to tokens.
 
 Shapes: ``B`` batch, ``N`` channels, ``M = B N`` series, ``T`` samples, ``J`` levels, ``K`` bands in use (``J
 + 1``, or 1 with ``bands="approx"``), ``P`` patches, ``D`` = ``d_model``, ``R`` = ``patch_len``, ``s`` =
@@ -49,36 +49,35 @@ CHOICES = {
     "learnable": get_args(Learnable),
     "pad": get_args(Padding),
 }
-"""Every option that is a name, with its choices."""
+"""Choices of every option that takes a name."""
 
 
 def check_choices(**options: str) -> None:
-    """Refuse an unknown choice with the list of choices, a meaningless combination with the reason."""
+    """Raise ValueError for an unknown choice or for options that cannot be combined."""
     for name, value in options.items():
         if value not in CHOICES[name]:
             raise ValueError(f"unknown {name}: expected one of {', '.join(CHOICES[name])}, got {value!r}")
     if options["bands"] == "approx":
         for name, value, reason in (
             ("band_weights", "softmax", "the softmax of one band is always 1; use 'free' or 'none'"),
-            ("projection", "per_band", "one band leaves nothing to fuse; use 'joint'"),
-            ("positions", "band", "one band needs no telling apart; use 'patch'"),
+            ("projection", "per_band", "a single band needs no fusion; use 'joint'"),
+            ("positions", "band", "a single band needs no position of its own; use 'patch'"),
         ):
             if options[name] == value:
-                raise ValueError(f"bands='approx' and {name}={value!r} do not go together: {reason}")
+                raise ValueError(f"bands='approx' and {name}={value!r} cannot be combined: {reason}")
 
 
 def soft_shrink(c: Tensor, threshold: Tensor) -> Tensor:
-    """Wavelet shrinkage ``sign(c) max(|c| - t, 0)`` (Donoho, 1995) of ``(M, K, n)`` with one ``t`` a band.
+    """Soft thresholding ``sign(c) max(|c| - t, 0)`` (Donoho, 1995) of ``(M, K, n)`` with one ``t`` for each band.
 
-    A threshold that learning pushed below zero acts as zero, and still receives its gradient, so that it can
-    come back.
+    A negative threshold acts as zero. It still receives a gradient, so that training can make it positive again.
     """
     t = threshold + (threshold.clamp(min=0) - threshold).detach()
     return c.sign() * F.relu(c.abs() - t.to(c.dtype).unsqueeze(-1))
 
 
 class BandProjection(nn.Module):
-    """An own linear map for each band, then fusion to exactly ``D``, whether or not ``K`` divides ``D``.
+    """One linear map for each band, followed by a fusion to ``D`` features; ``K`` need not divide ``D``.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ class BandProjection(nn.Module):
         nn.init.kaiming_normal_(self.fusion, nonlinearity="linear")
 
     def band_kernel(self) -> Tensor:
-        """Both maps as one kernel, shape (D, K, R)."""
+        """Return both maps combined into one kernel, shape (D, K, R)."""
         bands, features, _ = self.weight.shape
         fusion = self.fusion.unflatten(1, (bands, features))
         return torch.einsum("dkc,kcr->dkr", fusion, self.weight)
@@ -110,7 +109,7 @@ class BandProjection(nn.Module):
 class JointProjection(nn.Module):
     """One linear map of all bands of a patch, time-major: feature ``r K + k`` is band ``k`` at sample ``r``.
 
-    ``weight``, shape (D, R K), is SWT-Time's ``value_embedding.weight`` without its last axis.
+    ``weight``, shape (D, R K), equals the ``value_embedding.weight`` of the original SWT-Time without its last axis.
     """
 
     def __init__(self, patch_len: int, bands: int, d_model: int) -> None:
@@ -119,7 +118,7 @@ class JointProjection(nn.Module):
         self.weight = nn.Parameter(init_projection(torch.empty(d_model, patch_len * bands)))
 
     def band_kernel(self) -> Tensor:
-        """The map as a kernel, shape (D, K, R)."""
+        """Return the map as a kernel, shape (D, K, R)."""
         return self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -128,13 +127,13 @@ class JointProjection(nn.Module):
 
 
 class SemanticProjection(nn.Sequential):
-    """Linear-GELU-Linear of hidden width ``2 D`` on tokens of any dtype: ``(M, P, D) -> (M, P, D)``."""
+    """Linear, GELU, Linear with hidden width ``2 D``: ``(M, P, D) -> (M, P, D)``, in the dtype of the tokens."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__(nn.Linear(d_model, 2 * d_model), nn.GELU(), nn.Linear(2 * d_model, d_model))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Project tokens in their own dtype."""
+        """Project tokens; weights are cast to their dtype."""
         for layer in self:
             if isinstance(layer, nn.Linear):
                 tokens = F.linear(tokens, layer.weight.to(tokens.dtype), layer.bias.to(tokens.dtype))
@@ -144,7 +143,10 @@ class SemanticProjection(nn.Sequential):
 
 
 class WaveletPatchEmbedding(nn.Module):
-    """Embed every band of each patch together: ``(B, N, T) -> (B*N, P, D)``, ``P = (T - R) // s + 2``.
+    """Embed patches of the wavelet bands: ``(B, N, T) -> (B*N, P, D)``, ``P = (T - R) // s + 2``.
+
+    Each series is transformed by an SWT, all bands are cut into overlapping patches, and the bands of one patch are
+    projected to one token.
 
     Parameters
     ----------
@@ -153,38 +155,47 @@ class WaveletPatchEmbedding(nn.Module):
     wavelet, level, boundary, norm
         As in :func:`swt_time.wavelets.swt`.
     bands : {"all", "approx"}
-        All bands, or the approximation only.
+        Use all bands, or the approximation only.
     band_weights : {"none", "free", "softmax"}
-        A learnable factor for each band: free, started at one, or ``K`` times a softmax, started at one too.
+        A learnable factor for each band: unconstrained, or ``K`` times a softmax. Both start at one.
     shrink : {"none", "soft"}
-        Soft shrinkage of the coefficients with a learnable threshold for each band, started at zero (the
-        identity). The only option that is not linear, hence the only one with more capacity than a plain
-        patch of the same receptive field; it does not fold.
+        Soft thresholding of the coefficients with a learnable threshold for each band that starts at zero (the
+        identity). It is the only nonlinear option before the projection, hence the only one that can represent more
+        than a plain patch embedding with the same receptive field; it cannot be folded.
     projection : {"joint", "per_band"}
-        One linear map of all bands, or one for each band and a fusion to ``D``.
+        One linear map of all bands, or one for each band followed by a fusion to ``D``.
     positions : {"none", "patch", "band"}
-        Learned positions, started truncated normal 0.02: one row a patch, or also one code for each patch and
-        band, added to that band's patch before the projection.
+        Learned positions, initialised from a truncated normal with std 0.02. ``patch``: one row for each patch, added
+        to its token. ``band``: also one code for each patch and band, added to that band's patch before the
+        projection.
     semantic : bool
-        Linear-GELU-Linear (hidden width ``2 D``) on the tokens, after the positions.
+        Apply Linear, GELU, Linear (hidden width ``2 D``) to the tokens, after the positions.
     learnable : {"none", "lattice", "free"}
-        Fixed filters; orthogonal filters whose angles learn; two free filters, for which the loss should
-        include :meth:`penalty`.
+        ``none``: fixed filters. ``lattice``: orthogonal filters with learnable rotation angles. ``free``: two
+        unconstrained filters; :meth:`penalty` should then be added to the loss.
     pad : {"signal", "coefficient"}
-        What the half patch after the end holds: coefficients of the extended signal, or the last coefficient
-        repeated, as the originals do.
+        Values of the last stride after the end of the window: coefficients of the extended signal, or repetitions
+        of the last coefficient, as in the originals.
     dropout : float
+        Dropout on the tokens.
     context : int, optional
-        ``T``; needed only for positions, whose tables have one row a patch.
+        ``T``; required only with positions, whose tables have one row for each patch.
 
     Notes
     -----
-    Everything linear runs as one strided convolution (``swt_time.wavelets.folding``), unless its kernel is so
-    long that the plain path is faster. In eval without gradients the kernel is computed once, and again after
-    ``train()`` or ``eval()``, a move, and whenever a weight was changed in place or replaced; only writes
-    through ``.data`` go unseen (call ``eval()`` after them). A compiled graph computes it each time.
+    Without shrinkage, transform, patching and projection run as one strided convolution
+    (``swt_time.wavelets.folding``), unless its kernel is so long that the steps one by one are faster. In eval mode
+    without gradients the kernel is cached. It is recomputed after ``train()`` or ``eval()``, after a move to another
+    device or dtype, and when a weight was replaced or modified in place. Writes through ``.data`` are not detected;
+    call ``eval()`` after them. A compiled graph recomputes the kernel in every call.
 
-    The transform runs in the dtype of the input with autocast off; weights are cast to it.
+    The transform runs in the dtype of the input with autocast off; weights are cast to that dtype.
+
+    Examples
+    --------
+    >>> embed = WaveletPatchEmbedding(32, wavelet="db4", level=3)
+    >>> embed(torch.randn(8, 7, 96)).shape
+    torch.Size([56, 12, 32])
     """
 
     filters: Tensor | None
@@ -249,40 +260,44 @@ class WaveletPatchEmbedding(nn.Module):
         self.semantic = SemanticProjection(d_model) if semantic else nn.Identity()
         self.dropout = nn.Dropout(dropout)
 
-        # Constants of fixed filters; never part of a state dict.
+        # Constants derived from fixed filters; not saved in a state dict.
         self.register_buffer("filters", self._placed_filters() if self.bank is None else None, persistent=False)
+        # Made without data, on the device "meta": the constants follow when there are weights.
+        self._unfilled = self.filters is not None and self.filters.is_meta
         self._folded: Remembered[tuple[Tensor, Tensor | None]] = Remembered()
 
     # --- filters and kernels -----------------------------------------------------------------------------
 
     def filter_bank(self) -> FilterBank:
-        """The present filters."""
+        """Return the current filters."""
         return filter_bank(self.wavelet) if self.bank is None else self.bank()
 
     def penalty(self) -> Tensor | None:
-        """Deviation of free filters from perfect reconstruction, a scalar to add to the loss; None for others."""
+        """Return the squared reconstruction error of free filters, to be added to the loss; None for other filters."""
         return self.bank.penalty() if isinstance(self.bank, FreeFilters) else None
 
     def prior(self) -> Prior:
-        """The transform whose bands the closed form weighs."""
+        """Return the transform that the closed-form forecast takes as its prior."""
         return Prior(self.wavelet, self.level, self.boundary)
 
     def weights(self) -> Tensor | None:
-        """Factor of each band, shape (K,), or None."""
+        """Return the factor of each band, shape (K,), or None."""
         if self.band_weight is None or not self.softmax:
             return self.band_weight
         return self.bands * self.band_weight.softmax(0)
 
     def band_kernel(self) -> Tensor:
-        """Band weights and projection as one kernel on the bands, shape (D, K, R)."""
+        """Return band weights and projection as one kernel on the bands, shape (D, K, R)."""
         kernel, weights = self.projection.band_kernel(), self.weights()
         return kernel if weights is None else kernel * weights.unsqueeze(-1)
 
     def folded_kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
-        """Kernel ``A`` of the strided convolution, and the last patch's own for ``pad="coefficient"``.
+        """Return the kernel ``A`` of the strided convolution and, for ``pad="coefficient"``, that of the last patch.
 
         Both have shape (D, U) and at least single precision.
         """
+        if self._unfilled:
+            self.filters, self._unfilled = self._placed_filters(), False
         placed = self._placed_filters() if self.filters is None else self.filters
         weight = self.band_kernel().to(placed.dtype)
         own = self.pad == "coefficient"
@@ -296,17 +311,17 @@ class WaveletPatchEmbedding(nn.Module):
         return patch_filters(filters, self.patch_len).to(weight.device, precise)
 
     def _kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
-        """As :meth:`folded_kernels`, computed once where no gradient needs to pass."""
+        """As :meth:`folded_kernels`, cached in eval mode if no gradient is needed."""
         needs_graph = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         if self.training or needs_graph or torch.compiler.is_compiling():
             return self.folded_kernels(length)
-        # Only the own kernel of the last patch depends on the number of samples.
+        # Only the kernel of the last patch depends on the number of samples.
         key = fingerprint(self.parameters()), length if self.pad == "coefficient" else None
         with torch.inference_mode(False), torch.no_grad():
             return self._folded.get(key, lambda: self.folded_kernels(length))
 
     def train(self, mode: bool = True) -> WaveletPatchEmbedding:
-        """Switch between training and eval; either way the folded kernel is computed again."""
+        """Set the mode; the folded kernel is recomputed in either mode."""
         self._folded.forget()
         return super().train(mode)
 
@@ -315,7 +330,7 @@ class WaveletPatchEmbedding(nn.Module):
         super()._apply(fn, recurse)
         self._folded.forget()
         if before is not None and self.filters is not None and self.filters.dtype != before.dtype:
-            # A cast is meant for weights: the constants are made anew, in single precision at least.
+            # A cast applies to weights only: recompute the constants in at least single precision.
             self.filters = self._placed_filters()
         return self
 
@@ -335,7 +350,7 @@ class WaveletPatchEmbedding(nn.Module):
         return self.dropout(self.semantic(tokens))
 
     def folds(self, series: Tensor) -> bool:
-        """Whether series ``(M, T)`` take the folded path: everything is linear, and folding is faster."""
+        """Return whether series ``(M, T)`` take the folded path: all steps are linear and folding is faster."""
         if self.threshold is not None:
             return False
         training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
@@ -344,7 +359,7 @@ class WaveletPatchEmbedding(nn.Module):
         return folding_pays(count, length, *sizes, training=training)
 
     def folded(self, series: Tensor) -> Tensor:
-        """Tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
+        """Compute tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
         kernel, last = self._kernels(series.shape[-1])
         kernel = kernel.to(series.dtype)
         last = None if last is None else last.to(series.dtype)
@@ -352,7 +367,7 @@ class WaveletPatchEmbedding(nn.Module):
         return strided_patches(series, kernel, last, folded)
 
     def plain(self, series: Tensor) -> Tensor:
-        """Tokens without positions step by step, the readable twin: ``(M, T) -> (M, P, D)``."""
+        """Compute tokens without positions step by step, from the definition: ``(M, T) -> (M, P, D)``."""
         beyond = self.stride if self.pad == "signal" else 0
         c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond)
         c = extend(c[:, : self.bands], 0, self.stride - beyond, "replicate")
@@ -364,7 +379,7 @@ class WaveletPatchEmbedding(nn.Module):
         return self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
 
     def positions(self, table: Tensor) -> Tensor:
-        """Position of each patch, with its bands' codes projected, shape (P, D)."""
+        """Return the position of each patch, including the projected codes of its bands, shape (P, D)."""
         if self.band_position is None:
             return table
         return table + self.projection(self.band_position.unsqueeze(0))[0]

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class _Flatten(nn.Module):
-    """Linear map from flattened patch features to the horizon; what head and skip share."""
+    """Linear map from flattened patch features to the horizon; base of `FlattenHead` and `LinearSkip`."""
 
     def __init__(self, features: int, n_patches: int, horizon: int, dropout: float = 0.0):
         super().__init__()
@@ -13,23 +13,23 @@ class _Flatten(nn.Module):
         self.linear = nn.Linear(features * n_patches, horizon)
 
     def project(self, hidden: Tensor) -> Tensor:
-        """Map ``(B*N, P, width)`` to ``(B*N, H)``; features are flattened feature-major, then patch."""
+        """Map ``(B*N, P, width)`` to ``(B*N, H)``; the flattened index is ``feature * P + patch``."""
         flat = hidden[..., : self.features].transpose(1, 2).flatten(1)
         return self.linear(self.dropout(flat))
 
 
 class FlattenHead(_Flatten):
-    """The forecasting head: patch outputs of the branch to the horizon.
+    """Forecasting head: a linear map from the branch's output for all patches to the horizon.
 
     Parameters
     ----------
     features : int
-        Leading hidden dimensions of each patch that are read; the rest is ignored, as in Time-LLM.
+        Number of leading hidden dimensions of each patch that are read; the rest is ignored, as in Time-LLM.
     n_patches : int
     horizon : int
     dropout : float
-        On the flattened features. (Time-LLM applies it to the forecast itself, which in training sets a
-        share of the forecast to zero; the trained weights mean the same.)
+        Dropout on the flattened features. (Time-LLM applies dropout to the forecast itself, which in training sets
+        a share of the forecast to zero; the meaning of the trained weights is the same.)
     """
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -38,8 +38,11 @@ class FlattenHead(_Flatten):
 
 
 class LinearSkip(_Flatten):
-    """A trained linear forecast beside the branch, straight from the patch tokens. Parameters as of `FlattenHead`."""
+    """A trained linear forecast from the patch tokens, added to that of the branch.
+
+    Parameters are those of `FlattenHead`.
+    """
 
     def forward(self, z: Tensor, tokens: Tensor) -> Tensor:
-        """Map tokens ``(B*N, P, D)`` to ``(B*N, H)``; the window ``z`` is not read."""
+        """Map tokens ``(B*N, P, D)`` to ``(B*N, H)``; the window ``z`` is ignored."""
         return self.project(tokens)

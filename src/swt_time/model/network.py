@@ -1,4 +1,4 @@
-"""The forecasting model, composed.
+"""The forecasting model: embedding, branch, head and skip composed.
 
 Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches, ``D`` = ``d_model``,
 ``L`` hidden size of the language model, ``M = B * N`` series.
@@ -19,18 +19,18 @@ from swt_time.model.weights import trained_parameters
 
 
 class SWTTime(nn.Module):
-    """Time-LLM with a wavelet view: normalise, embed, reprogram, read with a frozen language model, project.
+    """Time-LLM with a wavelet embedding: normalise, embed, reprogram, run the frozen language model, project.
 
     Parameters
     ----------
     embed : module
         ``(B, N, T)`` to ``(M, P, D)``.
     branch : Branch
-        Patch tokens, and a prompt where there is one, to what the head reads.
+        Patch tokens and an optional prompt to the features that the head reads.
     head : FlattenHead
     skip : LinearSkip or RidgeSkip, optional
-        A forecast straight from the patches, or from the window. The branch then enters through a gate that starts at
-        zero, so that the network starts as if it had no language model.
+        A linear forecast from the patches or from the window. The forecast of the branch is then added with a trained
+        factor, the gate. It starts at zero, so the initial forecast is that of the skip alone.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class SWTTime(nn.Module):
         self.gate = nn.Parameter(torch.zeros(())) if skip is not None else None
 
     def forward(self, context: Tensor, prompt: Prompt | ReadPrompt | None = None) -> Tensor:
-        """Forecast.
+        """Forecast a batch of windows.
 
         Parameters
         ----------
         context : Tensor, (B, T, N)
         prompt : Prompt or ReadPrompt, optional
-            Of the M = B * N series, where it was written or read before; written from the context otherwise.
+            Prompt of the M = B * N series; by default it is written from the context.
 
         Returns
         -------
@@ -70,9 +70,9 @@ class SWTTime(nn.Module):
         return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
 
     def write_prompt(self, context: Tensor) -> Prompt | None:
-        """Prompts for windows ``(B, T, N)``, on their device; None for a model that reads none.
+        """Write prompts for windows ``(B, T, N)``, on their device; None for a model that reads no prompt.
 
-        Always written on the CPU, so that a window has the same prompt on every device.
+        The statistics are computed on the CPU, so that a window has the same prompt on every device.
         """
         if self.language_model is None:
             return None
@@ -81,15 +81,28 @@ class SWTTime(nn.Module):
 
     @property
     def language_model(self) -> LanguageModel | None:
-        """The frozen backbone, if there is one."""
+        """The frozen backbone, or None."""
         return self.branch.language_model
 
     def penalty(self) -> Tensor | None:
-        """What is added to the loss: the embedding's reconstruction penalty, where it has free wavelet filters."""
+        """Return the penalty of free wavelet filters, to be added to the loss; None for other embeddings."""
         return self.embed.penalty()
 
     def solve(self, windows: Windows, validation: Windows | None) -> Solution | None:
-        """Solve a ridge skip in closed form; the branch then learns what it leaves over. None for any other skip."""
+        """Solve a ridge skip in closed form, so that the branch learns its residual.
+
+        Parameters
+        ----------
+        windows : Windows
+            Training windows.
+        validation : Windows, optional
+            Windows that choose the regularisation; see `swt_time.model.closed_form.solve`.
+
+        Returns
+        -------
+        Solution or None
+            None if the model has no ridge skip.
+        """
         if not isinstance(self.skip, RidgeSkip):
             return None
         solution = solve(windows, validation, self.skip.weight.shape[1], self.embed.prior())
@@ -97,7 +110,7 @@ class SWTTime(nn.Module):
         return solution
 
     def trained_state(self) -> dict[str, Tensor]:
-        """The trained weights by name: what a checkpoint holds. The frozen backbone is not among them."""
+        """Return the trained weights by name, without the frozen backbone. These are saved in a checkpoint."""
         trained = trained_parameters(self)
         if isinstance(self.skip, RidgeSkip):
             trained["skip.weight"] = self.skip.weight

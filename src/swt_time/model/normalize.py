@@ -1,4 +1,4 @@
-"""Reversible instance normalisation (RevIN) without state: statistics are returned, never stored.
+"""Reversible instance normalisation (RevIN) without state: statistics are returned, not stored.
 
 Source: Kim et al., "Reversible Instance Normalization", ICLR 2022, without the affine part, as Time-LLM uses it.
 """
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-5
+"""Added to the variance before the square root."""
 
 
 class WindowScale(NamedTuple):
     """Mean and standard deviation of each window and channel, both ``(B, N, 1)``."""
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
 
 def normalize(context: Tensor) -> tuple[Tensor, WindowScale]:
@@ -28,16 +29,17 @@ def normalize(context: Tensor) -> tuple[Tensor, WindowScale]:
     Returns
     -------
     z : Tensor, (B, N, T)
-        ``(x - mean) / sqrt(variance + 1e-5)``; contiguous, so that a row never depends on its neighbours.
+        ``(x - mean) / sqrt(variance + 1e-5)``; contiguous, so that the result for a series does not depend on the
+        other series in the batch.
     scale : WindowScale
-        What `denormalize` needs; carries no gradient.
+        The statistics that `denormalize` needs; detached from the graph.
     """
     x = context.transpose(1, 2).contiguous()
     mean = x.mean(dim=-1, keepdim=True).detach()
-    deviation = torch.sqrt(x.var(dim=-1, keepdim=True, unbiased=False) + EPSILON).detach()
-    return (x - mean) / deviation, WindowScale(mean, deviation)
+    std = torch.sqrt(x.var(dim=-1, keepdim=True, unbiased=False) + EPSILON).detach()
+    return (x - mean) / std, WindowScale(mean, std)
 
 
 def denormalize(forecast: Tensor, scale: WindowScale) -> Tensor:
-    """Undo `normalize` on a forecast: ``(B, N, H)`` in, ``(B, H, N)`` out."""
-    return (forecast * scale.deviation + scale.mean).transpose(1, 2)
+    """Undo `normalize` on a forecast: ``(B, N, H)`` to ``(B, H, N)``."""
+    return (forecast * scale.std + scale.mean).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""Patches of a series and their plain embedding, the single-scale counterpart of the wavelet embedding.
+"""Patches of a series and the plain patch embedding, the counterpart of the wavelet embedding.
 
 Shapes: ``B`` batch, ``N`` channels, ``T`` samples, ``P`` patches, ``D`` = ``d_model``,
 ``R`` = ``patch_len``, ``s`` = ``stride``.
@@ -18,7 +18,7 @@ from swt_time.wavelets.stationary import check_boundary, convolves_in_float32, e
 
 
 def patch_count(length: int, patch_len: int, stride: int) -> int:
-    """Number of patches ``P = (T - R) // s + 2`` of a series that is extended by one stride at its end."""
+    """Return the number of patches ``P = (T - R) // s + 2`` of a series that is extended by one stride at its end."""
     if length < patch_len:
         raise ValueError(
             f"expected at least patch_len = {patch_len} samples, got {length}; "
@@ -28,46 +28,46 @@ def patch_count(length: int, patch_len: int, stride: int) -> int:
 
 
 def patches(x: Tensor, patch_len: int, stride: int) -> Tensor:
-    """Overlapping patches as a view: ``(..., E) -> (..., (E - R) // s + 1, R)``."""
+    """Return overlapping patches as a view: ``(..., E) -> (..., (E - R) // s + 1, R)``."""
     return x.unfold(-1, patch_len, stride)
 
 
 def check_patching(d_model: int, patch_len: int, stride: int) -> None:
-    """Refuse sizes below 1."""
+    """Raise ValueError for a size below 1."""
     for name, size in (("d_model", d_model), ("patch_len", patch_len), ("stride", stride)):
         if size < 1:
             raise ValueError(f"expected {name} of at least 1, got {size}")
 
 
 def check_series(x: Tensor) -> None:
-    """Refuse anything but ``(B, N, T)``."""
+    """Raise ValueError unless the shape is ``(B, N, T)``."""
     if x.dim() != 3:
-        raise ValueError(f"expected a context of shape (B, N, T), got {tuple(x.shape)}; add the missing axes")
+        raise ValueError(f"expected a context of shape (B, N, T), got {tuple(x.shape)}; add the missing dimensions")
 
 
 def patch_positions(positions: str, context: int | None, patch_len: int, stride: int, d_model: int) -> Tensor:
-    """Starting values of the learned patch positions, shape (P, D), truncated normal 0.02."""
+    """Return initial patch positions, shape (P, D), from a truncated normal with std 0.02."""
     if context is None:
         raise ValueError(
             f"expected context=T (samples per window) for positions={positions!r}, got None: "
-            "the table has one row a patch; pass context=T or positions='none'"
+            "the table has one row for each patch; pass context=T or positions='none'"
         )
     table = torch.empty(patch_count(context, patch_len, stride), d_model)
     return nn.init.trunc_normal_(table, std=0.02)
 
 
 def add_positions(tokens: Tensor, table: Tensor) -> Tensor:
-    """Add one row a patch: ``(M, P, D) + (P, D)``; another ``P`` is refused."""
+    """Add one row to each patch: ``(M, P, D) + (P, D)``; raise ValueError if the number of patches differs."""
     if tokens.shape[-2] != table.shape[-2]:
         raise ValueError(
-            f"expected {table.shape[-2]} patches as the position table has, got {tokens.shape[-2]}; "
-            "build the embedding with context=T of these windows"
+            f"expected {table.shape[-2]} patches, the rows of the position table, got {tokens.shape[-2]}; "
+            "pass context=T of these windows to the embedding"
         )
     return tokens + table.to(tokens.dtype)
 
 
 def init_projection(weight: Tensor) -> Tensor:
-    """Kaiming normal, fan-in, leaky ReLU: the start of Time-LLM's token embedding."""
+    """Initialise in place as Time-LLM's token embedding: Kaiming normal, fan-in, leaky ReLU."""
     return nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="leaky_relu")
 
 
@@ -79,24 +79,31 @@ class PatchEmbedding(nn.Module):
     d_model, patch_len, stride : int
         ``D``, ``R`` and ``s``.
     kernel_size : {1, 3}
-        1 projects every patch by itself (the fair twin of the wavelet embedding); 3 mixes each patch with
-        both neighbours, circularly, as the original does.
+        1 projects every patch on its own, as the wavelet embedding does; 3 combines each patch with both
+        neighbours, circularly, as the original does.
     receptive_field : int or tuple of int, optional
-        Samples that one patch sees (an integer, at least ``patch_len``; the surplus lies on both sides,
-        the odd sample after the patch), or the samples (before, after) the patch, for the exact place of a
-        wavelet's support (``swt_time.wavelets.reach``). Default: the patch itself.
+        Samples that the token of one patch depends on. An integer, at least ``patch_len``, is their number; the
+        additional samples lie on both sides, an odd one after the patch. A pair is the number of samples (before,
+        after) the patch; ``swt_time.wavelets.reach`` gives that of a wavelet. Default: the patch itself.
     boundary : str
-        How the series is extended at its ends: ``replicate`` as the original, or any of ``swt``'s.
+        How the series is extended at its ends: ``replicate`` as in the original, or any boundary of ``swt``.
     positions : {"none", "patch"}
-        Learned position of each patch, started truncated normal 0.02.
+        ``patch`` adds a learned position to each patch, initialised from a truncated normal with std 0.02.
     dropout : float
+        Dropout on the tokens.
     context : int, optional
-        ``T``; needed only for positions.
+        ``T``; required only with positions.
 
     Notes
     -----
-    Runs in the dtype of the input with autocast off, as the wavelet embedding does; weights are cast to it.
+    Runs in the dtype of the input with autocast off, as the wavelet embedding does; weights are cast to that dtype.
     ``projection.weight`` has shape (D, R, kernel_size), the layout of the original's ``tokenConv.weight``.
+
+    Examples
+    --------
+    >>> embed = PatchEmbedding(32, patch_len=16, stride=8)
+    >>> embed(torch.randn(8, 7, 96)).shape
+    torch.Size([56, 12, 32])
     """
 
     def __init__(
@@ -120,7 +127,7 @@ class PatchEmbedding(nn.Module):
         if positions not in ("none", "patch"):
             raise ValueError(
                 f"expected positions 'none' or 'patch', got {positions!r}; "
-                "band-aware positions need the bands of WaveletPatchEmbedding"
+                "positions of bands are an option of WaveletPatchEmbedding"
             )
         self.d_model, self.patch_len, self.stride = d_model, patch_len, stride
         self.kernel_size, self.boundary = kernel_size, boundary
@@ -136,11 +143,11 @@ class PatchEmbedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def penalty(self) -> Tensor | None:
-        """What is added to the loss: nothing."""
+        """Return None: nothing is added to the loss."""
         return None
 
     def prior(self) -> Prior | None:
-        """The transform whose bands the closed form weighs: none, plain ridge regression."""
+        """Return None: the closed-form forecast then is plain ridge regression."""
         return None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -155,12 +162,12 @@ class PatchEmbedding(nn.Module):
         return self.dropout(tokens)
 
     def _project(self, series: Tensor) -> Tensor:
-        """Tokens without positions: ``(M, T) -> (M, P, D)``."""
+        """Compute tokens without positions: ``(M, T) -> (M, P, D)``."""
         if convolves_in_float32(series):
             return self._project(series.float()).to(series.dtype)
         weight = self.projection.weight.to(series.dtype)
         if self.kernel_size == 1:
-            # The overlapping patches never exist in memory, as in the wavelet embedding.
+            # Overlapping patches are not materialised, as in the wavelet embedding.
             folded = Folded(self.patch_len, self.stride, (self.before, self.after), self.boundary)
             return strided_patches(series, weight[..., 0], None, folded)
         series = extend(series, self.before, self.stride + self.after, self.boundary)
@@ -169,7 +176,7 @@ class PatchEmbedding(nn.Module):
 
 
 def surplus(receptive_field: int | tuple[int, int] | None, patch_len: int) -> tuple[int, int]:
-    """Samples before and after the patch that belong to the receptive field."""
+    """Return the number of samples before and after the patch that belong to the receptive field."""
     if receptive_field is None:
         return 0, 0
     if isinstance(receptive_field, int):
@@ -179,7 +186,7 @@ def surplus(receptive_field: int | tuple[int, int] | None, patch_len: int) -> tu
         before, after = receptive_field
     if before < 0 or after < 0:
         raise ValueError(
-            f"expected a receptive field that holds the patch of {patch_len} samples, got {receptive_field}; "
-            f"use at least {patch_len}"
+            f"expected a receptive field that contains the patch of {patch_len} samples, got {receptive_field}; "
+            f"use at least {patch_len} samples"
         )
     return before, after

@@ -1,4 +1,4 @@
-"""Reprogramming: patches, as queries, attend to text prototypes made from the language model's vocabulary.
+"""Reprogramming: cross-attention from patches (queries) to text prototypes built from the vocabulary.
 
 Source: Jin et al., "Time-LLM", ICLR 2024, section 3.1.
 """
@@ -9,19 +9,19 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 QUERIES_AT_ONCE = 512
-"""Patches whose attention weights, ``(heads, QUERIES_AT_ONCE, S)``, are in memory at once when they are dropped out:
-that takes PyTorch's plain attention, which writes the weights down."""
+"""Patches per attention call with dropout. PyTorch's attention with dropout materialises its weights, which then take
+``(heads, QUERIES_AT_ONCE, S)`` at a time."""
 
 
 class MappingPrototypes(nn.Module):
-    """Prototypes as a trained mixture of all word embeddings: ``W E + b``, Time-LLM's form.
+    """Prototypes as trained linear combinations of all word embeddings, ``W E + b``, as in Time-LLM.
 
     Parameters
     ----------
     word_embeddings : Tensor, (V, L)
-        Frozen vocabulary of the language model; kept as a buffer that is not saved.
+        Frozen word embeddings of the language model; a buffer that is not saved.
     n_prototypes : int
-        ``S``. The trained weight has ``V * S`` values.
+        ``S``. The trained weight has ``S * V`` values.
     """
 
     word_embeddings: Tensor
@@ -37,9 +37,9 @@ class MappingPrototypes(nn.Module):
 
 
 class FreePrototypes(nn.Module):
-    """Prototypes as free parameters, started where `MappingPrototypes` starts: ``W0 E + b``.
+    """Prototypes as free parameters, initialised as those of `MappingPrototypes`: ``W0 E + b``.
 
-    ``E`` has full column rank, so the same prototypes can be reached with ``V / L`` times fewer weights.
+    ``E`` has full column rank, so the parameters can represent the same prototypes with ``V / L`` times fewer weights.
 
     Parameters
     ----------
@@ -47,14 +47,19 @@ class FreePrototypes(nn.Module):
     n_prototypes : int
         ``S``.
     start : bool
-        False leaves them at zero, for weights that are read right after: the start costs ``2 V S L`` operations.
+        Whether to compute the initial values, which takes ``2 V S L`` operations. False leaves them at zero, for
+        trained weights that are loaded next.
     """
 
     def __init__(self, word_embeddings: Tensor, n_prototypes: int, *, start: bool = True):
         super().__init__()
         with torch.no_grad():
-            made = MappingPrototypes(word_embeddings, n_prototypes)() if start else None
-        self.prototypes = nn.Parameter(torch.zeros(n_prototypes, word_embeddings.shape[1]) if made is None else made)
+            initial = (
+                MappingPrototypes(word_embeddings, n_prototypes)()
+                if start
+                else torch.zeros(n_prototypes, word_embeddings.shape[1])
+            )
+        self.prototypes = nn.Parameter(initial)
 
     def forward(self) -> Tensor:
         """Return the prototypes, ``(S, L)``."""
@@ -72,7 +77,7 @@ class Reprogramming(nn.Module):
         Width of the language model, ``L``.
     n_heads : int
     d_keys : int
-        Width of each head's keys and values (Time-LLM takes ``d_ff``).
+        Width of the queries, keys and values of each head (``d_ff`` in Time-LLM).
     attention_dropout : float
         Dropout on the attention weights, in training only.
     """
@@ -87,13 +92,14 @@ class Reprogramming(nn.Module):
         self.out_projection = nn.Linear(n_heads * d_keys, d_llm)
 
     def keys_values(self, prototypes: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values ``(1, heads, S, d_keys)`` of prototypes ``(S, L)``: the same for every window."""
+        """Return keys and values ``(1, heads, S, d_keys)`` of prototypes ``(S, L)``; they do not depend on a window."""
         return self._heads(self.key_projection(prototypes)), self._heads(self.value_projection(prototypes))
 
     def forward(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Map patch tokens ``(M, P, D)`` to language-model tokens ``(M, P, L)``.
 
-        All windows' patches form one long query, so no tensor of ``M * heads * P * S`` weights is ever made.
+        The patches of all windows form one long query, so the ``M * heads * P * S`` attention weights are not
+        materialised.
         """
         queries = self._heads(self.query_projection(tokens).flatten(0, 1))
         if self.training and self.attention_dropout > 0:
@@ -103,10 +109,10 @@ class Reprogramming(nn.Module):
         return self.out_projection(mixed.transpose(1, 2).reshape(*tokens.shape[:2], -1))
 
     def _dropped(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Attention with dropout; its weights are computed again in the backward pass rather than kept."""
+        """Attention with dropout; its weights are recomputed in the backward pass instead of stored."""
         attend = F.scaled_dot_product_attention
         return checkpoint(attend, queries, keys, values, dropout_p=self.attention_dropout, use_reentrant=False)
 
     def _heads(self, x: Tensor) -> Tensor:
-        """``(rows, heads * width)`` to ``(1, heads, rows, width)``."""
+        """Reshape ``(rows, heads * width)`` to ``(1, heads, rows, width)``."""
         return x.unflatten(-1, (self.n_heads, -1)).transpose(0, 1).unsqueeze(0)

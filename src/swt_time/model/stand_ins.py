@@ -1,4 +1,4 @@
-"""What stands in for the language model in ablations."""
+"""Stand-ins for the language model in ablations."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,14 @@ from swt_time.model.branch import Branch
 
 
 class AttentionStandIn(Branch):
-    """One residual self-attention layer over the patches, in place of the language model."""
+    """One self-attention layer over the patches, with a residual connection and layer normalisation.
+
+    Parameters
+    ----------
+    d_model, n_heads : int
+    dropout : float
+        Dropout on the attention weights.
+    """
 
     def __init__(self, d_model: int, n_heads: int, dropout: float):
         super().__init__()
@@ -15,13 +22,19 @@ class AttentionStandIn(Branch):
         self.norm = nn.LayerNorm(d_model)
 
     def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
-        """``(M, P, D)`` to ``(M, P, D)``."""
+        """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
         mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
         return self.norm(tokens + mixed)
 
 
 class TransformerStandIn(Branch):
-    """A small trained transformer encoder over the patches, in the manner of PatchTST."""
+    """A small trained transformer encoder over the patches, similar to PatchTST.
+
+    Parameters
+    ----------
+    d_model, n_patches, n_heads, d_ff, layers : int
+    dropout : float
+    """
 
     def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
         super().__init__()
@@ -31,5 +44,5 @@ class TransformerStandIn(Branch):
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
-        """``(M, P, D)`` to ``(M, P, D)``."""
+        """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
         return self.encoder(tokens + self.positions)

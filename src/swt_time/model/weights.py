@@ -1,4 +1,4 @@
-"""Trained weights into a model, by name."""
+"""List the trained weights of a model by name, and load them."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -10,28 +10,29 @@ from swt_time.errors import CheckpointError
 
 
 class HasTrainedState(Protocol):
-    """A model that can name its trained weights."""
+    """A model that returns its trained weights by name."""
 
     def trained_state(self) -> dict[str, Tensor]: ...
 
 
 def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters that learn, by name."""
+    """Return the parameters that require a gradient, by name."""
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
 def load_trained_state(model: HasTrainedState, weights: Mapping[str, Tensor]) -> None:
-    """Copy trained weights into a model; names and shapes must agree exactly, and every value must be finite."""
+    """Copy trained weights into a model, as `copy_weights` into its trained state."""
     copy_weights(model.trained_state(), weights)
 
 
 def copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    """Copy weights into tensors of the same names; see `load_trained_state`.
+    """Copy weights into tensors of the same names, shapes and dtypes.
 
     Raises
     ------
     CheckpointError
-        Names, shapes or number types differ, or a value is not finite; the first three are named.
+        Names, shapes or dtypes differ, or a value is not finite. The message lists the first three problems; nothing
+        is copied.
     """
     wrong = [f"missing {name}" for name in own if name not in weights]
     wrong += [f"unknown {name}" for name in weights if name not in own]

@@ -1,15 +1,17 @@
-"""The training loop, its events, its pace, and its state.
+"""Training: the loop, its events, its plan and its state.
 
-- ``loop``: one visible loop over windows, from the first step to the best weights restored;
-- ``optimising``, ``pace``, ``signals``, ``compiled``: what a step is, how many there are, how a run is stopped, and
-  the step as one compiled graph;
-- ``events``, ``state``: what a run reports, and what it resumes from;
-- ``fitting``: a configuration and the parts of a table to a trained model.
+- ``loop``: the training loop;
+- ``optimising``, ``pace``, ``tracking``, ``signals``: learning rate, loss and optimiser; number of steps and
+  validations; best weights; stopping on a signal;
+- ``compiled``: the training step as one compiled graph;
+- ``events``, ``state``: what a run reports, and the state that it resumes from;
+- ``fitting``: training a model from a configuration and the parts of a table.
 """
 
 from swt_time.training.events import Event, Plan, Solved, Step, TrainingResult, Validation
 from swt_time.training.fitting import fit_model, seeded, train_model
 from swt_time.training.loop import train
+from swt_time.training.signals import raise_as_usual
 from swt_time.training.state import TrainingState
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "TrainingState",
     "Validation",
     "fit_model",
+    "raise_as_usual",
     "seeded",
     "train",
     "train_model",

@@ -1,6 +1,7 @@
-"""A model's training forecast as one compiled graph: embedding, reprogramming, backbone and head, without a break.
+"""A model's training forecast as one compiled graph: embedding, reprogramming, backbone and head.
 
-Prompts stay outside: reading them ends early by an exception, is remembered between steps, and has no gradient.
+Prompts are read outside the graph: that code leaves the backbone early by an exception, caches its results between
+steps, and has no gradient.
 """
 
 import os
@@ -17,27 +18,27 @@ from swt_time.model import SWTTime
 
 
 class CompiledModel:
-    """Forecasts of a model in training through ``torch.compile``; in eval mode the model itself.
+    """Run a model through ``torch.compile`` in training mode, and as it is in eval mode.
 
     Parameters
     ----------
     model : SWTTime
-        Shares its weights; it stays usable as it is.
+        The model to compile. Its weights are shared, and it can still be used without compilation.
     backend : str or callable
-        As ``torch.compile`` takes it.
+        Backend of ``torch.compile``.
 
     Raises
     ------
     ConfigError
-        There is no C++ compiler, which the default backend needs.
+        There is no C++ compiler, which the default backend requires.
     """
 
     def __init__(self, model: SWTTime, backend: str | Callable[..., Any] = "inductor"):
         compiler = os.environ.get("CXX", "g++")
         if backend == "inductor" and shutil.which(compiler) is None:
             raise ConfigError(
-                f"training.compile needs a C++ compiler and {compiler!r} is not on this machine; "
-                "install g++ or leave compile off (the result is the same)"
+                f"training.compile needs a C++ compiler, but {compiler!r} was not found; "
+                "install g++ or leave training.compile off (the result is the same up to rounding)"
             )
         self.model = model
         self._forecast: Callable[..., Tensor] = torch.compile(model.forward, fullgraph=True, backend=backend)
@@ -55,28 +56,28 @@ class CompiledModel:
         return self._forecast(context, read)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters of the model."""
+        """Return the parameters of the model."""
         return self.model.parameters()
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters of the model by name."""
+        """Return the parameters of the model by name."""
         return self.model.named_parameters()
 
     def train(self, mode: bool = True) -> None:
-        """Switch the model between training and eval."""
+        """Set the model to training mode, or to eval mode."""
         self.model.train(mode)
 
     def eval(self) -> None:
-        """Switch the model to eval."""
+        """Set the model to eval mode."""
         self.model.eval()
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Trained weights of the model by name."""
+        """Return the trained weights of the model by name."""
         return self.model.trained_state()
 
 
 def _expect_other_lengths(read: ReadPrompt) -> None:
-    """Tell the compiler that the next prompts will be of other lengths."""
+    """Mark the prompt length as dynamic, so that other lengths do not recompile the graph."""
     torch._dynamo.maybe_mark_dynamic(read.visible, 1)
     for keys, values in read.parts[-1].kept if read.parts else ():
         torch._dynamo.maybe_mark_dynamic(keys, 2)

@@ -1,4 +1,4 @@
-"""What a training run reports while it goes on, and what it leaves behind."""
+"""Events that a training run reports, and its result."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,7 +8,14 @@ from swt_time.model.closed_form import Solution
 
 @dataclass(frozen=True)
 class Plan:
-    """How long the run will take: estimated after the first steps, and fitted into the time budget."""
+    """Estimated length of the run, from the time of its first steps; within the time budget, if there is one.
+
+    Attributes
+    ----------
+    total_steps : int
+    seconds : float
+        Estimated time of the whole run.
+    """
 
     total_steps: int
     seconds: float
@@ -16,7 +23,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Solved:
-    """The linear part, solved in closed form before the first step."""
+    """The closed-form part of the model was solved, before the first step; ``seconds`` is the time it took."""
 
     solution: Solution
     seconds: float
@@ -24,7 +31,18 @@ class Solved:
 
 @dataclass(frozen=True)
 class Step:
-    """One optimisation step, as reported while training runs."""
+    """One optimisation step was taken.
+
+    Attributes
+    ----------
+    step, total_steps : int
+        Steps taken, and steps planned.
+    loss : float
+        Mean loss of the batch.
+    windows_per_second : float
+    seconds_left : float
+        Estimated time until the end of the run.
+    """
 
     step: int
     total_steps: int
@@ -35,7 +53,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Validation:
-    """One row of the loss history; losses are means over all points, on scaled data."""
+    """A validation, one row of the loss history. Losses are means over all points of scaled data.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken before it.
+    epoch : float
+        Steps divided by the steps of an epoch.
+    train_loss : float
+        Mean over the training windows since the last validation.
+    validation_loss : float or None
+        None without a validation part.
+    learning_rate : float
+        Of the last step.
+    gate : float or None
+        The factor of the language-model branch; None for a model without a gate.
+    windows_per_second : float
+    seconds : float
+        Training time so far.
+    best : bool
+        Whether the validation loss is the lowest so far.
+    """
 
     step: int
     epoch: float
@@ -55,7 +94,24 @@ Ending = Literal["finished", "early stopping", "time budget", "interrupted"]
 
 @dataclass
 class TrainingResult:
-    """What `train` leaves behind, beside the model with its best weights restored."""
+    """Result of a training run; the trained weights are in the model.
+
+    Attributes
+    ----------
+    steps : int
+        Steps taken.
+    best_step : int
+        Step of the best validation.
+    best_loss : float or None
+        Lowest validation loss; None without a validation part.
+    ended : str
+        Why the run ended; ``running`` until then.
+    seconds : float
+        Training time, over all parts of a run that was stopped and resumed.
+    history : list of Validation
+    signal : int or None
+        The signal that interrupted the run.
+    """
 
     steps: int
     best_step: int
@@ -63,3 +119,4 @@ class TrainingResult:
     ended: Ending | Literal["running"]
     seconds: float
     history: list[Validation] = field(default_factory=list)
+    signal: int | None = None

@@ -1,36 +1,39 @@
-"""A configuration and the parts of a table to a trained model."""
+"""Train a model from a configuration and the parts of a table."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import torch
-
 from swt_time.config import Config, TrainingConfig
 from swt_time.data.parts import Parts
 from swt_time.data.windows import Windows
-from swt_time.machine import resolve_device
+from swt_time.machine import resolve_device, torch_defaults
 from swt_time.model import SWTTime, build_model
 from swt_time.training.compiled import CompiledModel
 from swt_time.training.events import Event, TrainingResult
 from swt_time.training.loop import Trainable, train
 from swt_time.training.optimising import Objective
+from swt_time.training.random_state import RandomState
 from swt_time.training.state import TrainingState
 
 
 @contextlib.contextmanager
-def seeded(config: TrainingConfig) -> Iterator[torch.device]:
-    """The device of a run; within, PyTorch's generators start from the run's seed, afterwards they are as before.
+def seeded(config: TrainingConfig) -> Iterator[RandomState]:
+    """Start the random numbers of a run, under PyTorch's own defaults (`swt_time.machine.torch_defaults`).
+
+    Yields
+    ------
+    RandomState
+        With the device of the run.
 
     Raises
     ------
     ConfigError
-        This machine does not have the device.
+        The device is not available.
     """
     device = resolve_device(config.device)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed)
-        yield device
+    with torch_defaults():
+        yield RandomState(device, config.seed)
 
 
 def train_model(
@@ -39,12 +42,16 @@ def train_model(
     validation: Windows | None,
     config: TrainingConfig,
     *,
+    random: RandomState | None = None,
     resume: TrainingState | None = None,
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
 ) -> TrainingResult:
-    """Train our model: with its penalty, its closed form and its gate, compiled if asked for; otherwise as `train`."""
+    """Train an `SWTTime` model with its penalty, closed-form part and gate, compiled if ``training.compile`` is set.
+
+    Parameters, result and errors are those of `train`.
+    """
     trainable: Trainable = CompiledModel(model) if config.compile else model
     return train(
         trainable,
@@ -54,6 +61,7 @@ def train_model(
         objective=Objective(config.loss, model.penalty, config.reconstruction_weight),
         solve=partial(model.solve, windows, validation),
         gate=model.gate,
+        random=random,
         resume=resume,
         report=report,
         save_best=save_best,
@@ -68,9 +76,11 @@ def fit_model(
 
     Raises
     ------
-    ConfigError, BackboneError, TableError
-        As `build_model` and `train`.
+    ConfigError, BackboneError, TableError, SWTTimeError
+        As `build_model` and `train` do.
     """
-    with seeded(config.training) as device:
-        model = build_model(config).to(device)
-        return model, train_model(model, parts.train, parts.validation, config.training, report=report)
+    with seeded(config.training) as random:
+        with random.active():
+            model = build_model(config).to(random.device)
+        result = train_model(model, parts.train, parts.validation, config.training, random=random, report=report)
+    return model, result

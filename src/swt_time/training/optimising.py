@@ -1,4 +1,4 @@
-"""One optimisation step: learning rate, loss, optimiser, and what to do when memory ends."""
+"""Parts of an optimisation step: learning rate, loss, optimiser, and advice when memory is exhausted."""
 
 import contextlib
 import math
@@ -14,10 +14,20 @@ from swt_time.errors import ConfigError
 
 
 def learning_rate(step: int, total_steps: int, peak: float, schedule: Schedule) -> float:
-    """The learning rate of a step (counted from 0), a pure function so that a plan can change while running.
+    """Return the learning rate of a step.
 
-    ``one_cycle`` rises from ``peak / 25`` over the first 30 % of the steps and falls to ``peak / 250000``, both along
-    a half cosine (Smith and Topin, arXiv 1708.07120; the constants are PyTorch's). ``cosine`` falls from the peak to 0.
+    Parameters
+    ----------
+    step : int
+        Counted from 0.
+    total_steps : int
+        Steps of the whole run; may change during the run.
+    peak : float
+        Highest learning rate.
+    schedule : {"one_cycle", "cosine"}
+        ``one_cycle`` rises from ``peak / 25`` over the first 30 % of the steps and then falls to ``peak / 250000``,
+        both along a half cosine (Smith and Topin, arXiv 1708.07120), as PyTorch's ``OneCycleLR`` with its defaults.
+        ``cosine`` falls from the peak to 0 along a half cosine.
     """
     if schedule == "cosine":
         return peak * 0.5 * (1 + math.cos(math.pi * min(step / total_steps, 1.0)))
@@ -30,16 +40,16 @@ def learning_rate(step: int, total_steps: int, peak: float, schedule: Schedule) 
 
 
 class Objective:
-    """What training lowers: the error over all points and, where the model has one, a penalty.
+    """The function that training minimises: the loss over all points plus an optional weighted penalty.
 
     Parameters
     ----------
     loss : {"mse", "mae", "huber"}
-        Huber's delta is 1 standard deviation.
+        The delta of the Huber loss is 1, one standard deviation of the scaled series.
     penalty : callable, optional
-        Gives a scalar that is added to the loss, or None.
+        Returns a scalar that is added to the loss, or None.
     weight : float
-        Of the penalty.
+        Factor of the penalty.
     """
 
     def __init__(self, loss: Loss, penalty: Callable[[], Tensor | None] | None = None, weight: float = 1.0):
@@ -56,13 +66,13 @@ class Objective:
         return self._error(forecast, target, reduction="sum")
 
     def penalty(self) -> Tensor | None:
-        """The weighted penalty, if there is one."""
+        """Return the weighted penalty, or None."""
         value = None if self._penalty is None else self._penalty()
         return None if value is None else self._weight * value
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW over the trained weights; matrices decay, biases, gates and positions do not."""
+    """Return AdamW over the parameters that require a gradient; weight decay applies to those with two or more axes."""
     trained = [p for p in parameters if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
@@ -72,28 +82,29 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainingConfig) -
 
 
 def windows_at_once(config: TrainingConfig) -> int:
-    """Windows that go through the model together."""
+    """Return the number of windows in one forward pass: the micro-batch, at most the batch."""
     return min(config.micro_batch or config.batch_size, config.batch_size)
 
 
 @contextlib.contextmanager
 def memory_advice(config: TrainingConfig) -> Iterator[None]:
-    """Turn the end of memory into an error that names the setting to lower.
+    """Turn an out-of-memory error into one that names the option to lower; other errors pass unchanged.
 
     Raises
     ------
     ConfigError
+        Memory was exhausted within the context.
     """
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # The CPU's allocator raises a plain RuntimeError.
+        # PyTorch's CPU allocator raises a plain RuntimeError.
         if isinstance(error, RuntimeError) and not re.search("out of memory|not enough memory|allocate", str(error)):
             raise
         size = windows_at_once(config)
         remedy = (
             f"set training.micro_batch to {size // 2} (the result stays the same) or less"
             if size > 1
-            else "set model.n_prototypes, embedding.d_model or backbone.layers lower"
+            else "set model.n_prototypes, embedding.d_model or backbone.layers to a lower value"
         )
         raise ConfigError(f"out of memory with {size} windows at once; {remedy}") from error

@@ -1,4 +1,4 @@
-"""How many steps a run takes and how often it validates: planned from measured times, fitted into a time budget."""
+"""Number of steps and interval of validations of a run, planned from measured times and a time budget."""
 
 import math
 import statistics
@@ -8,38 +8,38 @@ from swt_time.config import TrainingConfig
 from swt_time.training.state import Progress
 
 MEASURED_STEPS = 5
-"""Steps whose time is taken before the length of the run is estimated; the first one, a warm-up, is left out."""
+"""Steps before the run is planned. The time of the first one, a warm-up, is not used."""
 
 VALIDATIONS = 10
-"""Validations of a run, evenly spread, unless ``validate_every`` says otherwise."""
+"""Number of validations, evenly spaced over the run, unless ``training.validate_every`` is set."""
 
 RECENT_STEPS = 20
-"""Steps whose median is the time of a step."""
+"""Number of most recent steps whose median is the estimated time of a step."""
 
 VALIDATION_SHARE = 0.25
-"""Most of a time budget that validations may take."""
+"""Largest share of a time budget for validations, of which there is at least one."""
 
 
 class Pace:
-    """The clock and the plan of one run.
+    """Clock and plan of one run.
 
     Parameters
     ----------
     config : TrainingConfig
     steps_per_epoch : int
     n_windows : int
-        Windows of the training part.
+        Number of training windows.
 
     Attributes
     ----------
     total_steps : int
-        Steps of the whole run, as planned so far.
+        Steps of the whole run according to the current plan.
     validate_every : int
-        Steps between validations; 0 until that is planned.
+        Steps between validations; 0 before `plan`, unless ``training.validate_every`` is set.
     step_seconds : list of float
-        Time of each step that was taken.
+        Time of each step so far.
     validation_seconds : float
-        Time of one validation.
+        Estimated time of one validation.
     """
 
     def __init__(self, config: TrainingConfig, steps_per_epoch: int, n_windows: int):
@@ -54,21 +54,21 @@ class Pace:
 
     @property
     def seconds(self) -> float:
-        """Time of training so far, over all parts of a run that was stopped and resumed."""
+        """Training time so far, over all parts of a run that was stopped and resumed."""
         return time.monotonic() - self._began
 
     def restore(self, progress: Progress) -> None:
-        """Go on from a stopped run's plan and times."""
+        """Continue with the plan and the times of a stopped run."""
         self.total_steps, self.validate_every = progress.total_steps, progress.validate_every
         self.validation_seconds, self.step_seconds = progress.validation_seconds, list(progress.step_seconds)
         self._began = time.monotonic() - progress.seconds
 
     def measured(self, step: int) -> bool:
-        """Whether enough steps were taken to plan the run, now for the first time."""
+        """Return whether the run is to be planned now: this is the last of the measured steps."""
         return step == min(MEASURED_STEPS, self.total_steps)
 
     def plan(self, step: int) -> None:
-        """Estimate the run from its first steps and, with a time budget, fit steps and validations into it."""
+        """Set the number of steps and the validation interval; a time budget limits both."""
         validations = VALIDATIONS
         if self._config.max_seconds is not None:
             left = self._config.max_seconds - self.seconds
@@ -80,40 +80,40 @@ class Pace:
         self.validate_every = self._config.validate_every or math.ceil(self.total_steps / validations)
 
     def fit_budget(self, step: int) -> None:
-        """Fit the steps that are left into the time that is left, as the machine turns out to be faster or slower."""
+        """Update the number of steps to what fits into the remaining time budget at the current speed."""
         if self._config.max_seconds is None or not self.validate_every:
             return
         left = self._config.max_seconds - self.seconds
         per_step = self.seconds_per_step + self.validation_seconds / self.validate_every
-        # The last validation is a whole one, however few steps lie before it.
+        # The last validation takes its full time, however few steps precede it.
         steps = int((left - self.validation_seconds) / per_step)
         self.total_steps = min(self._most_steps, max(step + steps, step))
 
     def validation_due(self, step: int) -> bool:
-        """Whether a validation follows a step."""
+        """Return whether to validate after a step."""
         if step == 0:
             return self.total_steps == 0
         every = self._config.validate_every or math.ceil(self.total_steps / VALIDATIONS)
         return step == self.total_steps or step % (self.validate_every or every) == 0
 
     def out_of_time(self) -> bool:
-        """Whether the budget leaves no time for another step and the validation that must follow it."""
+        """Return whether the time budget is too short for one more step and a validation after it."""
         if self._config.max_seconds is None or not self.step_seconds:
             return False
         return self.seconds + self.seconds_per_step + self.validation_seconds > self._config.max_seconds
 
     @property
     def seconds_per_step(self) -> float:
-        """Median time of the most recent steps."""
+        """Median time of the most recent steps; the first step, a warm-up, counts only if it is the only one."""
         recent = self.step_seconds[1:] or self.step_seconds
         return statistics.median(recent[-RECENT_STEPS:])
 
     @property
     def windows_per_second(self) -> float:
-        """Training windows a second; 0 before the first step."""
+        """Training windows per second; 0 before the first step."""
         return self._windows_per_step / self.seconds_per_step if self.step_seconds else 0.0
 
     def seconds_left(self, step: int) -> float:
-        """Estimated time of the steps and validations after a step."""
+        """Return the estimated time of the steps and validations after a step."""
         rounds = (self.total_steps - step) / max(self.validate_every, 1)
         return (self.total_steps - step) * self.seconds_per_step + rounds * self.validation_seconds

@@ -1,4 +1,4 @@
-"""How a signal is extended beyond its ends. No torch here, so that a list of choices costs nothing to load."""
+"""Names of the boundaries: how a signal is extended beyond its ends. Torch is not imported, which keeps this cheap."""
 
 from typing import Literal, get_args
 

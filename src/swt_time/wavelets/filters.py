@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeAlias
 
 import pywt
 import torch
@@ -20,14 +22,16 @@ class FilterBank:
     dec_lo, dec_hi : Tensor, shape (L,)
         Analysis filters; ``L`` is even and the same for all four.
     rec_lo, rec_hi : Tensor, shape (L,)
-        Synthesis filters. For an orthogonal wavelet they are the analysis filters turned in time.
+        Synthesis filters. For an orthogonal wavelet they are the analysis filters reversed in time.
     name : str
-        Where the filters come from, for messages.
+        Origin of the filters, used in messages.
     turned : tuple of bool
-        Whether the causal transform turns the low-pass and the high-pass in time, so that their energy
-        sits on the newest sample. Fixed when the bank is made: a learnable bank must not flip as it learns.
+        Whether the causal transform reverses the low-pass and the high-pass in time, so that most of their energy
+        is at the newest samples. Fixed when the bank is created: it must not change while a bank is trained. By
+        default it is computed from the analysis filters.
     lead : tuple of int
-        Zeros before the first tap of the (turned) analysis filters; the causal transform skips them.
+        Zeros before the first tap of the (reversed) analysis filters; the causal transform skips them. By default
+        computed, too.
     """
 
     dec_lo: Tensor
@@ -35,27 +39,48 @@ class FilterBank:
     rec_lo: Tensor
     rec_hi: Tensor
     name: str = "custom"
-    turned: tuple[bool, bool] = (False, False)
-    lead: tuple[int, int] = (0, 0)
+    turned: tuple[bool, ...] = ()
+    lead: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.turned:
+            filters = (self.dec_lo, self.dec_hi)
+            turned, lead = zip(*(turn_to_newest(tuple(taps.detach().tolist())) for taps in filters), strict=True)
+            object.__setattr__(self, "turned", turned)
+            object.__setattr__(self, "lead", lead)
 
     def __len__(self) -> int:
         return self.dec_lo.shape[-1]
 
+    @property
+    def orthogonal(self) -> bool:
+        """Whether the bank is orthogonal: its low-pass has norm 1 and is orthogonal to its shifts by even lags."""
+        taps = self.dec_lo.detach().double()
+        lags = torch.stack([(taps[: len(taps) - lag] * taps[lag:]).sum() for lag in range(0, len(taps), 2)])
+        wanted = torch.zeros_like(lags)
+        wanted[0] = 1.0
+        mirrored = torch.allclose(self.rec_lo.detach().double(), taps.flip(-1), atol=1e-6)
+        return mirrored and torch.allclose(lags, wanted, atol=1e-6)
+
+
+Wavelet: TypeAlias = str | FilterBank | Sequence[Any] | Any
+"""A name of PyWavelets in any case, a filter bank, a ``pywt.Wavelet``, or four filters in PyWavelets' order."""
+
 
 def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
-    """Whether to turn a filter so that its energy lies at small delays, and how many zeros then lead.
+    """Return whether to reverse a filter so that its energy is at small delays, and its number of leading zeros then.
 
     Parameters
     ----------
     taps : tuple of float
-        Impulse response: ``taps[k]`` weighs the sample ``k`` steps in the past.
+        Impulse response: ``taps[k]`` is the weight of the sample ``k`` steps in the past.
 
     Returns
     -------
     turn : bool
-        True if the reversed filter has its centre of energy nearer to delay 0.
+        True if the centre of energy of the reversed filter is nearer to delay 0.
     lead : int
-        Number of leading zeros after the turn (biorthogonal filters are stored with zeros around them).
+        Number of leading zeros after the reversal (PyWavelets pads biorthogonal filters with zeros).
     """
     nonzero = [k for k, tap in enumerate(taps) if tap != 0.0]
     first, last = nonzero[0], nonzero[-1]
@@ -66,24 +91,24 @@ def turn_to_newest(taps: tuple[float, ...]) -> tuple[bool, int]:
 
 
 def _named_filters(name: str) -> tuple[tuple[float, ...], ...]:
-    """The four filters of a named wavelet as plain numbers."""
+    """Return the four filters of a named wavelet as tuples of float."""
     known = pywt.wavelist(kind="discrete")
+    name = str(name).lower() if str(name).lower() in known else name
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=4, cutoff=0.4)
+        near = difflib.get_close_matches(str(name).lower(), known, n=4, cutoff=0.4)
         remedy = f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(known)}"
         raise ValueError(f"expected the name of a discrete wavelet, got {name!r}; {remedy}")
     return tuple(tuple(taps) for taps in pywt.Wavelet(name).filter_bank)
 
 
-# What torch.compiler.assume_constant_result sets; calling it would import the whole compiler with this
-# module.
+# The attribute that torch.compiler.assume_constant_result sets; calling it would import the whole compiler.
 _named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _make_bank(name: str) -> FilterBank:
     filters = _named_filters(name)
     turns = [turn_to_newest(taps) for taps in filters[:2]]
-    dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64) for taps in filters)
+    dec_lo, dec_hi, rec_lo, rec_hi = (torch.tensor(taps, dtype=torch.float64, device="cpu") for taps in filters)
     return FilterBank(
         dec_lo,
         dec_hi,
@@ -99,16 +124,40 @@ _cached_bank = cache(_make_bank)
 
 
 def filter_bank(name: str) -> FilterBank:
-    """Filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
+    """Return the filter bank of a named discrete wavelet, in float64 on the CPU (filter values: PyWavelets).
 
     Raises
     ------
     ValueError
-        If PyWavelets knows no discrete wavelet of that name; the nearest names are suggested.
+        If PyWavelets has no discrete wavelet of that name; the message suggests similar names.
     """
-    return _make_bank(name) if torch.compiler.is_compiling() else _cached_bank(name)
+    if torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+        return _make_bank(name)  # tensors of a trace must not outlive it
+    return _cached_bank(name)
 
 
-def as_filter_bank(wavelet: str | FilterBank) -> FilterBank:
-    """The bank itself, or the bank of that name."""
-    return wavelet if isinstance(wavelet, FilterBank) else filter_bank(wavelet)
+def as_filter_bank(wavelet: Wavelet) -> FilterBank:
+    """Return the filter bank of a wavelet in any of its forms.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or filters that are not four of one even length.
+    """
+    if isinstance(wavelet, FilterBank):
+        return wavelet
+    if isinstance(wavelet, str):
+        return filter_bank(wavelet)
+    name = "custom"
+    if isinstance(wavelet, pywt.Wavelet):
+        wavelet, name = wavelet.filter_bank, wavelet.name
+    if not isinstance(wavelet, Sequence) or len(wavelet) != 4:
+        raise ValueError(
+            f"expected a wavelet's name, a FilterBank, a pywt.Wavelet or four filters, got {type(wavelet).__name__}"
+        )
+    filters = [torch.as_tensor(taps, dtype=None if isinstance(taps, Tensor) else torch.float64) for taps in wavelet]
+    lengths = {tuple(taps.shape) for taps in filters}
+    if len(lengths) > 1 or filters[0].dim() != 1 or len(filters[0]) % 2 or len(filters[0]) == 0:
+        raise ValueError(f"expected four filters of one even length, got shapes {sorted(lengths)}")
+    dec_lo, dec_hi, rec_lo, rec_hi = filters
+    return FilterBank(dec_lo, dec_hi, rec_lo, rec_hi, name)

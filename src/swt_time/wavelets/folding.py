@@ -9,7 +9,7 @@ Band ``k`` of a signal ``x~`` that is extended once is ``c_k[n] = sum_m g_k[m] x
     e_p[d] = sum_{k,r} W[d,k,r] c_k[s p + r] = sum_u A[d,u] x~[s p + u],
     A[d,u] = sum_{k,r} W[d,k,r] g_k[u - r].
 
-Neither the bands nor the overlapping patches exist in memory; gradients reach ``W`` and the filters through
+Neither the bands nor the overlapping patches are materialised; gradients reach ``W`` and the filters through
 ``A``.
 """
 
@@ -25,21 +25,21 @@ from swt_time.wavelets.stationary import convolves_in_float32, extend
 
 
 def patch_filters(filters: Tensor, patch_len: int) -> Tensor:
-    """Composite filters at every place in a patch: ``(K, S) -> (K, R, U)``, ``[k, r, u] = g_k[u - r]``."""
+    """Place composite filters at every sample of a patch: ``(K, S) -> (K, R, U)``, ``[k, r, u] = g_k[u - r]``."""
     room = patch_len - 1
     width = filters.shape[-1] + room
     return F.pad(filters, (room, room)).unfold(-1, width, 1).flip(1)
 
 
 def fold(weight: Tensor, placed: Tensor) -> Tensor:
-    """Kernel ``A`` of a projection: ``(D, K, R)`` and ``(K, R, U) -> (D, U)``."""
+    """Return the kernel ``A`` of a projection: ``(D, K, R)`` and ``(K, R, U) -> (D, U)``."""
     return weight.flatten(1) @ placed.flatten(0, 1)
 
 
 def fold_last(weight: Tensor, placed: Tensor, length: int, stride: int) -> Tensor:
-    """Kernel (D, U) of a last patch that repeats the last coefficient, to be laid on the last full patch.
+    """Return the kernel (D, U) of a last patch that repeats the last coefficient; it applies to the last full patch.
 
-    The patch starts at ``q = s ((T - R) // s + 1)`` and reads the coefficients ``min(q + r, T - 1)``; all of
+    The last patch starts at ``q = s ((T - R) // s + 1)`` and reads the coefficients ``min(q + r, T - 1)``; all of
     them lie among the last ``R``.
     """
     patch_len = weight.shape[-1]
@@ -49,17 +49,17 @@ def fold_last(weight: Tensor, placed: Tensor, length: int, stride: int) -> Tenso
 
 
 class Folded(NamedTuple):
-    """How series are read by a folded kernel."""
+    """Geometry of a folded convolution."""
 
     patch_len: int
     stride: int
     reach: tuple[int, int]
-    """Samples that the filters read before and after ``n``; ``U = R + sum(reach)``."""
+    """Samples before and after ``n`` that the filters depend on; ``U = R + sum(reach)``."""
     boundary: str
 
 
 def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Folded) -> Tensor:
-    """Tokens ``(M, P, D)`` of series ``(M, T)``: one strided convolution of the extended signal.
+    """Compute tokens ``(M, P, D)`` of series ``(M, T)`` by one strided convolution of the extended signal.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     kernel : Tensor, shape (D, U)
         ``A``, in the dtype of ``x``.
     last : Tensor, shape (D, U), optional
-        Own kernel of the last patch (:func:`fold_last`); by default the patch runs on into the extended signal.
+        Kernel of the last patch (:func:`fold_last`); by default the last patch reads the extended signal.
     folded : Folded
 
     Notes
     -----
-    A stride ``s`` over samples is a step of one over blocks of ``s`` samples. The extended signal, cut into such
-    blocks, already is a channels-last image of ``s`` channels, and the result is one of ``D`` channels: the
-    tokens come out in their own layout, without the copies that a one-channel ``conv1d`` makes.
+    A stride of ``s`` samples is a step of one block of ``s`` samples. The extended signal, cut into such blocks, is a
+    channels-last image with ``s`` channels, and the result is one with ``D`` channels, which is the memory layout of
+    the tokens. This avoids the copies that a ``conv1d`` with one channel makes.
     """
     if convolves_in_float32(x):
         own = None if last is None else last.float()
@@ -82,13 +82,13 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     patch_len, stride, (before, _), boundary = folded
     series, length, (features, taps) = x.shape[0], x.shape[-1], kernel.shape
     patches, blocks = (length - patch_len) // stride + 2, -(-taps // stride)
-    # Whole blocks for the last window, which needs at least the filters' reach beyond the extended patch.
+    # Whole blocks for the last patch, which needs at least the reach of the filters after it.
     extended = extend(x, before, (patches + blocks - 1) * stride - before - length, boundary)
     image = extended.view(series, patches + blocks - 1, 1, stride).permute(0, 3, 1, 2)
     filters = F.pad(kernel, (0, blocks * stride - taps)).view(features, blocks, 1, stride).permute(0, 3, 1, 2)
     tokens = F.conv2d(image, filters)  # (M, D, P, 1)
     if last is not None:
-        # The last full patch read with its own kernel, in place of what the convolution made of the extension.
+        # Replace the result of the last patch by that of its own kernel on the last full patch.
         full, start = length - patch_len, (patches - 1) * stride
         wanted = extended[:, full : full + taps] @ last.T
         tokens = _add_to_last(tokens, wanted - extended[:, start : start + taps] @ kernel.T)
@@ -96,7 +96,7 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
 
 
 class _AddToLast(torch.autograd.Function):
-    """Add to the last patch in place; indexing would copy all gradients, concatenating all tokens."""
+    """Add to the last patch in place. Indexing would copy all gradients, and concatenation all tokens."""
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, change: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class _AddToLast(torch.autograd.Function):
 
 
 def _add_to_last(tokens: Tensor, change: Tensor) -> Tensor:
-    """``(M, D, P, 1)`` with ``(M, D)`` added to the last of ``P``; may write into ``tokens``."""
+    """Add ``(M, D)`` to the last patch of ``(M, D, P, 1)``; may modify ``tokens``."""
     if torch.compiler.is_compiling():
         return torch.cat((tokens[:, :, :-1], tokens[:, :, -1:] + change[:, :, None, None]), dim=2)
     return _AddToLast.apply(tokens, change)
@@ -127,13 +127,13 @@ def folding_pays(
     *,
     training: bool,
 ) -> bool:
-    """Whether one strided convolution is faster than transform, patches and projection one by one.
+    """Return whether one strided convolution is faster than transform, patches and projection one by one.
 
-    The convolution does ``U D / s`` multiplications a sample (three times that with its weight gradient,
-    which is the slower half). The plain path pays for every band: passes over memory, which weigh as much as
-    about ``PASS`` multiplications a sample, four times that once the bands outgrow the cache, and its
-    projection. The constants were fitted to medians on two CPU cores (D 16 to 128, T 96 to 4096, J 1 to 6, 2
-    to 16 taps). Where both take about the same time, folding wins by its memory.
+    The convolution takes ``U D / s`` multiplications per sample, and three times as many with its weight gradient.
+    The separate steps take, for every band, passes over memory, which cost as much as about ``PASS`` multiplications
+    per sample (four times that if the bands exceed the cache), and the projection. The constants were fitted to
+    medians on two CPU cores (D 16 to 128, T 96 to 4096, J 1 to 6, 2 to 16 taps). If both take about the same time,
+    folding is preferred because it needs less memory.
     """
     folded = taps * d_model / stride
     outgrown = series * length * bands * 4 > CACHE_BYTES

@@ -1,9 +1,9 @@
 """Orthogonal filters as rotation angles (the lattice factorisation), and the angles of a named wavelet.
 
 A two-band orthogonal filter bank of ``L = 2M`` taps is a chain of ``M`` rotations with delays between them
-(Vaidyanathan, Multirate Systems and Filter Banks, 1993, chapter 6). Whatever the angles, the bank is
-orthogonal. The high-pass has zero mean if and only if the angles sum to ``pi / 4``, so ``M - 1`` of them are
-free (Selesnick; Pollen) and the last is the rest.
+(Vaidyanathan, Multirate Systems and Filter Banks, 1993, chapter 6). The bank is orthogonal for any angles. The
+high-pass has zero mean if and only if the angles sum to ``pi / 4``, so ``M - 1`` of them are free (Selesnick; Pollen)
+and they determine the last one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 LONGEST = 30
-"""Taps up to which the angles of every orthogonal wavelet of PyWavelets are found in double precision."""
+"""Largest number of taps for which the angles of every orthogonal wavelet of PyWavelets are found in float64."""
 
 
 def lattice_filters(free: Tensor) -> tuple[Tensor, Tensor]:
-    """Analysis low-pass and high-pass of the lattice with ``M - 1`` free angles.
+    """Return the analysis low-pass and high-pass of the lattice with ``M - 1`` free angles.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ def lattice_filters(free: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def angles_of(dec_lo: Tensor, name: str = "custom") -> Tensor:
-    """Free angles, shape (L/2 - 1,), float64, of an orthogonal low-pass of at most 30 taps.
+    """Return the free angles, shape (L/2 - 1,), float64, of an orthogonal low-pass of at most 30 taps.
 
-    Rotations are peeled off the filter's ends one by one; Gauss-Newton steps then repair what the peeling of
-    nearly vanishing end taps lost (db15 starts with 1e-7).
+    Rotations are removed from the ends of the filter one by one. Levenberg-Marquardt steps then correct the errors
+    that result from end taps close to zero (the first tap of db15 is 1e-7).
 
     Raises
     ------
     ValueError
-        If the filter is longer than 30 taps, or its angles do not give it back within 1e-8 (not orthogonal).
+        If the filter has more than 30 taps, or its angles do not reproduce it within 1e-8 (it is not orthogonal).
     """
     target = dec_lo.detach().cpu().double().numpy()
     taps = len(target)
@@ -70,12 +70,12 @@ def angles_of(dec_lo: Tensor, name: str = "custom") -> Tensor:
 
 
 def _close(free: np.ndarray) -> np.ndarray:
-    """All angles: the free ones and the one that the zero-mean condition fixes."""
+    """Return all angles: the free ones and the one that the zero-mean condition determines."""
     return np.append(free, math.pi / 4 - free.sum())
 
 
 def _build(angles: np.ndarray) -> np.ndarray:
-    """Low-pass of all ``M`` angles (NumPy twin of :func:`lattice_filters`)."""
+    """Return the low-pass of all ``M`` angles (:func:`lattice_filters` in NumPy)."""
     low, high = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     for m, (cosine, sine) in enumerate(zip(np.cos(angles), np.sin(angles), strict=True)):
         if m:
@@ -85,12 +85,12 @@ def _build(angles: np.ndarray) -> np.ndarray:
 
 
 def _peel(target: np.ndarray) -> np.ndarray:
-    """Angles from the outermost rotation inwards, each chosen so that the filter loses two end taps."""
+    """Find the angles from the outermost rotation inwards; removing each rotation shortens the filter by two taps."""
     low = target.astype(np.longdouble)
     high = low[::-1] * np.where(np.arange(len(low)) % 2, 1, -1)
     angles = []
     while len(low) > 2:
-        # Both ends determine the angle; the end with the larger taps determines it better.
+        # Both ends determine the angle; the end with the larger taps is more accurate.
         if abs(low[0]) + abs(high[0]) > abs(low[-1]) + abs(high[-1]):
             angle = np.arctan2(-high[0], low[0])
         else:
@@ -110,7 +110,7 @@ def _refine(free: np.ndarray, target: np.ndarray, steps: int = 50) -> np.ndarray
         if np.abs(residual).max() < 1e-13 or damping > 1e3:
             break
         angles = _close(free)
-        # A rotation's derivative is the rotation by a quarter turn more.
+        # The derivative of a rotation is the rotation by an additional quarter turn.
         slopes = [_build(angles + quarter) for quarter in np.eye(len(angles)) * math.pi / 2]
         jacobian = np.stack([slope - slopes[-1] for slope in slopes[:-1]], axis=1)
         rows = np.vstack([jacobian, math.sqrt(damping) * np.eye(len(free))])

@@ -1,4 +1,4 @@
-"""Filter banks that learn: orthogonal by construction (``lattice``) or two free filters (``free``)."""
+"""Learnable filter banks: orthogonal by construction (``lattice``) or two free filters (``free``)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from swt_time.wavelets.lattice import angles_of, lattice_filters
 
 
 def alternate(taps: Tensor) -> Tensor:
-    """``(-1)**k taps[k]``: turns a low-pass into a high-pass, and cancels aliasing between two banks."""
+    """Return ``(-1)**k taps[k]``, which turns a low-pass into a high-pass and cancels aliasing between two banks."""
     sign = 1 - 2 * (torch.arange(taps.shape[-1], device=taps.device) % 2)
     return taps * sign
 
 
 class LatticeFilters(nn.Module):
-    """An orthogonal filter bank whose rotation angles learn; it reconstructs after any number of steps.
+    """Orthogonal filter bank with learnable rotation angles; it reconstructs perfectly for any angles.
 
     Parameters
     ----------
     wavelet : str
-        An orthogonal wavelet of at most 30 taps, where the angles start.
+        An orthogonal wavelet of at most 30 taps, which the angles are initialised from.
 
     Attributes
     ----------
@@ -36,19 +36,19 @@ class LatticeFilters(nn.Module):
         self.angles = nn.Parameter(angles_of(self.start.dec_lo, wavelet).to(torch.get_default_dtype()))
 
     def forward(self) -> FilterBank:
-        """The bank of the present angles, in double precision (single where the device has no double)."""
+        """Return the bank of the current angles, in float64 (float32 on MPS, which has no float64)."""
         precise = torch.float32 if self.angles.device.type == "mps" else torch.float64
         low, high = lattice_filters(self.angles.to(precise))
         return FilterBank(low, high, low.flip(-1), high.flip(-1), "lattice", self.start.turned, self.start.lead)
 
 
 class FreeFilters(nn.Module):
-    """Low-pass and high-pass that learn without constraint; a penalty asks for perfect reconstruction.
+    """Unconstrained learnable low-pass and high-pass, with a penalty on the reconstruction error.
 
     Parameters
     ----------
     wavelet : str
-        Any discrete wavelet, where the filters start.
+        Any discrete wavelet, which the filters are initialised from.
 
     Attributes
     ----------
@@ -63,15 +63,15 @@ class FreeFilters(nn.Module):
         self.dec_hi = nn.Parameter(self.start.dec_hi.to(dtype, copy=True))
 
     def forward(self) -> FilterBank:
-        """The bank of the present filters; its synthesis filters cancel aliasing by construction."""
+        """Return the bank of the current filters; its synthesis filters cancel aliasing by construction."""
         low, high = self.dec_lo, self.dec_hi
         return FilterBank(low, high, -alternate(high), alternate(low), "free", self.start.turned, self.start.lead)
 
     def penalty(self) -> Tensor:
-        """Squared deviation from perfect reconstruction, ``sum_n ((h0*g0 + h1*g1 - 2 delta)[n])**2``.
+        """Return the squared reconstruction error ``sum_n ((h0*g0 + h1*g1 - 2 delta)[n])**2``.
 
-        With alias-cancelling synthesis filters this distortion is all that is left (Vaidyanathan 1993,
-        section 5.6; used as a soft constraint by Wolter, arXiv 2004.09569).
+        With synthesis filters that cancel aliasing, this distortion is the only reconstruction error (Vaidyanathan
+        1993, section 5.6; used as a soft constraint by Wolter, arXiv 2004.09569).
         """
         bank = self()
         taps = len(bank)

@@ -3,45 +3,46 @@
 Shapes: ``T`` samples, ``J`` levels, ``K = J + 1`` bands in the order ``[A_J, D_J, ..., D_1]``,
 ``L`` filter taps, ``d = 2**(j - 1)`` the spacing of the taps at level ``j``, ``M`` series.
 
-Every boundary runs the same a-trous cascade. With ``t`` the analysis filter as a correlation,
+All boundaries use the same a-trous cascade. With ``t`` the analysis filter as a correlation,
 
     a_j[n] = sum_i t_lo[i] a_{j-1}[n + d (i - o)],     d_j[n] = sum_i t_hi[i] a_{j-1}[n + d (i - o)],
 
-and the origin ``o`` is ``L/2 - 1`` (PyWavelets' alignment) or ``L - 1`` (``causal``: nothing newer
+and the origin ``o`` is ``L/2 - 1`` (PyWavelets' alignment) or ``L - 1`` (``causal``: no sample newer
 than ``n``). The signal is extended once, by the support of the whole cascade; each level then filters
 without padding. Formulas: PyWavelets ``swt`` (algorithme a trous); Percival & Walden, Wavelet Methods,
 2000 (``norm=True``: MODWT).
 
-Precision: float64 and float32 run the cascade in their own precision. bfloat16 and float16 do not
-up-cast the data on a GPU; a cascade would round every approximation and feed that error to all deeper
-bands, so each band is one correlation with its composite filter, which is split into a rounded part and
-the rest. A band then carries little more than the rounding of its own output, at any level. On a
-processor they run as float32 and only the bands are rounded.
+Precision: float64 and float32 run the cascade in their own precision. bfloat16 and float16 data are not
+up-cast on a GPU. A cascade would round every approximation and pass that error on to all deeper bands, so
+each band is one correlation with its composite filter, which is split into a rounded part and the rest.
+The error of a band is then little more than the rounding of its output, at any level. On the CPU they are
+computed in float32 and only the bands are rounded.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from swt_time.wavelets.boundaries import BOUNDARIES
-from swt_time.wavelets.filters import FilterBank, as_filter_bank
+from swt_time.wavelets.filters import FilterBank, Wavelet, as_filter_bank
 
 LEAST_SEEN = 1e-13
-"""Parts of a signal that its bands hold with less than this share of the best-held part count as lost."""
+"""Relative cutoff for singular values of the transform: components below it cannot be recovered from the bands."""
 
 
 def check_boundary(boundary: str) -> None:
-    """Refuse an unknown boundary with the list of choices."""
+    """Raise ValueError for an unknown boundary; the message lists the choices."""
     if boundary not in BOUNDARIES:
         raise ValueError(f"unknown boundary: expected one of {', '.join(BOUNDARIES)}, got {boundary!r}")
 
 
 def check_level(level: int, length: int) -> None:
-    """Refuse a level for which ``2**level`` exceeds the length; name the largest that fits."""
+    """Raise ValueError if ``2**level`` exceeds the length; the message gives the largest level that fits."""
     if level < 1:
         raise ValueError(f"expected a level of at least 1, got {level}; level=1 is the shallowest transform")
     if 2**level > length:
@@ -51,7 +52,7 @@ def check_level(level: int, length: int) -> None:
 
 
 def check_signal(x: Tensor) -> None:
-    """Refuse anything but real floating tensors with a time axis."""
+    """Raise ValueError unless a tensor is real, floating-point and has a time axis."""
     if not x.is_floating_point() or x.dim() == 0:
         raise ValueError(
             f"expected a floating tensor with time last, got {x.dtype} of shape {tuple(x.shape)}; "
@@ -60,27 +61,27 @@ def check_signal(x: Tensor) -> None:
 
 
 def origin(taps: int, boundary: str) -> int:
-    """Index of the correlation tap that falls on the sample itself."""
+    """Return the index of the correlation tap that is aligned with the sample itself."""
     return taps - 1 if boundary == "causal" else taps // 2 - 1
 
 
-def reach(wavelet: str | FilterBank, level: int, boundary: str = "periodic") -> tuple[int, int]:
-    """Samples before and after ``n`` that the bands at ``n`` depend on, for the whole cascade."""
+def reach(wavelet: Wavelet, level: int, boundary: str = "periodic") -> tuple[int, int]:
+    """Return the number of samples before and after ``n`` that the bands at ``n`` depend on."""
     taps = len(as_filter_bank(wavelet))
     o = origin(taps, boundary)
     return (2**level - 1) * o, (2**level - 1) * (taps - 1 - o)
 
 
-def wavelet_support(wavelet: str | FilterBank, level: int) -> int:
-    """Taps of the longest composite filter of the cascade: ``(2**level - 1) (L - 1) + 1``."""
+def wavelet_support(wavelet: Wavelet, level: int) -> int:
+    """Return the taps of the longest composite filter of the cascade, ``(2**level - 1) (L - 1) + 1``."""
     return sum(reach(wavelet, level)) + 1
 
 
 def extend(x: Tensor, before: int, after: int, boundary: str) -> Tensor:
-    """Extend the last axis by the boundary's rule: ``(..., T) -> (..., before + T + after)``.
+    """Extend the last axis according to the boundary: ``(..., T) -> (..., before + T + after)``.
 
     As ``np.pad`` with mode ``wrap``, ``reflect``, ``edge`` or ``constant``; ``causal`` extends as ``edge``.
-    Any number of samples may be asked for: periodic and reflected signals repeat as often as needed.
+    The extension may be longer than the signal: periodic and reflected signals repeat as often as needed.
     """
     if boundary == "zero":
         return F.pad(x, (before, after))
@@ -108,7 +109,7 @@ def extend(x: Tensor, before: int, after: int, boundary: str) -> Tensor:
 
 
 def analysis_taps(bank: FilterBank, boundary: str, norm: bool) -> Tensor:
-    """Low-pass and high-pass as correlations, shape (2, L), tap ``i`` on sample ``n + d (i - o)``."""
+    """Return low-pass and high-pass as correlations, shape (2, L), tap ``i`` for sample ``n + d (i - o)``."""
     rows = []
     for taps, turned, lead in zip((bank.dec_lo, bank.dec_hi), bank.turned, bank.lead, strict=True):
         if boundary == "causal":
@@ -120,7 +121,7 @@ def analysis_taps(bank: FilterBank, boundary: str, norm: bool) -> Tensor:
 
 
 def band_offsets(taps: int, level: int, boundary: str) -> list[int]:
-    """How far each band's own support, shorter at finer levels, starts after the whole cascade's."""
+    """Return for each band the offset of its support, shorter at finer levels, in the support of the whole cascade."""
     o = origin(taps, boundary)
     return [(2**level - 2**j) * o for j in (level, *range(level, 0, -1))]
 
@@ -150,9 +151,9 @@ def cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
 
 
 def circular_cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
-    """The periodic cascade ``(M, T) -> [A_J, D_J, ..., D_1]``, each (M, T).
+    """Periodic cascade ``(M, T) -> [A_J, D_J, ..., D_1]``, each (M, T).
 
-    A periodic signal has periodic bands, so that every level may wrap by its own support; this spares the
+    A periodic signal has periodic bands, so every level is extended by its own support only, which avoids the
     long extension of deep cascades.
     """
     count = taps.shape[-1]
@@ -168,10 +169,10 @@ def circular_cascade(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
 
 
 def band_filters(taps: Tensor, level: int) -> list[Tensor]:
-    """Composite correlation filters of the bands ``[A_J, D_J, ..., D_1]`` from one level's taps (2, L).
+    """Return the composite correlation filters of the bands ``[A_J, D_J, ..., D_1]`` from the taps (2, L) of one level.
 
-    The filter of level ``j`` has ``(2**j - 1) (L - 1) + 1`` taps: the one before it, convolved with ``t``
-    that has ``d - 1`` zeros between its taps.
+    The filter of level ``j`` has ``(2**j - 1) (L - 1) + 1`` taps: that of the level before, convolved with ``t``
+    with ``d - 1`` zeros between its taps.
     """
     count = taps.shape[-1]
     kernel = taps.flip(-1).unsqueeze(1)
@@ -186,9 +187,9 @@ def band_filters(taps: Tensor, level: int) -> list[Tensor]:
 
 
 def composite_filters(bank: FilterBank, level: int, boundary: str, norm: bool) -> Tensor:
-    """All composite filters on one axis, shape (K, S): band ``k`` is ``sum_u g_k[u] x[n + u - before]``.
+    """Return all composite filters on one axis, shape (K, S): band ``k`` is ``sum_u g_k[u] x[n + u - before]``.
 
-    ``S`` is :func:`wavelet_support`, ``before`` the first number of :func:`reach`. The dtype is the bank's.
+    ``S`` is :func:`wavelet_support`, ``before`` the first value of :func:`reach`. The dtype is that of the bank.
     """
     taps = analysis_taps(bank, boundary, norm)
     support = wavelet_support(bank, level)
@@ -198,19 +199,19 @@ def composite_filters(bank: FilterBank, level: int, boundary: str, norm: bool) -
 
 
 def convolves_in_float32(x: Tensor) -> bool:
-    """Whether convolutions of ``x`` are to run in float32: half precision on a processor.
+    """Return whether to convolve ``x`` in float32: half precision on the CPU.
 
-    PyTorch 2.13 (oneDNN, on processors with AMX) returns noise from bfloat16 convolutions along time whose input
+    PyTorch 2.13 (oneDNN, on CPUs with AMX) returns noise from bfloat16 convolutions along time whose input
     channels times taps are a multiple of 64.
     """
     return x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16)
 
 
 def _half_bands(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
-    """As :func:`cascade` for bfloat16 and float16 data, one correlation a band.
+    """As :func:`cascade` for bfloat16 and float16 data, with one correlation for each band.
 
-    The filter's rounding to half precision would leave a high-pass that sees the mean. Its rounded part and
-    the rest are two input channels of one convolution, which sums both before it rounds.
+    A high-pass rounded to half precision would respond to the mean. The rounded filter and the rest are two input
+    channels of one convolution, which sums both before rounding.
     """
     twice = x.unsqueeze(1).expand(-1, 2, -1)
     bands = []
@@ -222,7 +223,7 @@ def _half_bands(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
 
 
 def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, beyond: int = 0) -> Tensor:
-    """Bands at ``0 .. T + beyond - 1`` of series ``(M, T)``, shape (M, K, T + beyond), without checks.
+    """Return the bands at ``0 .. T + beyond - 1`` of series ``(M, T)``, shape (M, K, T + beyond), without checks.
 
     The ``beyond`` coefficients after the end are those of the extended signal.
     """
@@ -242,33 +243,37 @@ def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, 
 
 def swt(
     x: Tensor,
-    wavelet: str | FilterBank,
-    level: int,
+    wavelet: Wavelet,
+    level: int | None = None,
     boundary: str = "periodic",
     norm: bool = False,
+    axis: int = -1,
 ) -> Tensor:
-    """Stationary (undecimated) wavelet transform along the last axis.
+    """Stationary (undecimated) wavelet transform along one axis, by default the last.
 
     Parameters
     ----------
     x : Tensor, shape (..., T)
         Any floating dtype, any length, any leading shape. The bands keep the dtype; autocast is off inside.
-    wavelet : str or FilterBank
-        A discrete wavelet of PyWavelets, or filters as tensors (gradients reach them).
-    level : int
-        Number of levels ``J``, ``2**J <= T``.
+    wavelet : str, FilterBank, pywt.Wavelet or sequence of four filters
+        A discrete wavelet of PyWavelets, or filters (differentiable if they are tensors).
+    level : int, optional
+        Number of levels ``J``, ``2**J <= T``; by default the deepest.
     boundary : {"periodic", "reflect", "replicate", "zero", "causal"}
         ``periodic`` equals ``pywt.swt(..., trim_approx=True)``; the next three equal ``np.pad`` (``reflect``,
         ``edge``, ``constant``) by the cascade's support, then ``pywt.swt``, then a crop. ``causal`` uses no
-        sample newer than ``n`` (before the start: the first value) and turns each filter in time where that
-        brings its energy to the newest sample.
+        sample newer than ``n`` (before the start: the first value) and reverses each filter in time if that
+        moves its energy to the newest samples.
     norm : bool
-        Divide the filters by ``sqrt(2)``: orthogonal wavelets then conserve energy (periodic boundary).
+        Divide the filters by ``sqrt(2)``: orthogonal wavelets then conserve energy (periodic boundary). For others,
+        which do not, a warning is given.
+    axis : int
+        The time axis of ``x``.
 
     Returns
     -------
     Tensor, shape (..., K, T)
-        Bands ``[A_J, D_J, ..., D_1]``, ``K = J + 1``.
+        Bands ``[A_J, D_J, ..., D_1]``, ``K = J + 1``; their axis stands before the time axis.
 
     Raises
     ------
@@ -278,20 +283,31 @@ def swt(
     Notes
     -----
     Error of half precision against float64 on the same half-precision samples, at every level: at most 0.25 %
-    (bfloat16) and 0.035 % (float16) of a band's RMS. Rounding the samples themselves comes on top, where the
-    caller does it.
+    (bfloat16) and 0.035 % (float16) of a band's RMS. The rounding of the samples to half precision is not included.
+
+    Examples
+    --------
+    >>> swt(torch.randn(8, 7, 96), "db4", level=3).shape
+    torch.Size([8, 7, 4, 96])
     """
     check_boundary(boundary)
     check_signal(x)
+    x = x.movedim(axis, -1)
     length = x.shape[-1]
+    level = max(length.bit_length() - 1, 1) if level is None else level
     check_level(level, length)
     bank = as_filter_bank(wavelet)
+    if norm and not torch.compiler.is_compiling() and not bank.orthogonal:
+        warnings.warn(f"norm=True does not conserve energy with {bank.name}, which is not orthogonal", stacklevel=2)
     with torch.autocast(x.device.type, enabled=False):
         bands = analyse(_rows(x, 1), bank, level, boundary, norm)
-    return bands.reshape(*x.shape[:-1], level + 1, length)
+    bands = bands.reshape(*x.shape[:-1], level + 1, length)
+    return bands if axis in (-1, x.dim() - 1) else bands.movedim((-2, -1), (axis % x.dim(), axis % x.dim() + 1))
 
 
-def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "periodic", norm: bool = False) -> Tensor:
+def iswt(
+    coefficients: Tensor, wavelet: Wavelet, boundary: str = "periodic", norm: bool = False, axis: int = -1
+) -> Tensor:
     """Inverse of :func:`swt`.
 
     Parameters
@@ -300,6 +316,8 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
         Bands ``[A_J, D_J, ..., D_1]``.
     wavelet, boundary, norm
         As given to :func:`swt`.
+    axis : int
+        The time axis of ``coefficients``; the axis before it holds the bands.
 
     Returns
     -------
@@ -315,14 +333,14 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
     ``periodic``: the mean of all shifted inverse transforms, as ``pywt.iswt``; exact wherever the filters
     reconstruct perfectly.
 
-    Other boundaries cut off the coefficients outside ``0 .. T - 1``, so no fixed synthesis filter is exact
-    near the ends. The remaining ones still determine the signal, and the inverse is the least-squares
-    solution (bands weighted as in the tight frame: ``2**-j`` without ``norm``). For unchanged coefficients
-    it is exact, ends included, where they hold the whole signal: always for ``reflect``, ``replicate`` and
-    ``zero``. A causal filter of many taps in the middle of which the energy lies (``sym`` and ``coif``
-    beyond 30 taps, ``dmey``, ``db`` beyond 60) hardly sees the newest samples; what the bands do not hold
-    comes back as zero there, and the samples before it exactly. For changed coefficients the result is the
-    nearest signal. The dense system is solved in float64: memory ``O(K T**2)``, time ``O(K T**3)``.
+    Other boundaries: the coefficients outside ``0 .. T - 1`` are missing, so no fixed synthesis filter is exact
+    near the ends. The inverse is the least-squares solution (bands weighted as in the tight frame: ``2**-j``
+    without ``norm``). For unchanged coefficients it is exact, ends included, if they determine the signal, which
+    is always so for ``reflect``, ``replicate`` and ``zero``. A long causal filter whose energy is in its middle
+    (``sym`` and ``coif`` beyond 30 taps, ``dmey``, ``db`` beyond 60) gives the newest samples almost no weight;
+    components that the bands do not contain are returned as zero there, and the samples before are exact. For
+    changed coefficients the result is the nearest signal. The dense system is solved in float64: memory
+    ``O(K T**2)``, time ``O(K T**3)``.
 
     Half-precision coefficients are inverted in float32; the result has their dtype.
     """
@@ -330,6 +348,8 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
     check_signal(coefficients)
     if coefficients.dim() < 2:
         raise ValueError(f"expected coefficients of shape (..., K, T), got {tuple(coefficients.shape)}")
+    place = axis % coefficients.dim()
+    coefficients = coefficients.movedim((place - 1, place), (-2, -1))
     bands, length = coefficients.shape[-2:]
     check_level(bands - 1, length)
     bank = as_filter_bank(wavelet)
@@ -340,18 +360,18 @@ def iswt(coefficients: Tensor, wavelet: str | FilterBank, boundary: str = "perio
             series = _circular_synthesis(c.to(wide), bank, norm)
         else:
             series = _least_squares_synthesis(c.to(torch.float64), bank, boundary, norm)
-    return series.to(c.dtype).reshape(*coefficients.shape[:-2], length)
+    return series.to(c.dtype).reshape(*coefficients.shape[:-2], length).movedim(-1, place - 1)
 
 
 def _rows(x: Tensor, keep: int) -> Tensor:
-    """All leading axes as one, also where one of them is empty."""
+    """Flatten all leading axes into one, also if one of them has length 0."""
     return x.reshape(math.prod(x.shape[:-keep]), *x.shape[-keep:])
 
 
 def _circular_synthesis(c: Tensor, bank: FilterBank, norm: bool) -> Tensor:
-    """``(M, K, T) -> (M, T)``: the transpose of the dual analysis at each level.
+    """Invert periodic bands, ``(M, K, T) -> (M, T)``, by the transpose of the dual analysis at each level.
 
-    Halved, since without decimation both filters of a level see every sample twice.
+    The result of each level is halved, because without decimation its two filters represent every sample twice.
     """
     level, count = c.shape[1] - 1, len(bank)
     taps = torch.stack((bank.rec_lo, bank.rec_hi)).flip(-1) / (math.sqrt(2) if norm else 2.0)
@@ -366,7 +386,7 @@ def _circular_synthesis(c: Tensor, bank: FilterBank, norm: bool) -> Tensor:
 
 
 def _least_squares_synthesis(c: Tensor, bank: FilterBank, boundary: str, norm: bool) -> Tensor:
-    """``(M, K, T) -> (M, T)``: the signal whose bands are nearest to the given ones."""
+    """Return the signal whose bands are nearest to the given ones: ``(M, K, T) -> (M, T)``."""
     series, bands, length = c.shape
     level = bands - 1
     impulses = torch.eye(length, dtype=c.dtype, device=c.device)

@@ -18,7 +18,7 @@ T_975 = (
 """Student's t at 97.5 % for 1 to 30 degrees of freedom; for more, the last value is used, which is slightly larger."""
 
 RULE = (
-    "Differences from the base are paired: for each seed, the mean over the cells (tables and horizons) that both "
+    "Differences from the base are paired: for each seed, the mean over the cells (datasets and horizons) that both "
     "have, then mean and 95 % t-interval over seeds. Better or worse: the interval excludes 0."
 )
 
