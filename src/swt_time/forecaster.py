@@ -318,7 +318,7 @@ class Forecaster:
         table : DataFrame
         **reading
             Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
-            ``fill``) that differ from those of the training table.
+            ``fill``, ``date_format``) that differ from those of the training table.
 
         Raises
         ------

@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["frequency", "scaling", "series", "windows"])
+@pytest.mark.parametrize("module", ["frequency", "future", "scaling", "series", "windows", "zones"])
 def test_examples(module):
     result = doctest.testmod(importlib.import_module(f"swt_time.data.{module}"))
     assert result.attempted > 0

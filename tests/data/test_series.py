@@ -405,6 +405,13 @@ def test_nanoseconds_are_refused():
 # column roles
 
 
+def test_quarters_beside_dates_are_no_second_time_column():
+    frame = pd.DataFrame({"when": TIMES[:3].strftime("%Y-%m-%d"), "part": ["2024Q1"] * 3, "y": [1.0, 2.0, 3.0]})
+    assert to_series(frame, target="y").time_column == "when"
+    quarters = frame.assign(part=["2024Q1", "2024Q2", "2024Q3"]).drop(columns="when")
+    assert to_series(quarters).time_column == "part"
+
+
 @pytest.mark.parametrize("name", ["ds", "Date", "timestamp", "whenever", "__index_level_0__", ""])
 def test_the_time_column_is_found(name):
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], name: ["2024-01-01", "2024-01-02", "2024-01-03"]})

@@ -43,6 +43,12 @@ TABLES: dict[str, Callable[[], Any]] = {
     "month ends": lambda: wide("ME"),
     "before 1900": lambda: wide("D", "1850-01-01"),
     "time zone with a daylight saving change": lambda: wide(tz="Europe/Berlin"),
+    "time zone with an underscore in its name": lambda: wide(tz="America/New_York"),
+    "local days without a midnight": lambda: wide("D").assign(
+        date=lambda t: (
+            t["date"].dt.tz_localize("Africa/Cairo", nonexistent="shift_forward").map(lambda d: d.isoformat())
+        )
+    ),
     "text times": lambda: wide().assign(date=lambda t: t["date"].dt.strftime("%Y-%m-%d %H:%M")),
     "text times with offsets": lambda: wide(tz="Europe/Berlin").assign(
         date=lambda t: t["date"].map(lambda d: d.isoformat())
@@ -52,6 +58,9 @@ TABLES: dict[str, Callable[[], Any]] = {
         date=[datetime.date(2024, 1, 1) + datetime.timedelta(i) for i in range(ROWS)]
     ),
     "periods as index": lambda: wide("D").set_index(pd.period_range("2024-01-01", periods=ROWS, freq="D"))[["a", "b"]],
+    "periods as column": lambda: wide("D").assign(date=pd.period_range("2024-01", periods=ROWS, freq="M")),
+    "quarters": lambda: wide("D").assign(date=[f"{2000 + i // 4}Q{i % 4 + 1}" for i in range(ROWS)]),
+    "months first": lambda: wide("MS").assign(date=lambda t: t["date"].dt.strftime("%m/%d/%Y")),
     "nanoseconds": lambda: wide().assign(date=lambda t: t["date"].astype("datetime64[ns]")),
     "seconds": lambda: wide().assign(date=lambda t: t["date"].astype("datetime64[s]")),
     "nullable": lambda: wide().assign(a=lambda t: t["a"].astype("Float64")),

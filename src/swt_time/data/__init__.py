@@ -5,8 +5,9 @@ The modules, in the order in which data passes through them:
 - ``reading``: read CSV and Parquet files; ``sources``: download benchmark datasets.
 - ``frames``: open pandas, polars and pyarrow frames through one interface.
 - ``layout``: find the id, time and value columns of a table.
-- ``columns``, ``timestamps``: convert one column to float64 values or to timestamps.
-- ``frequency``: infer and parse frequencies, compute future timestamps.
+- ``columns``, ``timestamps``: convert one column to float64 values or to timestamps; ``dates``: formats of text.
+- ``zones``: local times and UTC.
+- ``frequency``: grids of timestamps; ``inferring``: find the frequency; ``future``: the timestamps after the end.
 - ``regular``: sort rows, check for duplicates and gaps, fill missing values.
 - ``series``: the internal form of a table (`SeriesTable`), and `to_series`, which runs the steps above.
 - ``windows``: splits, window indices and batches (NumPy only); ``scaling``: standardization per series.

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.dates import CLOCKS, DATES, ISO, TimeForm, parse, take_apart
+from swt_time.data.zones import localize
 from swt_time.errors import TableError
 
 
@@ -64,7 +65,7 @@ def _read_time(text: str, form: TimeForm, like: pd.Index) -> pd.Timestamp | None
         moment = moment.tz_localize(None)
     if zone is not None and moment.tz is None:
         # the later of two ambiguous hours, so that both are kept
-        moment = moment.tz_localize(zone, ambiguous=np.array([False]), nonexistent="shift_forward")
+        moment = localize(moment, zone, later=True)
     elif zone is None and moment.tz is not None:
         raise TableError(f"cutoff {text!r} has a time zone, the table has none; give it without a time zone")
     return moment[0]

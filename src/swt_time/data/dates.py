@@ -43,6 +43,7 @@ CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", "
 MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y")
 QUARTERS = ("%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
 WEEKS = ("%G-W%V", "%GW%V", "%G-W%V-%u")
+COARSE = {*QUARTERS, *WEEKS, "%m/%Y"}
 FORMATS = (*(date + clock for date, clock in product(DATES, CLOCKS)), *MONTHS, *QUARTERS, *WEEKS)
 """Formats that are tried where ``data.date_format`` is not given; text of digits alone is treated as integers."""
 

@@ -107,7 +107,8 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 def _find_time(frame: nw.DataFrame, skip: set[str | None], date_format: str | None) -> str:
     """Find the time column by name and content, then by content, by name, and last by `LATE_TIME_NAMES`."""
     names = [name for name in frame.columns if name not in skip]
-    found = [name for name in names if looks_like_time(frame[name], date_format)]
+    found = [name for name in names if looks_like_time(frame[name], date_format, coarse=False)]
+    found = found or [name for name in names if looks_like_time(frame[name], date_format)]
     named = _first_named(found, TIME_NAMES)
     if named is not None:
         return named

@@ -195,6 +195,8 @@ def to_series(
     """
     if fill is not None and fill not in get_args(Fill):
         raise TableError(f"data.fill {fill!r} is unknown; expected one of {', '.join(get_args(Fill))}")
+    if frequency is not None and frequency.strip().lower() == NO_FREQUENCY:
+        frequency = NO_FREQUENCY
     table, rows, notes = open_frame(frame, (id_column, time_column))
     if len(table) == 0:
         raise TableError("the table has no rows; expected at least two rows of data")

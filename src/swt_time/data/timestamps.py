@@ -17,6 +17,7 @@ import pandas as pd
 
 from swt_time.data.columns import is_missing, place
 from swt_time.data.dates import (
+    COARSE,
     FORMATS,
     ISO,
     Cells,
@@ -132,8 +133,11 @@ def timestamps(
     return _microseconds(times, one) if isinstance(times, pd.DatetimeIndex) else times, one.form, one.notes
 
 
-def looks_like_time(column: nw.Series, date_format: str | None = None) -> bool:
-    """Return whether a column's type is a time, or its first non-missing cells parse as one."""
+def looks_like_time(column: nw.Series, date_format: str | None = None, *, coarse: bool = True) -> bool:
+    """Return whether a column's type is a time, or its first non-missing cells parse as one.
+
+    With ``coarse=False`` not as a quarter, a week or a month (``01/2024``), which may stand beside dates.
+    """
     if isinstance(column.dtype, nw.Datetime | nw.Date) or native_zone_type(column) is not None:
         return True
     if not isinstance(column.dtype, nw.String | nw.Object):
@@ -148,7 +152,8 @@ def looks_like_time(column: nw.Series, date_format: str | None = None) -> bool:
     except TableError:
         return True
     form = None if date_format is None else check_format(date_format)
-    return bool(find_readings(cells.dates, column.name, form))
+    readings = find_readings(cells.dates, column.name, form)
+    return any(coarse or form is not None or reading.format not in COARSE for reading in readings)
 
 
 def native_zone_type(column: nw.Series) -> tuple[Any, str] | None:
@@ -262,9 +267,11 @@ def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
         form = digits_format(cells, "" if one.counts else one.name)
         if form is None and max(map(len, cells)) < 19:
             return _from_integers([int(cell) for cell in cells], one)
-    unique, taken = np.unique(np.array(cells, dtype=object), return_inverse=True)
+    unique = sorted(set(cells))
+    positions = {cell: i for i, cell in enumerate(unique)}
+    taken = np.fromiter((positions[cell] for cell in cells), dtype=np.int64, count=len(cells))
     try:
-        parts = take_apart(unique.tolist())
+        parts = take_apart(unique)
         reading = _choose(find_readings(parts.dates, one.name, one.date_format), taken, one)
     except TableError as error:
         what, _, remedy = str(error).partition("; ")

@@ -45,9 +45,36 @@ def wall_times(times: pd.Index) -> np.ndarray:
     return times.tz_localize(None).to_numpy() if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
 
 
-def localize(wall: pd.DatetimeIndex, tz: object) -> pd.DatetimeIndex:
-    """Localize wall-clock times: an ambiguous hour is the first one, a nonexistent hour is shifted forward."""
-    return wall.tz_localize(tz, ambiguous=np.ones(len(wall), dtype=bool), nonexistent="shift_forward")  # type: ignore[arg-type]
+def localize(wall: pd.DatetimeIndex, tz: object, *, later: bool = False) -> pd.DatetimeIndex:
+    """Localize wall-clock times: a skipped time becomes the end of the gap.
+
+    An hour that occurs twice is the first one, or the second one if ``later``.
+
+    (The ``nonexistent="shift_forward"`` of pandas is wrong for gaps that are not an hour long.)
+
+    Examples
+    --------
+    >>> localize(pd.DatetimeIndex(["2024-10-06 02:10"]), "Australia/Lord_Howe")[0].isoformat()
+    '2024-10-06T02:30:00+11:00'
+    """
+    first = np.full(len(wall), not later)
+    local = wall.tz_localize(tz, ambiguous=first, nonexistent="NaT")  # type: ignore[arg-type]
+    skipped = np.flatnonzero(local.isna())
+    if not len(skipped):
+        return local
+    utc = microseconds(local, wall=False)
+    utc[skipped] = _ends_of_gaps(microseconds(wall[skipped], wall=True), local[:0])
+    return from_microseconds(utc, local).as_unit(wall.unit)
+
+
+def _ends_of_gaps(wall: np.ndarray, like: pd.DatetimeIndex) -> np.ndarray:
+    """UTC of the first moment whose wall-clock time is later than a skipped one; microseconds."""
+    low, high = wall - DAY, wall + DAY  # UTC offsets are less than a day
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        after = microseconds(from_microseconds(middle, like), wall=True) > wall
+        low, high = np.where(after, low, middle), np.where(after, middle, high)
+    return high
 
 
 def nominal_wall(times: pd.Index, starts: Sequence[int] | np.ndarray = (0,)) -> np.ndarray:
