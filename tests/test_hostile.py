@@ -223,7 +223,7 @@ def _(folder, sign):
     change_config(folder, embedding__d_model=4096, embedding__patch_len=16, model__d_ff=30, data__horizon=4000)
 
 
-@case("checkpoint", "deepest level of the longest wavelet", "numbers")
+@case("checkpoint", "deepest level of the longest wavelet", "needs 1,651,505,667 values")
 def _(folder, sign):
     sizes = {"d_model": 1, "patch_len": 1, "stride": 2**20, "level": 20, "wavelet": "db38"}
     sizes = {f"embedding__{key}": value for key, value in sizes.items()}
