@@ -49,8 +49,7 @@ class Forecaster:
     seed : int
         Seed of initial weights, order of windows and dropout; default 0.
     preset : str, optional
-        A shipped configuration (``fast``, ``paper``, ``best``) to start from instead of the defaults; other arguments
-        override it.
+        A shipped configuration (``fast``, ``paper``, ``best``) to start from; other arguments override it.
     **options
         Any other key of the configuration, by its name (``wavelet="haar"``) or, where a name occurs in several
         sections, by its section (``model={"dropout": 0.3}``).
@@ -103,37 +102,39 @@ class Forecaster:
         return forecaster
 
     @classmethod
-    def load(cls, folder: str | Path, *, device: str = "auto", allow_backbone_change: bool = False) -> Self:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        backbone: str | Path | None = None,
+        device: str = "auto",
+        allow_backbone_change: bool = False,
+    ) -> Self:
         """Load a saved forecaster from its folder; the backbone must be available.
 
         Parameters
         ----------
         folder : path
+        backbone : str or path, optional
+            Folder or hub id of the backbone, if it is no longer where it was in training.
         device : str
         allow_backbone_change : bool
-            If the backbone is not the one that the model was trained with, warn instead of raising an error.
+            If the backbone's weights are not those that the model was trained with, warn instead of raising an error.
 
         Raises
         ------
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(Path(folder).expanduser())
+        checkpoint = read_checkpoint(Path(folder).expanduser()).with_backbone(backbone)
         forecaster = cls.from_config(checkpoint.config)
         forecaster._checkpoint = checkpoint
-        model = checkpoint.build(allow_backbone_change=allow_backbone_change)
-        forecaster._model = model.to(resolve_device(device))
+        forecaster._model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
         return forecaster
 
     @property
     def model(self) -> SWTTime:
-        """The trained network.
-
-        Raises
-        ------
-        CheckpointError
-            It is not trained yet.
-        """
+        """The trained network; a CheckpointError before training."""
         return self._trained()[1]
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -170,9 +171,8 @@ class Forecaster:
             Folder to which the best weights so far and the state of the run are saved during training, so that it can
             be resumed until it has ended. An existing checkpoint is replaced.
         resume : bool
-            Resume the run that was stopped in ``out``, with the same configuration and table; the result is equal to
-            that of a run that was not stopped. If there is no such run yet, start one; if it has ended, load its
-            result. Both cases give a warning.
+            Resume the run that was stopped in ``out``, with the same configuration and table, to the same result. If
+            there is no such run yet, start one; if it has ended, load its result; both cases give a warning.
         report : callable
             Called with each event of the run: the plan, every step, every validation.
 

@@ -131,7 +131,9 @@ def test_weights_load_strictly(tmp_path, alter, text):
 def test_other_backbone_is_refused(tiny_backbones, tmp_path):
     _, made = make(tmp_path / "m", tiny_backbones["gpt2"])
     other = replace(made, backbone=BackboneIdentity("gpt2", "gpt2", 2, "0" * 64))
-    with pytest.raises(CheckpointError, match="provide the same backbone, or pass allow_backbone_change=True"):
+    with pytest.raises(
+        CheckpointError, match=r"provide the same backbone \(backbone=PATH\), or pass allow_backbone_change=True"
+    ):
         other.build()
     with pytest.warns(SWTTimeWarning, match="not those that were tested"):
         changed = other.build(allow_backbone_change=True)

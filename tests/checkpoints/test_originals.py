@@ -317,7 +317,13 @@ def write_bad_file(kind: str, file: Path) -> Path:
     elif kind == "folder":
         file.mkdir()
     elif kind != "missing":
-        values = {"empty": b"", "list": [torch.ones(2)], "nested": {"state_dict": {}}, "no entries": {}}[kind]
+        values = {
+            "empty": b"",
+            "list": [torch.ones(2)],
+            "nested twice": {"state_dict": {"state_dict": {"a": torch.ones(2)}}},
+            "nested and empty": {"state_dict": {}},
+            "no entries": {},
+        }[kind]
         if kind == "empty":
             file.write_bytes(values)
         else:
@@ -336,7 +342,8 @@ BAD_FILES = {
     "archive with code": "could run code",
     "whole model": "could run code",
     "list": "holds a list",
-    "nested": "its entry 'state_dict' is a dict",
+    "nested twice": "its entry 'state_dict' is a dict",
+    "nested and empty": "it is empty",
     "no entries": "it is empty",
 }
 
@@ -445,6 +452,55 @@ def test_imported_model_can_be_evaluated(swt_time, imported):
     scores = json.loads(swt_time(*words).stdout)
     assert scores["windows"] == 21
     assert set(scores["per_series"]) == {"north, roof", "süd"}
+
+
+WRAPPED = {
+    "state_dict": lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"lr": 0.1}},
+    "model": lambda state: {"epoch": torch.tensor(3), "model": state},
+    "module": lambda state: {"module": state, "mp_world_size": 1},
+    "compiled": lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+    "compiled parallel": lambda state: {f"_orig_mod.module.{name}": tensor for name, tensor in state.items()},
+    "parallel compiled": lambda state: {f"module._orig_mod.{name}": tensor for name, tensor in state.items()},
+    "three prefixes in an entry": lambda state: {
+        "state_dict": {f"module.module._orig_mod.{name}": tensor for name, tensor in state.items()}
+    },
+    "compiled language model": lambda state: {
+        name.replace("llm_model.", "llm_model._orig_mod."): tensor for name, tensor in state.items()
+    },
+    "compiled linear layers": lambda state: {
+        name.replace(".weight", "._orig_mod.weight").replace(".bias", "._orig_mod.bias"): tensor
+        for name, tensor in state.items()
+    },
+    "some parts parallel": lambda state: {
+        f"module.{name}" if name.startswith("output") else name: tensor for name, tensor in state.items()
+    },
+}
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+def test_wrapped_state_dicts_are_imported(swt_time, imported, tmp_path, kind):
+    root, words, _ = imported
+    torch.save(WRAPPED[kind](torch.load(root / "weights.pth", weights_only=True)), tmp_path / "weights.pth")
+    run = swt_time("import", tmp_path / "weights.pth", *words[2:], "--out", tmp_path / "model")
+    assert run.stderr == ""
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (root / "model" / name).read_bytes()
+
+
+def test_load_time_llm_takes_wrapped_state_dicts(language_models, tiny_backbones):
+    state = original_state(language_models["gpt2"], "patch")
+    windows = random_walks(1, 1)
+    with torch.no_grad():
+        expected = load(state, tiny_backbones["gpt2"], "patch")(windows)
+        for kind in ("state_dict", "parallel compiled"):
+            assert torch.equal(load(WRAPPED[kind](state), tiny_backbones["gpt2"], "patch")(windows), expected)
+
+
+def test_names_that_become_equal_are_refused(language_models, tiny_backbones):
+    state = original_state(language_models["gpt2"], "patch")
+    state["module.mapping_layer.bias"] = torch.zeros(20)
+    with pytest.raises(CheckpointError, match=r"holds mapping_layer\.bias twice, once as module\.mapping_layer\.bias"):
+        load(state, tiny_backbones["gpt2"], "patch")
 
 
 def assert_refused(run, out, *texts):

@@ -148,8 +148,8 @@ def test_state_is_saved_as_often_as_configured(hourly_wide, tmp_path, every, who
 
     def report(event):
         if isinstance(event, Step):
-            run = read_run(tmp_path / "m")
-            seen[event.step] = None if run is None else run.state.progress["steps"]
+            state = read_run(tmp_path / "m").state
+            seen[event.step] = None if state is None else state.progress["steps"]
 
     forecaster = make(checkpoint_every=every).fit(hourly_wide, out=tmp_path / "m", report=report)
     # The state at the end of a step is the one that was saved before the step began.

@@ -1,14 +1,17 @@
 """Locating a backbone: MiniLM, a folder, the hub cache, and errors for everything else."""
 
+import importlib
 import json
 import shutil
 
 import pytest
+from huggingface_hub import errors
 
 from support.backbones import load_backbone
+from swt_time import Forecaster
 from swt_time.errors import BackboneError
 from swt_time.files import file_sha256
-from swt_time.language.finding import MINILM_SHA256, find_backbone, read_hidden_size
+from swt_time.language.finding import MINILM_SHA256, absolute_name, find_backbone, read_hidden_size
 
 
 def test_minilm_has_the_published_weights():
@@ -81,3 +84,102 @@ def test_config_without_a_hidden_size_is_an_error(tmp_path, values):
 def test_folder_without_a_config_is_an_error(tmp_path):
     with pytest.raises(BackboneError, match=r"cannot read .*config.json"):
         read_hidden_size(tmp_path)
+
+
+def answer(kind, status, message="an answer"):
+    """An error of the hub, with a response of the HTTP library that the hub's client uses."""
+    http = importlib.import_module(errors.Response.__module__.partition(".")[0])
+    request = http.Request("GET", "https://huggingface.co/api/models/a/b")
+    error = kind(message, response=http.Response(status, request=request))
+    error.__cause__ = http.HTTPStatusError("the response", request=request, response=error.response)
+    return error
+
+
+def not_in_cache(cause):
+    error = errors.LocalEntryNotFoundError("An error happened while trying to locate the files on the Hub")
+    error.__cause__ = cause
+    return error
+
+
+def incomplete():
+    return errors.IncompleteSnapshotError("incomplete", snapshot_path="/cache/snapshot")
+
+
+ANSWERS = {
+    "gated": (
+        lambda: answer(errors.GatedRepoError, 403),
+        ["it is gated: accept its terms at https://huggingface.co/a/b", "hf auth login", "HF_TOKEN"],
+    ),
+    "unknown": (
+        lambda: answer(errors.RepositoryNotFoundError, 401),
+        ["has no such model, or it is private", "check the name", "hf auth login"],
+    ),
+    "wrong token": (
+        lambda: answer(errors.HfHubHTTPError, 401),
+        ["refuses the access token of this machine (401)", "wrong or has expired", "unset HF_TOKEN for a public model"],
+    ),
+    "token without permission": (
+        lambda: not_in_cache(answer(errors.HfHubHTTPError, 403)),
+        ["the access token of this machine may not read it (403)"],
+    ),
+    "offline by choice": (
+        lambda: not_in_cache(errors.OfflineModeIsEnabled("offline mode is enabled")),
+        ["downloads are turned off", "unset HF_HUB_OFFLINE"],
+    ),
+    "no network": (
+        lambda: not_in_cache(ConnectionError("Name or service not known")),
+        ["the hub cannot be reached (Name or service not known)", "not in the cache", "check the network"],
+    ),
+    "interrupted download": (incomplete, ["its download was interrupted", "connect and run again"]),
+    "server error": (
+        lambda: not_in_cache(answer(errors.HfHubHTTPError, 503, "503 Server Error")),
+        ["the hub cannot be reached (503 Server Error)", "not in the cache"],
+    ),
+    "full disk": (lambda: OSError(28, "No space left on device"), ["No space left on device"]),
+    "transport": (lambda: RuntimeError("illegal header value"), ["illegal header value"]),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_answers_of_the_hub_are_told_apart(hourly_wide, monkeypatch, case):
+    make, texts = ANSWERS[case]
+
+    def refuse(*_, **__):
+        raise make()
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(BackboneError) as refused:
+        Forecaster(12, 48, backbone="a/b").fit(hourly_wide)
+    message = str(refused.value)
+    assert message.startswith("backbone 'a/b' cannot be downloaded from the hub: ")
+    assert message.endswith(", and there is no folder 'a/b' here")
+    for text in texts:
+        assert text in message
+    others = {text for other, (_, found) in ANSWERS.items() if other != case for text in found[:1]} - set(texts)
+    assert not any(text in message for text in others)
+
+
+def test_offline_mode_is_named_by_the_real_client():
+    """The tests set HF_HUB_OFFLINE."""
+    with pytest.raises(
+        BackboneError, match=r"downloads are turned off, and it is not in the cache: unset HF_HUB_OFFLINE"
+    ):
+        find_backbone("nobody/no-such-model")
+
+
+def test_folders_have_absolute_names(tmp_path, monkeypatch):
+    (tmp_path / "models" / "bert").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "deep")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = str(tmp_path / "models" / "bert")
+    for name in ("models/bert", "./models/bert/", "models/../models/bert", "~/models/bert", folder):
+        assert absolute_name(name) == folder
+    assert absolute_name("link") == str(tmp_path / "link")
+    (tmp_path / "elsewhere" / "models" / "bert").mkdir(parents=True)
+    assert absolute_name("link/../models/bert") == str((tmp_path / "elsewhere" / "models" / "bert").resolve())
+    for name in ("minilm", "none", "transformer", "gpt2", "org/name", "./gone", "//server/share"):
+        assert absolute_name(name) == name
+    (tmp_path / "minilm").mkdir()
+    assert absolute_name("minilm") == "minilm"

@@ -5,10 +5,11 @@ import shutil
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file, save_model
 
 from support.backbones import load_backbone
-from swt_time.errors import BackboneError
+from swt_time import Forecaster
+from swt_time.errors import BackboneError, SWTTimeWarning
 from swt_time.language import loading
 from swt_time.language.loading import load_language_model, resolve_precision
 
@@ -86,6 +87,57 @@ def test_custom_model_code_is_an_error(broken):
         load_backbone(broken)
 
 
+def test_quantization_config_null_is_none(broken, tiny_backbones, hourly_wide):
+    change_config(broken, quantization_config=None)
+    model = Forecaster(12, 48, str(broken), 1, layers=1, d_ff=8, n_heads=2).fit(hourly_wide).model
+    assert model.language_model.identity.sha256 == load_backbone(tiny_backbones["gpt2"], layers=1).identity.sha256
+
+
+def test_quantised_weights_are_an_error(broken):
+    change_config(broken, quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(BackboneError, match=r"is quantised .*; expected weights in 16 or 32 bits"):
+        load_backbone(broken)
+
+
+def name_embeddings_as_output(folder, prefix):
+    """Save the weights of a GPT-2 or LLaMA with a tied output layer, whose name alone is kept."""
+    weights = load_file(folder / "model.safetensors")
+    embeddings = next(name for name in weights if name in ("wte.weight", "embed_tokens.weight"))
+    renamed = {f"{prefix}{name}": tensor for name, tensor in weights.items() if name != embeddings}
+    save_file(renamed | {"lm_head.weight": weights[embeddings]}, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("family", "prefix"), [("gpt2", ""), ("gpt2", "transformer."), ("llama", ""), ("llama", "model.")]
+)
+def test_tied_weights_named_as_the_output_layer_are_loaded(tiny_backbones, tmp_path, hourly_wide, family, prefix):
+    folder = shutil.copytree(tiny_backbones[family], tmp_path / "tied")
+    expected = load_backbone(folder).identity.sha256
+    name_embeddings_as_output(folder, prefix)
+    change_config(folder, tie_word_embeddings=True)
+    model = Forecaster(12, 48, str(folder), 1, d_ff=8, n_heads=2).fit(hourly_wide).model
+    assert model.language_model.identity.sha256 == expected
+
+
+def test_weights_of_save_model_are_loaded(tmp_path, tiny_backbones):
+    """``save_model`` of safetensors keeps one name of tied weights, that of the output layer."""
+    from transformers import GPT2LMHeadModel
+
+    folder = shutil.copytree(tiny_backbones["gpt2"], tmp_path / "tied")
+    expected = load_backbone(folder)
+    save_model(GPT2LMHeadModel.from_pretrained(folder), folder / "model.safetensors")
+    assert "transformer.wte.weight" not in load_file(folder / "model.safetensors")
+    assert load_backbone(folder).identity.sha256 == expected.identity.sha256
+
+
+def test_untied_output_layer_is_no_embedding(tiny_backbones, tmp_path):
+    folder = shutil.copytree(tiny_backbones["llama"], tmp_path / "untied")
+    name_embeddings_as_output(folder, "model.")
+    change_config(folder, tie_word_embeddings=False)
+    with pytest.raises(BackboneError, match=r"missing or of another shape: .*embed_tokens.weight"):
+        load_backbone(folder)
+
+
 def test_incomplete_weights_are_an_error(broken):
     weights = load_file(broken / "model.safetensors")
     weights.pop(next(name for name in weights if "mlp" in name))
@@ -137,3 +189,75 @@ def test_tokenizer_with_too_many_tokens_is_an_error(broken, tiny_backbones):
 def test_too_many_layers_are_an_error(tiny_backbones):
     with pytest.raises(BackboneError, match=r"has 2 layers, but backbone.layers is 3; set it to at most 2"):
         load_backbone(tiny_backbones["gpt2"], layers=3)
+
+
+def add_tokens(folder, *tokens, **special):
+    """Add tokens to a saved tokenizer; the model gets no embeddings for them."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(list(tokens))
+    tokenizer.add_special_tokens(special)
+    tokenizer.save_pretrained(folder)
+
+
+def fit(folder, table, template="compact", description=""):
+    """Train one step on a backbone."""
+    options = {"d_ff": 8, "n_heads": 2, "n_prototypes": 8, "template": template, "description": description}
+    return Forecaster(12, 48, str(folder), 1, **options).fit(table)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("template", ["paper", "compact", "none"])
+def test_added_tokens_that_no_prompt_uses_are_read(tiny_backbones, tmp_path, hourly_wide, family, template):
+    """The alphabet of the prompts is not enough: <pad> has only characters that the paper's prompts have."""
+    folder = shutil.copytree(tiny_backbones[family], tmp_path / "padded")
+    # The tag at the end of the paper's prompts is <|<end_prompt>|>.
+    add_tokens(folder, "<pad>", "minimum", "<|end", pad_token="[PAD]")
+    with pytest.warns(SWTTimeWarning, match=r"has 4 tokens that the model has no embedding for \('<pad>', 'minimum'"):
+        padded = fit(folder, hourly_wide, template)
+    forecast = fit(tiny_backbones[family], hourly_wide, template).predict(hourly_wide)
+    assert padded.predict(hourly_wide).equals(forecast)
+
+
+@pytest.mark.parametrize(
+    ("token", "template", "description"),
+    [
+        ("[PAD]", "compact", "values are [PAD]ded"),
+        ("median", "compact", ""),
+        ("e -", "paper", ""),
+        ("e-05,", "compact", ""),
+        ("17", "compact", ""),
+        ("s: min", "compact", ""),  # begins in the shared text
+        ("lags 7.", "compact", ""),
+        ("none.", "compact", ""),
+        (" downward,", "paper", ""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:backbone")
+def test_added_tokens_that_a_prompt_may_use_are_an_error(broken, hourly_wide, token, template, description):
+    add_tokens(broken, token)
+    with pytest.raises(BackboneError) as refused:
+        fit(broken, hourly_wide, template, description)
+    assert f"prompts contain the token {token!r}, which the tokenizer of the backbone gives the id" in str(
+        refused.value
+    )
+    assert "take it out of data.description if it is there, otherwise replace the tokenizer" in str(refused.value)
+
+
+def test_an_added_token_around_every_prompt_is_an_error(tiny_backbones, tmp_path, hourly_wide):
+    folder = shutil.copytree(tiny_backbones["llama"], tmp_path / "begin")
+    add_tokens(folder, bos_token="[BEGIN]")
+    values = json.loads((folder / "tokenizer.json").read_text())
+    new = next(one["id"] for one in values["added_tokens"] if one["content"] == "[BEGIN]")
+    text = json.dumps(values["post_processor"]).replace("<s>", "[BEGIN]").replace("[0]", f"[{new}]")
+    (folder / "tokenizer.json").write_text(json.dumps({**values, "post_processor": json.loads(text)}))
+    with pytest.warns(SWTTimeWarning), pytest.raises(BackboneError, match=r"prompts contain the token '\[BEGIN\]'"):
+        fit(folder, hourly_wide)
+
+
+@pytest.mark.filterwarnings("ignore:backbone")
+def test_many_added_tokens_are_an_error(broken):
+    add_tokens(broken, *(f"[{i}]" for i in range(1001)))
+    with pytest.raises(BackboneError, match=r"tokenizer in .* has \d+ tokens, but the model has \d+; replace"):
+        load_backbone(broken)

@@ -1,5 +1,7 @@
 """Window statistics, verified against NumPy, and texts, verified against their templates."""
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
@@ -98,3 +100,43 @@ def test_description_span_contains_the_description(template, description):
     text = prompt_text.shared_text(template, description, 96, 24)
     expected = {"paper": description, "compact": description.strip(), "none": ""}[template]
     assert text[start:end] == expected
+
+
+TEXTS = {
+    template: [
+        text
+        for seed in range(3)
+        for text in prompt_text.own_texts(template, prompt_text.window_statistics(rows(40, 30 + seed, seed), template))
+    ]
+    for template in ("paper", "compact")
+}
+
+
+@given(data=st.data(), template=st.sampled_from(sorted(TEXTS)))
+def test_every_part_of_an_own_text_may_be_contained(data, template):
+    text = data.draw(st.sampled_from(TEXTS[template]))
+    start = data.draw(st.integers(0, len(text) - 1))
+    part = text[start : data.draw(st.integers(start + 1, len(text)))]
+    assert any(prompt_text.may_contain(pattern, part) for pattern in prompt_text.own_patterns(template))
+
+
+@pytest.mark.parametrize("template", sorted(TEXTS))
+def test_other_texts_are_not_contained(template):
+    patterns = prompt_text.own_patterns(template)
+    for text in ("<pad>", "[PAD]", "minimum", "max 1, min", "up, down", "lags none 3", "<|end", "median value, "):
+        assert not any(prompt_text.may_contain(pattern, text) for pattern in patterns), text
+
+
+def test_examples_in_docstrings_are_right():
+    assert doctest.testmod(prompt_text) == (0, 2)
+
+
+@pytest.mark.parametrize("template", ["paper", "compact"])
+@pytest.mark.parametrize("context", [2, 24, 1000, 1001, 4000])
+def test_long_texts_have_the_most_characters(template, context):
+    lengths = {len(text) for text in prompt_text.long_texts(template, context)}
+    draw = np.random.default_rng(0)
+    for seed in range(20):
+        z = rows(20, context, seed) * 10.0 ** -float(draw.integers(0, 9))
+        texts = prompt_text.own_texts(template, prompt_text.window_statistics(z, template))
+        assert max(map(len, texts)) <= max(lengths)

@@ -5,8 +5,10 @@ import warnings
 
 import pytest
 
-from support.backbones import load_backbone
-from swt_time.errors import BackboneError, SWTTimeWarning
+from support.backbones import load_backbone, save_tiny_backbone
+from swt_time import Forecaster
+from swt_time.errors import BackboneError, MissingDependencyError, SWTTimeWarning
+from swt_time.language import tokenizer as module
 from swt_time.language.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -49,4 +51,45 @@ def test_description_is_shortened_and_statistics_are_kept(tiny_backbones, family
 def test_statistics_that_do_not_fit_are_an_error(tiny_backbones):
     tokenizer = Tokenizer(load_backbone(tiny_backbones["gpt2"])._tokenizer, 10)
     with pytest.raises(BackboneError, match=r"task and statistics take \d+ tokens.*set prompt.template to compact"):
-        tokenizer("about: word then: ", ["min 1, max 2, median 3"], (7, 11))
+        tokenizer.check("about: word then: ", ["min 1, max 2, median 3"], (7, 11))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "packages"),
+    [
+        (b"\n\x0e\n\x05<unk>\x15\x00\x00\x00\x00\x18\x02", "SentencePiece", ["sentencepiece", "protobuf"]),
+        (b"IQ== 0\nIg== 1\n", "tiktoken", ["tiktoken"]),
+    ],
+)
+def test_packages_that_convert_tokenizer_model_are_named(tmp_path, hourly_wide, monkeypatch, content, kind, packages):
+    folder = save_tiny_backbone(tmp_path / "llama", "llama")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(content)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)  # neither is installed
+    with pytest.raises(MissingDependencyError) as refused:
+        Forecaster(12, 48, backbone=str(folder)).fit(hourly_wide)
+    message = str(refused.value)
+    assert f"has no tokenizer.json, and converting {folder / 'tokenizer.model'} ({kind}) needs" in message
+    assert message.endswith(f" {' and '.join(packages)}; pip install {' '.join(packages)}")
+
+
+def test_packages_are_looked_for_only_if_they_are_needed(tiny_backbones, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_backbones["llama"], tmp_path / "llama")
+    (folder / "tokenizer.model").write_bytes(b"not used")
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert len(load_tokenizer(folder, "llama")) == len(load_tokenizer(tiny_backbones["llama"], "llama"))
+
+
+def test_installed_modules_are_found():
+    assert module._installed(["torch", "torch.nn"])
+    assert not module._installed(["torch", "no_such_package"])
+    assert not module._installed(["no_such_package.part"])
+
+
+def test_statistics_beyond_those_that_were_checked_are_shortened(tiny_backbones):
+    tokenizer = Tokenizer(load_backbone(tiny_backbones["gpt2"])._tokenizer, 36)
+    tokenizer.check("about: word then: ", ["min 1, max 2."], (7, 11))
+    with pytest.warns(SWTTimeWarning, match=r"last 4 tokens of the description and the last \d+ of the statistics"):
+        long, short = tokenizer("about: word then: ", ["min 1.2345678, max 2.3456789.", "min 1, max 2."], (7, 11))
+    assert len(long) == 36
+    assert short == tokenizer("about: word then: ", ["min 1, max 2."], (7, 11))[0]

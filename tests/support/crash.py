@@ -143,7 +143,7 @@ def saved_steps(folder):
     """Return the number of steps that are saved; raises if any saved files are incomplete."""
     checkpoint = read_checkpoint(folder) if holds_checkpoint(folder) else None
     run = read_run(folder)
-    if run is not None:
+    if run is not None and run.state is not None:
         return run.state.progress["steps"]
     training = checkpoint.provenance["training"] if checkpoint else {"ended": "running"}
     return training["steps"] if training["ended"] == "finished" else 0

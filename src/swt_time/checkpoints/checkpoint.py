@@ -22,7 +22,7 @@ import platform
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -44,6 +44,7 @@ from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.language import BackboneIdentity
+from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding
@@ -112,13 +113,32 @@ class Checkpoint:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Validation] = ()
 
-    def build(self, *, allow_backbone_change: bool = False) -> SWTTime:
+    def with_backbone(self, backbone: str | Path | None) -> Self:
+        """Return a checkpoint that looks for its backbone elsewhere; None for the recorded name.
+
+        Raises
+        ------
+        CheckpointError
+            The model has no language model, or the backbone is a stand-in for one.
+        """
+        if backbone is None:
+            return self
+        name, former = absolute_name(str(backbone)), self.config.backbone.name
+        if former in STAND_INS:
+            raise CheckpointError(f"the model was trained without a language model ({former}), so it takes no backbone")
+        if name in STAND_INS:
+            raise CheckpointError(f"the model was trained with a language model, the backbone {name!r} is none")
+        return replace(self, config=self.config.replace({"backbone.name": name}))
+
+    def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.
 
         Parameters
         ----------
+        backbone : str or path, optional
+            Where the backbone is, by default under its recorded name; its weights must be the recorded ones.
         allow_backbone_change : bool
-            Warn instead of raising if the backbone is not the recorded one.
+            Warn instead of raising if the backbone's weights are not the recorded ones.
 
         Raises
         ------
@@ -127,8 +147,19 @@ class Checkpoint:
         BackboneError
             The backbone is not available.
         """
+        if backbone is not None:
+            return self.with_backbone(backbone).build(allow_backbone_change=allow_backbone_change)
         self._check_size()
-        model = build_model(self.config, start=False)
+        try:
+            model = build_model(self.config, start=False)
+        except BackboneNotFoundError as error:
+            name = self.config.backbone.name
+            reason = f"there is no folder {name!r} here" if is_path(name) else str(error)
+            sha256 = "" if self.backbone is None else f" (sha256 {self.backbone.sha256[:12]})"
+            raise BackboneNotFoundError(
+                f"the backbone of the model is not available: {reason}; pass backbone=PATH, where PATH is a folder "
+                f"or a hub id with the same weights{sha256}"
+            ) from None
         found = model.language_model.identity if model.language_model else None
         if found is not None and self.backbone is not None and found.sha256 != self.backbone.sha256:
             change = (
@@ -137,8 +168,8 @@ class Checkpoint:
             )
             if not allow_backbone_change:
                 raise CheckpointError(
-                    f"{change}; provide the same backbone, or pass allow_backbone_change=True to get forecasts that "
-                    "were never tested"
+                    f"{change}; provide the same backbone (backbone=PATH), or pass allow_backbone_change=True to get "
+                    "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
         load_trained_state(model, self.weights)
@@ -183,6 +214,7 @@ def make_checkpoint(
     Parameters
     ----------
     config : Config
+        A backbone that is a folder is recorded by its absolute path.
     model : SWTTime
     parts : Parts
         Of the training table.
@@ -199,6 +231,8 @@ def make_checkpoint(
         "seconds": round(result.seconds, 3),
     }
     language_model = model.language_model
+    if language_model is not None:
+        config = config.replace({"backbone.name": language_model.identity.name})
     return Checkpoint(
         config,
         {name: tensor.clone() for name, tensor in model.trained_state().items()},

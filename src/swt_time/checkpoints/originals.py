@@ -33,7 +33,7 @@ import torch
 from torch import Tensor
 
 from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn
-from swt_time.checkpoints.state_dicts import read_state_dict
+from swt_time.checkpoints.state_dicts import read_state_dict, unwrapped, without_wrappers
 from swt_time.config import STAND_INS, Config
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import file_sha256
@@ -111,7 +111,7 @@ def load_time_llm(
     Parameters
     ----------
     state_dict : mapping of str to Tensor
-        Weights by name; the prefix ``module.`` of a wrapped model is removed.
+        Weights by name; the names of wrappers (``module.``, ``_orig_mod.``) are removed.
     backbone : str
         The language model it was trained with: ``minilm``, a local folder, or a hub id.
     embedding : {"patch", "wavelet"}
@@ -203,7 +203,7 @@ def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] 
     Parameters
     ----------
     file : Path
-        Written by ``torch.save(model.state_dict(), file)``.
+        Written by ``torch.save(model.state_dict(), file)``; see `read_state_dict`.
     config : Config
         Made by `time_llm_config`.
     provenance : mapping, optional
@@ -226,8 +226,8 @@ def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] 
 
 
 def _load(state_dict: Mapping[str, Tensor], config: Config) -> tuple[SWTTime, Config]:
-    """Return the model, and the configuration with the number of prototypes that the weights have."""
-    state = _without_wrapper(state_dict)
+    """Return the model, and the configuration with its number of prototypes and the absolute path of its backbone."""
+    state = without_wrappers(unwrapped(state_dict))
     trained = {k: v for k, v in state.items() if not k.startswith(FROZEN) and k != VOCABULARY}
     _check_names(trained, config.embedding.kind)
     _check_shapes(trained, config)
@@ -238,12 +238,7 @@ def _load(state_dict: Mapping[str, Tensor], config: Config) -> tuple[SWTTime, Co
     assert language_model is not None
     _check_backbone(state, language_model)
     load_trained_state(model, _renamed(trained, config, language_model))
-    return model.eval(), config
-
-
-def _without_wrapper(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    wrapped = bool(state_dict) and all(name.startswith("module.") for name in state_dict)
-    return {name.removeprefix("module.") if wrapped else name: tensor for name, tensor in state_dict.items()}
+    return model.eval(), config.replace({"backbone.name": language_model.identity.name})
 
 
 def _check_names(trained: Mapping[str, Tensor], embedding: str) -> None:

@@ -1,5 +1,6 @@
 """A training run in an output folder, where its best weights and its state are saved so that it can be resumed."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,11 +14,12 @@ from swt_time.checkpoints.checkpoint import (
     result_of,
     write_checkpoint,
 )
-from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, write_run
-from swt_time.config import Config
+from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
+from swt_time.config import STAND_INS, Config
 from swt_time.data.parts import Parts
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.language import BackboneIdentity
+from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime, build_model
 from swt_time.training import Event, TrainingResult, TrainingState, seeded, train_model
@@ -57,24 +59,27 @@ def fit_in_folder(
     SaveError
         The operating system reported an error while saving; what was saved before is intact.
     """
+    config = config.replace({"backbone.name": absolute_name(config.backbone.name)})
     sha256 = str(provenance["data_sha256"])
     saved = None
     if resume:
         saved = read_run(folder)
         if saved is not None:
-            _check_same(saved.config, config, saved.data_sha256, sha256, folder)
+            _check_same(saved.config, config, saved.backbone, saved.data_sha256, sha256, folder)
         else:
             ended = _load_ended(config, sha256, folder)
             if ended is not None:
                 return ended
+        if saved is None or saved.state is None:
             _warn(f"no training state has been completed in {folder} yet: the run starts from the beginning")
-    with seeded(config.training) as random:
+    state = None if saved is None else saved.state
+    with contextlib.ExitStack() as stack:
+        keep = stack.enter_context(recorded(folder, SavedRun(config, sha256))) if state is None else _nothing
+        random = stack.enter_context(seeded(config.training))
         with random.active():
-            model = build_model(config, start=saved is None).to(random.device)
+            model = build_model(config, start=state is None).to(random.device)
         backbone = model.language_model.identity if model.language_model else None
-        if saved is None:
-            discard_run(folder)
-        elif saved.backbone != backbone:
+        if saved is not None and state is not None and _weights(saved.backbone) != _weights(backbone):
             raise CheckpointError(
                 f"the run in {folder} was started with the backbone {_named(saved.backbone)}, not with "
                 f"{_named(backbone)}; provide the same one, or start a new run with overwrite=True"
@@ -83,9 +88,11 @@ def fit_in_folder(
         def save_best(result: TrainingResult) -> None:
             checkpoint = make_checkpoint(config, model, parts, provenance, result)
             write_checkpoint(folder, checkpoint, unfinished=True)
+            keep()
 
         def save_state(state: TrainingState) -> None:
             write_run(folder, SavedRun(config, sha256, backbone, state))
+            keep()
 
         result = train_model(
             model,
@@ -93,7 +100,7 @@ def fit_in_folder(
             parts.validation,
             config.training,
             random=random,
-            resume=None if saved is None else saved.state,
+            resume=state,
             report=report,
             save_best=save_best,
             save_state=save_state,
@@ -108,7 +115,8 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime
     if not holds_checkpoint(folder):
         return None
     checkpoint = read_checkpoint(folder)
-    _check_same(checkpoint.config, config, str(checkpoint.provenance.get("data_sha256")), data_sha256, folder)
+    recorded_sha256 = str(checkpoint.provenance.get("data_sha256"))
+    _check_same(checkpoint.config, config, checkpoint.backbone, recorded_sha256, data_sha256, folder)
     result = result_of(checkpoint)
     if result is None:
         raise CheckpointError(
@@ -117,14 +125,28 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime
         )
     if result.ended in ("running", "interrupted"):
         return None
+    if checkpoint.backbone is not None:
+        checkpoint = checkpoint.with_backbone(config.backbone.name)
     model = checkpoint.build().to(resolve_device(config.training.device))
     discard_run(folder)  # the run may have been killed while it removed its state
     _warn(f"the run in {folder} has ended ({result.ended} after {result.steps} steps): nothing to resume")
     return model, checkpoint, result
 
 
-def _check_same(saved: Config, config: Config, saved_sha256: str, data_sha256: str, folder: Path) -> None:
-    """Raise if the run to resume has another configuration or table."""
+def _check_same(
+    saved: Config,
+    config: Config,
+    backbone: BackboneIdentity | None,
+    saved_sha256: str,
+    data_sha256: str,
+    folder: Path,
+) -> None:
+    """Raise if the run to resume has another configuration or table.
+
+    A language model with another name passes, if the ``backbone`` of the run is known: its weights are compared later.
+    """
+    if backbone is not None and config.backbone.name not in STAND_INS:
+        saved = saved.replace({"backbone.name": config.backbone.name})
     differences = saved.differences(config)
     if differences:
         raise CheckpointError(
@@ -138,8 +160,16 @@ def _check_same(saved: Config, config: Config, saved_sha256: str, data_sha256: s
         )
 
 
+def _weights(backbone: BackboneIdentity | None) -> str | None:
+    return None if backbone is None else backbone.sha256
+
+
 def _named(backbone: BackboneIdentity | None) -> str:
     return "none" if backbone is None else f"{backbone.name!r} with weights {backbone.sha256[:12]}"
+
+
+def _nothing() -> None:
+    """Stand in for the function that keeps the record of a new run."""
 
 
 def _warn(message: str) -> None:

@@ -6,11 +6,14 @@
 ``state.safetensors``   weights, best weights, moments of the optimiser, states of the random generators
 ======================  =========================================================================
 
-All three are replaced together (`swt_time.checkpoints.storage`). The folder is removed when the run has ended.
+All three are replaced together (`swt_time.checkpoints.storage`). They are first written when the run starts, without
+progress and tensors, so that a run that is killed before its first save can be started again with its configuration.
+The folder is removed when the run has ended.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,12 +40,23 @@ WHAT = "training state"
 
 @dataclass(frozen=True)
 class SavedRun:
-    """What identifies a training run, and its state."""
+    """What identifies a training run, and its state.
+
+    Attributes
+    ----------
+    config : Config
+    data_sha256 : str
+        Hash of the series of the table.
+    backbone : BackboneIdentity or None
+        None without a language model, and before the first save.
+    state : TrainingState or None
+        None before the first save.
+    """
 
     config: Config
     data_sha256: str
-    backbone: BackboneIdentity | None
-    state: TrainingState
+    backbone: BackboneIdentity | None = None
+    state: TrainingState | None = None
 
 
 def write_run(folder: Path, run: SavedRun) -> None:
@@ -53,7 +67,8 @@ def write_run(folder: Path, run: SavedRun) -> None:
     SaveError
         The operating system reported an error; the previous state is intact.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(run.state.tensors.items())}
+    state = TrainingState({}, {}) if run.state is None else run.state
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.tensors.items())}
     identity = {
         "config": run.config.model_dump(),
         "data_sha256": run.data_sha256,
@@ -61,14 +76,14 @@ def write_run(folder: Path, run: SavedRun) -> None:
     }
     content = {
         "run.json": _json(identity),
-        "progress.json": _json(run.state.progress),
+        "progress.json": _json(state.progress),
         "state.safetensors": save_tensors(tensors),
     }
     replace_files(folder / FOLDER, content, WHAT)
 
 
 def read_run(folder: Path) -> SavedRun | None:
-    """Read the training state in an output folder; None if no state was completed.
+    """Read what is recorded of the run in an output folder; None if none was started there.
 
     Raises
     ------
@@ -84,12 +99,50 @@ def read_run(folder: Path) -> SavedRun | None:
         check_tensor_bytes(content["state.safetensors"], "state.safetensors", CheckpointError)
         config = Config.parse(identity["config"])
         backbone = BackboneIdentity(**identity["backbone"]) if identity["backbone"] else None
-        state = TrainingState(progress, load_tensors(content["state.safetensors"]))
+        tensors = load_tensors(content["state.safetensors"])
+        state = TrainingState(progress, tensors) if progress or tensors else None
         return SavedRun(config, str(identity["data_sha256"]), backbone, state)
     except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"the {WHAT} {folder / FOLDER} is damaged: {error}; start a new run with overwrite=True"
         ) from None
+
+
+@contextlib.contextmanager
+def recorded(folder: Path, run: SavedRun) -> Iterator[Callable[[], None]]:
+    """Record a run before its model is built, so that a run that is killed can be started again.
+
+    Yields a function to call at the first save. An error before it means that the run was refused: its record is
+    removed then, and the state that a former run left is restored.
+
+    Raises
+    ------
+    SaveError
+        The operating system reported an error.
+    """
+    former, refused = _stored(folder), True
+
+    def keep() -> None:
+        nonlocal former, refused
+        former, refused = None, False
+
+    write_run(folder, run)
+    try:
+        yield keep
+    except Exception:
+        if refused and former is not None:
+            replace_files(folder / FOLDER, former, WHAT)
+        elif refused:
+            discard_run(folder)
+        raise
+
+
+def _stored(folder: Path) -> dict[str, bytes] | None:
+    """Return the files of a training state as they are; None if there are none, or they are damaged."""
+    try:
+        return read_files(folder / FOLDER, FILES, WHAT) if holds_files(folder / FOLDER) else None
+    except CheckpointError:
+        return None
 
 
 def discard_run(folder: Path) -> None:

@@ -1,19 +1,32 @@
-"""Reading a file that ``torch.save`` wrote as plain tensors; code in the file is never run."""
+"""Reading a file that ``torch.save`` wrote as plain tensors; code in the file is never run.
+
+Training scripts wrap what they save: the state dict in a dictionary beside the state of the optimiser, and the names of
+its entries in those of ``DataParallel``, ``torch.compile`` and FSDP. Both are removed.
+"""
 
 import pickle
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from swt_time.errors import CheckpointError, first_line
 
+ENTRIES = ("state_dict", "model", "module")
+"""Names under which training scripts (and Lightning and DeepSpeed) save a state dict."""
+
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""Names that wrappers of a module put in front of the names of its weights."""
+
 
 def read_state_dict(file: Path) -> dict[str, Tensor]:
     """Read a dictionary of tensors that ``torch.save`` wrote; code in the file is never run.
+
+    The dictionary may be the entry ``state_dict``, ``model`` or ``module`` of another one.
 
     Raises
     ------
@@ -45,6 +58,7 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{file} is damaged or not a state dict ({first_line(error, 120)}); {remedy}") from None
     if not isinstance(values, Mapping):
         raise CheckpointError(f"{file} holds a {type(values).__name__}, not a dictionary of tensors; {remedy}")
+    values = unwrapped(values)
     other = [name for name, value in values.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if other or not values:
         what = f"its entry {other[0]!r} is a {type(values[other[0]]).__name__}" if other else "it is empty"
@@ -57,6 +71,30 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
                 f"{tensor.device.type}, shape {tuple(tensor.shape)}); {remedy}"
             )
     return dict(values)
+
+
+def unwrapped(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the state dict in a dictionary, or the dictionary itself if none of its entries is one."""
+    return next((values[name] for name in ENTRIES if isinstance(values.get(name), Mapping)), values)
+
+
+def without_wrappers(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Remove the names of wrappers, in any order and any number, wherever they stand in the names of weights.
+
+    They stand inside a name if only a part of the model was wrapped.
+
+    Raises
+    ------
+    CheckpointError
+        Two entries have the same name then.
+    """
+    found: dict[str, Tensor] = {}
+    for name, tensor in state_dict.items():
+        plain = ".".join(part for part in name.split(".") if part not in WRAPPERS)
+        if plain in found:
+            raise CheckpointError(f"the state dict holds {plain} twice, once as {name}; remove one of them")
+        found[plain] = tensor
+    return found
 
 
 def _is_plain(tensor: Tensor) -> bool:

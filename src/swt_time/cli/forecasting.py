@@ -94,7 +94,10 @@ def _load(options: ModelOptions) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
-        options.model, device=options.device or "auto", allow_backbone_change=options.allow_backbone_change
+        options.model,
+        backbone=options.backbone,
+        device=options.device or "auto",
+        allow_backbone_change=options.allow_backbone_change,
     )
 
 

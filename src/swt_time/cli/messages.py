@@ -8,6 +8,7 @@ ARGUMENTS = {
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
     "allow_backbone_change=True": "--allow-backbone-change",
+    "backbone=PATH": "--backbone PATH",
     "folder=...": "--folder",
     "to=...": "--to",
 }
@@ -33,7 +34,7 @@ def to_flags(message: str, known: set[str]) -> str:
     if message.startswith("unknown configuration key"):
         return message
     for argument, flag in ARGUMENTS.items():
-        if flag in known:
+        if flag.split()[0] in known:
             message = message.replace(argument, flag)
     return KEY.sub(lambda match: flag if (flag := FLAGS.get(match[0], "")) in known else match[0], message)
 

@@ -127,6 +127,10 @@ class ConfigOptions:
         option("--set", help="section.key=value; may be repeated.", panel=CONFIGURATION),
     ] = None
 
+    def given(self) -> bool:
+        """Whether any of these options is given."""
+        return any(value for value in vars(self).values())
+
     def build(self, flags: dict[str, Any], table: TableOptions, base: Config | None = None) -> Config:
         """Build a configuration from preset or file (by default ``base``), then ``--set``, then flags; later ones win.
 
@@ -149,6 +153,14 @@ class ModelOptions:
     """A trained model and its device."""
 
     model: Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
+    backbone: Annotated[
+        str | None,
+        option(
+            "--backbone",
+            help="Folder or hub id of the model's backbone, with the weights it was trained with.  "
+            "[default: where it was in training]",
+        ),
+    ] = None
     device: Annotated[str | None, option("--device", help="auto, cpu or cuda.  [default: auto]")] = None
     allow_backbone_change: Annotated[
         bool,

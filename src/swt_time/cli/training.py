@@ -14,6 +14,7 @@ from swt_time.cli.options import (
     DeviceOption,
     TableOptions,
     expand_groups,
+    given,
     key_option,
     option,
     parse_duration,
@@ -73,7 +74,10 @@ def train(
     }
     if overwrite and resume:
         raise ConfigError("--overwrite starts a new run and --resume continues one: pass one of them")
-    config = options.build(flags, table, _config_to_resume(out) if resume else None)
+    former = _config_to_resume(out) if resume else None
+    if resume and former is None and not (given(flags) or table.changes() or options.given()):
+        raise ConfigError(f"--resume: no run was started in {out} yet; give the options of the run to start")
+    config = options.build(flags, table, former)
 
     check_outputs({"--out": out}, {"--data": data, "--config": options.config})
 

@@ -117,6 +117,11 @@ class LanguageModel(nn.Module):
         """The frozen word embeddings of the vocabulary, ``(V, L)``, in float32."""
         return self.model.get_input_embeddings().weight.detach().float()
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self._reader is not None:
+            register_attention()  # unpickled in a process in which no backbone was loaded
+
     def train(self, mode: bool = True) -> "LanguageModel":
         """Stay in eval mode whatever ``mode`` is, because a frozen model needs no dropout."""
         return super().train(False)
@@ -166,7 +171,7 @@ class LanguageModel(nn.Module):
                 f"{self.identity.name!r}; lower data.context, raise embedding.stride or use a backbone with more "
                 "positions"
             )
-        return Tokenizer(self._tokenizer, max_tokens)
+        return Tokenizer(self._tokenizer, max_tokens, self.model.get_input_embeddings().num_embeddings)
 
     def forward(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
         """Compute the last hidden states of the patches.

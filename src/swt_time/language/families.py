@@ -16,6 +16,8 @@ class Family:
         Names of its classes in transformers.
     causal : bool
         Whether a token attends only to itself and the tokens before it.
+    embeddings, output : str
+        Names of its word embeddings, and of the output layer of its language modelling head, which may be tied to them.
     build_options, call_options : mapping
         Extra keyword arguments for its constructor and its forward pass.
     """
@@ -23,15 +25,35 @@ class Family:
     model_class: str
     config_class: str
     causal: bool
+    embeddings: str
+    output: str
     build_options: Mapping[str, Any] = field(default_factory=dict)
     call_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 FAMILIES = {
     # Only BERT has a pooler, which is not used here, and no cache to disable.
-    "bert": Family("BertModel", "BertConfig", causal=False, build_options={"add_pooling_layer": False}),
-    "gpt2": Family("GPT2Model", "GPT2Config", causal=True, call_options={"use_cache": False}),
-    "llama": Family("LlamaModel", "LlamaConfig", causal=True, call_options={"use_cache": False}),
+    "bert": Family(
+        *("BertModel", "BertConfig"),
+        causal=False,
+        embeddings="embeddings.word_embeddings.weight",
+        output="cls.predictions.decoder.weight",
+        build_options={"add_pooling_layer": False},
+    ),
+    "gpt2": Family(
+        *("GPT2Model", "GPT2Config"),
+        causal=True,
+        embeddings="wte.weight",
+        output="lm_head.weight",
+        call_options={"use_cache": False},
+    ),
+    "llama": Family(
+        *("LlamaModel", "LlamaConfig"),
+        causal=True,
+        embeddings="embed_tokens.weight",
+        output="lm_head.weight",
+        call_options={"use_cache": False},
+    ),
 }
 """Supported families by ``model_type``, the name in a backbone's ``config.json``."""
 
@@ -43,7 +65,7 @@ ARCHITECTURE = frozenset(
         max_position_embeddings pad_token_id bos_token_id eos_token_id type_vocab_size layer_norm_eps dtype torch_dtype
         n_positions n_embd n_layer n_head n_inner activation_function layer_norm_epsilon scale_attn_weights
         scale_attn_by_inverse_layer_idx reorder_and_upcast_attn num_key_value_heads rms_norm_eps rope_parameters
-        rope_theta rope_scaling attention_bias mlp_bias head_dim
+        rope_theta rope_scaling attention_bias mlp_bias head_dim tie_word_embeddings
         """,
     )
 )

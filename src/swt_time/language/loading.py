@@ -19,8 +19,9 @@ from swt_time.errors import BackboneError, first_line
 from swt_time.files import MEBIBYTE, check_tensors, read_json
 from swt_time.language.backbone import LanguageModel
 from swt_time.language.families import ARCHITECTURE, FAMILIES, LAYER_COUNTS
-from swt_time.language.finding import find_backbone
-from swt_time.language.tokenizer import load_tokenizer
+from swt_time.language.finding import absolute_name, find_backbone
+from swt_time.language.formats import INDEX, WEIGHTS, refuse_other_formats
+from swt_time.language.tokenizer import check_vocabulary, load_tokenizer
 from swt_time.machine import computes_bfloat16, physical_memory
 
 JSON_LIMIT = 64 * MEBIBYTE
@@ -65,6 +66,9 @@ def load_language_model(
         If the backbone is not found, of an unsupported family, incomplete or damaged, or has fewer layers.
     """
     folder = find_backbone(name)
+    name = absolute_name(name)
+    if not random_init:
+        refuse_other_formats(folder, name)
     config = _read_config(folder, name)
     if layers is not None:
         if layers > config.num_hidden_layers:
@@ -77,11 +81,7 @@ def load_language_model(
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
     model = _random_model(config, name, seed) if random_init else _pretrained_model(folder, config, name)
     tokenizer = load_tokenizer(folder, name)
-    if len(tokenizer) > config.vocab_size:
-        raise BackboneError(
-            f"backbone {name!r}: the tokenizer in {folder} has {len(tokenizer)} tokens, but the model has "
-            f"{config.vocab_size}; replace the tokenizer by the model's own"
-        )
+    check_vocabulary(tokenizer, config.vocab_size, name, folder)
     return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
 
 
@@ -131,7 +131,7 @@ def _read_config(folder: Path, name: str) -> Any:
         )
     if "auto_map" in values:
         raise BackboneError(f"backbone {name!r} needs custom code (auto_map in {path}), which swt-time never runs")
-    if "quantization_config" in values:
+    if values.get("quantization_config") is not None:
         raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
     kept = {key: value for key, value in values.items() if key in ARCHITECTURE}
     for key, value in kept.items():
@@ -147,7 +147,7 @@ def _read_config(folder: Path, name: str) -> Any:
 
 def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
     """Return the model with its weights. They are read here, so that transformers opens no file in the folder."""
-    state = _read_weights(folder, name)
+    state = _with_embeddings(_read_weights(folder, name), config)
     needed, held = _count_weights(config, name), sum(tensor.numel() for tensor in state.values())
     if needed > held:
         # Checked before memory is allocated, because transformers would fill in missing weights at random.
@@ -175,8 +175,8 @@ def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
 
 def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
     """Return all tensors in ``model.safetensors`` or, if it is missing, in the files listed by the index."""
-    files = [folder / "model.safetensors"]
-    index = folder / "model.safetensors.index.json"
+    files = [folder / WEIGHTS]
+    index = folder / INDEX
     if not files[0].is_file() and index.is_file():
         places = read_json(index, JSON_LIMIT, BackboneError).get("weight_map")
         names = set(places.values()) if isinstance(places, dict) and all(map(_is_text, places.values())) else set()
@@ -192,6 +192,20 @@ def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
             raise BackboneError(
                 f"backbone {name!r}: cannot load weights from {file} (safetensors): {first_line(error)}"
             ) from None
+    return state
+
+
+def _with_embeddings(state: dict[str, Tensor], config: Any) -> dict[str, Tensor]:
+    """Name the word embeddings where a file holds tied weights under the name of the output layer only.
+
+    ``safetensors.torch.save_model`` keeps one of the names of a tensor, the first in alphabetical order.
+    """
+    family = FAMILIES[config.model_type]
+    prefix = f"{_model_class(config).base_model_prefix}."
+    names = (family.embeddings, prefix + family.embeddings)
+    if config.tie_word_embeddings and family.output in state and not any(name in state for name in names):
+        wrapped = any(name.startswith(prefix) for name in state)
+        state[names[wrapped]] = state.pop(family.output)
     return state
 
 

@@ -4,6 +4,9 @@ A prompt consists of a shared part (description and task, the same for every win
 (its statistics), so that a language model can read the shared part once.
 """
 
+import random
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -157,3 +160,61 @@ def longest_text(template: Template, context: int) -> str:
     """Return an own text of maximum length: small negative float32 values with all digits, and the largest lags."""
     value = [-1.2345678806304932e-05]
     return own_texts(template, WindowStatistics(value, value, value, [False], [[context - 1] * N_LAGS]))[0]
+
+
+def long_texts(template: Template, context: int, count: int = 200) -> list[str]:
+    """Return own texts of maximum length with different digits, on which the number of tokens depends."""
+    draw = random.Random(0)
+    largest = max(context - 1 if template == "paper" else context // 2, 1)
+    smallest = 10 ** (len(str(largest)) - 1)
+    texts = []
+    for _ in range(count):
+        value = [-draw.uniform(1, 10) * 10.0 ** -draw.randint(4, 9)]
+        lags = [draw.randint(smallest, largest) for _ in range(N_LAGS)]
+        texts += own_texts(template, WindowStatistics(value, value, value, [False], [lags]))
+    return texts
+
+
+Pattern = Sequence[str | frozenset[str]]
+"""A text whose elements are characters, and sets of characters that may follow each other any number of times."""
+
+NUMBER = re.compile(r"-?\d[\d.]*(?:e[-+]\d+)?")
+DIGITS = frozenset("0123456789.-+e")
+
+
+def own_patterns(template: Template) -> list[Pattern]:
+    """Return patterns of all own texts: with any numbers, any lags and both trends."""
+    found: list[Pattern] = []
+    for rising in (False, True):
+        for n_lags in range(N_LAGS + 1):
+            statistics = WindowStatistics([-1.5], [1.5], [0.5], [rising], [[7] * n_lags])
+            first, *parts = NUMBER.split(own_texts(template, statistics)[0])
+            found.append([*first, *(element for part in parts for element in (DIGITS, *part))])
+    return found
+
+
+def may_contain(pattern: Pattern, text: str) -> bool:
+    """Return whether a text occurs in one of the texts of a pattern.
+
+    Examples
+    --------
+    >>> may_contain(["m", "i", "n", " ", DIGITS, ","], "n 12.5,")
+    True
+    >>> may_contain(["m", "i", "n", " ", DIGITS, ","], "<pad>")
+    False
+    """
+    places = set(range(len(pattern)))
+    for character in text:
+        following = set()
+        for place in sorted(places):
+            while place < len(pattern):
+                element = pattern[place]
+                if isinstance(element, str):
+                    if element == character:
+                        following.add(place + 1)
+                    break
+                if character in element:
+                    following.add(place)
+                place += 1  # a set may also stand for no character
+        places = following
+    return bool(places)

@@ -37,6 +37,12 @@ class Prompter:
     shared : tuple of int
         Token ids that all prompts start with. They are found by comparing two prompts, because the last token of the
         shared text may merge with the text after it.
+
+    Raises
+    ------
+    BackboneError
+        If the longest prompt does not fit into the backbone's positions even without the description, or prompts
+        contain a token that the backbone has no embedding for.
     """
 
     def __init__(
@@ -52,10 +58,21 @@ class Prompter:
         self._description = prompt_text.description_span(template, description)
         self._longest = prompt_text.longest_text(template, context)
         self._tokenizer = tokenizer
+        tokenizer.check(self._text, prompt_text.long_texts(template, context), self._description)
+        self._check_tokens()
         self._known: dict[bytes, array[int]] = {}
         self._known_bytes = 0
         pairs = zip(*self._tokenise(prompt_text.opposite_texts(template)), strict=False)
         self.shared = tuple(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def _check_tokens(self) -> None:
+        """Raise if an own text can contain an added token that the backbone has no embedding for."""
+        patterns = prompt_text.own_patterns(self.template)
+        for token in self._tokenizer.unknown:
+            for form in {token, token.lower()}:  # some tokenizers look for an added token in lower case
+                before = self._text[-len(form) :]  # it may begin in the shared text
+                if any(prompt_text.may_contain([*before, *pattern], form) for pattern in patterns):
+                    self._tokenizer.refuse(token)
 
     def __call__(self, z: Tensor) -> list[list[int]]:
         """Return the token ids of the prompts of normalised windows ``(M, T)``; each depends on its own window only.
