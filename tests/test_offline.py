@@ -72,7 +72,7 @@ def test_a_child_process_without_the_hook_tries_to_connect():
 
 def test_commands_have_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    (tmp_path / "table.csv").write_text("date,y\n" + "".join(f"{2000 + i},{i % 7}\n" for i in range(60)))
+    (tmp_path / "table.csv").write_text("year,y\n" + "".join(f"{2000 + i},{i % 7}\n" for i in range(60)))
     run = Commands()
     try:
         words = "--horizon 2 --context 16 --max-steps 1 --backbone nobody/no-such-model"
