@@ -189,7 +189,7 @@ class TrainingConfig(Section):
     learning_rate: float = Field(default=1e-3, gt=0)
     """Peak learning rate."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """Weight decay of matrices; biases, gates and positions have none."""
+    """Weight decay of matrices, learned positions included; biases and gates have none."""
     schedule: Schedule = "one_cycle"
     """Course of the learning rate."""
     loss: Loss = "mse"
