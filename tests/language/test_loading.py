@@ -214,7 +214,7 @@ def test_added_tokens_that_no_prompt_uses_are_read(tiny_backbones, tmp_path, hou
     folder = shutil.copytree(tiny_backbones[family], tmp_path / "padded")
     # The tag at the end of the paper's prompts is <|<end_prompt>|>.
     add_tokens(folder, "<pad>", "minimum", "<|end", pad_token="[PAD]")
-    with pytest.warns(SWTTimeWarning, match=r"has 4 tokens that the model has no embedding for \('<pad>', 'minimum'"):
+    with pytest.warns(SWTTimeWarning, match=r"no embedding for added tokens .*'<pad>', 'minimum', .*\.\.\.\)"):
         padded = fit(folder, hourly_wide, template)
     forecast = fit(tiny_backbones[family], hourly_wide, template).predict(hourly_wide)
     assert padded.predict(hourly_wide).equals(forecast)

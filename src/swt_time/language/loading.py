@@ -64,6 +64,8 @@ def load_language_model(
     ------
     BackboneError
         If the backbone is not found, of an unsupported family, incomplete or damaged, or has fewer layers.
+    MissingDependencyError
+        If a package that converts its tokenizer is not installed.
     """
     folder = find_backbone(name)
     name = absolute_name(name)

@@ -166,8 +166,8 @@ def check_vocabulary(tokenizer: Any, words: int, name: str, folder: Path) -> Non
     if added:
         shown = ", ".join(map(repr, list(added)[:3])) + (" ..." if len(added) > 3 else "")
         warnings.warn(
-            f"backbone {name!r}: the tokenizer in {folder} has {len(added)} tokens that the model has no embedding for "
-            f"({shown}); a prompt with such a token is refused",
+            f"backbone {name!r}: the model has no embedding for added tokens of the tokenizer in {folder} ({shown}); a "
+            "prompt with such a token is refused",
             SWTTimeWarning,
             stacklevel=2,
         )
