@@ -12,6 +12,7 @@ from hypothesis import settings
 import offline.sitecustomize  # noqa: F401  blocks the network in this process
 from support import trust
 from support.backbones import FAMILIES, save_tiny_backbone
+from support.commands import Commands
 
 settings.register_profile("ci", max_examples=200, deadline=None)
 settings.register_profile("nightly", max_examples=10_000, deadline=None)
@@ -47,6 +48,14 @@ def claims_on_record(request: pytest.FixtureRequest):
         if ran:
             command = f'python -m pytest -m "slow or not slow" {path} -k {test}'
             trust.record("trust_tables.csv", item, claim, len(ran), ran.count("passed"), command)
+
+
+@pytest.fixture(scope="module")
+def swt_time():
+    """Run commands of the command line in processes of their own; one server for the tests of a module."""
+    server = Commands()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

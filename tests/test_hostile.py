@@ -22,7 +22,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from support.commands import Commands
 from support.trust import VARIABLE, record
 from swt_time.checkpoints.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
@@ -708,13 +707,6 @@ def _(file, sign):
 
 
 # --- the tests -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

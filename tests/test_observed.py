@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.commands import Commands
 from swt_time import Forecaster, TableError
 from swt_time.data import series as series_module
 from swt_time.data.parts import split_table
@@ -197,13 +196,6 @@ def test_a_level_far_from_zero_keeps_its_shape(model):
     expected = quietly(model.predict, lifted)["yhat"]
     forecast = quietly(model.predict, lifted.assign(y=lifted["y"] + 1e9))["yhat"]
     np.testing.assert_allclose(forecast - 1e9, expected, atol=2e-3)
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    commands = Commands()
-    yield commands
-    commands.close()
 
 
 def test_through_the_command_line(swt_time, tmp_path):

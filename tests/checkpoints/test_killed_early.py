@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from support.backbones import save_tiny_backbone
-from support.commands import Commands
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.checkpoints.run_state import read_run
@@ -56,13 +55,6 @@ def kill(moment, words, cwd=None):
     """Run a command in a process of its own that is killed while the model is built, or before its fourth step."""
     run = subprocess.run([sys.executable, "-c", KILL, moment, *words], capture_output=True, text=True, cwd=cwd)
     assert run.returncode == -signal.SIGKILL, run.stderr
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from support.backbones import save_tiny_backbone
-from support.commands import Commands
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.errors import BackboneError, CheckpointError, SWTTimeWarning
@@ -173,13 +172,6 @@ def test_a_stopped_run_is_not_resumed_with_other_weights(home, hourly_wide):
         make("kept", **changes).fit(hourly_wide, out="m", resume=True)
     with pytest.raises(CheckpointError, match=r"was started with backbone.name '.*bert' \(not 'none'\)"):
         make("none", **changes).fit(hourly_wide, out="m", resume=True)
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from support import reference_model
-from support.commands import Commands
 from swt_time.checkpoints.originals import load_time_llm
 from swt_time.checkpoints.state_dicts import read_state_dict
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
@@ -379,13 +378,6 @@ def test_random_bytes_are_refused_and_legacy_files_read(tmp_path):
 # --- the command ---------------------------------------------------------------------------------------------
 
 WORDS = [f"--{k.replace('_', '-')}={v}" for k, v in SIZES.items()]
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.commands import Commands
 from swt_time.cli.outputs import check_outputs
 from swt_time.errors import InputError
 
 FAST = ("--preset", "fast", "--set", "embedding.level=4", "--horizon", 12, "--context", 48)
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    commands = Commands()
-    yield commands
-    commands.close()
 
 
 @pytest.fixture(scope="module")

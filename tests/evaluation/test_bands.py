@@ -5,7 +5,6 @@ import pytest
 import pywt
 import torch
 
-from support.commands import Commands
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.errors import ConfigError
@@ -50,13 +49,6 @@ def test_constant_series_gives_finite_bands():
 def test_wrong_wavelet_is_named():
     with pytest.raises(ConfigError, match="db4x"):
         decompose(series(), wavelet="db4x", level=2, boundary="reflect")
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    commands = Commands()
-    yield commands
-    commands.close()
 
 
 def test_command_draws_the_bands_of_a_series(swt_time, tmp_path, hourly_wide):

@@ -10,20 +10,12 @@ import time
 
 import pytest
 
-from support.commands import Commands
 from swt_time.config.presets import read_preset
 
 TINY = [
     *("--set", "data.context=48", "--set", "data.horizon=12", "--set", "embedding.d_model=8"),
     *("--set", "embedding.level=2", "--set", "backbone.name=none", "--set", "training.batch_size=16"),
 ]
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")
