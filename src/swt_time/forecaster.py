@@ -335,11 +335,12 @@ class Forecaster:
         """The scaler of training; for new series the mean and std of the rows before their first cutoff."""
         checkpoint, _ = self._trained()
         known = checkpoint.trained_on
-        scale = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
+        # blanks around names do not matter, as where the columns of a table are chosen
+        scale = {name.strip(): found for name, *found in zip(known.ids, known.mean, known.deviation, strict=True)}
         first = series.lengths.copy()
         np.minimum.at(first, pairs[:, 0], pairs[:, 1])
         own = fit_scaler(series.values, first.tolist())
-        found = [scale.get(name, (own.mean[i], own.std[i])) for i, name in enumerate(series.ids)]
+        found = [scale.get(name.strip(), [own.mean[i], own.std[i]]) for i, name in enumerate(series.ids)]
         mean, std = np.array(found, dtype=np.float64).reshape(-1, 2).T
         return Scaler(mean, std)
 

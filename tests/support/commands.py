@@ -26,6 +26,8 @@ for line in sys.stdin:
         for stream, number in (("out", 1), ("err", 2)):
             file = os.open(request[stream], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, number)
+        os.dup2(os.open(request["in"], os.O_RDONLY), 0)
+        sys.stdin = open(0, closefd=False)
         signal.alarm(request["seconds"])
         if request["memory"]:
             taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -61,16 +63,18 @@ class Commands:
         )
 
     def __call__(
-        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0
+        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0, stdin: bytes = b""
     ) -> subprocess.CompletedProcess:
         """Run ``swt-time`` with these words; ``check`` fails the test where the exit code is not 0.
 
+        ``stdin`` is what the command finds on its standard input.
         ``memory`` bytes at most may be taken beside what the libraries take, and ``seconds`` (0: any); the result's
         ``peak`` is the most memory that was resident, in bytes, libraries included.
         """
         with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            request = {"words": [str(word) for word in words], "out": str(out), "err": str(err)}
+            out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
+            given.write_bytes(stdin)
+            request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
             request |= {"memory": memory, "seconds": seconds}
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()

@@ -74,6 +74,8 @@ class DataConfig(Section):
     """Column that names the series of a long table; ``unique_id`` by default."""
     frequency: str | None = None
     """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``; inferred by default."""
+    encoding: str | None = Field(default=None, max_length=64)
+    """Encoding of a CSV file, such as ``cp1252``, ``latin-1`` or ``shift_jis``; UTF-8 by default."""
     fill: Fill | None = None
     """Repair of gaps and missing values: ``linear`` or ``ffill``; refused by default."""
 

@@ -13,10 +13,12 @@ import pandas as pd
 
 from swt_time.config import DataConfig, Fill
 from swt_time.data.columns import is_missing, numeric_values, place
-from swt_time.data.frames import open_frame
+from swt_time.data.frames import column_labels, open_frame
 from swt_time.data.frequency import future_times
-from swt_time.data.layout import find_layout, listed
+from swt_time.data.layout import Layout, find_layout, listed
+from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.regular import Block, regularize
+from swt_time.data.time_columns import from_epochs, join_calendar
 from swt_time.data.timestamps import timestamps
 from swt_time.errors import TableError
 
@@ -40,6 +42,11 @@ class SeriesTable:
         Column names of the input table; a wide table has no id column and no single value column.
     notes : tuple of str
         Repairs that were made, one sentence each.
+    order : tuple of int
+        Indices of the series in the order of their first row, or of their column, in the table; empty means the order
+        of ``ids``.
+    labels : Series or None
+        The ``N`` ids with the type that they have in the table, as a column of its library; None if they are text.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +58,8 @@ class SeriesTable:
     time_column: str
     value_column: str | None
     notes: tuple[str, ...] = ()
+    order: tuple[int, ...] = ()
+    labels: Any = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -137,19 +146,26 @@ def to_series(
         raise TableError("the table has no rows; expected at least two rows of data")
     layout = find_layout(table, id_column=id_column, time_column=time_column, target=target, columns=columns)
     notes += layout.notes
-    times, note = timestamps(table[layout.time], rows)
-    notes += [note] if note else []
+    times, time_notes = _times(table, layout, rows)
+    notes += time_notes
     if layout.id is None:
         names: list[str] = sorted(layout.values)
         _check_alike(names, notes)
         codes = np.zeros(len(rows), dtype=np.int64)
+        first = {name: i for i, name in enumerate(table.columns)}
     else:
-        names, codes = _ids(table[layout.id], rows, notes)
+        names, codes, first = _ids(table[layout.id], rows, notes)
+    roles = {layout.id, layout.time, *layout.values}
+    others = [name for name in table.columns if name not in roles]
+    styles = number_styles(table, sorted(layout.values), others, rows)
     values, text = [], []
     for name in sorted(layout.values):
-        column, was_text = numeric_values(table[name], rows)
+        plain = styles[name].plain if name in styles else None
+        column, was_text = numeric_values(table[name], rows, plain)
         values.append(column)
         text += [name] if was_text else []
+    notes += describe_styles(styles, table)
+    text = [name for name in text if name not in styles]
     if text:
         notes.append(f"text was converted to numbers in {listed(text)}")
     block = Block(
@@ -172,7 +188,27 @@ def to_series(
         time_column=layout.time,
         value_column=None if layout.id is None else layout.values[0],
         notes=(*notes, *more),
+        order=tuple(sorted(range(len(ids)), key=lambda i: first[ids[i]])),
+        labels=_labels(frame, table, layout, ids, first),
     )
+
+
+def _labels(frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]) -> Any:
+    """The ids as a column of the table's library, with the type that they have in the table."""
+    if layout.id is None:
+        return column_labels(frame, ids)
+    return nw.to_native(nw.maybe_reset_index(table[layout.id][[first[name] for name in ids]]))
+
+
+def _times(table: nw.DataFrame, layout: Layout, rows: np.ndarray) -> tuple[pd.DatetimeIndex, list[str]]:
+    """Timestamps of all rows, and notes on how they were read."""
+    note = None
+    if layout.calendar:
+        column = join_calendar(table, layout.calendar, rows)
+    else:
+        column, note = from_epochs(table[layout.time], table, rows)
+    times, more = timestamps(column, rows)
+    return times, [one for one in (note, more) if one]
 
 
 def read_series(frame: Any, data: DataConfig) -> SeriesTable:
@@ -239,8 +275,8 @@ def _no_time(cutoff: str) -> TableError:
     return TableError(f"cutoff {cutoff!r} is not a time; expected one such as 2024-06-30 or 2024-06-30T12:00")
 
 
-def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
-    """Sorted ids of a long table, and the series index of each row."""
+def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray, dict[str, int]]:
+    """Sorted ids of a long table, the series index of each row, and the position of each id's first row."""
     if column.dtype.is_nested() or column.dtype == nw.Binary:
         kind = "bytes" if column.dtype == nw.Binary else "nested values"
         raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
@@ -255,7 +291,18 @@ def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[st
     codes, found = pd.factorize(texts, sort=True)
     ids = [str(one) for one in found]
     _check_alike(ids, notes)
-    return ids, codes.astype(np.int64)
+    first = np.unique(codes, return_index=True)[1]
+    if isinstance(column.dtype, nw.Object):
+        _check_types(cells, codes, first)
+    return ids, codes.astype(np.int64), dict(zip(ids, first.tolist(), strict=True))
+
+
+def _check_types(cells: list[Any], codes: np.ndarray, first: np.ndarray) -> None:
+    """Refuse ids that are written alike but differ in type, such as 1 and '1'."""
+    for cell, code in zip(cells, codes, strict=True):
+        other = cells[first[code]]
+        if type(cell) is not type(other):
+            raise TableError(f"ids {other!r} and {cell!r} differ only in type; make them equal, or clearly different")
 
 
 def _check_alike(ids: list[str], notes: list[str]) -> None:
