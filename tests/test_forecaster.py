@@ -139,7 +139,8 @@ def test_order_of_rows_and_series_does_not_matter():
     forecaster = make().fit(table)
     with pytest.warns(SWTTimeWarning, match="sorted"):
         shuffled = forecaster.predict(table.sample(frac=1, random_state=0))
-    pd.testing.assert_frame_equal(forecaster.predict(table), shuffled, check_exact=True)
+    expected, found = (one.set_index(["unique_id", "ds"]).sort_index() for one in (forecaster.predict(table), shuffled))
+    pd.testing.assert_frame_equal(expected, found, check_exact=True)
 
 
 def test_validation_and_test_rows_do_not_change_the_scaler(hourly_wide):

@@ -5,6 +5,7 @@
 
 import datetime
 import functools
+import importlib.util
 import json
 import math
 import shutil
@@ -361,16 +362,22 @@ def valid_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     VALID.to_csv(folder / "csv", index=False)
     VALID.to_csv(folder / "semicolons", index=False, sep=";", decimal=",")
     VALID.to_csv(folder / "gzip", index=False, compression="gzip")
+    for kind in ("bz2", "xz", "zip"):
+        VALID.to_csv(folder / kind, index=False, compression=kind)
     pytest.importorskip("pyarrow")
     VALID.to_parquet(folder / "parquet", index=False)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    if importlib.util.find_spec("openpyxl") is not None:
+        VALID.to_excel(folder / "excel.xlsx", index=False, engine="openpyxl")
+    return {path.stem: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("kind", ["csv", "semicolons", "gzip", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "semicolons", "gzip", "bz2", "xz", "zip", "parquet", "excel"])
 @shared
 @given(damage=damages())
 @counted("table files with damaged bytes give a finite forecast or are refused")
 def test_damaged_table_files(forecaster, tmp_path, valid_files, kind, damage):
+    if kind == "excel":
+        pytest.importorskip("openpyxl")
     path = tmp_path / "table"
     path.write_bytes(damaged(valid_files[kind], damage))
     try:

@@ -4,15 +4,19 @@ Each case is a file or folder as an attacker would craft it, passed to the comma
 command runs in a separate process with limits on memory and time, and without a network (tests/offline).
 """
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import pickle
 import stat
 import struct
+import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from support.flawed_tables import zstd_module
 from support.trust import VARIABLE, record
 from swt_time.checkpoints.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
@@ -643,13 +648,13 @@ def _(file, sign):
     pd.DataFrame({"date": [Payload(sign)], "y": [1]}).to_pickle(file)
 
 
-@case("table", "workbook", "workbook or an archive")
+@case("table", "zip of a workbook's part", "no time column found")
 def _(file, sign):
     with zipfile.ZipFile(file, "w") as book:
-        book.writestr("xl/workbook.xml", "<workbook/>")
+        book.writestr("xl/workbook.xml", "<workbook/>\n1\n")
 
 
-@case("table", "NumPy archive with objects", "workbook or an archive")
+@case("table", "NumPy archive with objects", "binary file")
 def _(file, sign):
     np.savez(file.open("wb"), a=np.array([Payload(sign)], dtype=object))
 
@@ -663,6 +668,123 @@ def _(file, sign):
 def _(file, sign):
     chunk = gzip.compress(bytes(2**26))
     file.write_bytes(gzip.compress(b"date,y\n") + 64 * chunk)
+
+
+@case("table", "bzip2 of four gigabytes", "bytes after decompression")
+def _(file, sign):
+    file.write_bytes(bz2.compress(b"date,y\n") + 64 * bz2.compress(bytes(2**26)))
+
+
+@case("table", "xz of four gigabytes", "bytes after decompression")
+def _(file, sign):
+    file.write_bytes(lzma.compress(b"date,y\n") + 64 * lzma.compress(bytes(2**26), preset=0))
+
+
+@case("table", "xz with a dictionary of a gigabyte", "smaller dictionary")
+def _(file, sign):
+    # an encoder would take the memory: the size is written into the header of the first block, with its checksum
+    made = bytearray(lzma.compress(b"date,y\n2024-01-01,1\n"))
+    assert made[12:16] == b"\x02\x00\x21\x01"
+    made[16] = 36
+    made[20:24] = struct.pack("<I", zlib.crc32(bytes(made[12:20])))
+    file.write_bytes(made)
+
+
+@case("table", "Zstandard of four gigabytes", "bytes after decompression")
+def _(file, sign):
+    if sys.version_info < (3, 14):
+        pytest.importorskip("backports.zstd")
+    compress = zstd_module().compress
+    file.write_bytes(compress(b"date,y\n") + 64 * compress(bytes(2**26)))
+
+
+@case("table", "zip of four gigabytes", "bytes after decompression")
+def _(file, sign):
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("t.csv", "w", force_zip64=True) as made,
+    ):
+        for _ in range(64):
+            made.write(bytes(2**26))
+
+
+@case("table", "zip that lies about its size", "damaged or truncated zip file")
+def _(file, sign):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", "date,y\n" + "2024-01-01,1\n" * 2**20)
+    made = bytearray(file.read_bytes())
+    place = made.index(b"PK\x01\x02") + 24
+    made[place : place + 4] = struct.pack("<I", 8)
+    file.write_bytes(made)
+
+
+@case("table", "zip of a million files", "holds 1,000,000 files")
+def _(file, sign):
+    count = 10**6
+    local = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 1, 0) + b"a"
+    entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    size = count * len(entry)
+    end = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, len(local))
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(local) + size, 1)
+    last = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 2**16 - 1, 2**16 - 1, 2**32 - 1, 2**32 - 1, 0)
+    file.write_bytes(local + entry * count + end + locator + last)
+
+
+def write_workbook(file: Path, sheet: str, strings: str = "", more: tuple[str, int] = ("", 0)) -> None:
+    """Write a workbook with this XML in its sheet; ``more`` is a part of as many mebibytes of blanks."""
+    book = io.BytesIO()
+    pytest.importorskip("openpyxl").Workbook().save(book)
+    with zipfile.ZipFile(book) as archive, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in archive.namelist():
+            if name != "xl/worksheets/sheet1.xml":
+                made.writestr(name, archive.read(name))
+        space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        made.writestr(
+            "xl/worksheets/sheet1.xml",
+            f'{strings}<worksheet xmlns="{space}"><sheetData>{sheet}</sheetData></worksheet>',
+        )
+        if more[0]:
+            with made.open(more[0], "w") as part:
+                for _ in range(more[1]):
+                    part.write(b" " * 2**20)
+
+
+HEADER = '<row r="1"><c r="A1" t="str"><v>date</v></c><c r="B1" t="str"><v>y</v></c></row>'
+
+
+@case("table", "workbook of a gigabyte", "bytes after decompression")
+def _(file, sign):
+    write_workbook(file, HEADER, more=("xl/other.xml", 1024))
+
+
+@case("table", "workbook with row 10^12", "rows")
+def _(file, sign):
+    write_workbook(file, HEADER + '<row r="1000000000000"><c r="A1000000000000"><v>1</v></c></row>')
+
+
+@case("table", "workbook with wide rows", "the header has 2")
+def _(file, sign):
+    rows = (f'<row r="{i}"><c r="ZZZ{i}"><v>1</v></c></row>' for i in range(2, 20_000))
+    write_workbook(file, HEADER + "".join(rows))
+
+
+@case("table", "workbook with a wide header and wide rows", "cells")
+def _(file, sign):
+    rows = (f'<row r="{i}"><c r="ZZZ{i}"><v>1</v></c></row>' for i in range(1, 20_000))
+    write_workbook(file, "".join(rows))
+
+
+@case("table", "workbook with entities in entities", "damaged Excel workbook")
+def _(file, sign):
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 10))
+    text = f'<!DOCTYPE x [<!ENTITY e0 "{"1" * 100}">{entities}]>'
+    write_workbook(file, HEADER + '<row r="2"><c r="A2" t="str"><v>&e9;</v></c></row>', strings=text)
+
+
+@case("table", "workbook with a file from outside", "damaged Excel workbook")
+def _(file, sign):
+    text = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    write_workbook(file, HEADER + '<row r="2"><c r="A2" t="str"><v>&e;</v></c></row>', strings=text)
 
 
 @case("table", "Parquet with hundreds of millions of equal cells", "cells")

@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -39,10 +40,20 @@ ROWS_NEEDED = 4
 
 
 @pytest.fixture(autouse=True)
-def _parquet(request: pytest.FixtureRequest):
+def _packages(request: pytest.FixtureRequest):
     case = request.node.callspec.params.get("case") if hasattr(request.node, "callspec") else None
-    if case is not None and case.suffix == ".parquet":
+    if case is not None:
+        _skip_without(case.suffix)
+
+
+def _skip_without(suffix: str) -> None:
+    """Skip where the package that reads a format is not installed."""
+    if ".parquet" in suffix:
         pytest.importorskip("pyarrow")
+    if ".xlsx" in suffix:
+        pytest.importorskip("openpyxl")
+    if ".zst" in suffix and sys.version_info < (3, 14):
+        pytest.importorskip("backports.zstd")
 
 
 def test_number_of_cases_and_unique_names():
@@ -51,7 +62,8 @@ def test_number_of_cases_and_unique_names():
 
 
 def test_documentation_is_up_to_date():
-    pytest.importorskip("pyarrow")
+    for suffix in (".parquet", ".xlsx", ".zst"):
+        _skip_without(suffix)
     assert DOCUMENT.read_text(encoding="utf-8") == document(), (
         "run: python tests/support/flawed_tables.py docs/tables.md"
     )

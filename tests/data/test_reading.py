@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.flawed_tables import days, excel
 from swt_time.data.reading import read_table
 from swt_time.data.series import to_series
 from swt_time.data.writing import check_output, write_table
@@ -109,6 +110,48 @@ def test_parquet_without_pyarrow_names_the_install_command(tmp_path, monkeypatch
     with pytest.raises(MissingDependencyError, match=r'pip install "swt-time\[parquet\]"'):
         write_table(TABLE, tmp_path / "other.parquet")
     assert os.listdir(tmp_path) == ["table.parquet"]
+
+
+def test_excel_without_openpyxl_names_the_install_command(tmp_path, monkeypatch):
+    pytest.importorskip("openpyxl")
+    excel(*days(1, 2))(tmp_path / "table.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "swt-time\[excel\]"'):
+        read_table(tmp_path / "table.xlsx")
+
+
+def test_zstandard_without_a_package_names_the_install_command(tmp_path, monkeypatch):
+    (tmp_path / "table.csv.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    for module in ("compression", "compression.zstd", "backports", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "swt-time\[zstd\]"'):
+        read_table(tmp_path / "table.csv.zst")
+
+
+def test_an_excel_workbook_equals_its_csv(tmp_path):
+    """Times to the millisecond, whole and decimal numbers, and ids of both types."""
+    pytest.importorskip("openpyxl")
+    rows = [(f"{i % 2}", 7 + i % 2, TIMES[i // 2].to_pydatetime(), i / 8, i) for i in range(40)]
+    excel(["unique_id", "number", "ds", "y", "z"], *map(list, rows))(tmp_path / "table.xlsx")
+    frame = pd.DataFrame(rows, columns=["unique_id", "number", "ds", "y", "z"])
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    read = [read_table(tmp_path / f"table.{suffix}") for suffix in ("xlsx", "csv")]
+    for options in ({"target": "y"}, {"target": "z", "id_column": "number"}):
+        first, second = (to_series(one, **options) for one in read)
+        assert first.ids == second.ids
+        assert [v.tolist() for v in first.values] == [v.tolist() for v in second.values]
+        assert first.times[0].equals(second.times[0])
+    labels = to_series(read[0], target="z", id_column="number").labels
+    assert labels.tolist() == [7, 8]
+
+
+def test_columns_without_a_name_in_a_workbook_keep_apart(tmp_path):
+    pytest.importorskip("openpyxl")
+    rows = [[i, i + 3, TIMES[i].to_pydatetime(), i * i] for i in range(5)]
+    excel([None, "Unnamed: 0", "ds", "y"], *rows)(tmp_path / "table.xlsx")
+    table = to_series(read_table(tmp_path / "table.xlsx"))
+    assert table.values[0].tolist() == [0, 1, 4, 9, 16]
+    assert len(table.notes) == 2
 
 
 @pytest.mark.parametrize(

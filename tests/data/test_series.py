@@ -444,7 +444,7 @@ def test_pandas_index_is_used_as_column():
             {},
             "several columns hold times .*data.time_column",
         ),
-        (WIDE.assign(other=TIMES), {}, "column 'other' holds timestamps"),
+        (WIDE.assign(other=TIMES), {"columns": ["other"]}, "column 'other' holds timestamps"),
         (LONG.drop(columns="y"), {}, "add a column 'y' of values"),
         (pd.DataFrame({"ds": [], "y": []}), {}, "the table has no rows"),
         (pd.DataFrame(), {}, "the table has no rows"),

@@ -25,6 +25,8 @@ for line in sys.stdin:
         for stream, number in (("out", 1), ("err", 2)):
             file = os.open(request[stream], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, number)
+        os.dup2(os.open(request["in"], os.O_RDONLY), 0)
+        sys.stdin = open(0, closefd=False)
         signal.alarm(request["seconds"])
         if request["memory"]:
             taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -60,7 +62,7 @@ class Commands:
         )
 
     def __call__(
-        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0
+        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0, stdin: bytes = b""
     ) -> subprocess.CompletedProcess:
         """Run ``swt-time`` with arguments.
 
@@ -74,6 +76,8 @@ class Commands:
             Most bytes of address space beyond those of the libraries; 0 for no limit.
         seconds : int
             Most seconds, after which the process is killed by SIGALRM; 0 for no limit.
+        stdin : bytes
+            What the command reads from standard input.
 
         Returns
         -------
@@ -81,8 +85,9 @@ class Commands:
             With one more attribute, ``peak``: the peak resident memory in bytes, libraries included.
         """
         with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            request = {"words": [str(word) for word in words], "out": str(out), "err": str(err)}
+            out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
+            given.write_bytes(stdin)
+            request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
             request |= {"memory": memory, "seconds": seconds}
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()

@@ -4,13 +4,17 @@ The tests write each one to a file and read it. ``python tests/support/flawed_ta
 outcomes.
 """
 
+import bz2
 import datetime
 import decimal
 import gzip
+import io
+import lzma
 import math
 import re
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +61,7 @@ class Case:
     values : dict
         Values by series id, if the table is read.
     options : dict
-        Options of `to_series`.
+        Options of `to_series`, and ``encoding``.
     suffix : str
         Suffix of the file name.
     frequency : str
@@ -100,6 +104,68 @@ def write_periods(path: Path) -> None:
     pd.DataFrame({"date": pd.period_range("2024Q1", periods=8, freq="Q"), "y": GOOD}).to_parquet(path)
 
 
+def zipped(*files: tuple[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip file with these names and contents."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def locked(archive: bytes) -> bytes:
+    """Return a zip file that claims to have a password."""
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = archive.index(signature) + offset
+        archive = archive[:place] + b"\1" + archive[place + 1 :]
+    return archive
+
+
+def zstandard(*parts: str) -> Callable[[Path], None]:
+    """Return a function that writes a Zstandard file of several frames."""
+
+    def write(path: Path) -> None:
+        zstd = zstd_module()
+        path.write_bytes(b"".join(zstd.compress(part.encode()) for part in parts))
+
+    return write
+
+
+def zstd_module() -> Any:
+    """Python's ``compression.zstd``, or its backport before Python 3.14."""
+    try:
+        from compression import zstd
+    except ImportError:
+        from backports import zstd
+    return zstd
+
+
+def excel(*rows: list[Any], sheets: tuple[str, ...] = ("Sheet",)) -> Callable[[Path], None]:
+    """Return a function that writes an Excel workbook; the rows stand in its first sheet."""
+
+    def write(path: Path) -> None:
+        import openpyxl
+
+        book = openpyxl.Workbook()
+        book.active.title = sheets[0]
+        for title in sheets[1:]:
+            book.create_sheet(title).append(["notes"])
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+
+    return write
+
+
+def days(*cells: Any, header: tuple[str, ...] = ("date", "y")) -> list[list[Any]]:
+    """Rows of a sheet: a header, and one day for each cell or tuple of cells."""
+    first = datetime.datetime(2024, 1, 1)
+    rows = [[*cell] if isinstance(cell, tuple) else [cell] for cell in cells]
+    return [list(header), *([first + datetime.timedelta(i), *row] for i, row in enumerate(rows))]
+
+
+UMLAUT = wide(GOOD, header="date,gr\u00f6\u00dfe")
+CSV = wide(GOOD)
 REPAIR = "set --fill to linear, ffill or zero"
 CATALOGUE: dict[str, list[Case]] = {
     "Files": [
@@ -110,11 +176,93 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("binary", bytes(range(256)) * 8, "binary file"),
         Case("binary without NUL", b"\xff\xd8\xffjunk\xfe" * 9, "row 1: byte 1 is not UTF-8"),
         Case("latin-1", "date,größe\n2024-01-01,1\n".encode("latin-1"), "row 1: byte 8 is not UTF-8"),
-        Case("Excel workbook", b"PK\x03\x04" + b"\0" * 60, "save the sheet as CSV"),
+        Case(
+            "latin-1 by its name",
+            UMLAUT.encode("latin-1"),
+            options={"encoding": "latin-1"},
+            values={"gr\u00f6\u00dfe": FLOATS},
+        ),
+        Case(
+            "cp1252 ids",
+            stacked(**{"K\u00f6ln \u20ac": DAYS}).encode("cp1252"),
+            options={"encoding": "cp1252"},
+            values={"K\u00f6ln \u20ac": FLOATS},
+        ),
+        Case(
+            "another encoding than named",
+            "date,\u0434\n2024-01-01,1\n".encode("cp1251"),
+            "row 1: byte 6 is not ascii \\(--encoding\\)",
+            options={"encoding": "ascii"},
+        ),
+        Case(
+            "unknown encoding",
+            CSV,
+            "--encoding 'cp12520' is unknown; expected the name of a text encoding",
+            options={"encoding": "cp12520"},
+        ),
+        Case("encoding of bytes", CSV, "--encoding 'hex' is unknown", options={"encoding": "hex"}),
+        Case(
+            "UTF-8 under another encoding",
+            long([("\u00e9", t, i) for i, t in enumerate(DAYS)]),
+            options={"encoding": "cp1252"},
+            notes=("the file was read as cp1252",),
+            values={"\u00c3\u00a9": FLOATS},
+        ),
+        Case(
+            "byte order mark under another encoding",
+            ("\ufeff" + UMLAUT).encode(),
+            options={"encoding": "cp1252"},
+            values={"gr\u00f6\u00dfe": FLOATS},
+        ),
+        Case(
+            "UTF-16 without a mark by its name",
+            UMLAUT.encode("utf-16-le"),
+            options={"encoding": "utf-16-le"},
+            values={"gr\u00f6\u00dfe": FLOATS},
+        ),
         Case("gzip", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}, suffix=".csv.gz"),
         Case("gzip without its suffix", gzip.compress(wide(GOOD).encode()), values={"y": FLOATS}),
         Case("truncated gzip", gzip.compress(wide(GOOD).encode())[:-12], "truncated gzip", suffix=".csv.gz"),
         Case("broken gzip", b"\x1f\x8bnonsense" * 9, "damaged or truncated gzip", suffix=".csv.gz"),
+        Case("bzip2", bz2.compress(CSV.encode()), values={"y": FLOATS}, suffix=".csv.bz2"),
+        Case("bzip2 without its suffix", bz2.compress(CSV.encode()), values={"y": FLOATS}),
+        Case("truncated bzip2", bz2.compress(CSV.encode())[:-4], "truncated bzip2 file", suffix=".csv.bz2"),
+        Case("broken bzip2", bz2.compress(CSV.encode())[:40] + bytes(40), "truncated bzip2 file", suffix=".csv.bz2"),
+        Case("xz", lzma.compress(CSV.encode()), values={"y": FLOATS}, suffix=".csv.xz"),
+        Case(
+            "xz in parts with padding",
+            lzma.compress(CSV[:30].encode()) + bytes(4) + lzma.compress(CSV[30:].encode()) + bytes(8),
+            values={"y": FLOATS},
+            suffix=".csv.xz",
+        ),
+        Case("truncated xz", lzma.compress(CSV.encode())[:-4], "truncated xz file", suffix=".csv.xz"),
+        Case("Zstandard", zstandard(CSV), values={"y": FLOATS}, suffix=".csv.zst"),
+        Case("Zstandard in parts", zstandard(CSV[:30], CSV[30:]), values={"y": FLOATS}, suffix=".csv.zst"),
+        Case("broken Zstandard", b"\x28\xb5\x2f\xfd" + b"nonsense" * 9, "truncated Zstandard file", suffix=".csv.zst"),
+        Case("zip", zipped(("table.csv", CSV)), values={"y": FLOATS}, suffix=".zip"),
+        Case(
+            "zip by a Mac",
+            zipped(("data/", ""), ("data/table.csv", CSV), ("__MACOSX/data/._table.csv", "x"), ("data/.DS_Store", "x")),
+            values={"y": FLOATS},
+            suffix=".zip",
+        ),
+        Case("zip without compression", zipped(("t", CSV), method=zipfile.ZIP_STORED), values={"y": FLOATS}),
+        Case(
+            "zip of two files",
+            zipped(("a.csv", CSV), ("b.csv", CSV)),
+            "holds 2 files \\('a.csv', 'b.csv'\\); expected exactly one table",
+            suffix=".zip",
+        ),
+        Case("zip of nothing", zipped(), "holds no file", suffix=".zip"),
+        Case("zip with a password", locked(zipped(("a.csv", CSV))), "with a password; extract 'a.csv'", suffix=".zip"),
+        Case(
+            "zip by LZMA",
+            zipped(("a.csv", CSV), method=zipfile.ZIP_LZMA),
+            "compression method 14; expected deflate or bzip2",
+            suffix=".zip",
+        ),
+        Case("damaged zip", b"PK\x03\x04" + b"\0" * 60, "damaged or truncated zip file", suffix=".zip"),
+        Case("zip inside gzip", gzip.compress(zipped(("a.csv", CSV))), "is compressed twice \\(zip inside gzip\\)"),
         Case("CSV called Parquet", wide(GOOD), values={"y": FLOATS}, suffix=".parquet"),
         Case("truncated Parquet", b"PAR1" + b"\1\2\3" * 30, "damaged Parquet", suffix=".parquet"),
         Case("byte order mark", ("\ufeff" + wide(GOOD)).encode(), values={"y": FLOATS}),
@@ -142,7 +290,12 @@ CATALOGUE: dict[str, list[Case]] = {
             notes=("semicolons", "decimal comma"),
             values={"y": [v + 0.5 for v in FLOATS]},
         ),
-        Case("decimal comma in quotes", wide(['"1,5"', '"2,5"', 3]), "column 'y', row 2: '1,5' is not a number"),
+        Case(
+            "decimal comma in quotes",
+            wide(['"1,5"', '"2,5"', 3]),
+            notes=("numbers in 'y' were read with a decimal comma",),
+            values={"y": [1.5, 2.5, 3.0]},
+        ),
         Case("decimal comma without quotes", wide(["1,5", "2,5"]), "row 2: more cells than the 2 names"),
         Case("decimal point and comma", "date;y\n2024-01-01;1.5\n2024-01-02;2,5\n", "row 3: '2,5' is not a number"),
         Case("one row too long", wide([1, "2,9,9", 3]), "row 3 has 4 cells, the header has 2"),
@@ -167,7 +320,7 @@ CATALOGUE: dict[str, list[Case]] = {
             notes=("column 3 without a name is blank",),
             values={"y": FLOATS},
         ),
-        Case("gzip twice", gzip.compress(gzip.compress(wide(GOOD).encode())), "binary file"),
+        Case("gzip twice", gzip.compress(gzip.compress(wide(GOOD).encode())), "is compressed twice"),
         Case("gzip of an empty file", gzip.compress(b""), "is empty"),
         Case("UTF-16 without a mark", wide(GOOD).encode("utf-16-le"), "binary file"),
         Case("byte order mark before quotes", "\ufeff" + wide(GOOD, header='"date","y"'), values={"y": FLOATS}),
@@ -234,6 +387,24 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": [1.0, 1.0, 3.0]},
         ),
         Case(
+            "several row counters",
+            "Unnamed: 0.1,Unnamed: 0,index,level_0,date,y\n"
+            + "".join(f"{i},{i + 7},{7 - i},{i},{t},{i}\n" for i, t in enumerate(DAYS)),
+            notes=("column 1 without", "column 2 without", "column 'index' counts", "column 'level_0' counts"),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "an index that does not count",
+            wide([f"{v},{v}" for v in (1, 4, 2)], header="date,index,y"),
+            values={"index": [1.0, 4.0, 2.0], "y": [1.0, 4.0, 2.0]},
+        ),
+        Case(
+            "blanks around a target",
+            wide([f"{v},1" for v in GOOD], header="date, y ,z"),
+            options={"target": "y "},
+            values={" y ": FLOATS},
+        ),
+        Case(
             "unknown target",
             wide(GOOD),
             "--target: the table has no column 'Y '; did you mean 'y'",
@@ -245,7 +416,47 @@ CATALOGUE: dict[str, list[Case]] = {
             "date," + ",".join(f"c{i}" for i in range(1000)) + "\n" + "".join(f"{t}{',1' * 1000}\n" for t in DAYS),
             values={f"c{i}": [1.0] * 8 for i in range(1000)},
         ),
-        Case("thousands separator", wide([1, '"1,000"', 3]), "row 3: '1,000' is not a number; write numbers with"),
+        Case("thousands separator", wide([1, '"1,000"', 3]), "row 3: '1,000' can be 1000 or 1.000; write numbers with"),
+        Case(
+            "commas between thousands",
+            wide(['"12,103.50"', '"1,000"', "0.5"]),
+            notes=("numbers in 'y' were read with commas between thousands",),
+            values={"y": [12103.5, 1000.0, 0.5]},
+        ),
+        Case(
+            "dots between thousands",
+            "date;a;b\n2024-01-01;12.103,00;1.234\n2024-01-02;-950,5;2.000\n2024-01-03;1;987\n",
+            notes=("semicolons", "'a', 'b' were read with a decimal comma and dots between thousands"),
+            values={"a": [12103.0, -950.5, 1.0], "b": [1234.0, 2000.0, 987.0]},
+        ),
+        Case(
+            "dots between thousands after a decimal comma",
+            "date;a;b\n2024-01-01;1,5;1.234\n2024-01-02;2,5;2.000\n",
+            notes=(
+                "semicolons",
+                "numbers in 'a' were read with a decimal comma",
+                "numbers in 'b' were read with a decimal comma and dots between thousands",
+            ),
+            values={"a": [1.5, 2.5], "b": [1234.0, 2000.0]},
+        ),
+        Case(
+            "millions",
+            wide(['"1,234,567"', '"2,000"', "3"]),
+            notes=("commas between thousands",),
+            values={"y": [1234567.0, 2000.0, 3.0]},
+        ),
+        Case(
+            "three decimals beside a decimal comma and a decimal point",
+            wide(['1.234,"1,5",1.5', '2.345,"2,5",2.5'], header="date,a,b,c"),
+            "column 'a', row 2: '1.234' can be 1234 or 1.234",
+        ),
+        Case("both separators the other way", wide(['"1.234,5"', '"1,234.5"']), "row 2: '1.234,5' is not a number"),
+        Case("groups of two digits", wide(['"1,00,000.5"', "2"]), "row 2: '1,00,000.5' is not a number"),
+        Case(
+            "exact thousands",
+            wide(['"9,007,199,254,740,993"', '"1,000"']),
+            "row 2: the integer 9007199254740993 is beyond 2\\^53",
+        ),
         Case("percent", wide([1, "2%", 3]), "column 'y', row 3: '2%'"),
         Case("currency", wide(["$1", "$2", "$3"]), "column 'y' holds text \\(row 2: '\\$1'\\)"),
         Case("hexadecimal", wide([1, "0x10", 3]), "column 'y', row 3: '0x10'"),
@@ -600,7 +811,64 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": FLOATS[:3]},
         ),
         Case("two date formats", wide([1, 2, 3], ["01.01.2024", "02-01-2024", "03.01.2024"]), "row 3: '02-01-2024'"),
-        Case("seconds since 1970", wide([1, 2], ["1704067200", "1704153600"]), "row 2: 1704067200 is a number"),
+        Case(
+            "seconds since 1970",
+            wide([1, 2], ["1704067200", "1704153600"]),
+            notes=("column 'date': numbers were read as seconds since 1970, in UTC",),
+            values={"y": [1.0, 2.0]},
+        ),
+        Case(
+            "milliseconds since 1970",
+            wide(GOOD[:3], ["1704067200000", "1704070800000", "1704074400000"], header="timestamp,y"),
+            notes=("milliseconds since 1970, in UTC",),
+            values={"y": FLOATS[:3]},
+            frequency="h",
+        ),
+        Case(
+            "milliseconds since 1970 in a column of another name",
+            wide(GOOD[:3], ["1704067200000", "1704070800000", "1704074400000"], header="t,y"),
+            options={"time_column": "t"},
+            notes=("column 't': numbers were read as milliseconds since 1970, in UTC",),
+            values={"y": FLOATS[:3]},
+            frequency="h",
+        ),
+        Case(
+            "seconds or hours",
+            wide([1, 2], ["2024010100", "2024010101"]),
+            "2024010100 can be seconds since 1970 or an hour",
+        ),
+        Case("eleven digits", wide([1, 2], ["17040672000", "17041536000"]), "row 2: 17040672000 is a number"),
+        Case(
+            "year, month, day and hour",
+            "year,month,day,hour,y\n" + "".join(f"2024,2,29,{v},{v}\n" for v in GOOD),
+            notes=("columns 'year', 'month', 'day', 'hour' were read as the time",),
+            values={"y": FLOATS},
+            frequency="h",
+        ),
+        Case(
+            "year and quarter",
+            "Year,Quarter,y\n" + "".join(f"{2020 + v // 4},Q{v % 4 + 1},{v}\n" for v in GOOD),
+            notes=("columns 'Year', 'Quarter' were read as the time",),
+            values={"y": FLOATS},
+            frequency="QS-JAN",
+        ),
+        Case(
+            "year and month beside a date",
+            wide([f"2024,{v},{v}" for v in (1, 3, 2)], header="date,year,month,y"),
+            values={"year": [2024.0] * 3, "month": [1.0, 3.0, 2.0], "y": [1.0, 3.0, 2.0]},
+        ),
+        Case("month 13", "year,month,y\n2024,12,1\n2024,13,2\n", "column 'month', row 3: 13 is not a valid month"),
+        Case(
+            "a day that does not exist",
+            "year,month,day,y\n2023,2,28,1\n2023,2,29,2\n",
+            "column 'day', row 3: 2023-02-29 is not a date",
+        ),
+        Case(
+            "hour 24 in a column",
+            "year,month,day,hour,y\n2023,2,28,24,1\n",
+            "row 2: 24 is not a valid hour; .* 0 to 23",
+        ),
+        Case("missing year", "year,month,y\n2024,1,1\n,2,2\n", "column 'year', row 3: the year is missing"),
         Case("serial days of a spreadsheet", wide([1, 2], ["45292", "45293"]), "row 2: 45292 is a number"),
         Case("hour 24", wide([1, 2], ["2024-01-01 23:00", "2024-01-01 24:00"]), "row 3: '2024-01-01 24:00'"),
         Case("year 0", wide([1, 2], ["0000-01-01", "0000-01-02"]), "row 2: .*(out of range|not a date)"),
@@ -695,6 +963,31 @@ CATALOGUE: dict[str, list[Case]] = {
             frequency="B",
         ),
         Case("two time columns", wide([f"{t},1" for t in DAYS], header="from,to,y"), "several columns hold times"),
+        Case(
+            "two time columns, one without duplicates",
+            wide([f"{DAYS[0]},{v}" for v in GOOD], header="from,to,y"),
+            notes=("column 'from' was taken as the time column; 'to' holds times too and was left out",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "two time columns and a choice",
+            wide([f"{t},{v}" for t, v in zip(DAYS, GOOD, strict=True)], header="from,to,y"),
+            options={"time_column": "to"},
+            notes=("column 'to' was taken as the time column; 'from' holds times too and was left out",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "a usual name beside another time column",
+            wide([f"{t},{v}" for t, v in zip(DAYS[::-1], GOOD, strict=True)], header="date,changed,y"),
+            notes=("column 'date' was taken as the time column",),
+            values={"y": FLOATS},
+        ),
+        Case(
+            "a time column with missing times beside the time column",
+            wide([f"{t},{v}" for t, v in zip(["", *DAYS[1:]], GOOD, strict=True)], header="delivered,sent,y"),
+            notes=("column 'delivered' was taken as the time column; 'sent' holds",),
+            values={"y": FLOATS},
+        ),
         Case("every time the same", wide(GOOD, [DAYS[0]] * 8), "duplicate timestamps.*rows 2 and 3"),
     ],
     "Long tables": [
@@ -788,6 +1081,120 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"a": FLOATS, "b": FLOATS[:2]},
         ),
         Case("no values", long([("a", DAYS[0])], "unique_id,ds"), "no numeric column: the long table has only"),
+        Case(
+            "row counters in a long table",
+            long(
+                [(i + 8 * (n == "b"), i, n, t, i) for n in "ab" for i, t in enumerate(DAYS)],
+                ",index,unique_id,ds,sales",
+            ),
+            notes=("column 1 without a name counts the rows", "column 'index' counts the rows"),
+            values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "long, two time columns",
+            long([(n, DAYS[0], t, i) for n in "ab" for i, t in enumerate(DAYS)], "unique_id,created,sold,y"),
+            notes=("column 'sold' was taken as the time column; 'created' holds times too and was left out",),
+            values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "long, blanks around names",
+            stacked(a=DAYS).replace("unique_id,ds,y", " unique_id , ds, y"),
+            values={"a": FLOATS},
+        ),
+        Case(
+            "long, year and month",
+            long([(n, 2024, m, m) for n in "ab" for m in (1, 2, 3)], "unique_id,year,month,y"),
+            notes=("columns 'year', 'month' were read as the time",),
+            values={"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]},
+            frequency="MS",
+        ),
+    ],
+    "Excel": [
+        Case("Excel", excel(*days(*GOOD)), values={"y": FLOATS}, suffix=".xlsx"),
+        Case("Excel called CSV", excel(*days(*GOOD)), values={"y": FLOATS}, suffix=".xlsx.csv"),
+        Case(
+            "several sheets",
+            excel(*days(*GOOD), sheets=("Data", "Notes")),
+            notes=("the first of 2 sheets was read: 'Data'",),
+            values={"y": FLOATS},
+            suffix=".xlsx",
+        ),
+        Case(
+            "blank rows and columns",
+            excel([], *([None, *row, None] for row in days(*GOOD)), [], []),
+            notes=("column 1 without a name is blank",),
+            values={"y": FLOATS},
+            suffix=".xlsx",
+        ),
+        Case(
+            "blank rows inside the sheet",
+            excel(*days(*GOOD)[:4], [], *days(*GOOD)[4:]),
+            notes=("1 blank rows were skipped",),
+            values={"y": FLOATS},
+            suffix=".xlsx",
+        ),
+        Case(
+            "numbers as text in a sheet",
+            excel(*days("1.234,5", "2", 3)),
+            notes=("numbers in 'y' were read with a decimal comma and dots between thousands",),
+            values={"y": [1234.5, 2.0, 3.0]},
+            suffix=".xlsx",
+        ),
+        Case(
+            "ids and text dates",
+            excel(["unique_id", "ds", "y"], [7, DAYS[0], 1], [7, DAYS[1], 2]),
+            values={"7": [1.0, 2.0]},
+            suffix=".xlsx",
+        ),
+        Case(
+            "missing cell",
+            excel(*days(1, None, 3)),
+            f"1 missing values .*column 'y', row 3.*{REPAIR}",
+            suffix=".xlsx",
+        ),
+        Case(
+            "error cell", excel(*days(1, "#DIV/0!", 3)), "column 'y', row 3: '#DIV/0!' is not a number", suffix=".xlsx"
+        ),
+        Case("formula without a result", excel(*days("=1+1", "=2")), "column 'y' has no values", suffix=".xlsx"),
+        Case("empty sheet", excel(), "is empty; expected a table with a header row in its first sheet", suffix=".xlsx"),
+        Case("sheet with a header only", excel(["date", "y"]), "has a header but no rows", suffix=".xlsx"),
+        Case("sheet without a header", excel(*days(1, 2)[1:]), "row 1 holds data", suffix=".xlsx"),
+        Case(
+            "a title above the header",
+            excel(["Sales"], *days(1, 2)),
+            "row 2 has 2 cells, the header has 1",
+            suffix=".xlsx",
+        ),
+        Case(
+            "duplicate name in a sheet",
+            excel(["date", "y", "y"], [DAYS[0], 1, 2]),
+            "columns 2 and 3 are both named 'y'",
+            suffix=".xlsx",
+        ),
+        Case(
+            "damaged workbook",
+            zipped(("[Content_Types].xml", "<x/>"), ("xl/workbook.xml", "<workbook")),
+            "damaged Excel workbook",
+            suffix=".xlsx",
+        ),
+        Case(
+            "old or locked workbook",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512),
+            "old Excel workbook \\(.xls\\) or has a password",
+            suffix=".xls",
+        ),
+        Case(
+            "binary workbook",
+            zipped(("[Content_Types].xml", "<x/>"), ("xl/workbook.bin", "")),
+            "is a binary workbook \\(.xlsb\\); save the sheet as",
+            suffix=".xlsb",
+        ),
+        Case(
+            "OpenDocument",
+            zipped(("mimetype", "application/x"), ("content.xml", "<x/>")),
+            "is an OpenDocument sheet",
+            suffix=".ods",
+        ),
     ],
     "Parquet": [
         Case("Parquet", parquet(date=DAYS, y=GOOD), values={"y": FLOATS}, suffix=".parquet"),
@@ -819,7 +1226,7 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "nanoseconds since 1970 in Parquet",
             parquet(date=[1704067200000000001 + i for i in GOOD], y=GOOD),
-            "column 'date', row 2: 1704067200000000001 is a number, expected a date",
+            "column 'date', row 2: the time is finer than microseconds",
             suffix=".parquet",
         ),
         Case("lists as times", parquet(date=[[1]] * 2, y=[1, 2]), "no time column found", suffix=".parquet"),
@@ -985,7 +1392,8 @@ def write_file(case: Case, folder: Path) -> Path:
 
 def read_case(case: Case, folder: Path) -> SeriesTable:
     """Write the file of a case and read it."""
-    return to_series(read_table(write_file(case, folder)), **case.options)
+    options = dict(case.options)
+    return to_series(read_table(write_file(case, folder), encoding=options.pop("encoding", None)), **options)
 
 
 def to_words(case: Case) -> list[str]:

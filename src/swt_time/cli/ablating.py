@@ -20,7 +20,8 @@ from swt_time.cli.options import (
 )
 from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
-from swt_time.errors import SWTTimeError
+from swt_time.data.opening import STANDARD_INPUT
+from swt_time.errors import ConfigError, SWTTimeError
 
 if TYPE_CHECKING:
     from swt_time.evaluation.ablation import Dataset
@@ -151,12 +152,15 @@ def _open_dataset(text: str, base: Config) -> "Dataset":
     """Open a table given as a path or as NAME=path; an existing path is taken as a path, even with ``=`` in it."""
     from swt_time.evaluation.ablation import open_dataset
 
-    return open_dataset(*_split_table(text), base.data)
+    name, path = _split_table(text)
+    if str(path) == STANDARD_INPUT:
+        raise ConfigError("--data - is not possible here: an ablation reads its tables several times; name a file")
+    return open_dataset(name, path, base.data)
 
 
 def _split_table(text: str) -> tuple[str, Path]:
     """Name and path of ``path`` or ``NAME=path``."""
     name, equals, path = text.partition("=")
-    if Path(text).exists() or not equals:
+    if Path(text).exists() or not equals or "://" in name:
         return Path(text).stem, Path(text)
     return name, Path(path).expanduser()

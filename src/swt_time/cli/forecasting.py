@@ -1,6 +1,7 @@
 """``swt-time forecast`` and ``evaluate``."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 def forecast(
     options: ModelOptions,
     data: DataOption,
-    out: Annotated[Path, option("--out", help="Forecast to write: .csv, .csv.gz or .parquet.")],
+    out: Annotated[
+        Path, option("--out", help="Forecast to write: .csv, .csv.gz or .parquet; - for CSV on standard output.")
+    ],
     table: TableOptions,
     plot: Annotated[
         Path | None,
@@ -44,7 +47,7 @@ def forecast(
     from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.series import cut_series
-    from swt_time.data.writing import check_output, write_table
+    from swt_time.data.writing import check_output, is_standard_output, write_table
 
     check_outputs({"--out": out, "--plot": plot}, {"--data": data}, {"--model": options.model})
     check_output(out)
@@ -55,10 +58,12 @@ def forecast(
     known = forecaster.forecastable(series if cutoff is None else cut_series(series, cutoff), strict=strict)
     yhat = forecaster.predict_series(known)
     write_table(forecast_frame(known, yhat, frame), out)
-    typer.echo(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
+    # standard output then holds the table and nothing else
+    say = partial(typer.echo, err=is_standard_output(out))
+    say(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
     if plot is not None:
         plot_forecasts(series_panels(series, known, yhat), plot)
-        typer.echo(f"picture: {plot}")
+        say(f"picture: {plot}")
 
 
 @expand_groups
@@ -101,10 +106,16 @@ def _load(options: ModelOptions) -> "Forecaster":
     )
 
 
-def _read(forecaster: "Forecaster", data: Path, table: TableOptions) -> tuple[Any, "SeriesTable"]:
-    """Read a table file as a frame and as series; columns and frequency as in training unless flags say otherwise."""
+def _read(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
+    """Read a table as a frame and as series; columns, frequency and encoding as in training unless flags differ."""
     from swt_time.data.reading import read_table
 
     reading = table.values()
-    frame = read_table(data, id_column=reading.get("id_column", forecaster.config.data.id_column))
+    trained = forecaster.config.data
+    frame = read_table(
+        data,
+        id_column=reading.get("id_column", trained.id_column),
+        encoding=reading.get("encoding"),
+        former_encoding=trained.encoding,
+    )
     return frame, forecaster.read_series(frame, **reading)

@@ -65,6 +65,7 @@ class ReadingOptions:
     time_column: Annotated[str | None, key_option("data.time_column", "--time-column", TABLE)] = None
     id_column: Annotated[str | None, key_option("data.id_column", "--id-column", TABLE)] = None
     frequency: Annotated[str | None, key_option("data.frequency", "--freq", TABLE)] = None
+    encoding: Annotated[str | None, key_option("data.encoding", "--encoding", TABLE)] = None
     fill: Annotated[str | None, key_option("data.fill", "--fill", TABLE)] = None
     date_format: Annotated[str | None, key_option("data.date_format", "--date-format", TABLE)] = None
 
@@ -168,7 +169,14 @@ class ModelOptions:
     ] = False
 
 
-DataOption = Annotated[Path, option("--data", help="Table: CSV or Parquet, long or wide.")]
+DataOption = Annotated[
+    str,
+    option(
+        "--data",
+        help="Table, long or wide: a CSV, Parquet or Excel file, also compressed; - for standard input; or an address "
+        "such as https://host/table.csv.",
+    ),
+]
 DeviceOption = Annotated[str | None, key_option("training.device", "--device")]
 
 

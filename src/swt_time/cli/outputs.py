@@ -4,12 +4,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from swt_time.data.opening import STANDARD_INPUT, local_path
 from swt_time.errors import InputError
 
 
 def check_outputs(
     outputs: Mapping[str, Path | None],
-    inputs: Mapping[str, Path | None],
+    inputs: Mapping[str, str | Path | None],
     folders: Mapping[str, Path | None] | None = None,
 ) -> None:
     """Refuse an output that is an input, lies in an input folder, or is another output.
@@ -18,8 +19,8 @@ def check_outputs(
 
     Parameters
     ----------
-    outputs, inputs : mapping of str to Path or None
-        Files by flag; None where the flag was not given.
+    outputs, inputs : mapping of str to path or None
+        Files by flag; None where the flag was not given. ``-`` is standard input or output and no file.
     folders : mapping of str to Path or None, optional
         Input folders, such as the model, by flag.
 
@@ -29,10 +30,11 @@ def check_outputs(
     """
     seen: dict[str, Path] = {}
     for flag, path in outputs.items():
-        if path is None:
+        if path is None or str(path) == STANDARD_INPUT:
             continue
         for other, source in inputs.items():
-            if source is not None and _same(path, source):
+            file = None if source is None else local_path(source)
+            if file is not None and _same(path, file):
                 raise InputError(f"{flag} {path} is the file given as {other}; choose another name")
         for other, folder in (folders or {}).items():
             if folder is not None and _lies_in(path, folder):

@@ -68,7 +68,7 @@ def bands(
             raise ConfigError(f"the model {model} has a plain patch embedding and no bands; leave out --model")
         filters, weights = embedding.filter_bank(), embedding.weights()
     how = Config().data.model_copy(update=reading.values())
-    table = read_series(read_table(data, id_column=how.id_column), how)
+    table = read_series(read_table(data, id_column=how.id_column, encoding=how.encoding), how)
     index = 0 if series is None else table.index(series)
     times, values = table.times[index][-rows:], table.values[index][-rows:]
     parts = decompose(

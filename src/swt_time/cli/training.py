@@ -87,7 +87,7 @@ def train(
     from swt_time.forecaster import Forecaster
 
     check_output_folder(out, overwrite or resume)
-    frame = read_table(data, id_column=config.data.id_column)
+    frame = read_table(data, id_column=config.data.id_column, encoding=config.data.encoding)
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:

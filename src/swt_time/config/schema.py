@@ -77,6 +77,8 @@ class DataConfig(Section):
     calendar; inferred by default."""
     date_format: str | None = None
     """Strptime format of the dates, such as ``%d/%m/%Y``, ``%Y%m`` or ``%YQ%q`` (quarter); found by default."""
+    encoding: str | None = Field(default=None, max_length=64)
+    """Encoding of a CSV file, such as ``cp1252``, ``latin-1`` or ``shift_jis``; UTF-8 by default."""
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""

@@ -2,10 +2,14 @@
 
 The modules, in the order in which data passes through them:
 
-- ``reading``: read CSV and Parquet files; ``sources``: download benchmark datasets.
+- ``reading``: read a table from a file, standard input or an address, in these steps: ``opening`` (its bytes),
+  ``decompression``, ``decoding``, and ``csv_text``, ``parquet`` or ``workbook`` (the formats), which share ``header``;
+  ``limits``: limits on sizes; ``sources``: download benchmark datasets.
 - ``frames``: open pandas, polars and pyarrow frames through one interface.
-- ``layout``: find the id, time and value columns of a table.
-- ``columns``, ``timestamps``: convert one column to float64 values or to timestamps; ``dates``: formats of text.
+- ``layout``: find the id, time and value columns of a table; ``ids``: the ids of its series.
+- ``columns``, ``numbers``: convert one column to float64 values, also from text with thousands separators.
+- ``time_columns``, ``timestamps``: convert calendar columns, times since 1970 and one column to timestamps; ``dates``:
+  formats of text.
 - ``zones``: local times and UTC.
 - ``frequency``: grids of timestamps; ``inferring``: find the frequency; ``future``: the timestamps after the end.
 - ``regular``: sort rows, check for duplicates and gaps, fill missing values.

@@ -5,6 +5,7 @@ converted; no other type is converted silently.
 """
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "na
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?\d+")
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
+WITH_COMMA = re.compile(r"[+-]?[\d.,]*,[\d.,]*")
 
 KINDS = {
     "Boolean": "booleans",
@@ -52,7 +53,9 @@ def place(column: str, row: int) -> str:
     return f"column {column!r}, row {row}"
 
 
-def numeric_values(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+def numeric_values(
+    column: nw.Series, rows: np.ndarray, plain: Callable[[str], str] | None = None
+) -> tuple[np.ndarray, bool]:
     """Convert a column to float64, NaN where missing.
 
     Parameters
@@ -61,6 +64,8 @@ def numeric_values(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, boo
         Any column of an eager frame.
     rows : (n,) int array
         Row numbers for messages.
+    plain : callable, optional
+        Applied to text before it is converted, such as `swt_time.data.numbers.Style.plain`.
 
     Returns
     -------
@@ -82,7 +87,7 @@ def numeric_values(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, boo
     if column.is_null().all():
         return np.full(len(column), np.nan), False
     if isinstance(dtype, nw.String | nw.Object | nw.Unknown):
-        return _from_cells(column, rows)
+        return _from_cells(column, rows, plain)
     kind = KINDS.get(type(dtype).__name__, f"values of type {dtype}")
     remedy = "convert it to numbers or choose other columns with data.columns"
     raise TableError(f"column {column.name!r} holds {kind}; expected numbers: {remedy}")
@@ -113,7 +118,7 @@ def _too_large(name: str, row: int, value: object) -> TableError:
     )
 
 
-def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+def _from_cells(column: nw.Series, rows: np.ndarray, plain: Callable[[str], str] | None) -> tuple[np.ndarray, bool]:
     """Convert text or mixed Python objects cell by cell; see `numeric_values`."""
     values = np.full(len(column), np.nan)
     bad: list[int] = []
@@ -122,7 +127,8 @@ def _from_cells(column: nw.Series, rows: np.ndarray) -> tuple[np.ndarray, bool]:
     for i, cell in enumerate(cells):
         if is_missing(cell):
             continue
-        number = _number(cell, column.name, int(rows[i]))
+        converted = plain(cell) if plain is not None and isinstance(cell, str) else cell
+        number = _number(converted, column.name, int(rows[i]))
         if number is None:
             bad.append(i)
             continue
@@ -153,7 +159,8 @@ def _number(cell: Any, name: str, row: int) -> float | None:
 def _not_a_number(name: str, cells: list[Any], rows: np.ndarray, bad: list[int], good: int) -> str:
     cell = cells[bad[0]]
     shown = repr(cell) if len(repr(cell)) <= 40 else repr(cell)[:37] + "..."
-    if good == 0:
+    separated = isinstance(cell, str) and WITH_COMMA.fullmatch(cell.strip())
+    if good == 0 and not separated:
         kind = "text" if isinstance(cell, str) else f"values of type {type(cell).__name__}"
         return (
             f"column {name!r} holds {kind} (row {rows[bad[0]]}: {shown}); expected numbers: "
@@ -161,6 +168,6 @@ def _not_a_number(name: str, cells: list[Any], rows: np.ndarray, bad: list[int],
         )
     more = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
     remedy = "correct it, leave it empty and set data.fill, or choose other columns with data.columns"
-    if isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()):
+    if separated:
         remedy = "write numbers with a decimal point and without thousands separators"
     return f"{place(name, int(rows[bad[0]]))}: {shown} is not a number{more}; {remedy}"

@@ -6,6 +6,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from swt_time.data.frames import take_rows
 from swt_time.data.series import SeriesTable
 from swt_time.data.timestamps import native_zone_type
 from swt_time.data.zones import from_microseconds, microseconds, named_zone
@@ -21,12 +22,13 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     yhat : (N, H) array
         Forecasts in the order of ``table.ids``.
     like : DataFrame
-        The input frame; the result uses its library and its types of times and integer ids.
+        The input frame; the result uses its library and its type of times.
 
     Returns
     -------
     DataFrame
-        ``N * H`` rows: ``unique_id``, ``ds``, ``yhat``.
+        ``N * H`` rows: ``unique_id`` with the type of the table's ids, ``ds``, ``yhat``. Series stand in the order in
+        which the table shows them first.
 
     Raises
     ------
@@ -37,14 +39,9 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     if yhat.ndim != 2 or yhat.shape[0] != len(table.ids):
         raise ValueError(f"expected one row for each of {len(table.ids)} series, got shape {yhat.shape}")
     horizon = yhat.shape[1]
-    return _frame(
-        table,
-        np.repeat(np.arange(len(table.ids)), horizon),
-        table.future(horizon),
-        {},
-        yhat.reshape(-1),
-        like,
-    )
+    order = _order(table)
+    rows = (order[:, None] * horizon + np.arange(horizon)).reshape(-1)
+    return _frame(table, np.repeat(order, horizon), table.future(horizon)[rows], {}, yhat[order].reshape(-1), like)
 
 
 def cross_validation_frame(
@@ -67,9 +64,12 @@ def cross_validation_frame(
     Returns
     -------
     DataFrame
-        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known timestamp), ``y``, ``yhat``.
+        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known timestamp), ``y``, ``yhat``; ids and the order
+        of the series are those of `forecast_frame`.
     """
-    yhat = np.asarray(yhat, dtype=np.float64)
+    places = np.argsort(_order(table))
+    by_series = np.argsort(places[pairs[:, 0]], kind="stable")
+    pairs, yhat = pairs[by_series], np.asarray(yhat, dtype=np.float64)[by_series]
     horizon = yhat.shape[1]
     series = np.repeat(pairs[:, 0], horizon)
     like_times = table.times[0]
@@ -85,6 +85,11 @@ def cross_validation_frame(
     return _frame(table, series, ds, extra, yhat.reshape(-1), like, name=name)
 
 
+def _order(table: SeriesTable) -> np.ndarray:
+    """Indices of the series in the order of the table."""
+    return np.array(table.order or range(len(table.ids)), dtype=np.int64)
+
+
 def _frame(
     table: SeriesTable,
     series: np.ndarray,
@@ -96,21 +101,24 @@ def _frame(
     name: str = "yhat",
 ) -> Any:
     frame = nw.from_native(like, eager_only=True)
-    ids = np.array(table.ids, dtype=object)[series].tolist()
-    data: dict[str, Any] = {"unique_id": ids, "ds": ds, **extra, name: yhat}
     schema = frame.schema
-    columns = []
-    for key, values in data.items():
+    columns = [_ids(table, series, frame.implementation)]
+    given = frame[table.time_column] if table.time_column in schema else None
+    for key, values in {"ds": ds, **extra, name: yhat}.items():
         if isinstance(values, pd.Index):
-            given = frame[table.time_column] if table.time_column in schema else None
             columns.append(_times(key, values, frame.implementation, given))
-            continue
-        dtype = nw.String if key == "unique_id" else nw.Float64
-        column = nw.new_series(key, values, dtype, backend=frame.implementation)
-        if key == "unique_id" and table.id_column in schema and schema[table.id_column].is_integer():
-            column = column.cast(schema[table.id_column])
-        columns.append(column)
+        else:
+            columns.append(nw.new_series(key, values, nw.Float64, backend=frame.implementation))
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
+
+
+def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> nw.Series:
+    """The id of each row, with the type that ids have in the table."""
+    if table.labels is None:
+        ids = np.array(table.ids, dtype=object)[series].tolist()
+        return nw.new_series("unique_id", ids, nw.String, backend=backend)
+    column: nw.Series = nw.from_native(take_rows(table.labels, series.tolist()), series_only=True)
+    return column.alias("unique_id")
 
 
 def _times(name: str, times: pd.Index, backend: Any, given: nw.Series | None) -> nw.Series:

@@ -1,6 +1,6 @@
 """Open data frames of several libraries through one interface (narwhals)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -53,6 +53,35 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
     return table, np.arange(2, len(table) + 2) if rows is None else rows, notes
 
 
+def take_rows(column: Any, indices: Sequence[int]) -> Any:
+    """Rows of a column of any library, without an index."""
+    rows: nw.Series = nw.from_native(column, series_only=True)[list(indices)]
+    return nw.to_native(nw.maybe_reset_index(rows))
+
+
+def column_labels(frame: Any, names: Sequence[str]) -> pd.Series | None:
+    """The labels of columns as a pandas frame holds them, such as integers; None if all are text.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of any library; only pandas has labels of other types.
+    names : sequence of str
+        Names in the frame that `open_frame` returns.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        return None
+    positions = {str(label): i for i, label in enumerate(frame.columns)}
+    if not all(name in positions for name in names):
+        return None
+    labels = frame.columns.take([positions[name] for name in names])
+    categories = isinstance(labels.dtype, pd.CategoricalDtype)
+    if all(isinstance(label, str) for label in labels) and not categories:
+        return None
+    series = pd.Series(labels)
+    return series if categories else series.infer_objects()
+
+
 def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     """Turn a meaningful index (times, ids) into columns and column names into text."""
     if frame.columns.nlevels > 1:
@@ -68,6 +97,8 @@ def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
         name = index.name if isinstance(index.name, str) else "ds"
         if not isinstance(index, pd.MultiIndex):
             frame = frame.rename_axis(index=name)
+        # an index of categories refuses the name of a further column
+        frame = frame.set_axis(pd.Index(list(frame.columns), dtype=object), axis="columns")
         twice = [name for name in frame.index.names if name in frame.columns]
         if twice:
             raise TableError(f"{twice[0]!r} is both an index and a column; call .reset_index(drop=True) or rename one")

@@ -1,13 +1,15 @@
 """Find the id, time and value columns of a table."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import narwhals as nw
 import numpy as np
 
+from swt_time.data.columns import is_missing
+from swt_time.data.time_columns import calendar_columns, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
 
@@ -16,17 +18,24 @@ TIME_NAMES = ("ds", "date", "datetime", "date_time", "timestamp", "time")
 LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
 
-NAMELESS = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
+COUNTER_NAMES = re.compile(r"index|level_\d+", re.IGNORECASE)
+"""Names that pandas gives to a column without a name, and to row numbers that became a column."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Roles of the columns of a table; ``id`` is None in a wide table."""
+    """Roles of the columns of a table; ``id`` is None in a wide table.
+
+    ``calendar`` is filled where the time is spread over several columns (`time_columns.calendar_columns`); ``time`` is
+    then the list of their names and not a column.
+    """
 
     id: str | None
     time: str
     values: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
+    calendar: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_layout(
@@ -42,26 +51,27 @@ def find_layout(
 
     A table is long if ``id_column`` is given or a column is called ``unique_id``; its values are in ``target``, in
     ``y``, or in the only remaining column. Any other table is wide: every column except the time column is a series, or
-    only the columns named by ``target`` or ``columns``.
+    only the columns named by ``target`` or ``columns``. Columns that count the rows, and times beside the time column,
+    are left out with a note. Blanks around names do not matter.
 
     Raises
     ------
     TableError
         If a named column does not exist, or the roles are ambiguous.
     """
-    for key, name in (("data.id_column", id_column), ("data.time_column", time_column), ("data.target", target)):
-        if name is not None:
-            _require(frame, name, key)
-    for name in columns or ():
-        _require(frame, name, "data.columns")
+    id_column = _named(frame, id_column, "data.id_column")
+    time_column = _named(frame, time_column, "data.time_column")
+    target = _named(frame, target, "data.target")
+    if columns is not None:
+        columns = list(dict.fromkeys(_require(frame, name, "data.columns") for name in columns))
     if target is not None and columns is not None:
         raise TableError("data.target and data.columns both choose what to forecast; set only one of them")
 
-    notes: list[str] = []
-    if id_column is None and ID_NAME in frame.columns and time_column != ID_NAME:
-        id_column = ID_NAME
+    if id_column is None:
+        id_column = next((one for one in frame.columns if one.strip() == ID_NAME and one != time_column), None)
     chosen = set(columns or ()) | {target} - {None}
-    time = time_column or _find_time(frame, {id_column, *chosen}, date_format)
+    times = _find_times(frame, id_column, time_column, {id_column, *chosen}, date_format)
+    time, notes = times.time, list[str]()
     if id_column == time:
         raise TableError(f"data.id_column and data.time_column are both {time!r}; expected two different columns")
     if time in chosen:
@@ -69,32 +79,44 @@ def find_layout(
             f"column {time!r} is the time column and cannot be forecast; change data.time_column, data.target or "
             "data.columns"
         )
-    rest = [name for name in frame.columns if name not in (id_column, time)]
+    notes += times.notes()
+    taken = {id_column, time, *times.others, *times.calendar.values()}
+    rest = [name for name in frame.columns if name not in taken]
     if id_column is not None:
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
+        rest = [name for name in rest if name == target or not _is_row_counter(frame, name, id_column, notes)]
         value = target or _find_value(rest)
         unused = [name for name in rest if name != value]
         if unused:
             notes.append(f"columns not used: {', '.join(map(repr, unused))}")
-        return Layout(id_column, time, (value,), tuple(notes))
+        return Layout(id_column, time, (value,), tuple(notes), times.calendar)
     if target is not None or columns is not None:
-        values = [target] if target is not None else list(dict.fromkeys(columns or ()))
+        values = [target] if target is not None else list(columns or ())
         if not values:
             raise TableError("data.columns is empty; expected at least one column name")
     else:
-        values = [name for name in rest if not _is_row_counter(frame, name, notes)]
+        values = [name for name in rest if not _is_row_counter(frame, name, None, notes)]
         if not values:
             raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
-    return Layout(None, time, tuple(values), tuple(notes))
+    return Layout(None, time, tuple(values), tuple(notes), times.calendar)
 
 
-def _require(frame: nw.DataFrame, name: str, key: str) -> None:
-    if name not in frame.columns:
-        near = [other for other in frame.columns if other.strip().casefold() == name.strip().casefold()]
-        near = near or get_close_matches(name, frame.columns, n=3, cutoff=0.6)
-        hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(frame.columns)}"
-        raise TableError(f"{key}: the table has no column {name!r}; {hint}")
+def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
+    return None if name is None else _require(frame, name, key)
+
+
+def _require(frame: nw.DataFrame, name: str, key: str) -> str:
+    """The column with a name, which may differ in blanks at its ends."""
+    if name in frame.columns:
+        return name
+    trimmed = [other for other in frame.columns if other.strip() == name.strip()]
+    if len(trimmed) == 1:
+        return trimmed[0]
+    near = trimmed or [other for other in frame.columns if other.strip().casefold() == name.strip().casefold()]
+    near = near or get_close_matches(name, frame.columns, n=3, cutoff=0.6)
+    hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(frame.columns)}"
+    raise TableError(f"{key}: the table has no column {name!r}; {hint}")
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
@@ -104,26 +126,96 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _find_time(frame: nw.DataFrame, skip: set[str | None], date_format: str | None) -> str:
-    """Find the time column by name and content, then by content, by name, and last by `LATE_TIME_NAMES`."""
+@dataclass(frozen=True)
+class _Times:
+    """The time column, further columns that hold times, and the calendar columns if there are any."""
+
+    time: str
+    others: tuple[str, ...] = ()
+    calendar: Mapping[str, str] = field(default_factory=dict)
+
+    def notes(self) -> list[str]:
+        """Say which of several columns hold the time."""
+        left = ""
+        if self.others:
+            holds, was = ("holds", "was") if len(self.others) == 1 else ("hold", "were")
+            left = f"; {listed(self.others)} {holds} times too and {was} left out"
+        if self.calendar:
+            return [f"columns {listed(self.calendar.values())} were read as the time{left}"]
+        return [f"column {self.time!r} was taken as the time column{left}"] if left else []
+
+
+def _find_times(
+    frame: nw.DataFrame,
+    id_column: str | None,
+    time_column: str | None,
+    skip: set[str | None],
+    date_format: str | None,
+) -> _Times:
+    """Find the time column by content and name, then calendar columns, and last by `LATE_TIME_NAMES`.
+
+    Of several columns that hold times, the one without missing and duplicate times is used, or the one with a usual
+    name. Quarters, weeks and months are the time only if no other column is.
+    """
     names = [name for name in frame.columns if name not in skip]
-    found = [name for name in names if looks_like_time(frame[name], date_format, coarse=False)]
-    found = found or [name for name in names if looks_like_time(frame[name], date_format)]
-    named = _first_named(found, TIME_NAMES)
-    if named is not None:
-        return named
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise TableError(f"several columns hold times ({listed(found)}); choose one with data.time_column")
+    found = _hold_times(frame, names, date_format, coarse=False) or _hold_times(frame, names, date_format, coarse=True)
+    if time_column is not None:
+        return _Times(time_column, tuple(name for name in found if name != time_column))
+    calendar = calendar_columns(names)
+    unique = found
+    if len(found) > 1 or (found and calendar):
+        unique = [name for name in found if _is_unique(frame, name, id_column)]
+    if found and not (calendar and not unique):
+        usable = unique or found
+        time = usable[0] if len(usable) == 1 else _first_named(usable, TIME_NAMES)
+        if time is None:
+            raise TableError(f"several columns hold times ({listed(usable)}); choose one with data.time_column")
+        return _Times(time, tuple(name for name in found if name != time))
     possible = [name for name in names if not _is_quantity(frame[name].dtype)]
-    named = _first_named(possible, TIME_NAMES) or _first_named(possible, LATE_TIME_NAMES)
-    if named is not None:
-        return named
+    time = None if found else _first_named(possible, TIME_NAMES)
+    if calendar and time is None:
+        quarter = [name for name in names if name.strip().lower() == "quarter" and name not in calendar.values()]
+        return _Times(", ".join(calendar.values()), (*found, *quarter), calendar)
+    time = time or _first_named(possible, LATE_TIME_NAMES)
+    if time is not None:
+        return _Times(time)
     raise TableError(
         f"no time column found among {listed(frame.columns)}; expected dates in a column such as 'ds' or "
         "'date': choose it with data.time_column"
     )
+
+
+def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, *, coarse: bool) -> list[str]:
+    """The columns that hold times."""
+    found = [
+        name
+        for name in names
+        if looks_like_time(frame[name], date_format, coarse=coarse)
+        or (date_format is None and _is_named_epoch(frame, name))
+    ]
+    if date_format is not None:
+        return found
+    # text of digits alone is a number rather than a year, if another column can be the time
+    return [name for name in found if not _only_digits(frame[name])] or found
+
+
+def _is_named_epoch(frame: nw.DataFrame, name: str) -> bool:
+    """Whether a column has the name of a time column and holds times since 1970."""
+    return _first_named([name], TIME_NAMES) is not None and holds_epochs(frame[name])
+
+
+def _only_digits(column: nw.Series) -> bool:
+    if not isinstance(column.dtype, nw.String | nw.Object):
+        return False
+    cells = [cell for cell in column.head(50).to_list() if not is_missing(cell)][:3]
+    return all(isinstance(cell, str) and cell.strip().isdigit() for cell in cells)
+
+
+def _is_unique(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:
+    """Whether each series has every time of a column once, and none is missing."""
+    cells = frame[name].to_list()
+    keys = cells if id_column is None else list(zip(frame[id_column].to_list(), cells, strict=True))
+    return not any(map(is_missing, cells)) and len(set(keys)) == len(keys)
 
 
 def _first_named(names: list[str], wanted: tuple[str, ...]) -> str | None:
@@ -137,8 +229,9 @@ def _is_quantity(dtype: nw.dtypes.DType) -> bool:
 
 
 def _find_value(rest: list[str]) -> str:
-    if "y" in rest:
-        return "y"
+    named = [name for name in rest if name.strip() == "y"]
+    if len(named) == 1:
+        return named[0]
     if len(rest) == 1:
         return rest[0]
     if not rest:
@@ -146,18 +239,37 @@ def _find_value(rest: list[str]) -> str:
     raise TableError(f"several columns could hold the values ({listed(rest)}); choose one with data.target")
 
 
-def _is_row_counter(frame: nw.DataFrame, name: str, notes: list[str]) -> bool:
-    """Whether a column is a nameless row counter or blank, to be ignored with a note."""
-    if not NAMELESS.fullmatch(name):
+def _is_row_counter(frame: nw.DataFrame, name: str, id_column: str | None, notes: list[str]) -> bool:
+    """Whether a column without a name of its own counts the rows or is blank; it is then ignored with a note."""
+    nameless = NAMELESS.fullmatch(name.strip()) is not None
+    if not nameless and not COUNTER_NAMES.fullmatch(name.strip()):
         return False
-    column = frame[name]
-    shown = f"column {frame.columns.index(name) + 1} without a name"
-    if column.is_null().all():
+    shown = f"column {frame.columns.index(name) + 1} without a name" if nameless else f"column {name!r}"
+    if nameless and frame[name].is_null().all():
         notes.append(f"{shown} is blank and was ignored")
         return True
-    if column.dtype.is_integer() and not column.is_null().any():
-        values = np.sort(np.array(column.to_list(), dtype=np.float64))
-        if (np.diff(values) == 1).all() and values[0] in (0, 1):
-            notes.append(f"{shown} counts the rows and was ignored")
-            return True
-    raise TableError(f"{shown} holds values; name it in the header or choose the columns with data.columns")
+    if _counts_by_one(frame, name, id_column):
+        notes.append(f"{shown} counts the rows and was ignored")
+        return True
+    if nameless and id_column is None:
+        raise TableError(f"{shown} holds values; name it in the header or choose the columns with data.columns")
+    return False
+
+
+def _counts_by_one(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:
+    """Whether a column of integers counts all rows by one, or those of each series."""
+    column = frame[name]
+    if not column.dtype.is_integer() or column.is_null().any():
+        return False
+    values = np.array(column.to_list(), dtype=np.float64)
+    if len(values) == 1:
+        return bool(values[0] in (0, 1))
+    if (np.diff(np.sort(values)) == 1).all():
+        return True
+    if id_column is None:
+        return False
+    ids = {one: code for code, one in enumerate(dict.fromkeys(frame[id_column].to_list()))}
+    codes = np.array([ids[one] for one in frame[id_column].to_list()])
+    order = np.lexsort((values, codes))
+    steps = np.diff(values[order])[np.diff(codes[order]) == 0]
+    return len(steps) > 0 and bool((steps == 1).all())

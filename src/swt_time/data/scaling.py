@@ -66,7 +66,7 @@ class Scaler:
         Parameters
         ----------
         scales : mapping of str to pair of float
-            Mean and std by id.
+            Mean and std by id. Blanks around ids do not matter, as where the columns of a table are chosen.
         ids : sequence of N str
         values : sequence of N arrays
             The values that this scaler was fitted on.
@@ -78,14 +78,16 @@ class Scaler:
             Series in another unit.
         """
         mean, std, other = self.mean.copy(), self.std.copy(), []
+        known = {name.strip(): scale for name, scale in scales.items()}
         for i, (name, one) in enumerate(zip(ids, values, strict=True)):
-            if name not in scales:
+            scale = known.get(name.strip())
+            if scale is None:
                 continue
             low, high = np.quantile(one, [0.25, 0.75])
-            if high > low and not 1 / OTHER_UNIT < (high - low) / scales[name][1] < OTHER_UNIT:
+            if high > low and not 1 / OTHER_UNIT < (high - low) / scale[1] < OTHER_UNIT:
                 other.append(name)
             else:
-                mean[i], std[i] = scales[name]
+                mean[i], std[i] = scale
         return Scaler(mean, std), other
 
 

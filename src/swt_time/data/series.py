@@ -1,7 +1,6 @@
 """The internal form of a table: gapless float64 series with one frequency."""
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -13,15 +12,18 @@ import pandas as pd
 
 from swt_time.config import DataConfig, Fill
 from swt_time.data.block import Block
-from swt_time.data.columns import is_missing, numeric_values, place
+from swt_time.data.columns import numeric_values
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
-from swt_time.data.frames import open_frame
+from swt_time.data.frames import column_labels, open_frame, take_rows
 from swt_time.data.frequency import NO_FREQUENCY
 from swt_time.data.future import continue_series, median_steps
-from swt_time.data.layout import find_layout, listed
+from swt_time.data.ids import check_alike, find_ids
+from swt_time.data.layout import Layout, find_layout, listed
+from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
+from swt_time.data.time_columns import from_epochs, join_calendar
 from swt_time.data.timestamps import timestamps
 from swt_time.data.zones import from_microseconds, microseconds
 from swt_time.errors import TableError
@@ -53,6 +55,11 @@ class SeriesTable:
         How the others were filled.
     time_form : TimeForm
         How the cells of the time column were read.
+    order : tuple of int
+        Indices of the series in the order of their first row, or of their column, in the table; empty means the order
+        of ``ids``.
+    labels : Series or None
+        The ``N`` ids with the type that they have in the table, as a column of its library; None if they are text.
     """
 
     ids: tuple[str, ...]
@@ -67,6 +74,8 @@ class SeriesTable:
     observed: tuple[np.ndarray, ...] = ()
     fill: Fill | None = None
     time_form: TimeForm = field(default_factory=TimeForm)
+    order: tuple[int, ...] = ()
+    labels: Any = None
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -103,7 +112,14 @@ class SeriesTable:
             values=tuple(self.values[i] for i in indices),
             times=tuple(self.times[i] for i in indices),
             observed=tuple(self.observed[i] for i in indices),
+            order=self._order_of(indices),
+            labels=None if self.labels is None else take_rows(self.labels, indices),
         )
+
+    def _order_of(self, indices: Sequence[int]) -> tuple[int, ...]:
+        """Order of some of the series in the table, as indices into ``indices``."""
+        places = {index: place for place, index in enumerate(self.order)}
+        return tuple(sorted(range(len(indices)), key=lambda i: places[indices[i]])) if self.order else ()
 
     @property
     def lengths(self) -> np.ndarray:
@@ -207,17 +223,24 @@ def to_series(
     alike: list[str] = []
     if layout.id is None:
         names: list[str] = sorted(layout.values)
-        _check_alike(names, alike)
+        check_alike(names, alike)
         codes = np.zeros(len(rows), dtype=np.int64)
+        first = {name: i for i, name in enumerate(table.columns)}
     else:
-        names, codes = _ids(table[layout.id], rows, alike)
-    times, form, on_times = timestamps(table[layout.time], rows, codes, frequency=frequency, date_format=date_format)
+        names, codes, first = find_ids(table[layout.id], rows, alike)
+    times, form, on_times = _times(table, layout, rows, codes, frequency, date_format)
     notes += on_times + alike
+    roles = {layout.id, layout.time, *layout.values}
+    others = [name for name in table.columns if name not in roles]
+    styles = number_styles(table, sorted(layout.values), others, rows)
     values, text = [], []
     for name in sorted(layout.values):
-        column, was_text = numeric_values(table[name], rows)
+        plain = styles[name].plain if name in styles else None
+        column, was_text = numeric_values(table[name], rows, plain)
         values.append(column)
         text += [name] if was_text else []
+    notes += describe_styles(styles, table)
+    text = [name for name in text if name not in styles]
     if text:
         notes.append(f"text was converted to numbers in {listed(text)}")
     block = Block(
@@ -245,7 +268,36 @@ def to_series(
         time_column=layout.time,
         value_column=None if layout.id is None else layout.values[0],
         notes=(*notes, *more),
+        order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
+        labels=_labels(frame, table, layout, gapless.ids, first),
     )
+
+
+def _labels(frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]) -> Any:
+    """The ids as a column of the table's library, with the type that they have in the table."""
+    if layout.id is None:
+        return column_labels(frame, ids)
+    return take_rows(nw.to_native(table[layout.id]), [first[name] for name in ids])
+
+
+def _times(
+    table: nw.DataFrame,
+    layout: Layout,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    frequency: str | None,
+    date_format: str | None,
+) -> tuple[pd.Index, TimeForm, list[str]]:
+    """Timestamps of all rows, how they were read, and notes."""
+    notes: list[str] = []
+    if layout.calendar:
+        column = join_calendar(table, layout.calendar, rows)
+    else:
+        column = table[layout.time]
+        if date_format is None and frequency != NO_FREQUENCY:  # else the digits are a date in that format, or a count
+            column, notes = from_epochs(column, table, rows)
+    times, form, more = timestamps(column, rows, codes, frequency=frequency, date_format=date_format)
+    return times, form, notes + more
 
 
 def read_series(frame: Any, data: DataConfig) -> SeriesTable:
@@ -316,44 +368,3 @@ def cut_series(table: SeriesTable, cutoff: str) -> SeriesTable:
         raise TableError(f"every series begins after the cutoff {cutoff}, the first at {first}; choose a later cutoff")
     table, kept = table.select(begun), [kept[i] for i in begun]
     return table.cut(kept)
-
-
-def _ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray]:
-    """Sorted ids of a long table, and the series index of each row."""
-    if column.dtype.is_nested() or column.dtype == nw.Binary:
-        kind = "bytes" if column.dtype == nw.Binary else "nested values"
-        raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
-    cells = column.to_list()
-    blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
-    if blank.any():
-        raise TableError(
-            f"{place(column.name, int(rows[int(np.argmax(blank))]))}: the id is missing "
-            f"({int(blank.sum())} such rows); every row of a long table needs the id of its series"
-        )
-    texts = np.array([str(cell) for cell in cells], dtype=object)
-    codes, found = pd.factorize(texts, sort=True)
-    ids = [str(one) for one in found]
-    _check_alike(ids, notes)
-    return ids, codes.astype(np.int64)
-
-
-def _check_alike(ids: list[str], notes: list[str]) -> None:
-    """Refuse ids that look the same; add a note for ids that differ only in case."""
-    seen: dict[str, str] = {}
-    for one in ids:
-        other = seen.setdefault(_visible(one), one)
-        if other != one:
-            blanks = "".join(other.split()) == "".join(one.split())
-            what = "whitespace" if blanks else f"characters that look the same ({other!a} and {one!a})"
-            raise TableError(f"ids {other!r} and {one!r} differ only in {what}; make them equal, or clearly different")
-    folded: dict[str, str] = {}
-    pairs = [(other, one) for one in ids if (other := folded.setdefault(one.casefold(), one)) != one]
-    if pairs:
-        more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
-        notes.append(f"ids {pairs[0][0]!r} and {pairs[0][1]!r} differ only in case and are separate series{more}")
-
-
-def _visible(text: str) -> str:
-    """Normalize text to what is visible: single spaces, composed accents, no zero-width characters."""
-    composed = unicodedata.normalize("NFC", text)
-    return " ".join("".join(c for c in composed if unicodedata.category(c) != "Cf").split())

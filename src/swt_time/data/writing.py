@@ -1,9 +1,10 @@
-"""Write data frames to CSV and Parquet files atomically."""
+"""Write data frames to CSV and Parquet files atomically, or to standard output."""
 
 import contextlib
 import gzip
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,31 @@ from typing import Any
 import narwhals as nw
 import pandas as pd
 
+from swt_time.data.opening import is_address
 from swt_time.errors import MissingDependencyError, SWTTimeError, TableError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+STANDARD_OUTPUT = "-"
+
+
+def is_standard_output(path: str | Path) -> bool:
+    """Whether a path stands for standard output."""
+    return str(path) == STANDARD_OUTPUT
 
 
 def check_output(path: str | Path) -> Path:
-    """Check that `write_table` can write to a path, before a long computation.
+    """Check that `write_table` can write to a path or to standard output (``-``), before a long computation.
 
     Raises
     ------
     TableError
-        If the suffix is unknown or the folder is missing or not writable.
+        If the suffix is unknown, the folder is missing or not writable, or the path is an address.
     """
+    if is_address(path):
+        raise TableError(f"cannot write to the address {path}; expected a file: write one and copy it there")
     path = Path(path)
+    if is_standard_output(path):
+        return path
     if not path.name.lower().endswith(SUFFIXES):
         raise TableError(f"cannot determine the format of {path}; expected a name ending in {', '.join(SUFFIXES)}")
     if path.is_dir():
@@ -39,7 +51,8 @@ def check_output(path: str | Path) -> Path:
 def write_table(frame: Any, path: str | Path) -> None:
     """Write a pandas, polars or pyarrow table as CSV, gzipped CSV or Parquet; the suffix determines the format.
 
-    The file is written under a temporary name and then renamed, so that it is never incomplete.
+    The path ``-`` writes CSV in UTF-8 to standard output. A file is written under a temporary name and then renamed, so
+    that it is never incomplete.
 
     Raises
     ------
@@ -57,9 +70,23 @@ def write_table(frame: Any, path: str | Path) -> None:
         _replace(path, lambda part: _write_parquet(table, part))
         return
     text = table.to_csv(index=False, lineterminator="\n").encode()
+    if is_standard_output(path):
+        _print(text)
+        return
     # no file name and time in the gzip header, so that equal tables give equal files
     raw = gzip.compress(text, mtime=0) if name.endswith(".gz") else text
     _replace(path, lambda part: part.write_bytes(raw))
+
+
+def _print(text: bytes) -> None:
+    """Write bytes to standard output, whatever its encoding."""
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:  # a stream of text that a program has put in its place
+        sys.stdout.write(text.decode())
+    else:
+        binary.write(text)
+    sys.stdout.flush()
 
 
 def _replace(path: Path, write: Callable[[Path], Any]) -> None:

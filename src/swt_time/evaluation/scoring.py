@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from swt_time.machine import peak_memory
 BATCH = 512
 
 METRICS = ("mse", "mae", "rmse", "mase", "smape")
+
+NAME_WIDTH = 18
+"""Width of the first column of the text; wider where shortened names would be equal."""
 
 SHOWN_SERIES = 10
 """Maximum number of series in the text; of a larger table, those with the largest errors are listed."""
@@ -175,9 +178,10 @@ class Evaluation:
             if worst:
                 shown = sorted(shown, key=lambda item: -np.nan_to_num(item[1]["mse"], nan=-1))[:SHOWN_SERIES]
             title = f"worst {SHOWN_SERIES} (scaled)" if worst else "series (scaled)"
-            yield _line(title, *(name.upper() for name in METRICS[:-1]), "sMAPE %")
-            for name, errors in shown:
-                yield _line(name, *(errors[metric] for metric in METRICS))
+            shorter, width = _shortened([name for name, _ in shown])
+            yield _line(title, *(name.upper() for name in METRICS[:-1]), "sMAPE %", width=width)
+            for name, (_, errors) in zip(shorter, shown, strict=True):
+                yield _line(name, *(errors[metric] for metric in METRICS), width=width)
 
 
 def evaluate_table(
@@ -265,9 +269,19 @@ def _spread(count: int, shown: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, count - 1, min(count, shown))})
 
 
-def _line(name: str, *cells: str | float) -> str:
+def _line(name: str, *cells: str | float, width: int = NAME_WIDTH) -> str:
     texts = [cell if isinstance(cell, str) else _number(cell) for cell in cells]
-    return f"{name:18.18}" + "".join(f"  {text:>10}" for text in texts)
+    return f"{name:{width}}" + "".join(f"  {text:>10}" for text in texts)
+
+
+def _shortened(names: Sequence[str]) -> tuple[list[str], int]:
+    """Shorten long names in the middle, so that they stay distinct, and the width of the longest one."""
+    for width in range(NAME_WIDTH, max(NAME_WIDTH, *map(len, names)) + 1):
+        head, tail = (width - 3) // 2, width - 3 - (width - 3) // 2
+        short = [name if len(name) <= width else f"{name[:head]}...{name[-tail:]}" for name in names]
+        if len(set(short)) == len(names):
+            break
+    return short, width
 
 
 def _number(value: float) -> str:
