@@ -387,6 +387,50 @@ CATALOGUE: dict[str, list[Case]] = {
             values={"y": [1.0, 1.0, 3.0]},
         ),
         Case(
+            "missing days that mean zero",
+            wide([1, 3, 4], [DAYS[0], DAYS[2], DAYS[3]]),
+            options={"fill": "zero"},
+            notes=("filled 1 values in 1 series (zero)",),
+            values={"y": [1.0, 0.0, 3.0, 4.0]},
+        ),
+        Case(
+            "missing values that mean zero, also the first",
+            wide(["", 1, "", 3]),
+            options={"fill": "zero"},
+            notes=("filled 2 values in 1 series (zero)",),
+            values={"y": [0.0, 1.0, 0.0, 3.0]},
+        ),
+        Case(
+            "future rows without values",
+            wide([0, 1, 2, 3, "", "", ""]),
+            notes=("3 rows after the last value have no value and were left out",),
+            values={"y": FLOATS[:4]},
+        ),
+        Case(
+            "future rows without values in a long table",
+            long([(name, t, i if i < 5 else "") for name in "ab" for i, t in enumerate(DAYS)]),
+            notes=("6 rows after the last value have no value and were left out",),
+            values={"a": FLOATS[:5], "b": FLOATS[:5]},
+        ),
+        Case(
+            "a gap before future rows without values",
+            wide([0, "", 2, 3, "", ""]),
+            f"1 missing values .*row 3 .*{REPAIR}",
+        ),
+        Case(
+            "one series that ends before the others",
+            long([(name, t, i if i < end else "") for name, end in (("a", 5), ("b", 6)) for i, t in enumerate(DAYS)]),
+            f"1 missing values .*row 7 of series 'a' .*{REPAIR}",
+        ),
+        Case(
+            "one series that ends before the others, filled by the last value",
+            long([(name, t, i if i < end else "") for name, end in (("a", 5), ("b", 6)) for i, t in enumerate(DAYS)]),
+            options={"fill": "ffill"},
+            notes=("4 rows after the last value", "filled 1 values in 1 series (ffill)"),
+            values={"a": [*FLOATS[:5], 4.0], "b": FLOATS[:6]},
+        ),
+        Case("no value at all", wide([""] * 8), "column 'y' has no values", options={"fill": "zero"}),
+        Case(
             "several row counters",
             "Unnamed: 0.1,Unnamed: 0,index,level_0,date,y\n"
             + "".join(f"{i},{i + 7},{7 - i},{i},{t},{i}\n" for i, t in enumerate(DAYS)),
