@@ -1,17 +1,17 @@
 """The public API: fit on a table, predict, cross-validate, save and load.
 
->>> forecast = Forecaster(horizon=24, context=336, max_steps=200).fit(table).predict(table)
+>>> forecast = Forecaster(horizon=24).fit(table).predict(table)
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from swt_time.checkpoints import (
-    Checkpoint,
     check_output_folder,
     describe_training,
     fit_in_folder,
@@ -22,16 +22,16 @@ from swt_time.checkpoints import (
 )
 from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
-from swt_time.data.layout import listed
-from swt_time.data.parts import refuse_far, split_table
-from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
+from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable, read_series, too_short
 from swt_time.data.windows import plan_split, rolling_origins
-from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, SWTTimeWarning, TableError
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
+from swt_time.evaluation.trained import Trained
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
-from swt_time.training import Event, TrainingResult, fit_model, raise_as_usual
+from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
+from swt_time.training import Event, TrainingResult, fit_model, leave_untrained, raise_as_usual
 
 
 class Forecaster:
@@ -39,17 +39,21 @@ class Forecaster:
 
     Parameters
     ----------
-    horizon, context : int
-        Steps to forecast (default 96), and steps the model sees (default 512).
+    horizon : int
+        Steps to forecast; default 96.
+    context : int or "auto"
+        Steps the model sees; ``auto`` chooses them on held-out blocks of the table.
     backbone : str
-        ``minilm`` (default), a local folder or a hub id of a LLaMA, GPT-2 or BERT family model, or a stand-in without
-        a language model (``none``, ``attention``, ``transformer``).
+        ``minilm`` (default, once an option of the model is given), a local folder or a hub id of a LLaMA, GPT-2 or BERT
+        family model, or a stand-in without a language model (``none``, ``attention``, ``transformer``).
     max_steps : int, optional
         Training steps; by default ``epochs`` (10) passes over the table.
     seed : int
         Seed of initial weights, order of windows and dropout; default 0.
     preset : str, optional
-        A shipped configuration (``fast``, ``paper``, ``best``) to start from; other arguments override it.
+        A shipped configuration (``auto``, ``panel``, ``fast``, ``paper``, ``best``) to start from; other arguments
+        override it. Without it and without any option but ``seed`` and those of the table (section ``data``) it is
+        ``auto``: no language model, everything chosen on held-out blocks.
     **options
         Any other key of the configuration, by its name (``wavelet="haar"``) or, where a name occurs in several
         sections, by its section (``model={"dropout": 0.3}``).
@@ -59,6 +63,8 @@ class Forecaster:
     config : Config
     result : TrainingResult or None
         Steps, losses and reason for the end of training.
+    choice : Choice or None
+        What ``fit`` chose on held-out blocks, if the configuration leaves something open.
 
     Raises
     ------
@@ -69,7 +75,7 @@ class Forecaster:
     def __init__(
         self,
         horizon: int | None = None,
-        context: int | None = None,
+        context: int | Literal["auto"] | None = None,
         backbone: str | None = None,
         max_steps: int | None = None,
         seed: int | None = None,
@@ -85,14 +91,17 @@ class Forecaster:
             "training.seed": seed,
         }
         given = {key: value for key, value in named.items() if value is not None}
+        given |= resolve_names(Config, options)
+        if preset is None and all(key.startswith("data.") or key == "training.seed" for key in given):
+            preset = "auto"
         base = Config.parse({} if preset is None else read_preset(preset))
-        self._start(base.replace({**given, **resolve_names(Config, options)}))
+        self._start(base.replace(given))
 
     def _start(self, config: Config) -> None:
         self.config = config
         self.result: TrainingResult | None = None
-        self._checkpoint: Checkpoint | None = None
-        self._model: SWTTime | None = None
+        self.choice: Choice | None = None
+        self._found: Trained | None = None
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -128,14 +137,14 @@ class Forecaster:
         """
         checkpoint = read_checkpoint(Path(folder).expanduser()).with_backbone(backbone)
         forecaster = cls.from_config(checkpoint.config)
-        forecaster._checkpoint = checkpoint
-        forecaster._model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
+        model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
+        forecaster._found = Trained(checkpoint, model)
         return forecaster
 
     @property
     def model(self) -> SWTTime:
         """The trained network; a CheckpointError before training."""
-        return self._trained()[1]
+        return self._trained().model
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the trained model as a checkpoint folder.
@@ -147,7 +156,7 @@ class Forecaster:
         SaveError
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
-        checkpoint, _ = self._trained()
+        checkpoint = self._trained().checkpoint
         folder = Path(folder).expanduser()
         check_output_folder(folder, overwrite)
         with locked(folder):
@@ -191,7 +200,8 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        return self.fit_series(self._read(table), out=out, resume=resume, report=report)
+        self._found = None
+        return self.fit_series(self.read_series(table), out=out, resume=resume, report=report)
 
     def fit_series(
         self,
@@ -204,17 +214,26 @@ class Forecaster:
         """Train on a table that was read before; otherwise as `fit`."""
         if resume and out is None:
             raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
+        choice = None
+        if self.config.automatic or self.config.model.panel:
+            self.config, choice = choose(series, self.config, report)
         config, data = self.config, self.config.data
-        plan_split(series.lengths, data.split, data.context, data.horizon)
-        parts = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
+        trains = choice is None or choice.weights[CLOSED_FORM] > 0
+        if trains:
+            plan_split(series.lengths, data.split, data.steps, data.horizon)
+        parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction)
         provenance = describe_training(series, config.training.seed)
-        if out is None:
-            model, result = fit_model(config, parts, report=report)
-            checkpoint = make_checkpoint(config, model, parts, provenance, result)
-        else:
-            with locked(folder := Path(out).expanduser()):
+        with contextlib.nullcontext() if out is None else locked(folder := Path(out).expanduser()):
+            if out is not None and trains:
                 model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
-        self._model, self._checkpoint, self.result = model, checkpoint, result
+            else:
+                model, result = fit_model(config, parts, report=report) if trains else leave_untrained(config)
+                checkpoint = make_checkpoint(config, model, parts, provenance, result)
+            if choice is not None:
+                checkpoint = checkpoint.with_choice(choice, fit_blend(series, config, choice))
+                if out is not None:
+                    write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
+        self._found, self.result, self.choice = Trained(checkpoint, model), result, choice
         if result.ended == "interrupted":
             raise_as_usual(result.signal)
         return self
@@ -252,7 +271,7 @@ class Forecaster:
         TableError
             No series is long enough, or ``strict`` and one is not.
         """
-        context = self.config.data.context
+        context = self._trained().least_rows
         short = [i for i, rows in enumerate(series.lengths) if rows < context]
         if not short:
             return series
@@ -267,7 +286,7 @@ class Forecaster:
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
         """Forecast the steps after the end of each series: (N, H) float64, in the units of the series."""
-        return self._forecast_origins(series, np.stack([np.arange(len(series.ids)), series.lengths], axis=1))
+        return self._trained().forecast_origins(series, np.stack([np.arange(len(series.ids)), series.lengths], axis=1))
 
     def cross_validation(self, table: Any, *, windows: int = 3, step: int | None = None, strict: bool = False) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin), without retraining.
@@ -289,11 +308,11 @@ class Forecaster:
             observed.
         """
         series = self.read_series(table)
-        data = self.config.data
+        horizon, least = self.config.data.horizon, self._trained().least_rows
         origins, short = [], []
         for i, rows in enumerate(series.lengths.tolist()):
             try:
-                found = rolling_origins(rows, data.horizon, windows, step, data.context)
+                found = rolling_origins(rows, horizon, windows, step, least)
             except TableError:
                 short.append(i)
                 if strict or len(short) == len(series.ids):
@@ -303,15 +322,18 @@ class Forecaster:
         if short:
             _warn([too_short(series, short, f"{windows} cutoffs need more rows")])
         pairs = np.concatenate(origins)
-        return cross_validation_frame(series, pairs, self._forecast_origins(series, pairs), table)
+        return cross_validation_frame(series, pairs, self._trained().forecast_origins(series, pairs), table)
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Forecast scaled windows: contexts (M, T) to forecasts (M, H), float32."""
-        _, model = self._trained()
-        return forecast_windows(model, contexts)
+        return forecast_windows(self.model, contexts)
+
+    def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
+        """Forecast windows of a part of a table: (B, H), scaled as the part is."""
+        return self._trained().forecast_part(part, indices)
 
     def read_series(self, table: Any, **reading: Any) -> SeriesTable:
-        """Read a table for a trained model.
+        """Read a table, once trained with the columns of the training table.
 
         Parameters
         ----------
@@ -325,9 +347,12 @@ class Forecaster:
         TableError
             Columns that the model was trained on are missing.
         """
-        checkpoint, _ = self._trained()
-        known = checkpoint.trained_on
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
+        if self._found is None:
+            series = read_series(table, data)
+            _warn(series.notes)
+            return series
+        known = self._found.checkpoint.trained_on
         if data.columns is None and data.target is None and known.layout == "wide":
             data = data.model_copy(update={"columns": tuple(known.ids)})
         series = read_series(table, data)
@@ -341,58 +366,10 @@ class Forecaster:
             )
         return series
 
-    def _forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
-        """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series."""
-        context = self.config.data.context
-        short = pairs[pairs[:, 1] < context]
-        if len(short):
-            index, rows = short[0]
-            raise TableError(
-                f"series {series.ids[index]!r} has {rows} rows, the model needs at least {context} (its context) to "
-                "forecast; provide more history"
-            )
-        scaler = self._scaler(series, pairs)
-        raw = np.stack([series.context(i, origin, context) for i, origin in pairs])
-        contexts = scaler.apply_to_windows(raw, pairs[:, 0])
-        for (index, origin), values in zip(pairs, contexts, strict=True):
-            refuse_far(series, index, values, origin - context)
-        scaled = self.forecast_windows(contexts)
-        forecast = scaler.invert(scaled, pairs[:, 0])
-        odd = ~np.isfinite(forecast).all(axis=1)
-        if odd.any():
-            raise SWTTimeError(
-                f"the forecast of series {series.ids[pairs[np.argmax(odd), 0]]!r} is not finite: the model's weights "
-                "are out of range; train it again with a lower training.learning_rate"
-            )
-        return forecast
-
-    def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
-        """The scale of training; of new series, and of those in another unit, that of the rows before their cutoff."""
-        checkpoint, _ = self._trained()
-        known = checkpoint.trained_on
-        rows = series.lengths.copy()
-        np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
-        own = fit_scaler(series.values, rows.tolist(), series.observed)
-        scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
-        scaler, other = own.prefer(scales, series.ids, [v[:n] for v, n in zip(series.values, rows, strict=True)])
-        if other:
-            _warn(
-                [
-                    f"the scale of {listed(other)} differs from that of training by a factor of more than "
-                    f"{OTHER_UNIT:g} (another unit?); forecast by the series' own scale"
-                ]
-            )
-        return scaler
-
-    def _read(self, table: Any) -> SeriesTable:
-        series = read_series(table, self.config.data)
-        _warn(series.notes)
-        return series
-
-    def _trained(self) -> tuple[Checkpoint, SWTTime]:
-        if self._checkpoint is None or self._model is None:
+    def _trained(self) -> Trained:
+        if self._found is None:
             raise CheckpointError("this forecaster is not trained yet; call fit(table) or Forecaster.load(folder)")
-        return self._checkpoint, self._model
+        return self._found
 
 
 def _warn(notes: Iterable[str]) -> None:

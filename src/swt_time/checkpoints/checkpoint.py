@@ -50,6 +50,8 @@ from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding
 from swt_time.model.weights import copy_weights, load_trained_state
 from swt_time.provenance import package_versions, source_commit
+from swt_time.selection import Blend, Choice
+from swt_time.selection.blend import PREFIX
 from swt_time.training import TrainingResult, Validation
 
 FILES = {
@@ -130,6 +132,14 @@ class Checkpoint:
             raise CheckpointError(f"the model was trained with a language model, the backbone {name!r} is none")
         return replace(self, config=self.config.replace({"backbone.name": name}))
 
+    def with_choice(self, choice: Choice, blend: Blend) -> Self:
+        """Return a checkpoint with what was chosen on held-out blocks, and the panel beside the network."""
+        return replace(
+            self,
+            weights={**self.weights, **blend.to_tensors()},
+            provenance={**self.provenance, "choice": asdict(choice)},
+        )
+
     def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.
 
@@ -172,13 +182,13 @@ class Checkpoint:
                     "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
-        load_trained_state(model, self.weights)
+        load_trained_state(model, {name: w for name, w in self.weights.items() if not name.startswith(PREFIX)})
         return model.eval()
 
     def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:
         """Build only the patch embedding with its trained weights; needs no backbone."""
         self._check_size()
-        embedding = build_embedding(self.config.embedding, self.config.data.context)
+        embedding = build_embedding(self.config.embedding, self.config.data.steps)
         own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
         copy_weights(dict(embedding.named_parameters()), own)
         return embedding.eval()

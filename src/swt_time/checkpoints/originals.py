@@ -269,7 +269,7 @@ def _check_shapes(trained: Mapping[str, Tensor], config: Config) -> None:
     D = size.d_model, f"d_model = {size.d_model}"
     R = size.patch_len, f"patch_len = {size.patch_len}"
     if wavelet:
-        R = size.patch_len * (size.level + 1), f"patch_len * (level + 1) = {size.patch_len} * {size.level + 1}"
+        R = size.patch_len * (size.levels + 1), f"patch_len * (level + 1) = {size.patch_len} * {size.levels + 1}"
     kernel = (1, "kernel 1") if wavelet else (3, "kernel 3")
     S, L = (mapping.shape[0], "prototypes"), (key.shape[1], "hidden size")
     A = heads * d_ff, f"n_heads * d_ff = {heads} * {d_ff}"

@@ -9,14 +9,22 @@ import typer
 
 from swt_time.cli.options import (
     OUTPUT,
+    ConfigOptions,
     DataOption,
     ModelOptions,
     TableOptions,
+    TrainedOption,
     expand_groups,
+    key_option,
     option,
     stderr,
 )
 from swt_time.cli.outputs import check_outputs
+from swt_time.config import Config, read_preset
+from swt_time.errors import ConfigError
+
+FITTING = "Fitting without --model"
+"""Panel of the help."""
 
 if TYPE_CHECKING:
     from swt_time.data.series import SeriesTable
@@ -25,12 +33,26 @@ if TYPE_CHECKING:
 
 @expand_groups
 def forecast(
-    options: ModelOptions,
     data: DataOption,
     out: Annotated[
         Path, option("--out", help="Forecast to write: .csv, .csv.gz or .parquet; - for CSV on standard output.")
     ],
+    options: ModelOptions,
     table: TableOptions,
+    configuration: ConfigOptions,
+    model: Annotated[
+        Path | None,
+        option("--model", help="Checkpoint folder made by train; without it a forecaster is fitted to the table."),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        key_option(
+            "data.horizon", "--horizon", FITTING, help="Steps to forecast; needed without --model.", default=False
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, option("--save", help="Folder to save the fitted model in, for --model.", panel=FITTING)
+    ] = None,
     plot: Annotated[
         Path | None,
         option("--plot", help="Picture to draw: context, truth where it is known, forecast.", panel=OUTPUT),
@@ -43,19 +65,33 @@ def forecast(
         bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
     ] = False,
 ) -> None:
-    """Forecast the steps after the end of every series of a table."""
+    """Forecast the steps after the end of every series of a table, by a trained model or in one command.
+
+    Without --model a forecaster is fitted first: the closed form and simple forecasters are compared on held-out blocks
+    of the table (preset auto). A row after --cutoff is never read.
+    """
+    from swt_time.checkpoints import check_output_folder
     from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, is_standard_output, write_table
 
-    check_outputs({"--out": out, "--plot": plot}, {"--data": data}, {"--model": options.model})
+    if model is not None and (horizon is not None or save is not None or configuration.given()):
+        raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
+    if model is None and horizon is None:
+        raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
+    check_outputs({"--out": out, "--plot": plot, "--save": save}, {"--data": data}, {"--model": model})
     check_output(out)
     if plot is not None:
         check_picture(plot)
-    forecaster = _load(options)
+    if save is not None:
+        check_output_folder(save, overwrite=False)
+    forecaster = _load(model, options) if model is not None else _start(options, configuration, table, horizon)
     frame, series = _read(forecaster, data, table)
-    known = forecaster.forecastable(series if cutoff is None else cut_series(series, cutoff), strict=strict)
+    known = series if cutoff is None else cut_series(series, cutoff)
+    if model is None:
+        _fit(forecaster, known, save)
+    known = forecaster.forecastable(known, strict=strict)
     yhat = forecaster.predict_series(known)
     write_table(forecast_frame(known, yhat, frame), out)
     # standard output then holds the table and nothing else
@@ -68,8 +104,9 @@ def forecast(
 
 @expand_groups
 def evaluate(
-    options: ModelOptions,
+    model: TrainedOption,
     data: DataOption,
+    options: ModelOptions,
     table: TableOptions,
     split: Annotated[
         str | None,
@@ -81,12 +118,12 @@ def evaluate(
     from swt_time.cli.progress import counting_progress
     from swt_time.evaluation.scoring import evaluate_table
 
-    forecaster = _load(options)
+    forecaster = _load(model, options)
     _, series = _read(forecaster, data, table)
     settings = forecaster.config.data
     with counting_progress(stderr(), "windows") as report:
         scores = evaluate_table(
-            forecaster, series, split or settings.split, settings.context, settings.horizon, report=report
+            forecaster, series, split or settings.split, settings.steps, settings.horizon, report=report
         )
     if as_json:
         typer.echo(json.dumps(scores.as_json()))
@@ -95,11 +132,34 @@ def evaluate(
         typer.echo(line)
 
 
-def _load(options: ModelOptions) -> "Forecaster":
+def _start(
+    options: ModelOptions, configuration: ConfigOptions, table: TableOptions, horizon: int | None
+) -> "Forecaster":
+    """A forecaster to fit, of preset ``auto`` unless another configuration is named."""
+    from swt_time.forecaster import Forecaster
+
+    flags = {"data.horizon": horizon, "training.device": options.device, "backbone.name": options.backbone}
+    return Forecaster.from_config(configuration.build(flags, table, Config.parse(read_preset("auto"))))
+
+
+def _fit(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
+    """Fit a forecaster and say what was chosen."""
+    from swt_time.cli.progress import training_progress
+
+    with training_progress(stderr()) as report:
+        forecaster.fit_series(series, report=report)
+    for line in forecaster.choice.lines() if forecaster.choice is not None else []:
+        typer.echo(line, err=True)
+    if save is not None:
+        forecaster.save(save)
+        typer.echo(f"model: {save}", err=True)
+
+
+def _load(model: Path, options: ModelOptions) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
-        options.model,
+        model,
         backbone=options.backbone,
         device=options.device or "auto",
         allow_backbone_change=options.allow_backbone_change,

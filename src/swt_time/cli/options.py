@@ -151,9 +151,8 @@ class ConfigOptions:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """A trained model and its device."""
+    """Where the backbone of a trained model is, and its device."""
 
-    model: Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
     backbone: Annotated[
         str | None,
         option(
@@ -169,6 +168,7 @@ class ModelOptions:
     ] = False
 
 
+TrainedOption = Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
 DataOption = Annotated[
     str,
     option(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from swt_time.training import Event, Plan, Solved, Step
+from swt_time.training import Compared, Event, Plan, Solved, Step
 
 PLAIN_SECONDS = 10.0
 """Minimum time between two plain lines about steps."""
@@ -27,6 +27,8 @@ def describe(event: Event) -> str:
     """Describe an event in one line."""
     if isinstance(event, Plan):
         return f"plan: {event.total_steps} steps, about {format_seconds(event.seconds)} in all"
+    if isinstance(event, Compared):
+        return f"compared on held-out blocks: {event.candidate}  error {event.error:.4f}  ({event.seconds:.1f} s)"
     if isinstance(event, Solved):
         found = event.solution
         return (

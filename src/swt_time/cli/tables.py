@@ -74,7 +74,7 @@ def bands(
     parts = decompose(
         values,
         wavelet=wavelet or filters or settings.wavelet,
-        level=level or settings.level,
+        level=level or settings.levels,
         boundary=boundary or settings.boundary,
     )
     stamps = wall_times(times)

@@ -6,6 +6,7 @@ Each set of choices is one ``Literal``, defined here (the boundary modes in `swt
 
 from typing import Literal, get_args
 
+Auto = Literal["auto"]
 Fill = Literal["linear", "ffill", "zero"]
 EmbeddingKind = Literal["wavelet", "patch"]
 Bands = Literal["all", "approx"]

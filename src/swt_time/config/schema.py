@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from swt_time.config.choices import (
     STAND_INS,
+    Auto,
     Bands,
     BandWeights,
     EmbeddingKind,
@@ -51,15 +52,22 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
+def _chosen(key: str, value: int | Auto) -> int:
+    if value == "auto":
+        raise ConfigError(f"{key} is auto, which fit chooses; set it to a number to build a model without a table")
+    return value
+
+
 class DataConfig(Section):
     """Which columns of the table are series, and how their rows are divided."""
 
     horizon: Size = 96
     """Steps to forecast, ``H``."""
-    context: Size = 512
-    """Steps the model sees, ``T``."""
+    context: Size | Auto = 512
+    """Steps the model sees, ``T``; ``auto`` chooses them on held-out blocks of the table."""
     split: str = "0.7/0.1/0.2"
-    """Train, validation and test part of each series: shares that add up to 1, ``etth``, ``ettm``, or ``none``."""
+    """Train, validation and test part of each series: shares that add up to 1, ``etth``, ``ettm``, ``none`` (all rows
+    are trained on), or ``auto``: choices are made on held-out blocks, then all rows are trained on."""
     train_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
     """Share of the training windows to use, the oldest ones (few-shot training)."""
     description: str = Field(default="", max_length=20_000)
@@ -83,6 +91,17 @@ class DataConfig(Section):
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""
 
+    @property
+    def steps(self) -> int:
+        """``data.context`` as a number.
+
+        Raises
+        ------
+        ConfigError
+            It is ``auto`` and not yet chosen.
+        """
+        return _chosen("data.context", self.context)
+
 
 class EmbeddingConfig(Section):
     """From a normalised window to patch tokens ``(B*N, P, D)``."""
@@ -96,9 +115,9 @@ class EmbeddingConfig(Section):
     stride: Size = 8
     """Steps between the starts of neighbouring patches."""
     wavelet: str = "db4"
-    """Any discrete wavelet of PyWavelets."""
-    level: Layers = 3
-    """Levels of the wavelet transform, ``J``."""
+    """Any discrete wavelet of PyWavelets; ``auto`` chooses it on held-out blocks of the table."""
+    level: Layers | Auto = 3
+    """Levels of the wavelet transform, ``J``; ``auto`` is the deepest that fits the context, at most 6."""
     boundary: Boundary = "periodic"
     """How the window is extended beyond its ends; ``causal`` uses past samples only."""
     norm: bool = False
@@ -126,6 +145,17 @@ class EmbeddingConfig(Section):
     """Samples behind one token of the plain embedding: its own patch, or as many as the wavelet embedding sees."""
     dropout: Probability = 0.0
     """Dropout on the tokens."""
+
+    @property
+    def levels(self) -> int:
+        """``embedding.level`` as a number.
+
+        Raises
+        ------
+        ConfigError
+            It is ``auto`` and not yet chosen.
+        """
+        return _chosen("embedding.level", self.level)
 
 
 class PromptConfig(Section):
@@ -166,6 +196,9 @@ class ModelConfig(Section):
     skip: Skip = "ridge"
     """Linear forecast beside the language model, which then enters through a gate: from the window, solved in closed
     form before the first step (``ridge``), or a trained head on the patches (``linear``)."""
+    panel: bool = False
+    """Fit simple forecasters (last value, seasonal naive, Theta, a pooled regression) beside the network, and take them
+    or a combination where they lower the error on held-out blocks of the table. Needs ``model.skip`` ridge."""
     dropout: Probability = 0.1
     """Dropout before the head."""
     attention_dropout: Probability = 0.0
@@ -226,7 +259,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _patches_fit(self) -> Self:
-        if self.embedding.patch_len > self.data.context:
+        if self.data.context != "auto" and self.embedding.patch_len > self.data.context:
             raise ValueError(
                 f"embedding.patch_len {self.embedding.patch_len} is longer than data.context {self.data.context}; "
                 "shorten the patches or lengthen the context"
@@ -237,11 +270,13 @@ class Config(Section):
     def _something_to_train(self) -> Self:
         if self.training.max_steps == 0 and self.model.skip != "ridge":
             raise ValueError("training.max_steps 0 trains nothing; set it to 1 or more, or model.skip to ridge")
+        if self.model.panel and self.model.skip != "ridge":
+            raise ValueError("model.panel compares simple forecasters with the closed form; set model.skip to ridge")
         return self
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Self:
-        if self.least_weights > MOST_WEIGHTS:
+        if not self.automatic and self.least_weights > MOST_WEIGHTS:
             raise ValueError(
                 f"the sizes mean a model of at least {self.least_weights:,} trained weights, at most {MOST_WEIGHTS:,} "
                 "are allowed; lower embedding.d_model, model.d_ff, model.n_prototypes or data.horizon"
@@ -249,9 +284,20 @@ class Config(Section):
         return self
 
     @property
+    def automatic(self) -> list[str]:
+        """Keys that are ``auto``: they are chosen before a model is built, see `swt_time.selection`."""
+        chosen = {
+            "data.context": self.data.context,
+            "data.split": self.data.split,
+            "embedding.wavelet": self.embedding.wavelet,
+            "embedding.level": self.embedding.level,
+        }
+        return [key for key, value in chosen.items() if value == "auto"]
+
+    @property
     def n_patches(self) -> int:
         """``P = (T - patch_len) // stride + 2``; the last patch reaches half a patch past the end."""
-        return (self.data.context - self.embedding.patch_len) // self.embedding.stride + 2
+        return (self.data.steps - self.embedding.patch_len) // self.embedding.stride + 2
 
     @property
     def least_weights(self) -> int:
@@ -260,10 +306,10 @@ class Config(Section):
         d_model, d_ff, n_patches = embedding.d_model, model.d_ff, self.n_patches
         wavelet = embedding.kind == "wavelet"
         joint = wavelet and embedding.bands == "all" and embedding.projection == "joint"
-        found = d_model * embedding.patch_len * (embedding.level + 1 if joint else 1)
+        found = d_model * embedding.patch_len * (embedding.levels + 1 if joint else 1)
         found += d_model * n_patches * (embedding.positions != "none")
         found += 4 * d_model**2 * (wavelet and embedding.semantic)
-        found += self.data.context * self.data.horizon * (model.skip == "ridge")
+        found += self.data.steps * self.data.horizon * (model.skip == "ridge")
         if name == "none":
             return found + d_model * n_patches * self.data.horizon
         stand_in = name in STAND_INS

@@ -155,7 +155,7 @@ def _last_value(parts: Parts, series: SeriesTable, config: Config) -> SeasonalNa
 
 
 def _linear(parts: Parts, series: SeriesTable, config: Config) -> TrainedModel:
-    return _train(lambda: DecompositionLinear(config.data.context, config.data.horizon), parts, config)
+    return _train(lambda: DecompositionLinear(config.data.steps, config.data.horizon), parts, config)
 
 
 def _time_llm(parts: Parts, series: SeriesTable, config: Config) -> TrainedModel:
@@ -189,7 +189,7 @@ def peer_network(config: Config) -> Any:
     with contextlib.redirect_stdout(sys.stderr):  # its constructor prints
         return TimeLLM(
             h=config.data.horizon,
-            input_size=config.data.context,
+            input_size=config.data.steps,
             patch_len=config.embedding.patch_len,
             stride=config.embedding.stride,
             d_model=config.embedding.d_model,

@@ -1,11 +1,12 @@
 """The interface of forecasters that can be scored."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import nn
 
+from swt_time.data.parts import PartWindows
 from swt_time.model.inference import forecast_windows
 from swt_time.training import TrainingResult
 
@@ -19,6 +20,15 @@ class WindowForecaster(Protocol):
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map scaled contexts (M, T) to forecasts (M, H)."""
+        ...
+
+
+@runtime_checkable
+class PartForecaster(Protocol):
+    """A forecaster of windows that needs more than their contexts: the whole series before them, in its units."""
+
+    def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
+        """Forecast the windows with indices (B,) of a part: (B, H), scaled as the part is."""
         ...
 
 

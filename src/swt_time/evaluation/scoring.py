@@ -14,7 +14,7 @@ from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import ConfigError, TableError
 from swt_time.evaluation.baselines import SeasonalNaive
-from swt_time.evaluation.forecasting import WindowForecaster
+from swt_time.evaluation.forecasting import PartForecaster, WindowForecaster
 from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
 from swt_time.machine import peak_memory
 
@@ -104,8 +104,7 @@ def score(
     for begin in range(0, total, BATCH):
         indices = np.arange(begin, min(begin + BATCH, total))
         _, targets = part.gather(indices)
-        contexts = part.contexts(indices, getattr(forecaster, "history", 0))
-        forecasts, series = forecaster.forecast_windows(contexts), part.series_of(indices)
+        forecasts, series = _forecast(forecaster, part, indices), part.series_of(indices)
         scaled.update(forecasts, targets, series)
         original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(indices), series)
         report(int(indices[-1]) + 1, total)
@@ -124,6 +123,12 @@ def score(
         seconds=time.perf_counter() - began,
         peak_memory_bytes=peak_memory(),
     )
+
+
+def _forecast(forecaster: WindowForecaster, part: PartWindows, indices: np.ndarray) -> np.ndarray:
+    if isinstance(forecaster, PartForecaster):
+        return forecaster.forecast_part(part, indices)
+    return forecaster.forecast_windows(part.contexts(indices, getattr(forecaster, "history", 0)))
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
     """
     d_model, n_patches = config.embedding.d_model, config.n_patches
     horizon, model = config.data.horizon, config.model
-    embed = build_embedding(config.embedding, config.data.context)
+    embed = build_embedding(config.embedding, config.data.steps)
     name = config.backbone.name
-    ridge = RidgeSkip(config.data.context, horizon) if model.skip == "ridge" else None
+    ridge = RidgeSkip(config.data.steps, horizon) if model.skip == "ridge" else None
     if name == "none":
         return SWTTime(embed, Branch(), FlattenHead(d_model, n_patches, horizon, model.dropout), ridge)
     branch: Branch
@@ -74,11 +74,11 @@ def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | W
     shared: dict[str, Any] = {"positions": config.positions, "dropout": config.dropout, "context": context}
     try:
         if config.kind == "wavelet" or config.receptive_field == "wavelet":
-            check_level(config.level, context)
+            check_level(config.levels, context)
             # Checked before any tensor is allocated: the filters of deep levels are long.
             _check_size(
-                (config.d_model + config.level) * (config.patch_len + wavelet_support(config.wavelet, config.level)),
-                f"embedding.level {config.level} of {config.wavelet}",
+                (config.d_model + config.levels) * (config.patch_len + wavelet_support(config.wavelet, config.levels)),
+                f"embedding.level {config.levels} of {config.wavelet}",
                 "embedding.level or embedding.d_model",
             )
         if config.kind == "patch":
@@ -88,7 +88,7 @@ def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | W
                 config.patch_len,
                 config.stride,
                 kernel_size=config.kernel_size,
-                receptive_field=reach(config.wavelet, config.level, config.boundary) if wide else None,
+                receptive_field=reach(config.wavelet, config.levels, config.boundary) if wide else None,
                 boundary=config.boundary if wide else "replicate",
                 **shared,
             )
@@ -97,7 +97,7 @@ def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | W
             config.patch_len,
             config.stride,
             wavelet=config.wavelet,
-            level=config.level,
+            level=config.levels,
             boundary=config.boundary,
             norm=config.norm,
             bands=config.bands,
@@ -158,7 +158,7 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None, st
     prompter = None
     if config.prompt.template != "none":
         data = config.data
-        prompter = Prompter(config.prompt.template, data.description, data.context, data.horizon, tokenizer)
+        prompter = Prompter(config.prompt.template, data.description, data.steps, data.horizon, tokenizer)
     mapping = model.prototypes == "mapping"
     prototypes = MappingPrototypes(vocabulary, count) if mapping else FreePrototypes(vocabulary, count, start=start)
     reprogram = Reprogramming(config.embedding.d_model, width, model.n_heads, model.d_ff, model.attention_dropout)

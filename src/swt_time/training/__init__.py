@@ -8,13 +8,14 @@
 - ``fitting``: training a model from a configuration and the parts of a table.
 """
 
-from swt_time.training.events import Event, Plan, Solved, Step, TrainingResult, Validation
-from swt_time.training.fitting import fit_model, seeded, train_model
+from swt_time.training.events import Compared, Event, Plan, Solved, Step, TrainingResult, Validation
+from swt_time.training.fitting import fit_model, leave_untrained, seeded, train_model
 from swt_time.training.loop import train
 from swt_time.training.signals import raise_as_usual
 from swt_time.training.state import TrainingState
 
 __all__ = [
+    "Compared",
     "Event",
     "Plan",
     "Solved",
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingState",
     "Validation",
     "fit_model",
+    "leave_untrained",
     "raise_as_usual",
     "seeded",
     "train",

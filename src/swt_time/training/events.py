@@ -87,7 +87,24 @@ class Validation:
     best: bool
 
 
-Event = Plan | Solved | Step | Validation
+@dataclass(frozen=True)
+class Compared:
+    """A candidate was judged on held-out blocks, before training; see `swt_time.selection`.
+
+    Attributes
+    ----------
+    candidate : str
+    error : float
+        Mean absolute error in units of the seasonal naive error of each series.
+    seconds : float
+    """
+
+    candidate: str
+    error: float
+    seconds: float
+
+
+Event = Plan | Compared | Solved | Step | Validation
 
 Ending = Literal["finished", "early stopping", "time budget", "interrupted"]
 

@@ -69,6 +69,12 @@ def train_model(
     )
 
 
+def leave_untrained(config: Config) -> tuple[SWTTime, TrainingResult]:
+    """Build the model of a configuration without training it, where its forecast has no weight."""
+    with seeded(config.training) as random, random.active():
+        return build_model(config).to(random.device), TrainingResult(0, 0, None, "finished", 0.0)
+
+
 def fit_model(
     config: Config, parts: Parts, *, report: Callable[[Event], None] = lambda event: None
 ) -> tuple[SWTTime, TrainingResult]:

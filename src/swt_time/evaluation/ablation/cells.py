@@ -145,7 +145,7 @@ def check_windows(cells: Iterable[Cell]) -> None:
             raise ConfigError(
                 f"data.split {data.split!r} has no test part; set it to a split with one, such as 0.7/0.1/0.2"
             )
-        plan_split(dataset.lengths, data.split, data.context, data.horizon)
+        plan_split(dataset.lengths, data.split, data.steps, data.horizon)
 
 
 def open_dataset(name: str, path: Path, data: DataConfig) -> Dataset:
@@ -163,11 +163,11 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
     config, data = cell.config, cell.config.data
     series = _read(cell.trained_on.path, data)
     target = series if cell.dataset == cell.trained_on else _read(cell.dataset.path, data)
-    parts = split_table(target, data.split, data.context, data.horizon)
+    parts = split_table(target, data.split, data.steps, data.horizon)
     device = resolve_device(config.training.device)
     reset_peak_memory(device)
     began = time.monotonic()
-    own = split_table(series, data.split, data.context, data.horizon, train_fraction=data.train_fraction)
+    own = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction)
     ours = cell.model == OURS
     forecaster: WindowForecaster
     if ours:
@@ -186,7 +186,7 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
         dataset=cell.dataset.name,
         trained_on=cell.trained_on.name,
         horizon=data.horizon,
-        context=data.context,
+        context=data.steps,
         split=data.split,
         model=cell.model,
         preset=cell.preset,

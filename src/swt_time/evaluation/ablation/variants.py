@@ -108,13 +108,13 @@ def expand(base: Config, axes: Sequence[Axis], *, grid: bool) -> dict[str, Confi
         choices = [_join(choice) for choice in itertools.product(*(axis.variants for axis in axes))] if axes else []
     else:
         choices = [variant for axis in axes for variant in axis.variants]
-    build_embedding(base.embedding, base.data.context)
+    build_embedding(base.embedding, base.data.steps)
     found = {BASE: base}
     seen = {config_hash(base)}
     for variant in choices:
         try:
             config = base.replace(variant.changes)
-            build_embedding(config.embedding, config.data.context)
+            build_embedding(config.embedding, config.data.steps)
         except ConfigError as error:
             raise ConfigError(f"variant {variant.name!r}: {error}") from None
         key = config_hash(config)

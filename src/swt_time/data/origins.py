@@ -1,0 +1,58 @@
+"""Contexts at forecast origins: what was known of a series when a forecast began."""
+
+import numpy as np
+
+from swt_time.data.parts import refuse_far
+from swt_time.data.scaling import Scaler
+from swt_time.data.series import SeriesTable
+
+
+def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Scaler) -> np.ndarray:
+    """Scaled contexts of forecast origins.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    pairs : (M, 2) int array
+        Series index, and how many of its rows are known at the origin, at least one.
+    context : int
+        ``T``.
+    scaler : Scaler
+
+    Returns
+    -------
+    (M, T) float64 array
+        Where fewer than ``T`` rows are known, the rows before them are filled with the mean of the known ones, which
+        is zero after the normalisation of the window.
+
+    Raises
+    ------
+    TableError
+        A value is too far from the training rows, see `swt_time.data.parts.refuse_far`.
+    """
+    raw = np.empty((len(pairs), context))
+    for row, (index, origin) in zip(raw, pairs.tolist(), strict=True):
+        known = table.context(index, origin, min(context, origin))
+        row[: context - len(known)] = known.mean()
+        row[context - len(known) :] = known
+    contexts = scaler.apply_to_windows(raw, pairs[:, 0])
+    for (index, origin), values in zip(pairs.tolist(), contexts, strict=True):
+        rows = min(context, origin)
+        refuse_far(table, index, values[context - rows :], origin - rows)
+    return contexts
+
+
+def known_values(table: SeriesTable, pairs: np.ndarray) -> list[np.ndarray]:
+    """The observed values before each origin, NaN where nothing was observed."""
+    observed = [np.where(known, one, np.nan) for one, known in zip(table.values, table.observed, strict=True)]
+    return [observed[index][:origin] for index, origin in pairs.tolist()]
+
+
+def values_after(table: SeriesTable, pairs: np.ndarray, horizon: int) -> np.ndarray:
+    """The ``horizon`` values after each origin, (M, H), NaN where nothing was observed or the series has ended."""
+    found = np.full((len(pairs), horizon), np.nan)
+    for row, (index, origin) in zip(found, pairs.tolist(), strict=True):
+        rows = slice(origin, origin + horizon)
+        values = np.where(table.observed[index][rows], table.values[index][rows], np.nan)
+        row[: len(values)] = values
+    return found

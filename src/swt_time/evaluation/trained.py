@@ -1,0 +1,107 @@
+"""A trained forecaster as it is used: its network, the panel beside it, and the scales of training."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from swt_time.checkpoints import Checkpoint
+from swt_time.data.layout import listed
+from swt_time.data.origins import contexts_at, known_values
+from swt_time.data.parts import PartWindows
+from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
+from swt_time.data.series import SeriesTable
+from swt_time.errors import SWTTimeError, SWTTimeWarning, TableError
+from swt_time.model import SWTTime
+from swt_time.model.inference import forecast_windows
+from swt_time.selection import Blend
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint with its network, and with the panel that was chosen beside it, if any.
+
+    Shapes: ``M`` forecast origins, ``T`` context, ``H`` horizon.
+    """
+
+    checkpoint: Checkpoint
+    model: SWTTime
+    blend: Blend | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blend", Blend.from_tensors(self.checkpoint.weights))
+
+    @property
+    def context(self) -> int:
+        """``T``."""
+        return self.checkpoint.config.data.steps
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that a series must have to be forecast: the context, or one where there is a panel."""
+        return self.context if self.blend is None else 1
+
+    def forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
+        """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series.
+
+        Raises
+        ------
+        TableError
+            A series is too short, or has a value too far from the training rows.
+        SWTTimeError
+            A forecast is not finite.
+        """
+        short = pairs[pairs[:, 1] < self.least_rows]
+        if len(short):
+            index, rows = short[0]
+            raise TableError(
+                f"series {series.ids[index]!r} has {rows} rows, the model needs at least {self.least_rows} (its "
+                "context) to forecast; provide more history"
+            )
+        if self.blend is None:
+            forecast = self._network(series, pairs)
+        else:
+            network = None
+            if self.blend.weight > 0:
+                network = np.full((len(pairs), self.checkpoint.config.data.horizon), np.nan)
+                long = pairs[:, 1] >= self.context  # a shorter series is forecast by the panel
+                network[long] = self._network(series, pairs[long])
+            forecast = self.blend.combine(network, known_values(series, pairs))
+        odd = ~np.isfinite(forecast).all(axis=1)
+        if odd.any():
+            raise SWTTimeError(
+                f"the forecast of series {series.ids[pairs[np.argmax(odd), 0]]!r} is not finite: the model's weights "
+                "are out of range; train it again with a lower training.learning_rate"
+            )
+        return forecast
+
+    def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
+        """Forecast windows of a part of a table: (B, H), scaled as the part is."""
+        if self.blend is None:
+            return forecast_windows(self.model, part.contexts(indices))
+        pairs = part.windows.pairs(indices) + np.array([0, part.windows.context])
+        return part.scaler.apply_to_windows(self.forecast_origins(part.table, pairs), pairs[:, 0])
+
+    def _network(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
+        if len(pairs) == 0:
+            return np.empty((0, self.checkpoint.config.data.horizon))
+        scaler = self._scaler(series, pairs)
+        scaled = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler))
+        return scaler.invert(scaled, pairs[:, 0])
+
+    def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
+        """The scale of training; of new series, and of those in another unit, that of the rows before their cutoff."""
+        known = self.checkpoint.trained_on
+        rows = series.lengths.copy()
+        np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
+        own = fit_scaler(series.values, rows.tolist(), series.observed)
+        scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
+        scaler, other = own.prefer(scales, series.ids, [v[:n] for v, n in zip(series.values, rows, strict=True)])
+        if other:
+            warnings.warn(
+                f"the scale of {listed(other)} differs from that of training by a factor of more than "
+                f"{OTHER_UNIT:g} (another unit?); forecast by the series' own scale",
+                SWTTimeWarning,
+                stacklevel=4,
+            )
+        return scaler

@@ -1,0 +1,77 @@
+"""Held-out blocks at the end of each series, on which candidates are judged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCKS = 3
+"""Held-out blocks of a series that is long enough."""
+
+SHARE = 10
+"""A block is at least this part of a long series (a tenth), so that one bad day does not decide."""
+
+MOST_ORIGINS = 1024
+"""Most forecast origins in a block of all series together."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of rows that is held out: what is known before it, and where forecasts in it begin.
+
+    Attributes
+    ----------
+    series : (S,) int array
+        Series that are long enough.
+    rows : (S,) int array
+        Rows of each that lie before the block; candidates are fitted on them.
+    pairs : (M, 2) int array
+        Forecast origins in the block: index of the series in the table, and number of its known rows.
+    """
+
+    series: np.ndarray
+    rows: np.ndarray
+    pairs: np.ndarray
+
+
+def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[Block]:
+    """Divide the ends of all series into blocks, the latest first.
+
+    A block has as many rows as the horizon, or a tenth of the series if that is more. At least as many rows as the
+    horizon lie before it, so a series of twice the horizon has one block. Forecasts begin at several rows of a long
+    block; their targets lie inside it. Of many series an even sample is used.
+
+    Parameters
+    ----------
+    lengths : (N,) int array
+    horizon : int
+        ``H``.
+
+    Returns
+    -------
+    list of Block
+        Empty if no series is long enough.
+    """
+    lengths = np.asarray(lengths, dtype=np.int64)
+    size = np.maximum(horizon, lengths // SHARE)
+    least = max(horizon, 2)
+    blocks = []
+    for number in range(1, BLOCKS + 1):
+        rows = lengths - number * size
+        series = np.flatnonzero(rows >= least)
+        if not len(series):
+            break
+        if len(series) > MOST_ORIGINS:
+            series = series[np.linspace(0, len(series) - 1, MOST_ORIGINS).round().astype(np.int64)]
+        count = max(MOST_ORIGINS // len(series), 1)
+        pairs = [
+            np.stack(np.broadcast_arrays(i, _origins(int(rows[i]), int(size[i]) - horizon, count)), axis=1)
+            for i in series.tolist()
+        ]
+        blocks.append(Block(series, rows[series], np.concatenate(pairs)))
+    return blocks
+
+
+def _origins(first: int, room: int, count: int) -> np.ndarray:
+    """At most ``count`` evenly spread origins from ``first`` to ``first + room``; a single one is the first."""
+    return first + np.linspace(0, room, min(count, room + 1)).round().astype(np.int64)

@@ -1,0 +1,195 @@
+"""Choose context, wavelet and candidates on held-out blocks of a table.
+
+Every block is forecast by candidates that were fitted on the rows before it. The context and the wavelet are those of
+the closed form with the lowest error. The forecast is then that closed form, the panel (`swt_time.panel`: last value,
+seasonal naive, Theta and a pooled regression, combined), or a convex combination of both.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from swt_time.config import Config
+from swt_time.data.frequency import season_length
+from swt_time.data.origins import contexts_at, known_values
+from swt_time.data.parts import split_table
+from swt_time.data.series import SeriesTable
+from swt_time.data.windows import split_borders
+from swt_time.model.inference import forecast_windows
+from swt_time.panel import fit_panel
+from swt_time.selection.blend import Blend
+from swt_time.selection.blocks import Block, held_out_blocks
+from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
+from swt_time.selection.errors import HeldOut
+from swt_time.training import Compared, fit_model
+
+MARGIN = 0.01
+"""Share of the error by which a richer choice must be better than a simpler one."""
+
+CLOSED_FORM, PANEL = "closed form", "panel"
+
+WEIGHTS = np.linspace(0.0, 1.0, 11)
+"""Weights of the closed form beside the panel that are tried."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen on held-out blocks.
+
+    Attributes
+    ----------
+    weights : dict of str to float
+        Weight of the network (the closed form, with a language model its forecast) and of the panel in the forecast.
+    errors : dict of str to float
+        Mean absolute error of each candidate on the held-out blocks, in units of the seasonal naive error of each
+        series; empty if the series are too short for a block.
+    blocks, points : int
+        Held-out blocks of the longest series, and observed values in all blocks.
+    """
+
+    weights: Mapping[str, float]
+    errors: Mapping[str, float] = field(default_factory=dict)
+    blocks: int = 0
+    points: int = 0
+
+    def lines(self) -> list[str]:
+        """Describe the choice, one line for each candidate."""
+        chosen = " + ".join(f"{weight:.0%} {name}" for name, weight in self.weights.items() if weight > 0)
+        if not self.errors:
+            return [f"forecast by: {chosen} (the series are too short to compare candidates)"]
+        lines = [
+            f"forecast by: {chosen}, chosen on {self.blocks} held-out blocks ({self.points:,} values); mean absolute "
+            "error in units of seasonal naive:"
+        ]
+        return lines + [f"  {name:28} {error:.4f}" for name, error in sorted(self.errors.items(), key=lambda x: x[1])]
+
+
+def choose(
+    table: SeriesTable, config: Config, report: Callable[[Compared], None] = lambda event: None
+) -> tuple[Config, Choice]:
+    """Choose everything that a configuration leaves open.
+
+    Parameters
+    ----------
+    table : SeriesTable
+        A test part of ``data.split`` is not read.
+    config : Config
+        With ``auto`` values, or ``model.panel``.
+    report : callable
+        Called after each candidate.
+
+    Returns
+    -------
+    config : Config
+        Without ``auto`` values.
+    choice : Choice
+    """
+    horizon, season = config.data.horizon, season_length(table.frequency)
+    if config.data.split == "auto":
+        config = config.replace({"data.split": choose_split(table.lengths, config)})
+    else:
+        table = without_test(table, config.data.split)
+    blocks = held_out_blocks(table.lengths, horizon)
+    rows = np.concatenate([block.rows for block in blocks]) if blocks else table.lengths
+    contexts = feasible_contexts(rows, horizon, season) if config.data.context == "auto" else [config.data.steps]
+    if not blocks or not contexts:
+        context = contexts[0] if contexts else SHORTEST
+        return _settle(config, context, _first_wavelet(config)), Choice({CLOSED_FORM: 0.0, PANEL: 1.0})
+    held_out = HeldOut(table, blocks, horizon, season)
+    forecasts: dict[str, np.ndarray] = {}
+    errors: dict[str, float] = {}
+
+    def judge(name: str, forecast: Callable[[Block], np.ndarray]) -> float:
+        began = time.perf_counter()
+        forecasts[name] = np.concatenate([forecast(block) for block in blocks])
+        errors[name] = held_out.error(forecasts[name])
+        report(Compared(name, errors[name], time.perf_counter() - began))
+        return errors[name]
+
+    def judge_closed_form(one: Config) -> float:
+        return judge(_name(one), lambda block: _closed_form(table, block, one))
+
+    best = min((_settle(config, context, _first_wavelet(config)) for context in contexts), key=judge_closed_form)
+    if config.embedding.wavelet == "auto":
+        least = min(errors.values())
+        for name in WAVELETS[1:]:
+            other = _settle(config, best.data.steps, name)
+            if judge_closed_form(other) < (1 - MARGIN) * least:
+                best, least = other, errors[_name(other)]
+    if not config.model.panel:
+        return best, Choice({CLOSED_FORM: 1.0, PANEL: 0.0}, errors, len(blocks), held_out.points)
+    judge(PANEL, lambda block: _panel(table, block, horizon, season))
+    mixed = [held_out.error(w * forecasts[_name(best)] + (1 - w) * forecasts[PANEL]) for w in WEIGHTS]
+    weight = _best_weight(mixed)
+    if 0 < weight < 1:
+        errors["combination"] = min(mixed)
+    return best, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}, errors, len(blocks), held_out.points)
+
+
+def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> Blend:
+    """Fit the panel on all rows but those of a test part, beside the network with its chosen weight."""
+    table = without_test(table, config.data.split)
+    everything = np.stack([np.arange(len(table.ids)), table.lengths], axis=1)
+    panel = fit_panel(known_values(table, everything), season_length(table.frequency), config.data.horizon)
+    return Blend(choice.weights[CLOSED_FORM], panel)
+
+
+def without_test(table: SeriesTable, split: str) -> SeriesTable:
+    """The rows of each series before its test part."""
+    return table.cut([split_borders(rows, split).test[0] for rows in table.lengths.tolist()])
+
+
+def choose_split(lengths: np.ndarray, config: Config) -> str:
+    """All rows for training; but a network that is trained by gradients needs a validation part.
+
+    The validation part is a fifth of the rows, or as much as the horizon needs; where that would be more than half of a
+    typical series there is none.
+    """
+    if config.training.max_steps == 0:
+        return "none"
+    share = max(0.2, (config.data.horizon + 2) / float(np.median(lengths)))
+    return "none" if share > 0.5 else f"{1 - round(share, 2):g}/{round(share, 2):g}/0"
+
+
+def _first_wavelet(config: Config) -> str:
+    return WAVELETS[0] if config.embedding.wavelet == "auto" else config.embedding.wavelet
+
+
+def _name(config: Config) -> str:
+    return f"{CLOSED_FORM}, context {config.data.steps}, {config.embedding.wavelet}"
+
+
+def _settle(config: Config, context: int, wavelet: str) -> Config:
+    """The configuration with a context and a wavelet, and with levels and patches that fit them."""
+    return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
+
+
+def _best_weight(errors: Sequence[float]) -> float:
+    """The weight of the lowest error, or one forecast alone unless both together are better by the margin."""
+    alone = min(errors[0], errors[-1])
+    if min(errors) < (1 - MARGIN) * alone:
+        return float(WEIGHTS[int(np.argmin(errors))])
+    return 0.0 if errors[0] <= errors[-1] else 1.0
+
+
+def _closed_form(table: SeriesTable, block: Block, config: Config) -> np.ndarray:
+    """Forecasts of a block (M, H) by the closed form of the rows before it."""
+    context, horizon = config.data.steps, config.data.horizon
+    alone = config.replace(
+        {"data.split": "none", "backbone.name": "none", "model.skip": "ridge", "training.max_steps": 0}
+    )
+    parts = split_table(table.select(block.series.tolist()).cut(block.rows.tolist()), "none", context, horizon)
+    model, _ = fit_model(alone, parts)
+    places = np.searchsorted(block.series, block.pairs[:, 0])
+    pairs = np.stack([places, block.pairs[:, 1]], axis=1)
+    whole = table.select(block.series.tolist())
+    scaled = forecast_windows(model, contexts_at(whole, pairs, context, parts.scaler))
+    return parts.scaler.invert(scaled, places)
+
+
+def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:
+    """Forecasts of a block (M, H) by the panel of the rows before it."""
+    before = np.stack([block.series, block.rows], axis=1)
+    return fit_panel(known_values(table, before), season, horizon).forecast(known_values(table, block.pairs))

@@ -1,0 +1,67 @@
+"""Errors of candidates on held-out blocks, in units that make series comparable."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from swt_time.data.origins import known_values, values_after
+from swt_time.data.series import SeriesTable
+from swt_time.selection.blocks import Block
+
+
+def scales(table: SeriesTable, blocks: Sequence[Block], season: int) -> np.ndarray:
+    """Mean absolute seasonal difference of each series before its earliest block, (N,), as in MASE.
+
+    Where there is none (a short or a constant series) it is the mean absolute difference of neighbours, then the mean
+    absolute value, then 1.
+    """
+    rows = np.zeros(len(table.ids), dtype=np.int64)
+    for block in blocks:  # the latest first, so that the earliest counts
+        rows[block.series] = block.rows
+    found = np.ones(len(rows))
+    used = np.flatnonzero(rows)
+    known = known_values(table, np.stack([used, rows[used]], axis=1))
+    for index, one in zip(used.tolist(), known, strict=True):
+        found[index] = _scale(one, season)
+    return found
+
+
+def _scale(values: np.ndarray, season: int) -> float:
+    for lag in (season, 1):
+        changes = np.abs(values[lag:] - values[:-lag]) if len(values) > lag else np.empty(0)
+        changes = changes[~np.isnan(changes)]
+        if changes.size and changes.mean() > 0:
+            return float(changes.mean())
+    size = np.nanmean(np.abs(values)) if not np.isnan(values).all() else 0.0
+    return float(size) if size > 0 else 1.0
+
+
+class HeldOut:
+    """Targets of all blocks; the error of a candidate is one number.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    blocks : sequence of Block
+    horizon, season : int
+    """
+
+    def __init__(self, table: SeriesTable, blocks: Sequence[Block], horizon: int, season: int) -> None:
+        self.pairs = np.concatenate([block.pairs for block in blocks])
+        self.targets = values_after(table, self.pairs, horizon)
+        self.units = scales(table, blocks, season)[self.pairs[:, :1]]
+        _, series = np.unique(self.pairs[:, 0], return_inverse=True)
+        points = np.bincount(series, weights=(~np.isnan(self.targets)).sum(axis=1))
+        # every series counts as much as any other, however many of its values were observed
+        self.shares = 1 / np.maximum(points[series], 1)[:, None]
+        self.total = float(np.count_nonzero(points))
+
+    @property
+    def points(self) -> int:
+        """Number of observed targets."""
+        return int(np.count_nonzero(~np.isnan(self.targets)))
+
+    def error(self, forecasts: np.ndarray) -> float:
+        """Mean absolute error of forecasts (M, H), in units of each series (`scales`), averaged over series."""
+        errors = np.abs(forecasts - self.targets) / self.units
+        return float(np.nansum(errors * self.shares)) / max(self.total, 1.0)
