@@ -14,6 +14,10 @@ MOST_ROUNDS = 200
 """Rounds of the iteration for missing targets at most; the error shrinks in each by about their share."""
 
 
+LEAST_UNIT = 1e-150
+"""Least mean eigenvalue: constant windows have none, and the squares of its inverse must be finite."""
+
+
 class Eigenbasis:
     """Eigenvalue decomposition of ``L' (sum x x') L``.
 
@@ -30,7 +34,7 @@ class Eigenbasis:
         values, vectors = torch.linalg.eigh(root.T @ inputs @ root)
         self.values = values.clamp_min(0)
         self.basis = root @ vectors
-        self.unit = self.values.mean().clamp_min(torch.finfo(torch.float64).tiny)
+        self.unit = self.values.mean().clamp_min(LEAST_UNIT)
 
     def scales(self, strengths: Sequence[float]) -> Tensor:
         """Return the divisors of each strength, (S, T)."""
