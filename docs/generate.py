@@ -49,7 +49,9 @@ def _row(key: str, field: Any) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as TOML writes it, text without its quotation marks."""
+    """A value as TOML writes it, text and lists without quotation marks and brackets."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else '""' if value == "" else str(value)
 
 
@@ -67,7 +69,8 @@ def _values(annotation: Any, metadata: list[Any]) -> str:
     if annotation is str:
         return "text"
     if get_origin(annotation) is tuple:
-        return "list of text"
+        choices = get_args(annotation)[0]
+        return f"list of {_values(choices, [])}" if get_origin(choices) is Literal else "list of text"
     return {int: "integer", float: "number"}[annotation] + _bounds(metadata)
 
 

@@ -8,6 +8,7 @@ import torch
 from swt_time import Forecaster
 from swt_time.checkpoints.originals import time_llm_config
 from swt_time.config import Config, identity, presets
+from swt_time.config.choices import CLOSED_FORM_PARTS
 from swt_time.config.identity import config_hash, config_of, options_of
 from swt_time.config.presets import preset_names, read_preset
 from swt_time.errors import ConfigError
@@ -74,6 +75,7 @@ def test_options_build_the_configuration_again():
         "model.dropout": 0.3,
         "backbone.prompt_attention": "prefix",  # defaults that are not the reference's
         "model.skip": "ridge",
+        "model.closed_form": list(CLOSED_FORM_PARTS),
     }
     assert config_of(options) == config
     assert config_hash(config_of(options)) == config_hash(config) != config_hash(Config())
@@ -92,6 +94,7 @@ def test_the_reference_holds_no_key_that_the_configuration_has_lost():
 def test_a_changed_default_is_named_and_a_younger_key_at_its_default_is_not(monkeypatch):
     def with_reference(changes):
         now = {"model.skip": "ridge", "backbone.prompt_attention": "prefix"}
+        now["model.closed_form"] = list(CLOSED_FORM_PARTS)
         whole = {**identity._reference(), **now, **changes}
         monkeypatch.setattr(identity, "_reference", lambda: {k: v for k, v in whole.items() if v is not None})
         return options_of(Config())
@@ -132,6 +135,7 @@ OTHER = {
     "model.attention_dropout": 0.5,
     "model.n_heads": 4,
     "model.skip": "none",
+    "model.closed_form": [],
     "model.d_ff": 16,
     "backbone.random_init": True,
     "backbone.precision": "float16",

@@ -239,6 +239,7 @@ def make_checkpoint(
         "best_validation_loss": result.best_loss,
         "ended": result.ended,
         "seconds": round(result.seconds, 3),
+        "closed_form": result.closed_form,
     }
     language_model = model.language_model
     if language_model is not None:
@@ -264,6 +265,7 @@ def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
             training["ended"],
             training["seconds"],
             list(checkpoint.history),
+            closed_form=training.get("closed_form"),
         )
     except (KeyError, TypeError):
         return None

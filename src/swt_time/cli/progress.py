@@ -30,11 +30,7 @@ def describe(event: Event) -> str:
     if isinstance(event, Compared):
         return f"compared on held-out blocks: {event.candidate}  error {event.error:.4f}  ({event.seconds:.1f} s)"
     if isinstance(event, Solved):
-        found = event.solution
-        return (
-            f"closed form solved in {event.seconds:.1f} s: strength {found.strength:.3g}, tilt {found.tilt:g}, "
-            f"train {found.train_mse:.4f}  held out {found.held_out_mse:.4f}"
-        )
+        return f"closed form solved in {event.seconds:.1f} s: {event.solution.describe()}"
     if isinstance(event, Step):
         return (
             f"step {event.step}/{event.total_steps}  loss {event.loss:.4f}  {event.windows_per_second:.0f} windows/s  "

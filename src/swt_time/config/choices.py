@@ -22,9 +22,13 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 PromptAttention = Literal["prefix", "full"]
 Prototypes = Literal["free", "mapping"]
 Skip = Literal["ridge", "linear", "none"]
+ClosedFormPart = Literal["blocks", "season", "structure", "last", "weights"]
 Schedule = Literal["one_cycle", "cosine"]
 Loss = Literal["mse", "mae", "huber"]
 StandIn = Literal["none", "attention", "transformer"]
+
+CLOSED_FORM_PARTS: tuple[ClosedFormPart, ...] = get_args(ClosedFormPart)
+"""Everything that the closed form can try."""
 
 STAND_INS: tuple[StandIn, ...] = get_args(StandIn)
 """Values of ``backbone.name`` that stand in for a language model in ablations."""

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from swt_time.config.choices import (
+    CLOSED_FORM_PARTS,
     STAND_INS,
     Auto,
     Bands,
     BandWeights,
+    ClosedFormPart,
     EmbeddingKind,
     Fill,
     Learnable,
@@ -196,6 +198,11 @@ class ModelConfig(Section):
     skip: Skip = "ridge"
     """Linear forecast beside the language model, which then enters through a gate: from the window, solved in closed
     form before the first step (``ridge``), or a trained head on the patches (``linear``)."""
+    closed_form: tuple[ClosedFormPart, ...] = CLOSED_FORM_PARTS
+    """What the closed form tries beside the wavelet prior, and takes where it lowers the error on held-out windows: a
+    prior of season and lag decay (``season``), shrinkage towards a map of few numbers a step (``structure``), the last
+    value as the centre of a window (``last``), windows weighted by their deviation (``weights``). With ``blocks`` the
+    held-out windows are contiguous blocks of the training and the validation part, else the validation part."""
     panel: bool = False
     """Fit simple forecasters (last value, seasonal naive, Theta, a pooled regression) beside the network, and take them
     or a combination where they lower the error on held-out blocks of the table. Needs ``model.skip`` ridge."""

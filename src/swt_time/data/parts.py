@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from swt_time.data.frequency import season_length
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import (
@@ -39,6 +40,15 @@ class PartWindows:
         """Contexts (B, T) and targets (B, H), float32, scaled; a target that was not observed is NaN."""
         context, target = gather(self.series, self.windows.pairs(indices), self.windows.context, self.windows.horizon)
         return context.astype(np.float32), target.astype(np.float32)
+
+    def places(self, indices: np.ndarray) -> np.ndarray:
+        """Series index and first context row of each window, (B, 2) int64."""
+        return self.windows.pairs(indices)
+
+    @property
+    def season(self) -> int:
+        """Rows of a season of the table's frequency; 1 if there is none."""
+        return season_length(self.table.frequency)
 
     def contexts(self, indices: np.ndarray, history: int = 0) -> np.ndarray:
         """Scaled contexts in double precision, or the ``history`` values before the targets if that is longer.

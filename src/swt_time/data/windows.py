@@ -195,7 +195,16 @@ def _has_windows(rows: int, split: str, context: int, horizon: int) -> bool:
 class Windows(Protocol):
     """Interface of the windows that a model is trained on: ``len(windows)`` windows, accessed by index."""
 
+    @property
+    def season(self) -> int:
+        """Rows of a season; 1 if there is none."""
+        ...
+
     def __len__(self) -> int: ...
+
+    def places(self, indices: np.ndarray) -> np.ndarray:
+        """Return series index and first context row of the windows with indices (M,), (M, 2)."""
+        ...
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return contexts (M, T) and targets (M, H), float32, scaled, of the windows with indices (M,)."""

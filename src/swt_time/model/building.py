@@ -52,7 +52,9 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
     name = config.backbone.name
     ridge = RidgeSkip(config.data.steps, horizon) if model.skip == "ridge" else None
     if name == "none":
-        return SWTTime(embed, Branch(), FlattenHead(d_model, n_patches, horizon, model.dropout), ridge)
+        return SWTTime(
+            embed, Branch(), FlattenHead(d_model, n_patches, horizon, model.dropout), ridge, model.closed_form
+        )
     branch: Branch
     if name in STAND_INS:
         branch, width = _build_stand_in(config), d_model
@@ -60,7 +62,7 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
         branch, width = _build_reprogrammed(config, language_model, start)
     head = FlattenHead(width, n_patches, horizon, model.dropout)
     linear = LinearSkip(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
-    return SWTTime(embed, branch, head, ridge or linear)
+    return SWTTime(embed, branch, head, ridge or linear, model.closed_form)
 
 
 def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | WaveletPatchEmbedding:

@@ -4,9 +4,12 @@ Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches
 ``L`` hidden size of the language model, ``M = B * N`` series.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows
 from swt_time.language import LanguageModel, Prompt, ReadPrompt
 from swt_time.model.branch import Branch
@@ -31,6 +34,8 @@ class SWTTime(nn.Module):
     skip : LinearSkip or RidgeSkip, optional
         A linear forecast from the patches or from the window. The forecast of the branch is then added with a trained
         factor, the gate. It starts at zero, so the initial forecast is that of the skip alone.
+    closed_form : sequence of ClosedFormPart
+        What the closed form of a ridge skip tries; see `swt_time.model.closed_form.solve`.
     """
 
     def __init__(
@@ -39,12 +44,14 @@ class SWTTime(nn.Module):
         branch: Branch,
         head: FlattenHead,
         skip: LinearSkip | RidgeSkip | None = None,
+        closed_form: Sequence[ClosedFormPart] = (),
     ):
         super().__init__()
         self.embed = embed
         self.branch = branch
         self.head = head
         self.skip = skip
+        self.closed_form = tuple(closed_form)
         self.gate = nn.Parameter(torch.zeros(())) if skip is not None else None
 
     def forward(self, context: Tensor, prompt: Prompt | ReadPrompt | None = None) -> Tensor:
@@ -105,7 +112,7 @@ class SWTTime(nn.Module):
         """
         if not isinstance(self.skip, RidgeSkip):
             return None
-        solution = solve(windows, validation, self.skip.weight.shape[1], self.embed.prior())
+        solution = solve(windows, validation, self.skip.weight.shape[1], self.embed.prior(), self.closed_form)
         self.skip.weight.copy_(solution.weight)
         return solution
 

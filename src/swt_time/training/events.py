@@ -1,7 +1,7 @@
 """Events that a training run reports, and its result."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from swt_time.model.closed_form import Solution
 
@@ -128,6 +128,8 @@ class TrainingResult:
     history : list of Validation
     signal : int or None
         The signal that interrupted the run.
+    closed_form : dict, optional
+        The form of the closed-form part and what its parts gained; see `swt_time.model.closed_form.Solution.record`.
     """
 
     steps: int
@@ -137,3 +139,4 @@ class TrainingResult:
     seconds: float
     history: list[Validation] = field(default_factory=list)
     signal: int | None = None
+    closed_form: dict[str, Any] | None = None

@@ -197,6 +197,7 @@ class _Run:
         solution = solve()
         if solution is not None:
             self.report(Solved(solution, time.monotonic() - began))
+            self.result.closed_form = solution.record()
             self.train_loss = RunningMean(solution.train_mse, 1)
             self._validate(0, stop)
 
@@ -227,6 +228,7 @@ class _Run:
             step_seconds=pace.step_seconds[-RECENT_STEPS - 1 :],
             seconds=pace.seconds,
             history=list(result.history),
+            closed_form=result.closed_form,
         )
         tensors = StateTensors(
             self.model.trained_state(),
@@ -255,6 +257,7 @@ class _Run:
         self.result = TrainingResult(
             progress.steps, progress.best_step, progress.best_loss, "running", progress.seconds, progress.history
         )
+        self.result.closed_form = progress.closed_form
         self.pace.restore(progress)
         self.random.restore(tensors.random)
         if self.pace.validate_every and self.pace.step_seconds:

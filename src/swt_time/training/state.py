@@ -41,6 +41,8 @@ class Progress:
     seconds : float
         Time of training so far, over all parts of a run that was stopped and resumed.
     history : list of Validation
+    closed_form : dict, optional
+        See `swt_time.training.events.TrainingResult`.
     """
 
     steps: int
@@ -56,6 +58,7 @@ class Progress:
     step_seconds: list[float]
     seconds: float
     history: list[Validation]
+    closed_form: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "Progress":

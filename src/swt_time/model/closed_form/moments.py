@@ -1,0 +1,121 @@
+"""Sums of second moments of windows: all that a linear map's squared error depends on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swt_time.data.windows import Windows, evenly
+
+CHUNK = 4096
+"""Windows whose moments are computed at once."""
+
+MOST_PARTIAL = 2**13
+"""Windows with some missing targets that are used at most; they take memory and an iteration."""
+
+SOFTENING = 0.1
+"""Added to a window's standard deviation, in standard deviations of its series, before it weights the window."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Second moments of windows, which determine the squared error of any linear map.
+
+    Attributes
+    ----------
+    inputs : Tensor, (T, T)
+        Sum of ``x x'``.
+    products : Tensor, (T, H)
+        Sum of ``x y'`` over the observed values of ``y``.
+    targets : float
+        Sum of ``|y|^2`` over the observed values.
+    points : int
+        Number of observed values in all ``y``.
+    partial : Tensor, (G, T)
+        The windows ``x`` of which some values of ``y`` were not observed.
+    missing : Tensor, (G, H)
+        1 where a value was not observed, else 0.
+    """
+
+    inputs: Tensor
+    products: Tensor
+    targets: float
+    points: int
+    partial: Tensor
+    missing: Tensor
+
+    def __add__(self, other: "Moments") -> "Moments":
+        return Moments(
+            self.inputs + other.inputs,
+            self.products + other.products,
+            self.targets + other.targets,
+            self.points + other.points,
+            torch.cat([self.partial, other.partial]),
+            torch.cat([self.missing, other.missing]),
+        )
+
+    def squared_error(self, weight: Tensor) -> float:
+        """Sum of squared errors of the observed values forecast as ``weight x``; weight of shape (H, T)."""
+        explained = 2 * (weight.T * self.products).sum() - (weight.T * (self.inputs @ weight.T)).sum()
+        unobserved = (self.missing * (self.partial @ weight.T)).square().sum()
+        return self.targets - float(explained) - float(unobserved)
+
+    def mse(self, weight: Tensor) -> float:
+        """Mean squared error of the observed values forecast as ``weight x``; weight of shape (H, T)."""
+        return self.squared_error(weight) / max(self.points, 1)
+
+    def minus(self, weight: Tensor) -> "Moments":
+        """Moments of the residuals ``y - weight x`` in place of ``y``; weight of shape (H, T)."""
+        unobserved = self.partial.T @ (self.missing * (self.partial @ weight.T))
+        products = self.products - self.inputs @ weight.T + unobserved
+        return replace(self, products=products, targets=self.squared_error(weight))
+
+    def complete(self, weight: Tensor) -> "Moments":
+        """Moments in which the missing values of ``y`` are those that ``weight`` (H, T) forecasts."""
+        filled = self.missing * (self.partial @ weight.T)
+        return Moments(
+            self.inputs,
+            self.products + self.partial.T @ filled,
+            self.targets + float(filled.square().sum()),
+            self.points + int(self.missing.sum()),
+            self.partial[:0],
+            self.missing[:0],
+        )
+
+
+def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_partial: int = MOST_PARTIAL) -> Moments:
+    """Sum second moments over the windows with the given indices, in double precision.
+
+    Context and target are relative to the mean of the context. A window counts ``(std + SOFTENING)^-exponent`` times,
+    where ``std`` is the standard deviation of its context. A window of which nothing was observed is left out. Of those
+    with some values only, at most about ``most_partial`` are used.
+    """
+    total: Moments | None = None
+    room = max(most_partial * min(CHUNK, len(indices)) // max(len(indices), 1), 1)
+    for begin in range(0, len(indices), CHUNK):
+        context, target = (torch.from_numpy(array).double() for array in windows.gather(indices[begin : begin + CHUNK]))
+        mean = context.mean(dim=1, keepdim=True)
+        x, y = context - mean, target - mean
+        if exponent:
+            # The square root of the weight, because moments are products of two values.
+            scale = (x.square().mean(dim=1, keepdim=True).sqrt() + SOFTENING) ** (-exponent / 2)
+            x, y = scale * x, scale * y
+        part = _moments(x, y, room)
+        total = part if total is None else total + part
+    assert total is not None, "no window to sum over"
+    return total
+
+
+def _moments(x: Tensor, y: Tensor, room: int) -> Moments:
+    """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used."""
+    missing = y.isnan()
+    if not missing.any():
+        return Moments(x.T @ x, x.T @ y, float(y.square().sum()), y.numel(), x[:0], y[:0])
+    some = missing.any(dim=1) & ~missing.all(dim=1)
+    used = ~missing.any(dim=1)
+    used[some.nonzero()[evenly(int(some.sum()), room)]] = True
+    x, y, missing = x[used], y[used].nan_to_num(), missing[used]
+    partial = missing.any(dim=1)
+    points = int((~missing).sum())
+    return Moments(x.T @ x, x.T @ y, float(y.square().sum()), points, x[partial], missing[partial].double())

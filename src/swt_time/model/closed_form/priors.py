@@ -1,0 +1,92 @@
+"""Priors of the linear map: square roots ``L`` of the covariance ``R^-1 = L L'`` of a row of the map.
+
+- *Wavelet*: ``R^-1 = sum_k tilt^(J - k) S_k' S_k``, where ``S_k`` (T, T) is the normalised stationary wavelet transform
+  of band ``k`` in [A_J, D_J, ..., D_1]. With ``tilt`` 1 all bands are penalised equally, below 1 the coarse bands more
+  than the fine ones, above 1 the fine bands more. For a tight frame, ``tilt`` 1 gives the identity.
+- *Season*: ``R^-1 = D^1/2 (I + 10 P) D^1/2`` with ``D = 1 / (1 + lag / m)`` and ``P_ij = m / T`` where ``i`` and ``j``
+  have the same phase of the season ``m``, else 0: weights of older samples are smaller, those of one phase are alike.
+- *Plain*: the identity, ridge regression (Hoerl and Kennard, 1970).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from swt_time.wavelets import Boundary, filter_bank
+from swt_time.wavelets.stationary import analyse, check_level
+
+TILTS = (0.25, 0.5, 1.0, 2.0)
+"""Tilts that are tried."""
+
+PHASE_WEIGHT = 10.0
+"""Weight of the samples of one phase together, compared with that of each sample for itself, in the season prior."""
+
+
+class Prior(NamedTuple):
+    """Wavelet transform whose bands the wavelet prior weights; arguments of `swt_time.wavelets.swt`."""
+
+    wavelet: str
+    level: int
+    boundary: Boundary
+
+
+class Root(NamedTuple):
+    """A square root ``L`` (T, T) of a prior's covariance ``L L'``, and the name and tilt of the prior."""
+
+    name: str
+    tilt: float
+    root: Tensor
+
+
+def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
+    """Return ``S_k' S_k`` of each band, each of shape (T, T), in double precision."""
+    impulses = torch.eye(context, dtype=torch.float64)
+    check_level(level, context)
+    bands = analyse(impulses, filter_bank(wavelet), level, boundary, norm=True)  # (T, K, T)
+    return [band @ band.T for band in bands.unbind(1)]
+
+
+def roots(grams: Sequence[Tensor] | None, context: int) -> list[Root]:
+    """Return a root of the wavelet prior for each tilt.
+
+    Parameters
+    ----------
+    grams : sequence of Tensor, optional
+        Result of `band_grams`; None gives the plain prior only.
+    context : int
+        ``T``.
+    """
+    if grams is None:
+        return [Root("plain", 1.0, torch.eye(context, dtype=torch.float64))]
+    found = []
+    for tilt in TILTS:
+        inverse = sum(tilt ** (len(grams) - 1 - k) * gram for k, gram in enumerate(grams))
+        assert isinstance(inverse, Tensor)
+        found.append(Root("wavelet", tilt, _square_root(inverse)))
+    return found
+
+
+def season_root(context: int, season: int) -> Root:
+    """Return the root of the season prior, whose covariance has a mean diagonal of 1.
+
+    Parameters
+    ----------
+    context : int
+        ``T``.
+    season : int
+        ``m``; with 1, the mean of the whole window takes the place of the phases.
+    """
+    position = torch.arange(context)
+    lag = (context - 1 - position).double()
+    decay = (1 + lag / season) ** -0.5
+    same = (position[:, None] - position[None, :]) % season == 0
+    phases = same.double() * (PHASE_WEIGHT * season / context)
+    covariance = decay[:, None] * (torch.eye(context, dtype=torch.float64) + phases) * decay[None, :]
+    return Root("season", 1.0, _square_root(covariance / covariance.diagonal().mean()))
+
+
+def _square_root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.clamp_min(0).sqrt()

@@ -1,0 +1,289 @@
+"""Choose the form of the linear forecast on held-out windows, and solve it on the training windows.
+
+Notes
+-----
+Every part of the form is a candidate. Of the season prior with and without the structural map, the form with the lower
+mean log error over the folds is taken. The wavelet prior with its tilts, the last value as the centre of a window, and
+weights of the windows are taken only for a gain of at least `LEAST_GAIN`, because they adapt to the blocks at hand: a
+level that stays where it was last, for example, or windows that are alike.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from swt_time.config.choices import ClosedFormPart
+from swt_time.data.windows import Windows, evenly
+from swt_time.model.closed_form.folds import Blocks, Fold, completed
+from swt_time.model.closed_form.moments import Moments, moments
+from swt_time.model.closed_form.priors import Prior, Root, band_grams, roots, season_root
+from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
+from swt_time.model.closed_form.structure import structural_map
+
+MOST_WINDOWS = 2**17
+"""Most windows that the sums run over. They are evenly spaced; neighbouring windows share all but one sample."""
+
+FOLDS = 5
+"""Folds over contiguous training windows, where there are no blocks and no validation windows."""
+
+LEAST_GAIN = 0.02
+"""Share of the error on the folds that a part which adapts to the blocks at hand must gain to be taken."""
+
+EXPONENTS = (1, 2)
+"""Exponents of the window weights that are tried; see `moments`."""
+
+
+class Gain(NamedTuple):
+    """Share of the error on the folds that one part of the form gained, and whether it was taken."""
+
+    part: str
+    gain: float
+    taken: bool
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The solved map, its form, and its errors.
+
+    Attributes
+    ----------
+    weight : Tensor, (H, T)
+        Double precision.
+    prior : {"season", "wavelet", "plain"}
+    strength, tilt : float
+        The members of `STRENGTHS` and `TILTS` with the lowest error on the folds.
+    structure : bool
+        Whether the map is shrunk towards the structural map instead of zero.
+    centre : {"mean", "last"}
+        What a window and its forecast are relative to.
+    exponent : int
+        Windows weigh ``(std + 0.1)^-exponent``.
+    train_mse : float
+        Mean squared error on the training windows.
+    held_out_mse : float
+        Geometric mean of the mean squared errors on the held-out windows of the folds.
+    folds : int
+        Number of folds; 1 if the validation part alone was held out.
+    gains : tuple of Gain
+        What each part gained on the folds.
+    """
+
+    weight: Tensor
+    prior: str
+    strength: float
+    tilt: float
+    structure: bool
+    centre: str
+    exponent: int
+    train_mse: float
+    held_out_mse: float
+    folds: int
+    gains: tuple[Gain, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the form, the errors and the gains as plain values, without the map."""
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("weight", "gains")}
+        return {**values, "gains": [gain._asdict() for gain in self.gains]}
+
+    def describe(self) -> str:
+        """Describe the form, the errors and the gains in one line."""
+        form = [f"{self.prior} prior", f"strength {self.strength:.3g}"]
+        if self.prior == "wavelet":
+            form.append(f"tilt {self.tilt:g}")
+        if self.structure:
+            form.append("shrunk towards the structural map")
+        if self.centre == "last":
+            form.append("relative to the last value")
+        if self.exponent:
+            form.append(f"windows weighted by their deviation to the power of -{self.exponent}")
+        gains = "; ".join(f"{g.part} {g.gain:+.1%}{'' if g.taken else ' (left out)'}" for g in self.gains)
+        held_out = f"held out {self.held_out_mse:.4f}" + (f" in {self.folds} folds" if self.folds > 1 else "")
+        return f"{', '.join(form)}; train {self.train_mse:.4f}  {held_out}" + (f"; gains: {gains}" if gains else "")
+
+
+class _Candidates(NamedTuple):
+    """The priors that are tried first, and those that must gain on the best of them."""
+
+    first: Sequence[Root]
+    others: Sequence[Root]
+
+
+class _Form(NamedTuple):
+    """A form of the map, with its score (mean log error over the folds) and its best strength."""
+
+    score: float
+    strength: float
+    root: Root
+    structure: bool
+    last: bool = False
+    exponent: int = 0
+
+
+def solve(
+    windows: Windows,
+    validation: Windows | None,
+    context: int,
+    prior: Prior | None,
+    parts: Sequence[ClosedFormPart] = (),
+) -> Solution:
+    """Solve the linear forecast in the form with the lowest error on held-out windows.
+
+    Parameters
+    ----------
+    windows : Windows
+        Training windows.
+    validation : Windows, optional
+        Held-out windows.
+    context : int
+        ``T``.
+    prior : Prior, optional
+        The transform of the wavelet prior; None gives plain ridge regression.
+    parts : sequence of ClosedFormPart
+        What is tried beside the wavelet prior. With ``blocks``, the form is chosen on blocks of training and validation
+        windows (`swt_time.model.closed_form.folds`). Without it, or where the windows are too few for blocks, it is
+        chosen on the validation windows, or on contiguous training windows if there are none.
+
+    Returns
+    -------
+    Solution
+        Fitted on all training windows, and on no others.
+    """
+    horizon = windows.gather(np.arange(1))[1].shape[1]
+    season = windows.season
+    others = roots(band_grams(context, *prior) if prior else None, context)
+    candidates = _Candidates([season_root(context, season)], others) if "season" in parts else _Candidates(others, [])
+    folds_of = _folds(windows, validation, horizon, "blocks" in parts)
+    form, gains, count = _choose(folds_of, candidates, season, parts)
+    indices = evenly(len(windows), MOST_WINDOWS)
+    plain = moments(windows, indices)
+    train = moments(windows, indices, form.exponent) if form.exponent else plain
+    mean = _prior_mean(train, season, form.structure, form.last)
+    ((_, weight),) = path(train, _centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
+    return Solution(
+        weight,
+        form.root.name,
+        form.strength,
+        form.root.tilt,
+        form.structure,
+        "last" if form.last else "mean",
+        form.exponent,
+        plain.mse(weight),
+        math.exp(form.score),
+        count,
+        gains,
+    )
+
+
+def _folds(windows: Windows, validation: Windows | None, horizon: int, wanted: bool) -> Callable[[int], list[Fold]]:
+    """Return a function from the exponent of the window weights to the folds."""
+    held_out = validation if validation is not None and len(validation) else None
+    if wanted:
+        blocks = Blocks.divide([windows] if held_out is None else [windows, held_out], horizon)
+        if blocks is not None:
+            return blocks.folds
+    indices = evenly(len(windows), MOST_WINDOWS)
+    if held_out is not None:
+        rows = evenly(len(held_out), MOST_WINDOWS)
+        return lambda exponent: [Fold(moments(windows, indices, exponent), moments(held_out, rows))]
+    pieces = np.array_split(indices, min(FOLDS, len(indices)))
+    if len(pieces) == 1:
+        return lambda exponent: [Fold(moments(windows, indices, exponent), moments(windows, indices))]
+
+    def contiguous(exponent: int) -> list[Fold]:
+        rests = [np.concatenate([other for other in pieces if other is not piece]) for piece in pieces]
+        return [
+            Fold(moments(windows, rest, exponent), moments(windows, piece))
+            for rest, piece in zip(rests, pieces, strict=True)
+        ]
+
+    return contiguous
+
+
+def _choose(
+    folds_of: Callable[[int], list[Fold]], candidates: _Candidates, season: int, parts: Sequence[ClosedFormPart]
+) -> tuple[_Form, tuple[Gain, ...], int]:
+    """Return the chosen form, the gains of the parts that were tried beside the first form, and the number of folds."""
+    structures = (False, True) if "structure" in parts else (False,)
+    folds = [completed(fold, candidates.first[0].root) for fold in folds_of(0)]
+    forms = _scored(folds, candidates.first, structures, season)
+    best = min(forms, key=_score)
+    gains = []
+    if "structure" in parts:
+        without, with_map = (min((f for f in forms if f.structure == one), key=_score) for one in structures)
+        gains.append(Gain("structure", 1 - math.exp(with_map.score - without.score), best.structure))
+    if candidates.others:
+        best = _if_better(_scored(folds, candidates.others, [best.structure], season), best, gains)
+    if "last" in parts:
+        best = _if_better(_scored(folds, [best.root], structures, season, last=True), best, gains, "last")
+    if "weights" in parts:
+        tried = []
+        for exponent in EXPONENTS:
+            train = [completed(fold, best.root.root).train for fold in folds_of(exponent)]
+            weighted = [Fold(new, old.held_out) for new, old in zip(train, folds, strict=True)]
+            tried += _scored(weighted, [best.root], [best.structure], season, last=best.last, exponent=exponent)
+        best = _if_better(tried, best, gains, "weights")
+    return best, tuple(gains), len(folds)
+
+
+def _score(form: _Form) -> float:
+    return form.score
+
+
+def _if_better(forms: Sequence[_Form], best: _Form, gains: list[Gain], part: str | None = None) -> _Form:
+    """Return the best of some forms if it gains enough, else the present one; record its gain."""
+    found = min(forms, key=_score)
+    gain = 1 - math.exp(found.score - best.score)
+    gains.append(Gain(part or found.root.name, gain, gain >= LEAST_GAIN))
+    return found if gain >= LEAST_GAIN else best
+
+
+def _scored(
+    folds: Sequence[Fold],
+    candidates: Sequence[Root],
+    structures: Sequence[bool],
+    season: int,
+    *,
+    last: bool = False,
+    exponent: int = 0,
+) -> list[_Form]:
+    """Score every prior with and without the structural map; each form with its best strength."""
+    logs = torch.zeros(len(candidates), len(structures), len(STRENGTHS), dtype=torch.float64)
+    tiny = torch.finfo(torch.float64).tiny
+    for fold in folds:
+        train = fold.train
+        means = [_prior_mean(train, season, structure, last) for structure in structures]
+        residuals = [
+            fold if mean is None else Fold(fold.train.minus(mean), fold.held_out.minus(mean)) for mean in means
+        ]
+        for i, candidate in enumerate(candidates):
+            eigen = Eigenbasis(train.inputs, _centred(candidate.root, last))
+            for j, residual in enumerate(residuals):
+                logs[i, j] += held_out_errors(*residual, eigen).clamp_min(tiny).log() / len(folds)
+    return [
+        _Form(float(row.min()), STRENGTHS[int(row.argmin())], candidate, structure, last, exponent)
+        for candidate, block in zip(candidates, logs, strict=True)
+        for structure, row in zip(structures, block, strict=True)
+    ]
+
+
+def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
+    """Return the map that the solution is shrunk towards; None for zero, the mean of the window."""
+    anchor = None
+    if last:
+        anchor = torch.zeros_like(train.products.T)
+        anchor[:, -1] = 1
+    return structural_map(train, season, anchor) if structure else anchor
+
+
+def _centred(root: Tensor, last: bool) -> Tensor:
+    """Return the root of the prior for maps of ``x - last value`` as one for maps of ``x``."""
+    if not last:
+        return root
+    centred = root.clone()
+    centred[-1] -= root.sum(dim=0)
+    return centred

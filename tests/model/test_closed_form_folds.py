@@ -1,0 +1,150 @@
+"""The folds of the closed form: no training target inside the held-out block, and no fit on the validation part."""
+
+import numpy as np
+import pytest
+import torch
+
+import swt_time.model.closed_form.folds as folds
+from support.series_windows import SeriesWindows, split_windows
+from swt_time.model.closed_form import solve
+from swt_time.model.closed_form.folds import Blocks, assign_blocks
+
+CONTEXT, HORIZON = 16, 5
+PARTS = ("blocks", "season", "structure", "last", "weights")
+
+
+def walks(count, rows, seed=0):
+    rng = np.random.default_rng(seed)
+    return [np.sin(np.arange(rows) / 2) + 0.3 * rng.normal(size=rows).cumsum() / 4 for _ in range(count)]
+
+
+def overlap(first, second, horizon):
+    """Whether targets that start at these rows share a row, one row at a time."""
+    return bool(set(range(first, first + horizon)) & set(range(second, second + horizon)))
+
+
+@pytest.mark.parametrize("lengths", [[60], [60, 60], [60, 23, 41], [40, 9]])
+@pytest.mark.parametrize("horizon", [1, 4, 7])
+def test_windows_train_exactly_where_their_targets_overlap_no_target_of_the_block(lengths, horizon):
+    places = np.array([(i, start) for i, rows in enumerate(lengths) for start in range(rows) if not 20 <= start < 24])
+    places = np.random.default_rng(0).permutation(places)
+    block, trains = assign_blocks(places, horizon)
+    assert len(trains) == min(6, (max(lengths) - 4) // horizon)
+    for held_out in range(len(trains)):
+        own = places[block == held_out]
+        for (series, start), allowed in zip(places, trains[held_out], strict=True):
+            clear = not any(overlap(start, row, horizon) for index, row in own if index == series)
+            # Between the first and the last window of a block there are only windows of the block, or of no part.
+            assert allowed <= clear
+            between = [row for index, row in own if index == series]
+            if between and not min(between) - horizon < start < max(between) + horizon:
+                assert allowed
+
+
+def test_blocks_are_contiguous_and_of_equal_size():
+    places = np.array([(i, start) for i in range(2) for start in range(120)])
+    block, _ = assign_blocks(places, HORIZON)
+    for series in range(2):
+        own = block[places[:, 0] == series]
+        assert (np.diff(own) >= 0).all()
+        assert np.bincount(own).tolist() == [20] * 6
+
+
+def test_short_series_are_held_out_as_a_whole():
+    places = np.array([(i, start) for i in range(9) for start in range(3)])
+    block, trains = assign_blocks(places, 4)
+    assert len(trains) == 6
+    for held_out in range(6):
+        assert not set(places[block == held_out, 0]) & set(places[trains[held_out], 0])
+        assert (trains[held_out] == (block != held_out)).all()
+    assert assign_blocks(places[:3], 4) is None
+
+
+def shown(moments):
+    return [moments.inputs.numpy().tobytes(), moments.products.numpy().tobytes(), moments.targets]
+
+
+def changed_in(rows):
+    def change(target, series, target_rows):
+        return np.where(np.isin(target_rows, rows), 100.0, target)
+
+    return change
+
+
+def trained_folds(change=None):
+    parts = split_windows(walks(2, 200), CONTEXT, HORIZON, train=150, change=change)
+    return Blocks.divide(parts, HORIZON)
+
+
+def held_out_rows(blocks, number):
+    """Rows of the targets of a block of the first series."""
+    used = blocks.block == number
+    starts = {
+        int(blocks.parts[part].places(np.array([index]))[0, 1])
+        for part, index in zip(blocks.part[used], blocks.index[used], strict=True)
+    }
+    return np.unique([start + CONTEXT + step for start in starts for step in range(HORIZON)])
+
+
+@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("leak", [False, True])
+def test_targets_of_a_block_do_not_change_what_is_fitted_without_it(number, leak, monkeypatch):
+    if leak:  # planted: windows next to a block may be trained on, though their targets reach into it
+        monkeypatch.setattr(folds, "assign_blocks", lambda places, horizon: assign_blocks(places, 1))
+    blocks = trained_folds()
+    rows = held_out_rows(blocks, number)
+    clean = blocks.folds()
+    changed = trained_folds(changed_in(rows)).folds()
+    assert len(clean) == 6
+    assert (shown(clean[number].train) == shown(changed[number].train)) is not leak
+    assert shown(clean[number].held_out) != shown(changed[number].held_out)
+    others = [i for i in range(6) if i != number]
+    assert all(shown(clean[i].train) != shown(changed[i].train) for i in others), "the control"
+
+
+def test_folds_hold_every_window_they_may():
+    blocks = trained_folds()
+    windows = SeriesWindows(walks(2, 200), CONTEXT, HORIZON)
+    for number, fold in enumerate(blocks.folds()):
+        own = blocks.block == number
+        assert fold.held_out.points == own.sum() * HORIZON
+        assert fold.train.points == blocks.trains[number].sum() * HORIZON
+    assert len(blocks.index) == len(windows) - 2 * (HORIZON - 1), "windows across the border belong to no part"
+
+
+def test_only_training_windows_are_fitted():
+    """Other targets of validation windows may choose another form, but the same form is the same map."""
+    series = walks(2, 400, seed=1)
+    train, validation = split_windows(series, CONTEXT, HORIZON, train=300)
+    found = solve(train, validation, CONTEXT, None, PARTS)
+    assert found.folds == 6
+
+    def shifted(target, _series, rows):
+        return np.where(rows >= 300, target + 1e-3 * np.sin(rows), target)
+
+    other_train, other_validation = split_windows(series, CONTEXT, HORIZON, train=300, change=shifted)
+    other = solve(other_train, other_validation, CONTEXT, None, PARTS)
+    assert other.held_out_mse != found.held_out_mse, "the control"
+    assert (other.prior, other.strength, other.structure, other.exponent, other.centre) == (
+        found.prior,
+        found.strength,
+        found.structure,
+        found.exponent,
+        found.centre,
+    )
+    assert torch.equal(found.weight, other.weight)
+
+
+def test_rows_too_few_for_blocks_leave_the_validation_part():
+    series = walks(1, CONTEXT + 3 * HORIZON + 12, seed=2)
+    train, validation = split_windows(series, CONTEXT, HORIZON, train=len(series[0]) - 2 * HORIZON)
+    found = solve(train, validation, CONTEXT, None, PARTS)
+    assert found.folds == 1
+
+
+def test_most_windows_of_the_folds_are_evenly_spread(monkeypatch):
+    monkeypatch.setattr(folds, "MOST_WINDOWS", 60)
+    blocks = trained_folds()
+    assert len(blocks.index) == 60
+    assert len(blocks.folds()) == 6
+    assert sum(fold.held_out.points for fold in blocks.folds()) == 60 * HORIZON

@@ -1,0 +1,184 @@
+"""The structural map and the season prior, verified against explicit design matrices in double precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from support.series_windows import SeriesWindows
+from swt_time.model.closed_form.moments import moments
+from swt_time.model.closed_form.priors import season_root
+from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
+from swt_time.model.closed_form.structure import LAG_GROUPS, SEASON_GROUPS, feature_rows, structural_map
+
+CONTEXT, HORIZON, SEASON = 30, 9, 6
+
+
+def noisy_season(rows, seed, season=SEASON):
+    rng = np.random.default_rng(seed)
+    return np.sin(2 * np.pi * np.arange(rows) / season) + 0.1 * rng.normal(size=rows).cumsum() + rng.normal(size=rows)
+
+
+def make(seed=0, missing=0.0, rows=160, series=2):
+    """Windows of two series, with targets missing at random."""
+    holes = np.random.default_rng(50 + seed).random((series, rows)) < missing
+
+    def change(target, index, target_rows):
+        return np.where(holes[index, target_rows], np.nan, target)
+
+    return SeriesWindows(
+        [noisy_season(rows, seed + i) for i in range(series)], CONTEXT, HORIZON, season=SEASON, change=change
+    )
+
+
+def arrays(windows):
+    x, y = windows.gather(np.arange(len(windows)))
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    seen = ~np.isnan(y).all(axis=1)
+    return x[seen], y[seen]
+
+
+def features_by_hand(window, step):
+    """Means of the samples that each group names, one sample at a time."""
+    found = []
+    for first, last in LAG_GROUPS:
+        samples = [window[len(window) - lag] for lag in range(first, last + 1) if lag <= len(window)]
+        found += [np.mean(samples)] if samples else []
+    for first, last in SEASON_GROUPS:
+        samples = []
+        for back in range(first, last + 1):
+            # The newest sample of the phase of the step is at most a season old.
+            position = len(window) + step
+            while position >= len(window):
+                position -= SEASON
+            position -= SEASON * (back - 1)
+            if back <= len(window) // SEASON:
+                samples.append(window[position])
+        found += [np.mean(samples)] if samples else []
+    return np.array(found)
+
+
+def centre_of(window, centre):
+    return window[-1] if centre == "last" else window.mean()
+
+
+def forecasts(weight, x):
+    """Forecasts of a map of windows relative to their mean."""
+    mean = x.mean(axis=1, keepdims=True)
+    return (x - mean) @ np.asarray(weight).T + mean
+
+
+def anchor(centre):
+    if centre == "mean":
+        return None
+    map_ = torch.zeros(HORIZON, CONTEXT, dtype=torch.float64)
+    map_[:, -1] = 1
+    return map_
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("centre", ["mean", "last"])
+def test_the_map_is_the_least_squares_fit_of_its_features(centre, missing):
+    windows = make(missing=missing)
+    x, y = arrays(windows)
+    found = forecasts(structural_map(moments(windows, np.arange(len(windows))), SEASON, anchor(centre)), x)
+    centres = np.array([centre_of(window, centre) for window in x])
+    for step in range(HORIZON):
+        design = np.stack([features_by_hand(window, step) for window in x]) - centres[:, None]
+        seen = ~np.isnan(y[:, step])
+        numbers, *_ = np.linalg.lstsq(design[seen], (y[:, step] - centres)[seen], rcond=1e-8)
+        np.testing.assert_allclose(found[:, step], centres + design @ numbers, atol=1e-5)
+
+
+def test_features_of_a_phase_are_means_of_its_samples():
+    window = noisy_season(CONTEXT, seed=3)
+    for step in range(HORIZON):
+        rows = feature_rows(CONTEXT, SEASON, step % SEASON).numpy()
+        np.testing.assert_allclose(rows @ window, features_by_hand(window, step), atol=1e-12)
+    assert len(feature_rows(CONTEXT, 1, 0)) == len(feature_rows(CONTEXT, CONTEXT + 1, 0)) == len(LAG_GROUPS)
+
+
+@pytest.mark.parametrize("season", [1, 6, 24, 100])
+def test_the_season_prior_is_that_of_its_formula(season):
+    context = 40
+    covariance = np.empty((context, context))
+    for i in range(context):
+        for j in range(context):
+            decay = 1 / np.sqrt((1 + (context - 1 - i) / season) * (1 + (context - 1 - j) / season))
+            covariance[i, j] = decay * ((i == j) + 10 * season / context * (i % season == j % season))
+    covariance /= np.mean(np.diag(covariance))
+    root = season_root(context, season).root.numpy()
+    np.testing.assert_allclose(root @ root.T, covariance, atol=1e-12)
+
+
+def penalised(x, y, root, strength, mean):
+    """Each step's own solution from the observed windows, by the normal equations of the penalty about ``mean``."""
+    unit = np.linalg.eigvalsh(root.T @ (x.T @ x) @ root).clip(0).mean()
+    penalty = strength * unit * np.linalg.inv(root @ root.T)
+    rows = []
+    for step in range(y.shape[1]):
+        seen = ~np.isnan(y[:, step])
+        right = x[seen].T @ (y[seen, step] - x[seen] @ mean[step])
+        rows.append(mean[step] + np.linalg.solve(x[seen].T @ x[seen] + penalty, right))
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_the_map_is_shrunk_towards_the_mean_of_the_prior(missing):
+    windows = make(missing=missing)
+    sums = moments(windows, np.arange(len(windows)))
+    mean = structural_map(sums, SEASON)
+    x, y = arrays(windows)
+    centre = x.mean(axis=1, keepdims=True)
+    root = season_root(CONTEXT, SEASON).root
+    found = dict(path(sums, root, 1e-12, mean=mean))
+    for strength in (1e-2, 1.0, 100.0):
+        expected = penalised(x - centre, y - centre, root.numpy(), strength, mean.numpy())
+        np.testing.assert_allclose(found[strength].numpy(), expected, atol=1e-7)
+    distances = [float((found[strength] - mean).norm()) for strength in STRENGTHS]
+    assert distances == sorted(distances, reverse=True)
+    ((_, limit),) = path(sums, root, mean=mean, strengths=[1e12])
+    torch.testing.assert_close(limit, mean, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_held_out_errors_are_those_of_the_maps(shrunk, missing):
+    train = moments(make(seed=1), np.arange(100))
+    held_out = moments(make(seed=2, missing=missing), np.arange(100))
+    mean = structural_map(train, SEASON) if shrunk else None
+    root = season_root(CONTEXT, SEASON).root
+    expected = [held_out.mse(weight) for _, weight in path(train, root, mean=mean)]
+    if mean is not None:
+        train, held_out = train.minus(mean), held_out.minus(mean)
+    found = held_out_errors(train, held_out, Eigenbasis(train.inputs, root))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-8)
+
+
+def test_windows_are_weighted_by_their_deviation():
+    windows = make(missing=0.1)
+    x, y = arrays(windows)
+    mean = x.mean(axis=1, keepdims=True)
+    x, y = x - mean, y - mean
+    weights = (np.sqrt((x**2).mean(axis=1)) + 0.1) ** -2.0
+    seen = ~np.isnan(y)
+    sums = moments(windows, np.arange(len(windows)), exponent=2)
+    np.testing.assert_allclose(sums.inputs.numpy(), sum(w * np.outer(a, a) for w, a in zip(weights, x, strict=True)))
+    filled = np.nan_to_num(y)
+    products = sum(w * np.outer(a, b) for w, a, b in zip(weights, x, filled, strict=True))
+    np.testing.assert_allclose(sums.products.numpy(), products, atol=1e-9)
+    map_ = np.random.default_rng(0).normal(size=(HORIZON, CONTEXT)) / 10
+    error = (weights[:, None] * np.where(seen, filled - x @ map_.T, 0) ** 2).sum()
+    assert sums.squared_error(torch.from_numpy(map_)) == pytest.approx(error)
+
+
+def test_completed_moments_are_those_of_filled_targets():
+    windows = make(missing=0.2)
+    map_ = torch.randn(HORIZON, CONTEXT, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) / 10
+    found = moments(windows, np.arange(len(windows))).complete(map_)
+    x, y = arrays(windows)
+    mean = x.mean(axis=1, keepdims=True)
+    x, y = x - mean, y - mean
+    y = np.where(np.isnan(y), x @ map_.numpy().T, y)
+    np.testing.assert_allclose(found.products.numpy(), x.T @ y, atol=1e-9)
+    assert found.targets == pytest.approx((y**2).sum())
+    assert (found.points, len(found.partial)) == (y.size, 0)
