@@ -50,7 +50,7 @@ def test_targets_behind_an_origin_are_hidden():
 def test_judged_cuts_leave_a_whole_horizon():
     cuts = cuts_of(8)
     assert cuts == [3 * k for k in range(CUTS + 1)]
-    assert judged_cuts(np.array(cuts), 8) == [9, 12, 15, 18, 21]
+    assert judged_cuts(np.array(cuts), 8) == [9, 12, 15, 18, 21, 24, 27, 30]
     assert len(judged_cuts(np.array(cuts), 8)) == JUDGES
     assert judged_cuts(np.array([0, 3, 6]), 8) == [6]
     assert judged_cuts(np.array([0]), 8) == []

@@ -63,7 +63,7 @@ def fit_panel(panel: Sequence[ArrayLike], season: int, horizon: int, margin: flo
     >>> fitted.forecast(panel).shape
     (3, 6)
     >>> fitted.judged
-    15
+    24
     """
     check_steps(season, horizon)
     series = check_panel(panel)

@@ -14,7 +14,7 @@ CUTS = 12
 CUTS_PER_HORIZON = 3
 """Origins within one horizon."""
 
-JUDGES = 5
+JUDGES = 8
 """Origins whose forecasts are compared with what followed."""
 
 
@@ -52,7 +52,7 @@ def shortest_window(season: int) -> int:
 
 def longest_history(season: int) -> int:
     """Return how many of the latest values of a series are used."""
-    return max(512, 10 * season)
+    return max(120, 10 * season)
 
 
 def cuts_of(horizon: int) -> list[int]:
