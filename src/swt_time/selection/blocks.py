@@ -11,7 +11,7 @@ BLOCKS = 3
 SHARE = 10
 """A block is at least this part of a long series (a tenth), so that one bad day does not decide."""
 
-MOST_ORIGINS = 1024
+MOST_ORIGINS = 512
 """Most forecast origins in a block of all series together."""
 
 

@@ -14,21 +14,27 @@ import numpy as np
 from swt_time.config import Config
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
-from swt_time.data.parts import split_table
+from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
-from swt_time.data.windows import split_borders
-from swt_time.model.inference import forecast_windows
+from swt_time.data.windows import evenly, split_borders
+from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import fit_panel
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
 from swt_time.selection.errors import HeldOut
-from swt_time.training import Compared, fit_model
+from swt_time.training import Compared
 
 MARGIN = 0.01
 """Share of the error by which a richer choice must be better than a simpler one."""
 
 CLOSED_FORM, PANEL = "closed form", "panel"
+
+INNER_SPLIT = "0.85/0.15/0"
+"""Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
+
+MOST_WINDOWS = 2**14
+"""Most training windows of a candidate."""
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 """Weights of the closed form beside the panel that are tried."""
@@ -92,8 +98,8 @@ def choose(
     else:
         table = without_test(table, config.data.split)
     blocks = held_out_blocks(table.lengths, horizon)
-    rows = np.concatenate([block.rows for block in blocks]) if blocks else table.lengths
-    contexts = feasible_contexts(rows, horizon, season) if config.data.context == "auto" else [config.data.steps]
+    known = [block.rows for block in blocks] or [table.lengths]
+    contexts = feasible_contexts(known, horizon, season) if config.data.context == "auto" else [config.data.steps]
     if not blocks or not contexts:
         context = contexts[0] if contexts else SHORTEST
         return _settle(config, context, _first_wavelet(config)), Choice({CLOSED_FORM: 0.0, PANEL: 1.0})
@@ -177,16 +183,46 @@ def _best_weight(errors: Sequence[float]) -> float:
 def _closed_form(table: SeriesTable, block: Block, config: Config) -> np.ndarray:
     """Forecasts of a block (M, H) by the closed form of the rows before it."""
     context, horizon = config.data.steps, config.data.horizon
-    alone = config.replace(
-        {"data.split": "none", "backbone.name": "none", "model.skip": "ridge", "training.max_steps": 0}
-    )
-    parts = split_table(table.select(block.series.tolist()).cut(block.rows.tolist()), "none", context, horizon)
-    model, _ = fit_model(alone, parts)
+    table = table.select(block.series.tolist())
+    before = table.cut(block.rows.tolist())
+    parts = split_table(before, INNER_SPLIT, context, horizon)
+    if len(parts.validation) == 0:
+        parts = split_table(before, "none", context, horizon)
+    prior = Prior(config.embedding.wavelet, config.embedding.levels, config.embedding.boundary)
+    forms = [one for one in config.model.closed_form if one != "blocks"]
+    weight = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms).weight.numpy()
     places = np.searchsorted(block.series, block.pairs[:, 0])
-    pairs = np.stack([places, block.pairs[:, 1]], axis=1)
-    whole = table.select(block.series.tolist())
-    scaled = forecast_windows(model, contexts_at(whole, pairs, context, parts.scaler))
-    return parts.scaler.invert(scaled, places)
+    contexts = contexts_at(table, np.stack([places, block.pairs[:, 1]], axis=1), context, parts.scaler)
+    mean = contexts.mean(axis=1, keepdims=True)
+    return parts.scaler.invert(mean + (contexts - mean) @ weight.T, places)
+
+
+class Sample:
+    """At most `MOST_WINDOWS` windows of a part, evenly spaced; enough to compare candidates.
+
+    Parameters
+    ----------
+    part : PartWindows
+    """
+
+    def __init__(self, part: PartWindows) -> None:
+        self.part, self.indices = part, evenly(len(part), MOST_WINDOWS) if len(part) else np.empty(0, dtype=np.int64)
+
+    @property
+    def season(self) -> int:
+        """Rows of a season."""
+        return self.part.season
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def places(self, indices: np.ndarray) -> np.ndarray:
+        """Series index and first context row of each window."""
+        return self.part.places(self.indices[indices])
+
+    def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Contexts and targets of each window."""
+        return self.part.gather(self.indices[indices])
 
 
 def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:

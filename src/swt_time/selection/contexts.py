@@ -19,13 +19,13 @@ WAVELETS = ("haar", "db4")
 """Wavelets that ``auto`` compares."""
 
 
-def feasible_contexts(rows: Sequence[int] | np.ndarray, horizon: int, season: int) -> list[int]:
+def feasible_contexts(known: Sequence[np.ndarray], horizon: int, season: int) -> list[int]:
     """Contexts to try: the longest that leaves a training window in most series, its half and its quarter.
 
     Parameters
     ----------
-    rows : (S,) int array
-        Rows to train on of each series.
+    known : sequence of int arrays
+        Rows to train on of each series, for each block.
     horizon : int
     season : int
         A context of at least a season is rounded down to whole seasons.
@@ -35,7 +35,7 @@ def feasible_contexts(rows: Sequence[int] | np.ndarray, horizon: int, season: in
     list of int
         Longest first; empty if the series are too short for any.
     """
-    longest = min(int(np.median(np.asarray(rows))) - horizon - 1, LONGEST)
+    longest = min(min(int(np.median(rows)) for rows in known) - horizon - 1, LONGEST)
     found = []
     for divisor in (1, 2, 4):
         context = longest // divisor
