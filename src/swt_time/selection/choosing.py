@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from swt_time.config import Config
+from swt_time.config.choices import ClosedFormPart
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
@@ -33,8 +34,12 @@ CLOSED_FORM, PANEL = "closed form", "panel"
 INNER_SPLIT = "0.85/0.15/0"
 """Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
 
-MOST_WINDOWS = 2**14
+MOST_WINDOWS = 2**13
 """Most training windows of a candidate."""
+
+FORMS: tuple[ClosedFormPart, ...] = ("season", "structure", "last")
+"""What the closed form of a candidate tries, of what the configuration names; the others take longer than they matter
+for a comparison."""
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 """Weights of the closed form beside the panel that are tried."""
@@ -114,11 +119,18 @@ def choose(
         report(Compared(name, errors[name], time.perf_counter() - began))
         return errors[name]
 
+    priors = set()
+
     def judge_closed_form(one: Config) -> float:
-        return judge(_name(one), lambda block: _closed_form(table, block, one))
+        def forecast(block: Block) -> np.ndarray:
+            found, prior = _closed_form(table, block, one)
+            priors.add(prior)
+            return found
+
+        return judge(_name(one), forecast)
 
     best = min((_settle(config, context, _first_wavelet(config)) for context in contexts), key=judge_closed_form)
-    if config.embedding.wavelet == "auto":
+    if config.embedding.wavelet == "auto" and "wavelet" in priors:
         least = min(errors.values())
         for name in WAVELETS[1:]:
             other = _settle(config, best.data.steps, name)
@@ -180,21 +192,22 @@ def _best_weight(errors: Sequence[float]) -> float:
     return 0.0 if errors[0] <= errors[-1] else 1.0
 
 
-def _closed_form(table: SeriesTable, block: Block, config: Config) -> np.ndarray:
-    """Forecasts of a block (M, H) by the closed form of the rows before it."""
+def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.ndarray, str]:
+    """Forecasts of a block (M, H) by the closed form of the rows before it, and the kind of its prior."""
     context, horizon = config.data.steps, config.data.horizon
     table = table.select(block.series.tolist())
     before = table.cut(block.rows.tolist())
     parts = split_table(before, INNER_SPLIT, context, horizon)
-    if len(parts.validation) == 0:
+    if min(len(parts.train), len(parts.validation)) == 0:
         parts = split_table(before, "none", context, horizon)
     prior = Prior(config.embedding.wavelet, config.embedding.levels, config.embedding.boundary)
-    forms = [one for one in config.model.closed_form if one != "blocks"]
-    weight = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms).weight.numpy()
+    forms = [one for one in config.model.closed_form if one in FORMS]
+    solution = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms)
+    weight = solution.weight.numpy()
     places = np.searchsorted(block.series, block.pairs[:, 0])
     contexts = contexts_at(table, np.stack([places, block.pairs[:, 1]], axis=1), context, parts.scaler)
     mean = contexts.mean(axis=1, keepdims=True)
-    return parts.scaler.invert(mean + (contexts - mean) @ weight.T, places)
+    return parts.scaler.invert(mean + (contexts - mean) @ weight.T, places), solution.prior
 
 
 class Sample:
