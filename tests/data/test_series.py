@@ -75,8 +75,9 @@ def test_repairs_of_many_columns_give_one_note():
 
 def test_content_decides_before_the_name_which_column_is_the_time():
     frame = pd.DataFrame({"time": ["morning", "noon"], "seen": TIMES[:2], "y": [1, 2]})
-    with pytest.raises(TableError, match="column 'time' holds text"):
-        to_series(frame)
+    table = to_series(frame)
+    assert (table.time_column, table.ids) == ("seen", ("y",))
+    assert table.notes == ("'time' holds text and was left out",)
     assert to_series(frame, target="y").time_column == "seen"
 
 
@@ -523,8 +524,11 @@ def test_seattle_temperatures_miss_the_first_hour_of_daylight_saving():
 
 def test_seattle_weather_has_a_text_column():
     frame = read_table(vega("seattle-weather.csv"))
+    table = to_series(frame)
+    assert "weather" not in table.ids
+    assert table.notes == ("'weather' holds text and was left out",)
     with pytest.raises(TableError, match=r"column 'weather' holds text \(row 2: '.*'\).*data.columns"):
-        to_series(frame)
+        to_series(frame, columns=["weather", "wind"])
     table = to_series(frame, columns=["temp_max", "wind"])
     assert (table.ids, table.frequency, table.lengths.tolist()) == (("temp_max", "wind"), "D", [1461, 1461])
 

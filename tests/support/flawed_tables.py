@@ -1087,7 +1087,19 @@ CATALOGUE: dict[str, list[Case]] = {
         ),
         Case(
             "id under another name",
-            long([("a", DAYS[0], 1), ("b", DAYS[0], 2)], "shop,ds,y"),
+            long([(n, t, i) for n in "ab" for i, t in enumerate(DAYS)], "shop,ds,y"),
+            notes=("column 'shop' was taken as the id of the series",),
+            values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "an id among other text",
+            long([(n, f"{t},word", i) for n in "ab" for i, t in enumerate(DAYS)], "shop,ds,kind,y"),
+            notes=("column 'shop' was taken as the id of the series", "'kind' holds text and was left out"),
+            values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "text that repeats with the times",
+            long([("a", DAYS[0], 1), ("a", DAYS[0], 2)], "shop,ds,y"),
             "column 'shop' holds text.*--id-column",
         ),
         Case(

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import narwhals as nw
 import numpy as np
 
-from swt_time.data.columns import is_missing
+from swt_time.data.columns import NUMBER, is_missing
 from swt_time.data.time_columns import calendar_columns, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
@@ -82,6 +82,8 @@ def find_layout(
     notes += times.notes()
     taken = {id_column, time, *times.others, *times.calendar.values()}
     rest = [name for name in frame.columns if name not in taken]
+    if id_column is None and target is None and columns is None:
+        id_column, rest = _set_text_aside(frame, time, rest, bool(times.calendar), notes)
     if id_column is not None:
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
@@ -100,6 +102,45 @@ def find_layout(
         if not values:
             raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
     return Layout(None, time, tuple(values), tuple(notes), times.calendar)
+
+
+def _set_text_aside(
+    frame: nw.DataFrame, time: str, rest: list[str], calendar: bool, notes: list[str]
+) -> tuple[str | None, list[str]]:
+    """Find the id among columns of text beside columns of numbers, else leave the text out; both with a note.
+
+    A column of text is the id if times occur several times, but once for each of its values.
+
+    Returns
+    -------
+    id : str or None
+    rest : list of str
+        The other columns.
+    """
+    text = [name for name in rest if _holds_text(frame[name])]
+    if not text or len(text) == len(rest):
+        return None, rest
+    repeated = not calendar and frame[time].n_unique() < len(frame)
+    ids = [name for name in text if repeated and _is_unique(frame, time, name)]
+    others = [name for name in text if name not in ids[:1]]
+    if repeated and not ids:
+        return None, rest  # the refusal names the repeated time
+    if ids:
+        notes.append(f"column {ids[0]!r} was taken as the id of the series")
+    if others:
+        holds, was = ("holds", "was") if len(others) == 1 else ("hold", "were")
+        notes.append(f"{listed(others)} {holds} text and {was} left out")
+    return ids[0] if ids else None, [name for name in rest if name not in text]
+
+
+def _holds_text(column: nw.Series) -> bool:
+    """Whether all cells of a column are words: text that begins with a letter and is no number."""
+    if isinstance(column.dtype, nw.Object) and not all(isinstance(cell, str) for cell in column.drop_nulls().to_list()):
+        return False
+    if not isinstance(column.dtype, nw.String | nw.Object | nw.Categorical | nw.Enum):
+        return False
+    cells = [cell.strip() for cell in column.drop_nulls().unique().to_list() if not is_missing(cell)]
+    return bool(cells) and all(cell[:1].isalpha() and not NUMBER.fullmatch(cell) for cell in cells)
 
 
 def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
