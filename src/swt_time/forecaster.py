@@ -28,6 +28,7 @@ from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
 from swt_time.data.series import SeriesTable, read_series, too_short
 from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, SWTTimeWarning, TableError
+from swt_time.files import expand_user
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
@@ -126,7 +127,7 @@ class Forecaster:
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(Path(folder).expanduser()).with_backbone(backbone)
+        checkpoint = read_checkpoint(expand_user(folder, CheckpointError)).with_backbone(backbone)
         forecaster = cls.from_config(checkpoint.config)
         forecaster._checkpoint = checkpoint
         forecaster._model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
@@ -148,8 +149,7 @@ class Forecaster:
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
         checkpoint, _ = self._trained()
-        folder = Path(folder).expanduser()
-        check_output_folder(folder, overwrite)
+        check_output_folder(folder := expand_user(folder, CheckpointError), overwrite)
         with locked(folder):
             write_checkpoint(folder, checkpoint)
 
@@ -212,7 +212,7 @@ class Forecaster:
             model, result = fit_model(config, parts, report=report)
             checkpoint = make_checkpoint(config, model, parts, provenance, result)
         else:
-            with locked(folder := Path(out).expanduser()):
+            with locked(folder := expand_user(out, CheckpointError)):
                 model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
         self._model, self._checkpoint, self.result = model, checkpoint, result
         if result.ended == "interrupted":

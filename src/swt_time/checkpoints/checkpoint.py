@@ -17,7 +17,6 @@ is in ``provenance.json`` and ``history.csv``.
 import csv
 import io
 import json
-import os
 import platform
 import time
 import warnings
@@ -33,16 +32,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from swt_time.checkpoints.locking import LOCK, check_unlocked
-from swt_time.checkpoints.run_state import FOLDER as RUN_FOLDER
 from swt_time.checkpoints.run_state import discard_run
-from swt_time.checkpoints.storage import NEW, NEXT, holds_files, read_files, replace_files
+from swt_time.checkpoints.storage import Location, holds_files, read_files, replace_files
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
+from swt_time.folders import explained
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
@@ -60,9 +58,6 @@ FILES = {
     "history.csv": 16 * MEBIBYTE,
 }
 """The files of a checkpoint, and the maximum size of each in bytes."""
-
-TRANSIENT = {LOCK, NEW, NEXT, RUN_FOLDER}
-"""Names that a run creates in its output folder while it works; a killed run may leave them."""
 
 Kind = TypeVar("Kind")
 
@@ -259,37 +254,6 @@ def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
         return None
 
 
-def check_output_folder(folder: Path, overwrite: bool) -> None:
-    """Raise if an output folder exists, is locked by another process, or cannot be created.
-
-    Raises
-    ------
-    CheckpointError
-    """
-    check_unlocked(folder)
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"the output {folder} is a file; a checkpoint is a folder")
-    if folder.exists() and not overwrite:
-        unfinished = ", pass resume=True to continue its run," if (folder / RUN_FOLDER).is_dir() else ""
-        raise CheckpointError(
-            f"the output folder {folder} exists; choose another one{unfinished} or pass overwrite=True"
-        )
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names - TRANSIENT and names.isdisjoint({"config.json", NEXT}):
-        raise CheckpointError(
-            f"the output folder {folder} is not a checkpoint; overwrite=True and resume=True need a checkpoint"
-        )
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    probe = parent / f".{folder.name}.probe-{os.getpid()}"
-    try:
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        raise CheckpointError(f"cannot write the output folder {folder}: {error.strerror} ({parent})") from None
-
-
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool = False) -> None:
     """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
@@ -313,14 +277,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
         "provenance.json": _json(provenance),
         "history.csv": _write_history(checkpoint.history),
     }
-    replace_files(folder, content, "checkpoint")
+    replace_files(Location(folder), content, "checkpoint")
     if not unfinished:
         discard_run(folder)
 
 
 def holds_checkpoint(folder: Path) -> bool:
     """Whether a folder holds a checkpoint, which may be damaged or of a format that is no longer supported."""
-    return holds_files(folder) or (folder / "config.json").is_file()
+    return holds_files(Location(folder)) or holds_files(Location(folder), "config.json")
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -333,9 +297,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ConfigError
         The configuration has unknown keys or values.
     """
-    if not folder.is_dir():
-        raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
-    content = read_files(folder, FILES, "checkpoint")
+    with explained(f"cannot read the checkpoint {folder}", CheckpointError):
+        if not folder.is_dir():
+            raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
+    content = read_files(Location(folder), FILES, "checkpoint")
 
     def parsed(name: str) -> dict[str, Any]:
         return parse_json(content[name], str(folder / name), CheckpointError)

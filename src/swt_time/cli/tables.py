@@ -27,7 +27,7 @@ def data_get(
     with counting_progress(stderr(), "bytes") as report:
         path = get_dataset(name, folder=folder, to=to, report=report)
     typer.echo(f"table: {path}")
-    typer.echo(f"{source.what}; sha256 {file_sha256(path)}")
+    typer.echo(f"{source.what}; sha256 {file_sha256(path, ConfigError)}")
     typer.echo(f"source: {source.url}")
     typer.echo(f"licence: {source.licence}")
     typer.echo(f"usual split: --split {source.split}")

@@ -84,11 +84,14 @@ def _standard_input() -> bytes:
 
 
 def _file(path: Path) -> bytes:
-    if not path.exists():
-        near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
-        hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
-        raise TableError(f"no such file: {path}; {hint}")
-    return read_bytes(path, FILE_LIMIT, TableError)
+    try:
+        return read_bytes(path, FILE_LIMIT, TableError)
+    except TableError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+    near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
+    hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
+    raise TableError(f"no such file: {path}; {hint}")
 
 
 def _names(folder: Path) -> list[str]:
