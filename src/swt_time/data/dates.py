@@ -59,7 +59,7 @@ OFFSET = re.compile(
     r"|(?P<rest>.*\d(?: ?[AaPp][Mm])?)\s*(?:[Zz]|UTC|GMT)"
 )
 ZONE = re.compile(r"(?P<date>.*?[^\s\[])\s*\[?\b(?P<zone>[A-Z][A-Za-z_]{1,39}(?:/[A-Za-z0-9_+-]{1,40}){1,3})\]?")
-"""A date and a name of the tz database. Its parts are bounded: the time would grow with the square of a cell's length."""
+"""A date and a name of the tz database. Its parts are bounded, so that the time grows no faster than the text."""
 
 
 @dataclass(frozen=True)
