@@ -93,7 +93,7 @@ def failing(monkeypatch):
             raise error
 
         command = type("Command", (), {"main": staticmethod(main), "params": [], "commands": {}})
-        monkeypatch.setattr(cli.typer.main, "get_command", lambda _: command)
+        monkeypatch.setattr(cli, "root_command", lambda: command)
         return cli.run(["one"])
 
     return run
@@ -103,6 +103,7 @@ def failing(monkeypatch):
     ("error", "text"),
     [
         (MemoryError(), "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out of memory"),
         (RecursionError("deep"), "nested too deeply (deep, at cli/__init__.py:"),
         (OverflowError("int too large"), "too large (int too large, at cli/__init__.py:"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), "cannot be represented"),

@@ -10,6 +10,7 @@ Exit codes:
 Results go to standard output, everything else to standard error.
 """
 
+import functools
 import os
 import sys
 import traceback
@@ -73,6 +74,12 @@ def _version(
         raise typer.Exit
 
 
+@functools.cache
+def root_command() -> Any:
+    """The command line as an object of click; building it takes longer than to refuse a command."""
+    return typer.main.get_command(app)
+
+
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, SWTTimeWarning):
         say(f"note: {one_line(to_flags(str(message), _flags(sys.argv[1:])))}")
@@ -90,7 +97,7 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; errors are printed as one line on standard error."""
     arguments = [_expand(word) for word in arguments]
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name="swt-time", standalone_mode=False)
+        code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # the reader of the output has closed it
@@ -110,17 +117,22 @@ def run(arguments: list[str]) -> int:
             return 0  # the help was shown
         if isinstance(error, _ClickException):
             return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
-        if isinstance(error, tuple(LIMITS)):
-            return _fail(_limit(error), 1)
+        limit = _limit(error)
+        if limit is not None:
+            return _fail(limit, 1)
         error.add_note(BUG)
         raise
 
 
-def _limit(error: Exception) -> str:
-    """The message of an error that is in `LIMITS`, with the place in the source."""
-    kind = next(kind for kind in LIMITS if isinstance(error, kind))
+def _limit(error: Exception) -> str | None:
+    """The message of an error that is in `LIMITS`, with the place in the source; None for other errors."""
+    kind = next((kind for kind in LIMITS if isinstance(error, kind)), None)
+    if kind is None and isinstance(error, RuntimeError) and "allocate memory" in str(error):
+        kind = MemoryError  # as PyTorch reports it
+    if kind is None:
+        return None
     frames = traceback.extract_tb(error.__traceback__)
-    place = next((f for f in reversed(frames) if "swt_time" in f.filename), frames[-1])
+    place = next((frame for frame in reversed(frames) if "swt_time" in frame.filename), frames[-1])
     return f"{LIMITS[kind]} ({first_line(error)}, at {'/'.join(Path(place.filename).parts[-2:])}:{place.lineno})"
 
 
@@ -137,7 +149,7 @@ def _fail(message: str, code: int) -> int:
 
 def _flags(arguments: list[str]) -> set[str]:
     """The flags that the command of these arguments has."""
-    command: Any = typer.main.get_command(app)
+    command = root_command()
     for word in arguments:
         command = getattr(command, "commands", {}).get(word, command)
     return {flag for parameter in command.params for flag in parameter.opts}
