@@ -61,7 +61,19 @@ PATHS = [
     *("in/config.toml", "in/config.json", "in/axes.toml", "in/deep.toml", "in/deep.json", "in/digits.toml"),
     *("in/model", "in/damaged", "in/weights.pt", "in/empty", "in/binary", "in/pipe", "in/socket", "in/größe 🌊.csv"),
     *("in/link.csv", "in/dangling", "in/loop", "in/link_model", "in/nothing", "in/table.csv/x", "in/no\nname", "in"),
-    *("", ".", "-", "~", "/dev/null", "/proc/self/mem", "/nowhere/x", "x" * 300, "x/" * 3000, "in/\udcff.csv"),
+    *(
+        "",
+        ".",
+        "-",
+        "~",
+        "/dev/null",
+        "/proc/self/mem",
+        "/nowhere/x",
+        "~nosuchuser/x",
+        "x" * 300,
+        "x/" * 3000,
+        "in/\udcff.csv",
+    ),
     *("none", "minilm", "no/model", "a=in/table.csv", "=", "https://localhost:1/table.csv"),
 ]
 NUMBERS = [

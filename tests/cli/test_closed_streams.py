@@ -104,6 +104,7 @@ def failing(monkeypatch):
     [
         (MemoryError(), "out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out of memory"),
+        (RuntimeError("Symlink loop from '/a/loop'"), "a path cannot be followed (Symlink loop from '/a/loop'"),
         (RecursionError("deep"), "nested too deeply (deep, at cli/__init__.py:"),
         (OverflowError("int too large"), "too large (int too large, at cli/__init__.py:"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), "cannot be represented"),

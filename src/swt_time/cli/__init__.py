@@ -44,6 +44,13 @@ LIMITS: dict[type[Exception], str] = {
 }
 """Errors that show a limit of Python or of the machine. Input that is not refused before can exceed it."""
 
+RUNTIME_LIMITS = {
+    "allocate memory": LIMITS[MemoryError],  # PyTorch
+    "Symlink loop": "a path cannot be followed",  # pathlib
+    "Could not determine home directory": "a path begins with ~ and the home folder is unknown",
+}
+"""The same for errors that are a ``RuntimeError``, by a part of their message."""
+
 BUG = "This is a defect of swt-time. Please report it, with this text and the command."
 """Note below the traceback of any other error."""
 
@@ -88,6 +95,8 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any, 
 def main() -> None:
     """Run the command line and exit."""
     prepare_streams()
+    if not os.environ.get("TERMINAL_WIDTH", "0").isdecimal():
+        del os.environ["TERMINAL_WIDTH"]  # Typer would raise a ValueError
     warnings.simplefilter("always", SWTTimeWarning)
     warnings.showwarning = _show_warning
     sys.exit(run(sys.argv[1:]))
@@ -126,14 +135,14 @@ def run(arguments: list[str]) -> int:
 
 def _limit(error: Exception) -> str | None:
     """The message of an error that is in `LIMITS`, with the place in the source; None for other errors."""
-    kind = next((kind for kind in LIMITS if isinstance(error, kind)), None)
-    if kind is None and isinstance(error, RuntimeError) and "allocate memory" in str(error):
-        kind = MemoryError  # as PyTorch reports it
-    if kind is None:
+    said = [text for kind, text in LIMITS.items() if isinstance(error, kind)]
+    if isinstance(error, RuntimeError):
+        said += [text for part, text in RUNTIME_LIMITS.items() if part in str(error)]
+    if not said:
         return None
     frames = traceback.extract_tb(error.__traceback__)
     place = next((frame for frame in reversed(frames) if "swt_time" in frame.filename), frames[-1])
-    return f"{LIMITS[kind]} ({first_line(error)}, at {'/'.join(Path(place.filename).parts[-2:])}:{place.lineno})"
+    return f"{said[0]} ({first_line(error)}, at {'/'.join(Path(place.filename).parts[-2:])}:{place.lineno})"
 
 
 def _expand(word: str) -> str:
