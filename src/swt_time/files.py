@@ -127,10 +127,11 @@ def parse_json(raw: bytes, what: str, error_type: ErrorType) -> dict[str, Any]:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in values if keys.count(key) > 1)[:80]!r} occurs twice")
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {key[:80]!r} occurs twice")
+        values[key] = value
     return values
 
 

@@ -182,7 +182,7 @@ class TrainingConfig(Section):
     form alone."""
     epochs: Positive = 10
     """Passes over the training windows, where ``training.max_steps`` is not given."""
-    max_seconds: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0, le=1e9)
     """Time budget in seconds; the schedule is fitted into it after the first steps are measured."""
     batch_size: Positive = 32
     """Windows in a training step."""

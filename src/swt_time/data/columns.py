@@ -21,9 +21,9 @@ EXACT = 2**53
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "nat"})
 """Text that marks a missing value, in lower case; compared case-insensitively."""
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?\d+")
-WITH_COMMA = re.compile(r"[+-]?[\d.,]*,[\d.,]*")
+WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d.,]*")
 
 KINDS = {
     "Boolean": "booleans",

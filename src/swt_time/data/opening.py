@@ -20,7 +20,7 @@ STANDARD_INPUT = "-"
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """Beginning of an address; a scheme has two letters or more, unlike the drives of Windows."""
 
-COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
+COLLAPSED = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
 """Beginning of an address that was made a ``Path``, which merges slashes."""
 
 IN_REMOTE = {"http", "https", "s3", "s3a"}
