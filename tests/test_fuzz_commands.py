@@ -101,7 +101,19 @@ WORDS = [
     ),
     *("h", "D", "99999999999h", "1" * 400 + "D", "-1h", "MS", "none", "15min", "100YE", "9999ns", "2W-XXX", "Q", "h h"),
     *("%Y-%m-%d %H:%M:%S", "%Y%Y%q", "%", "%Q", "%z%z", "%d/%m/%Y", "%Y" * 100, "%H"),
-    *("0.7/0.1/0.2", "etth", "1/0/0", "nan/nan/nan", "0.5/0.5", "0.6/0.2/0.2", "inf/0/0", "-1/1/1", "//"),
+    *(
+        "0.7/0.1/0.2",
+        "etth",
+        "1/0/0",
+        "nan/nan/nan",
+        "0.5/0.5",
+        "0.6/0.2/0.2",
+        "1e-300/0.5/0.5",
+        "1e-9/0.5/0.5",
+        "inf/0/0",
+        "-1/1/1",
+        "//",
+    ),
     *("2024-01-05", "2024-01-05 03:00", "9999-12-31", "0000-00-00", "2024-02-30", "1e5", "2024-01-05T00:00+99:99"),
     *("auto", "cpu", "cuda", "meta", "mps", "hpu", "xla", "cpu:99", "cuda:-1", "privateuseone", "fpga"),
     *("90s", "1h30m", "0s", "9" * 400 + "h", "1e308", "haar", "db4", "db999", "dmey", "periodic", "causal", "linear"),
@@ -224,7 +236,7 @@ def make_inputs(folder: Path) -> None:
     for name in ("table.csv", "other.csv", "größe 🌊.csv"):
         table.to_csv(folder / name, index=False)
     table.drop(index=[5, 6, 7]).to_csv(folder / "gaps.csv", index=False)
-    table.assign(a="1" * 100 + "x").to_csv(folder / "large.csv", index=False)
+    table.assign(a="1" * 3000 + "x").to_csv(folder / "large.csv", index=False)
     table.to_parquet(folder / "table.parquet", index=False)
     extremes = table.assign(date=table["date"].to_numpy().astype("datetime64[s]"))
     extremes.loc[0, "date"] = np.datetime64("9999-12-31T00:00:00", "s")

@@ -9,6 +9,7 @@ import pytest
 import swt_time
 from support.patterns import Dynamic, Use, find_patterns, slow_text
 from swt_time.data.dates import QUARTERS
+from swt_time.data.numbers import COMMA, POINT
 
 SOURCE = Path(swt_time.__file__).parent
 USES, DYNAMIC = find_patterns(SOURCE)
@@ -18,6 +19,9 @@ COMPUTED = {
     Dynamic("data/dates.py", "pattern.replace('%q', '(?P<q>[1-4])')"): [
         Use(form, re.escape(form).replace("%Y", YEAR).replace("%q", QUARTER), re.IGNORECASE, "fullmatch")
         for form in QUARTERS
+    ],
+    Dynamic("data/numbers.py", "number"): [
+        Use("data/numbers.py", style.pattern.pattern, re.IGNORECASE, "fullmatch") for style in (POINT, COMMA)
     ],
     Dynamic("language/formats.py", "pattern"): [
         Use("language/formats.py", pattern, 0, "fullmatch")
@@ -30,14 +34,9 @@ COMPUTED = {
 }
 """What the regular expressions can be that are computed."""
 
-AWAITED = {r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?"}
-"""Patterns that are known to be slow until the reader of columns is replaced."""
-
 
 @pytest.mark.parametrize("use", [*USES, *chain(*COMPUTED.values())], ids=lambda use: f"{use.where}-{use.method}")
-def test_time_grows_no_faster_than_the_text(use, request):
-    if use.pattern in AWAITED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="replaced together with the reader of columns"))
+def test_time_grows_no_faster_than_the_text(use):
     assert slow_text(use) is None
 
 
