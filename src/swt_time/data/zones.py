@@ -115,11 +115,21 @@ def nominal_wall(times: pd.Index, starts: Sequence[int] | np.ndarray = (0,)) -> 
     return wall
 
 
-def usual_time(times: pd.Index) -> pd.Index:
-    """The first timestamp of a series that has its usual time of day (see `nominal_wall`), as an index of length 1."""
-    moved = nominal_wall(times) != microseconds(times, wall=True)
-    first = int(np.argmin(moved))
-    return times[first : first + 1]
+def usual_rows(times: pd.Index, starts: np.ndarray) -> np.ndarray:
+    """For each series the row of its first timestamp that has its usual time of day (see `nominal_wall`).
+
+    Parameters
+    ----------
+    times : pd.Index
+        Timestamps of all series, concatenated.
+    starts : (N,) int array
+        Position in ``times`` of the first timestamp of each series.
+    """
+    if not isinstance(times, pd.DatetimeIndex) or times.tz is None:
+        return starts
+    spans = [times[start:end] for start, end in zip(starts, [*starts[1:], len(times)], strict=True)]
+    moved = [np.argmin(nominal_wall(one) != microseconds(one, wall=True)) for one in spans]
+    return starts + np.array(moved, dtype=np.int64)
 
 
 def most_frequent(values: np.ndarray) -> int:
