@@ -121,7 +121,7 @@ def _convert_together(table: nw.DataFrame, names: Sequence[str], values: np.ndar
     native = nw.to_native(table)
     if not isinstance(native, pd.DataFrame):
         return list(range(len(names)))
-    places, dtypes = native.columns.get_indexer(list(names)), native.dtypes.to_list()
+    places, dtypes = native.columns.get_indexer(pd.Index(names)), native.dtypes.to_list()
     left = set(range(len(names)))
     for kind in (np.dtype(np.float64), np.dtype(np.int64)):
         some = [i for i in left if isinstance(dtypes[places[i]], np.dtype) and dtypes[places[i]] == kind]

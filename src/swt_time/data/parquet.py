@@ -1,22 +1,39 @@
-"""Read Parquet files with pyarrow, an optional package."""
+"""Read Parquet files with pyarrow, an optional package, in batches of rows.
+
+The numbers in the file are claims: what a reader would allocate for them is checked before, and what it decodes is
+counted batch by batch. Text stays encoded by its dictionary until its length is known, since a small file can repeat
+one long value many times.
+"""
 
 from typing import Any
 
 import pandas as pd
 
+from swt_time.data.budget import ROW_BYTES, Budget
 from swt_time.data.frames import NOTES
 from swt_time.data.header import refuse_repeated
-from swt_time.data.limits import CELLS_LIMIT, FILE_LIMIT
+from swt_time.data.limits import COLUMNS_LIMIT
+from swt_time.data.parquet_pages import page_sizes
 from swt_time.errors import MissingDependencyError, TableError, first_line
 
+FOOTER_SHARE = 2**8
+"""Memory that pyarrow may take for each byte of the footer of a file, at most."""
 
-def read_parquet(raw: bytes, name: str) -> pd.DataFrame:
+BATCH_CELLS, BATCH_ROWS = 2**22, 2**8
+"""Cells of a batch, and the fewest rows of a batch of a wide table."""
+
+TEXT = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+SLIGHT = ("UNCOMPRESSED", "SNAPPY")
+"""Compression that a budget always allows for: to at most 21 times its bytes."""
+
+
+def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     """Read a Parquet file.
 
     Raises
     ------
     TableError
-        If the file is damaged or too large.
+        If the file is damaged, too large or nested.
     MissingDependencyError
         If pyarrow is not installed.
     """
@@ -28,12 +45,10 @@ def read_parquet(raw: bytes, name: str) -> pd.DataFrame:
             f'{name} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
         ) from error
     try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(raw))
-        _check_size(file.metadata, name)
-        table = file.read()
-        # drop the pandas metadata, which would turn columns into an index
-        frame = table.replace_schema_metadata(None).to_pandas(types_mapper=pd.ArrowDtype)
+        frame = _read(raw, name, budget)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, TableError):
+            raise
         raise TableError(f"{name} is a damaged Parquet file ({first_line(error)}); copy or write it again") from error
     refuse_repeated([str(column) for column in frame.columns], name)
     if len(frame) == 0:
@@ -42,12 +57,88 @@ def read_parquet(raw: bytes, name: str) -> pd.DataFrame:
     return frame
 
 
-def _check_size(metadata: Any, name: str) -> None:
-    """Refuse a Parquet file that would take too much memory; its size on disk may be far smaller."""
-    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    cells = metadata.num_rows * metadata.num_columns
-    if size > FILE_LIMIT or cells > CELLS_LIMIT:
+def _read(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
+    import pyarrow as arrow
+    from pyarrow.parquet import ParquetFile, read_metadata
+
+    budget.check(FOOTER_SHARE * min(int.from_bytes(raw[-8:-4], "little"), len(raw)))
+    metadata = read_metadata(arrow.BufferReader(raw))
+    schema = metadata.schema.to_arrow_schema()
+    _check_columns(schema, metadata, name)
+    rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+    budget.check(rows * (ROW_BYTES + sum(map(_width, schema.types))))
+    pages, most_rows = _check_pages(raw, metadata, budget)
+    budget.take(pages)
+    texts = [field.name for field in schema if _is_text(field.type)]
+    file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
+    batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
+    batches = []
+    plain = schema.remove_metadata()  # that of pandas would turn columns into an index
+    for batch in file.iter_batches(min(batch_rows, most_rows)):
+        decoded = [_decoded(column, kind, budget) for column, kind in zip(batch.columns, plain.types, strict=True)]
+        kept = arrow.record_batch(decoded, schema=plain)
+        budget.take(kept.nbytes + ROW_BYTES * len(kept))
+        batches.append(kept)
+    budget.give(pages)
+    table = arrow.Table.from_batches(batches, schema=plain)
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _check_columns(schema: Any, metadata: Any, name: str) -> None:
+    from pyarrow.types import is_nested
+
+    if metadata.num_columns > COLUMNS_LIMIT:
         raise TableError(
-            f"{name} has {cells:,} cells in {size:,} bytes after decompression; expected at most {CELLS_LIMIT:,} cells "
-            f"and {FILE_LIMIT:,} bytes: split the table"
+            f"{name} has {metadata.num_columns:,} columns; expected at most {COLUMNS_LIMIT:,}: use a long table"
         )
+    for field in schema:
+        if is_nested(field.type):
+            raise TableError(
+                f"{name}: column {field.name!r} holds nested values ({field.type}); expected one value in each cell: "
+                "leave the column out of the file"
+            )
+
+
+def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int]:
+    """Memory of the pages that are decompressed at the same time, and the most rows of a batch."""
+    largest = [0] * metadata.num_columns
+    text = 0
+    longest = 1
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        for j in range(min(group.num_columns, metadata.num_columns)):
+            chunk = group.column(j)
+            if chunk.physical_type not in TEXT and chunk.compression in SLIGHT:
+                continue
+            sizes = page_sizes(raw, chunk)
+            largest[j] = max(largest[j], sizes.dictionary + sizes.largest)
+            text += sizes.total if chunk.physical_type in TEXT else 0
+            longest = max(longest, sizes.largest if sizes.repeats else 1)
+        budget.check(sum(largest) + text)
+    return sum(largest), max((budget.limit - budget.taken) // 4 // longest, 1)
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow.types import is_binary, is_large_binary, is_large_string, is_string
+
+    return any(check(kind) for check in (is_binary, is_large_binary, is_large_string, is_string))
+
+
+def _width(kind: Any) -> int:
+    """Bytes of a cell of a type; of text the index into its dictionary."""
+    try:
+        return (kind.bit_width + 7) // 8
+    except ValueError:
+        return 4
+
+
+def _decoded(column: Any, kind: Any, budget: Budget) -> Any:
+    """A column of text without its dictionary, whose length is checked before."""
+    import pyarrow as arrow
+    import pyarrow.compute as compute
+
+    if not arrow.types.is_dictionary(column.type) or arrow.types.is_dictionary(kind):
+        return column
+    lengths = compute.take(compute.binary_length(column.dictionary), column.indices)
+    budget.check(compute.sum(lengths).as_py() or 0)
+    return column.cast(kind)
