@@ -83,7 +83,7 @@ class DataConfig(Section):
     encoding: str | None = Field(default=None, max_length=64)
     """Encoding of a CSV file, such as ``cp1252``, ``latin-1`` or ``shift_jis``; UTF-8 by default."""
     memory_limit: Positive | None = None
-    """Most memory in MiB that a table may take while it is read; by default half of the machine's, and at most 768 MiB
+    """Most memory in MiB that a table may take while it is read; by default half of the machine's, and at most 512 MiB
     and 64 times the size of the file, so that a small file from a stranger cannot take more."""
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.

@@ -11,7 +11,7 @@ MEBIBYTE = 2**20
 SHARE = 2
 """By default a table may take one part of this many of the machine's memory."""
 
-LEAST, PER_BYTE = 768 * MEBIBYTE, 64
+LEAST, PER_BYTE = 512 * MEBIBYTE, 64
 """By default it may take at most so much, and so much more for each byte of its file: a small file is a small table."""
 
 ROW_BYTES, CELL_BYTES = 32, 8

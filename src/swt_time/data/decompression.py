@@ -86,6 +86,8 @@ def _unpacked(raw: bytes, name: str, kind: str, budget: Budget) -> bytes:
                 buffer.write(part)
         budget.take(size)
         return buffer.getvalue()
+    except TableError:
+        raise
     except errors as error:
         remedy = "copy or download it again"
         if "memory" in str(error).lower():

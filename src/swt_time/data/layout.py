@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
 from swt_time.data.columns import is_missing
 from swt_time.data.time_columns import calendar_columns, holds_epochs
@@ -19,6 +20,9 @@ LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
 
 NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
+SHOWN = 8
+"""Names that a message lists."""
+
 COUNTER_NAMES = re.compile(r"index|level_\d+", re.IGNORECASE)
 """Names that pandas gives to a column without a name, and to row numbers that became a column."""
 
@@ -82,6 +86,12 @@ def find_layout(
     notes += times.notes()
     taken = {id_column, time, *times.others, *times.calendar.values()}
     places = {name: place for place, name in enumerate(frame.columns, 1)}
+    blank = _blank_columns(frame, [name for name in places if name not in taken and NAMELESS.fullmatch(name.strip())])
+    if len(blank) > SHOWN:
+        notes.append(f"{len(blank):,} columns without a name are blank and were ignored")
+    else:
+        notes += [f"column {places[name]} without a name is blank and was ignored" for name in blank]
+    taken.update(blank)
     rest = [name for name in places if name not in taken]
     if id_column is not None:
         if columns is not None:
@@ -90,7 +100,7 @@ def find_layout(
         value = target or _find_value(rest)
         unused = [name for name in rest if name != value]
         if unused:
-            notes.append(f"columns not used: {', '.join(map(repr, unused))}")
+            notes.append(f"columns not used: {listed(unused)}")
         return Layout(id_column, time, (value,), tuple(notes), times.calendar)
     if target is not None or columns is not None:
         values = [target] if target is not None else list(columns or ())
@@ -120,7 +130,7 @@ def _require(frame: nw.DataFrame, name: str, key: str) -> str:
     raise TableError(f"{key}: the table has no column {name!r}; {hint}")
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def listed(names: Iterable[str], most: int = SHOWN) -> str:
     """Join names for a message, at most ``most`` of them."""
     names = list(names)
     shown = ", ".join(map(repr, names[:most]))
@@ -247,20 +257,25 @@ def _find_value(rest: list[str]) -> str:
 def _is_row_counter(
     frame: nw.DataFrame, name: str, places: Mapping[str, int], id_column: str | None, notes: list[str]
 ) -> bool:
-    """Whether a column without a name of its own counts the rows or is blank; it is then ignored with a note."""
+    """Whether a column without a name of its own counts the rows; it is then ignored with a note."""
     nameless = NAMELESS.fullmatch(name.strip()) is not None
     if not nameless and not COUNTER_NAMES.fullmatch(name.strip()):
         return False
     shown = f"column {places[name]} without a name" if nameless else f"column {name!r}"
-    if nameless and frame[name].is_null().all():
-        notes.append(f"{shown} is blank and was ignored")
-        return True
     if _counts_by_one(frame, name, id_column):
         notes.append(f"{shown} counts the rows and was ignored")
         return True
     if nameless and id_column is None:
         raise TableError(f"{shown} holds values; name it in the header or choose the columns with data.columns")
     return False
+
+
+def _blank_columns(frame: nw.DataFrame, names: list[str]) -> list[str]:
+    native = nw.to_native(frame)
+    if isinstance(native, pd.DataFrame):
+        blank = native[names].isna().all(axis=0).to_numpy() if names else np.empty(0, bool)
+        return [name for name, is_blank in zip(names, blank, strict=True) if is_blank]
+    return [name for name in names if frame[name].is_null().all()]
 
 
 def _counts_by_one(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:

@@ -67,9 +67,9 @@ def _read(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     _check_columns(schema, metadata, name)
     rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
     budget.check(rows * (ROW_BYTES + sum(map(_width, schema.types))))
-    pages, most_rows = _check_pages(raw, metadata, budget)
+    pages, most_rows, repeating = _check_pages(raw, metadata, budget)
     budget.take(pages)
-    texts = [field.name for field in schema if _is_text(field.type)]
+    texts = [field.name for i, field in enumerate(schema) if _is_text(field.type) and i not in repeating]
     file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
     batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
     batches = []
@@ -99,11 +99,11 @@ def _check_columns(schema: Any, metadata: Any, name: str) -> None:
             )
 
 
-def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int]:
-    """Memory of the pages that are decompressed at the same time, and the most rows of a batch."""
+def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int, set[int]]:
+    """Memory of the pages that are decompressed together, the most rows of a batch, and `PageSizes.repeats` columns."""
     largest = [0] * metadata.num_columns
-    text = 0
-    longest = 1
+    repeating: set[int] = set()
+    text, longest = 0, 1
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
         for j in range(min(group.num_columns, metadata.num_columns)):
@@ -113,9 +113,11 @@ def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int]:
             sizes = page_sizes(raw, chunk)
             largest[j] = max(largest[j], sizes.dictionary + sizes.largest)
             text += sizes.total if chunk.physical_type in TEXT else 0
-            longest = max(longest, sizes.largest if sizes.repeats else 1)
-        budget.check(sum(largest) + text)
-    return sum(largest), max((budget.limit - budget.taken) // 4 // longest, 1)
+            if sizes.repeats:
+                repeating.add(j)
+                longest = max(longest, sizes.largest)
+        budget.check(2 * sum(largest) + text)  # a page and the values in it
+    return sum(largest), max((budget.limit - budget.taken) // 16 // longest, 1), repeating
 
 
 def _is_text(kind: Any) -> bool:
