@@ -1046,7 +1046,7 @@ def _():
     return file.getvalue()
 
 
-@parquet_case("many row groups", "damaged Parquet")
+@parquet_case("many row groups", "")
 def _():
     group = {1: [], 2: Long(0), 3: Long(0)}
     return with_footer({1: 1, 2: [root(1), leaf("y")], 3: Long(0), 4: [group] * 400_000})
@@ -1068,11 +1068,13 @@ def _():
     return with_footer({1: 1, 2: [root(1), *[{3: 0, 4: b"a", 5: 1}] * 10**5, leaf("y")], 3: Long(0), 4: []})
 
 
-@parquet_case("lists in its cells", "nested values")
+@parquet_case("a list of a hundred million values in one cell", "holds lists")
 def _():
     arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     file = io.BytesIO()
-    parquet.write_table(arrow.table({"date": [1], "y": [np.zeros(2**23)]}), file)
+    days = pd.date_range("2024-01-01", periods=2)
+    lists = arrow.ListArray.from_arrays([0, 0, 10**8], np.zeros(10**8, np.int8))
+    parquet.write_table(arrow.table({"date": days, "y": lists}), file)
     return file.getvalue()
 
 

@@ -7,6 +7,7 @@ one long value many times.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from swt_time.data.budget import ROW_BYTES, Budget
@@ -33,7 +34,7 @@ def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     Raises
     ------
     TableError
-        If the file is damaged, too large or nested.
+        If the file is damaged or too large.
     MissingDependencyError
         If pyarrow is not installed.
     """
@@ -50,7 +51,6 @@ def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
         if isinstance(error, TableError):
             raise
         raise TableError(f"{name} is a damaged Parquet file ({first_line(error)}); copy or write it again") from error
-    refuse_repeated([str(column) for column in frame.columns], name)
     if len(frame) == 0:
         raise TableError(f"{name} has a header but no rows; expected at least two rows of data")
     frame.attrs[NOTES] = ()
@@ -64,45 +64,46 @@ def _read(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     budget.check(FOOTER_SHARE * min(int.from_bytes(raw[-8:-4], "little"), len(raw)))
     metadata = read_metadata(arrow.BufferReader(raw))
     schema = metadata.schema.to_arrow_schema()
-    _check_columns(schema, metadata, name)
-    rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-    budget.check(rows * (ROW_BYTES + sum(map(_width, schema.types))))
-    pages, most_rows, repeating = _check_pages(raw, metadata, budget)
-    budget.take(pages)
-    texts = [field.name for i, field in enumerate(schema) if _is_text(field.type) and i not in repeating]
-    file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
-    batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
-    batches = []
-    plain = schema.remove_metadata()  # that of pandas would turn columns into an index
-    for batch in file.iter_batches(min(batch_rows, most_rows)):
-        decoded = [_decoded(column, kind, budget) for column, kind in zip(batch.columns, plain.types, strict=True)]
-        kept = arrow.record_batch(decoded, schema=plain)
-        budget.take(kept.nbytes + ROW_BYTES * len(kept))
-        batches.append(kept)
-    budget.give(pages)
-    table = arrow.Table.from_batches(batches, schema=plain)
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
-
-
-def _check_columns(schema: Any, metadata: Any, name: str) -> None:
-    from pyarrow.types import is_nested
-
     if metadata.num_columns > COLUMNS_LIMIT:
         raise TableError(
             f"{name} has {metadata.num_columns:,} columns; expected at most {COLUMNS_LIMIT:,}: use a long table"
         )
-    for field in schema:
-        if is_nested(field.type):
-            raise TableError(
-                f"{name}: column {field.name!r} holds nested values ({field.type}); expected one value in each cell: "
-                "leave the column out of the file"
-            )
+    refuse_repeated(schema.names, name)
+    # one nested cell can hold any number of values: such columns are not read
+    nested = {field.name for field in schema if arrow.types.is_nested(field.type)}
+    flat = {field.name: field.type for field in schema if field.name not in nested}
+    rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+    budget.check(rows * (ROW_BYTES + sum(map(_width, flat.values()))))
+    pages, most_rows, repeating = _check_pages(raw, metadata, nested, budget)
+    budget.take(pages)
+    texts = [one for one, kind in flat.items() if _is_text(kind) and one not in repeating]
+    file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
+    batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
+    batches = []
+    plain = schema.remove_metadata()  # that of pandas would turn columns into an index
+    for batch in file.iter_batches(min(batch_rows, most_rows), columns=list(flat) if nested else None):
+        kinds = flat.values()
+        decoded = iter([_decoded(one, kind, budget) for one, kind in zip(batch.columns, kinds, strict=True)])
+        columns = [_blank(field.type, len(batch)) if field.name in nested else next(decoded) for field in plain]
+        kept = arrow.record_batch(columns, schema=plain)
+        budget.take(kept.nbytes + ROW_BYTES * len(kept))
+        batches.append(kept)
+    budget.give(pages)
+    return arrow.Table.from_batches(batches, schema=plain).to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int, set[int]]:
+def _blank(kind: Any, rows: int) -> Any:
+    """Cells of a nested type that hold nothing, in place of those of a column that is not read."""
+    import pyarrow as arrow
+
+    cell = {} if arrow.types.is_struct(kind) else [None] * getattr(kind, "list_size", 0)
+    return arrow.array([cell], kind).take(arrow.array(np.zeros(rows, np.int64)))
+
+
+def _check_pages(raw: bytes, metadata: Any, nested: set[str], budget: Budget) -> tuple[int, int, set[str]]:
     """Memory of the pages that are decompressed together, the most rows of a batch, and `PageSizes.repeats` columns."""
     largest = [0] * metadata.num_columns
-    repeating: set[int] = set()
+    repeating: set[str] = set()
     text, longest = 0, 1
     for i in range(metadata.num_row_groups):
         group = metadata.row_group(i)
@@ -110,11 +111,14 @@ def _check_pages(raw: bytes, metadata: Any, budget: Budget) -> tuple[int, int, s
             chunk = group.column(j)
             if chunk.physical_type not in TEXT and chunk.compression in SLIGHT:
                 continue
+            path = chunk.path_in_schema
+            if path.partition(".")[0] in nested:
+                continue
             sizes = page_sizes(raw, chunk)
             largest[j] = max(largest[j], sizes.dictionary + sizes.largest)
             text += sizes.total if chunk.physical_type in TEXT else 0
             if sizes.repeats:
-                repeating.add(j)
+                repeating.add(path)
                 longest = max(longest, sizes.largest)
         budget.check(2 * sum(largest) + text)  # a page and the values in it
     return sum(largest), max((budget.limit - budget.taken) // 16 // longest, 1), repeating
