@@ -21,6 +21,9 @@ BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.
 BATCH_CELLS, BATCH_ROWS = 2**22, 2**8
 """Cells of a batch; a batch of a wide table has no fewer than so many rows, since each column costs time."""
 
+WIDE = 2**10
+"""Columns above which a batch is worth a copy, after which pandas treats all columns of one type together."""
+
 
 class CsvBatches:
     """A CSV table that is parsed in batches of rows.
@@ -97,7 +100,7 @@ class CsvBatches:
                             f"{self.name}, row 2: more cells than the {len(self.header)} names in the header; add the "
                             "missing names"
                         )
-                    yield frame
+                    yield frame.copy() if len(columns) > WIDE else frame  # a copy joins the columns of one type
         except pd.errors.EmptyDataError as error:
             raise TableError(f"{self.name} is empty; expected a table with a header row") from error
         except pd.errors.ParserError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 from swt_time.data.budget import Budget
 from swt_time.data.limits import KEPT, PART
-from swt_time.data.workbook import workbook_kind
+from swt_time.data.workbook import ENTRIES_LIMIT, ENTRY, workbook_kind
 from swt_time.errors import MissingDependencyError, TableError
 
 INPUT = 2**14
@@ -162,6 +162,8 @@ def _zstd(name: str) -> Any:
 
 def _only_entry(raw: bytes, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
     """The file inside a zip file, which must be the only one."""
+    if (count := raw.count(ENTRY)) > ENTRIES_LIMIT:
+        raise TableError(f"{name} is a zip file that holds {count:,} files; expected exactly one table")
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:

@@ -21,6 +21,9 @@ from swt_time.errors import MissingDependencyError, TableError, first_line
 XLSX, REFUSED = "xlsx", {"xlsb": "a binary workbook (.xlsb)", "ods": "an OpenDocument sheet (.ods)"}
 """The format that is read, and other archives that hold sheets."""
 
+ENTRY, ENTRIES_LIMIT = b"PK\x01\x02", 2**16
+"""First bytes of an entry in the list of files of an archive, and the most of them that are read."""
+
 OLE = b"\xd0\xcf\x11\xe0"
 """First bytes of an Excel workbook before 2007, and of a workbook with a password."""
 
@@ -36,7 +39,7 @@ REMEDY = "save the sheet as .xlsx or CSV"
 
 def workbook_kind(raw: bytes) -> str | None:
     """Kind of a workbook, a zip file with certain names: ``xlsx``, ``xlsb`` or ``ods``; else None."""
-    if raw[:2] != b"PK":
+    if raw[:2] != b"PK" or raw.count(ENTRY) > ENTRIES_LIMIT:
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
