@@ -22,6 +22,9 @@ MEBIBYTE = 2**20
 HEADER_LIMIT = 8 * MEBIBYTE
 """Maximum size of a safetensors header in bytes; a language model with 10,000 tensors needs 1 MiB."""
 
+CONTAINERS_LIMIT = 2**18
+"""Maximum objects and lists in a JSON file; the header of a language model with 10,000 tensors has 30,000."""
+
 ErrorType = type[InputError]
 
 
@@ -115,8 +118,12 @@ def parse_json(raw: bytes, what: str, error_type: ErrorType) -> dict[str, Any]:
     Raises
     ------
     error_type
-        If the content is anything else, or exceeds Python's limits on nesting and on digits of an integer.
+        If the content is anything else, has too many objects and lists, or exceeds Python's limits on nesting and on
+        digits of an integer.
     """
+    # each takes twenty times the memory of its bytes
+    if raw.count(b"{") + raw.count(b"[") > CONTAINERS_LIMIT:
+        raise error_type(f"{what} holds more than {CONTAINERS_LIMIT:,} objects and lists; it is not a file of swt-time")
     try:
         values = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:

@@ -52,7 +52,8 @@ for line in sys.stdin:
             sys.stderr.flush()
             os._exit(code)
     _, status, used = os.wait4(child, 0)
-    print(json.dumps({"code": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}), flush=True)
+    answer = {"code": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}
+    print(json.dumps({**answer, "cpu": used.ru_utime + used.ru_stime}), flush=True)
 """
 
 
@@ -98,7 +99,8 @@ class Commands:
         Returns
         -------
         CompletedProcess
-            With one more attribute, ``peak``: the peak resident memory in bytes, libraries included.
+            With two more attributes: ``peak``, the peak resident memory in bytes, libraries included, and ``cpu``, the
+            seconds of CPU time.
         """
         with tempfile.TemporaryDirectory() as folder:
             out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
@@ -109,7 +111,7 @@ class Commands:
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())
             run = subprocess.CompletedProcess(request["words"], answer["code"], out.read_text(), err.read_text())
-            run.peak = answer["peak"]
+            run.peak, run.cpu = answer["peak"], answer["cpu"]
         if check:
             assert run.returncode == 0, run.stderr
         return run

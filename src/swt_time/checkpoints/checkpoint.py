@@ -14,24 +14,23 @@ and some of the new ones. Equal runs write equal weight files, byte for byte; wh
 is in ``provenance.json`` and ``history.csv``.
 """
 
-import csv
-import io
 import json
 import platform
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from swt_time.checkpoints.history import read_history, write_history
 from swt_time.checkpoints.run_state import discard_run
 from swt_time.checkpoints.storage import Location, holds_files, read_files, replace_files
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
@@ -53,9 +52,9 @@ from swt_time.training import TrainingResult, Validation
 FILES = {
     "config.json": FILE_LIMIT,
     "model.safetensors": 4 * MOST_WEIGHTS + HEADER_LIMIT,
-    "scaler.json": 64 * MEBIBYTE,  # a million series
+    "scaler.json": 32 * MEBIBYTE,  # half a million series
     "provenance.json": MEBIBYTE,
-    "history.csv": 16 * MEBIBYTE,
+    "history.csv": 8 * MEBIBYTE,  # a hundred thousand validations
 }
 """The files of a checkpoint, and the maximum size of each in bytes."""
 
@@ -81,9 +80,9 @@ class TrainedOn:
 
     layout: str
     frequency: str | None
-    ids: list[str]
-    mean: list[float]
-    deviation: list[float]
+    ids: Annotated[list[str], FailFast()]
+    mean: Annotated[list[float], FailFast()]
+    deviation: Annotated[list[float], FailFast()]
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.mean) == len(self.deviation):
@@ -275,7 +274,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
         "model.safetensors": save_tensors(weights),
         "scaler.json": _json(asdict(checkpoint.trained_on)),
         "provenance.json": _json(provenance),
-        "history.csv": _write_history(checkpoint.history),
+        "history.csv": write_history(checkpoint.history),
     }
     replace_files(Location(folder), content, "checkpoint")
     if not unfinished:
@@ -318,8 +317,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     check_tensor_bytes(content["model.safetensors"], str(folder / "model.safetensors"), CheckpointError)
     try:
         weights = load_tensors(content["model.safetensors"])
-        history = _read_history(content["history.csv"])
-    except (SafetensorError, ValueError, csv.Error) as error:
+        history = read_history(content["history.csv"])
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
@@ -338,24 +337,3 @@ def _json(values: Mapping[str, Any]) -> bytes:
     # JSON has no NaN and no infinity, so a loss that overflowed is written as null.
     finite = json.loads(json.dumps(values), parse_constant=lambda word: None)
     return (json.dumps(finite, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _write_history(rows: Sequence[Validation]) -> bytes:
-    if not rows:
-        return b""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Validation)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue().encode()
-
-
-def _read_history(content: bytes) -> list[Validation]:
-    """Parse the rows of a loss history; an empty cell is None.
-
-    Raises
-    ------
-    ValueError
-    """
-    rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
-    return TypeAdapter(list[Validation]).validate_python([{k: v or None for k, v in row.items()} for row in rows])

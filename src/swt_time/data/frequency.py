@@ -150,7 +150,7 @@ class Frequency:
     def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.DatetimeIndex:
         """Timestamps at ordinals; ``like`` (one timestamp, or one per ordinal) gives time of day and time zone.
 
-        For a whole series, take ``like`` from `swt_time.data.zones.usual_time`.
+        For a whole series, take ``like`` from `swt_time.data.zones.usual_rows`.
         """
         return self.stamps_at(ordinals, microseconds(like, wall=True) % DAY, like)
 
