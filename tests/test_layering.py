@@ -19,6 +19,7 @@ ORDER = [
     "wavelets",
     "config",
     "data",
+    "panel",
     "language",
     "model",
     "training",
@@ -139,6 +140,11 @@ def modules_after(statement: str) -> set[str]:
 def test_import_of_the_package_is_light():
     loaded = modules_after("import swt_time")
     assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib"})
+
+
+def test_the_panel_needs_numpy_alone():
+    loaded = modules_after("import swt_time.panel")
+    assert loaded.isdisjoint({"transformers", "pandas", "torch", "narwhals", "pydantic", "scipy"})
 
 
 def test_wavelets_need_neither_tables_nor_language_models():

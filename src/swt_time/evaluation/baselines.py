@@ -22,6 +22,7 @@ from swt_time.errors import ConfigError, MissingDependencyError
 from swt_time.evaluation.forecasting import TrainedModel, WindowForecaster
 from swt_time.language.finding import find_backbone, read_hidden_size
 from swt_time.model.weights import trained_parameters
+from swt_time.panel.naive import repeat_season
 from swt_time.training import seeded, train
 
 TREND_KERNEL = 25
@@ -50,10 +51,7 @@ class SeasonalNaive:
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map contexts (M, T) to forecasts (M, H); where the series starts less than a season ago, the last value."""
-        season = min(self.season, contexts.shape[1])
-        last = contexts[:, contexts.shape[1] - season :]
-        last = np.where(np.isnan(last), contexts[:, -1:], last)
-        return np.tile(last, (1, -(-self.horizon // season)))[:, : self.horizon]
+        return repeat_season(contexts, self.season, self.horizon)
 
 
 class BaselineNetwork(nn.Module):

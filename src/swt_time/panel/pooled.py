@@ -1,0 +1,120 @@
+"""A linear correction of the Theta forecast, learned from all series of a panel.
+
+For each step, the difference between target and Theta forecast is regressed on features of the history (distances of
+recent means, of the same phase of earlier seasons and of the dynamic optimised Theta forecast from the smoothed
+level). Ridge regression pulls the coefficients to zero, so that with an infinite strength the forecast is that of the
+Theta method. Iteratively reweighted least squares minimise absolute instead of squared errors.
+
+Shapes: ``W`` windows, ``H`` horizon, ``F`` features and a constant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from swt_time.panel.history import Scale
+
+ITERATIONS = 4
+SMALLEST_ERROR = 0.2
+"""Errors below this part of their median are weighted alike."""
+
+LARGEST_FEATURE = 8.0
+"""Features are clipped at this many standard deviations."""
+
+CONSTANT = 10.0
+"""Strength for the constant, relative to the others: it is a growth that all series share, which often does not
+last."""
+
+WINDOWS = 10.0
+"""Part of the penalty that does not grow with the number of windows, so that few windows correct little."""
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Coefficients of the correction.
+
+    Attributes
+    ----------
+    coefficients : ndarray (H, F)
+    deviation : ndarray (F,)
+        Root mean square of each feature in the training windows.
+    """
+
+    coefficients: np.ndarray
+    deviation: np.ndarray
+
+    def forecast(self, scale: Scale) -> np.ndarray:
+        """Return forecasts (W, H) on the original scale."""
+        design = with_constant(scale.features) / self.deviation
+        np.clip(design, -LARGEST_FEATURE, LARGEST_FEATURE, out=design)
+        correction = np.einsum("whf,hf->wh", design, self.coefficients)
+        return scale.restore(scale.theta + correction * scale.spread[:, None])
+
+
+def with_constant(features: np.ndarray) -> np.ndarray:
+    """Append a feature that is one everywhere."""
+    return np.concatenate([features, np.ones((*features.shape[:2], 1))], axis=2)
+
+
+def fit_pooled(scale: Scale, targets: np.ndarray, windows: np.ndarray, strengths: Sequence[float]) -> list[Pooled]:
+    """Fit the correction for several strengths of the penalty.
+
+    Parameters
+    ----------
+    scale : Scale
+    targets : ndarray (W, H)
+        On the original scale; NaN where unknown.
+    windows : ndarray of bool (W,)
+        Windows to use.
+    strengths : sequence of float
+    """
+    chosen = np.flatnonzero(windows)
+    design = with_constant(scale.features[chosen])
+    goals = ((scale.adjust(targets) - scale.theta) / scale.spread[:, None])[chosen]
+    known = np.isfinite(goals)
+    goals = np.where(known, goals, 0.0)
+    horizon, count = design.shape[1:]
+    total = known.sum()
+    deviation = np.sqrt(np.einsum("whf,wh->f", design**2, known) / max(total, 1))
+    deviation = np.where(deviation > 1e-9, deviation, 1.0)
+    design /= deviation
+    np.clip(design, -LARGEST_FEATURE, LARGEST_FEATURE, out=design)
+    coefficients = np.zeros((len(strengths), horizon, count))
+    penalty = np.eye(count)
+    penalty[-1, -1] = CONSTANT
+    for step in range(horizon):
+        rows = known[:, step]
+        if not rows.any():
+            coefficients[:, step] = coefficients[:, max(step - 1, 0)]
+            continue
+        x, y = design[rows, step], goals[rows, step]
+        solution = np.zeros(count)
+        for position, strength in enumerate(strengths):
+            solution = robust_ridge(x, y, strength * penalty, solution, ITERATIONS if position == 0 else 2)
+            coefficients[position, step] = solution
+    return [Pooled(one, deviation) for one in coefficients]
+
+
+def robust_ridge(x: np.ndarray, y: np.ndarray, penalty: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
+    """Solve a penalised least-absolute-error regression by iteratively reweighted least squares.
+
+    Parameters
+    ----------
+    x : ndarray (N, F)
+    y : ndarray (N,)
+    penalty : ndarray (F, F)
+    start : ndarray (F,)
+        First solution, whose errors give the first weights.
+    iterations : int
+    """
+    solution = start
+    for _ in range(iterations):
+        errors = np.abs(y - x @ solution)
+        middle = np.median(errors) or errors.mean()
+        if middle == 0:
+            break
+        weights = middle / np.maximum(errors, SMALLEST_ERROR * middle)
+        weighted = x * weights[:, None]
+        solution = np.linalg.solve(weighted.T @ x + penalty * (weights.sum() + WINDOWS), weighted.T @ y)
+    return solution
