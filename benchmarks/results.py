@@ -44,7 +44,7 @@ def page(folder: Path) -> str:
         datasets = study["datasets"]
         show = differences_of if study["show"] == "differences" else scores_of
         blocks += [show(name, [f for f in mine if f[0].cell.dataset.name == name], numbers) for name in datasets]
-    blocks += [*speed(folder), origin(found), not_run(planned, rows)]
+    blocks += [panels(folder), *speed(folder), origin(found), not_run(planned, rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -144,6 +144,32 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
         "appear different by chance alone."
     )
     return f"{heading}\n\n{table(heads, lines)}\n\n{summary}"
+
+
+def panels(folder: Path) -> str:
+    """Return errors and times on panels of short series, contenders by panels; empty if they were not measured."""
+    rows = read_csv(folder / "panels.csv")
+    if not rows:
+        return ""
+    names = list(dict.fromkeys(row["panel"] for row in rows))
+    cells = {(row["contender"], row["panel"]): row for row in rows}
+    blocks = ["## Panels of short series"]
+    for head, column in (("sMAPE", "smape"), ("MASE", "mase"), ("CPU time, s", "cpu_seconds")):
+        lines = []
+        for contender in dict.fromkeys(row["contender"] for row in rows):
+            values = [cells[contender, name][column] if (contender, name) in cells else "not run" for name in names]
+            lines.append([contender, *values])
+        blocks.append(table([head, *names], lines))
+    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    blocks.append(
+        f"`python benchmarks/panels.py`, official horizons, one thread, fitting and choosing included. "
+        f"{machines}, commit {commits}, {versions}."
+    )
+    return "\n\n".join(blocks)
+
+
+ORIGIN = ("versions", "commit", "machine")
+"""Columns that tell where a row comes from."""
 
 
 def speed(folder: Path) -> list[str]:

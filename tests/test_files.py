@@ -17,14 +17,6 @@ def test_file_is_read_up_to_the_limit(tmp_path):
         read_bytes(tmp_path / "a", 4, CheckpointError)
 
 
-def test_symbolic_links_are_followed_only_if_allowed(tmp_path):
-    (tmp_path / "a").write_bytes(b"1")
-    (tmp_path / "b").symlink_to(tmp_path / "a")
-    assert read_bytes(tmp_path / "b", 9, CheckpointError) == b"1"
-    with pytest.raises(CheckpointError, match="symbolic link"):
-        read_bytes(tmp_path / "b", 9, CheckpointError, links=False)
-
-
 @pytest.mark.parametrize(("name", "says"), [("pipe", "a pipe"), ("folder", "folder|directory"), ("none", "No such")])
 def test_anything_but_a_regular_file_is_an_error(tmp_path, name, says):
     os.mkfifo(tmp_path / "pipe")

@@ -2,7 +2,10 @@
 
 import copy
 import io
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -182,3 +185,36 @@ def test_a_model_is_made_with_its_data_whatever_the_default_device_is():
     with torch.device("meta"):
         model = build_model(config)
     assert {tensor.device.type for tensor in model.state_dict().values()} == {"cpu"}
+
+
+FORKED = """
+import os, sys, warnings
+import numpy as np, pandas as pd, torch
+from swt_time import Forecaster
+
+warnings.simplefilter("ignore")
+torch.set_num_threads(2)
+hours = np.arange(2000)
+table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=2000, freq="h"),
+                      **{f"y{i}": np.sin(hours / 4 + i) for i in range(20)}})
+forecaster = Forecaster(horizon=96, context=512, backbone="transformer", max_steps=2, d_model=16, device="cpu",
+                        model={"skip": "linear"}).fit(table)
+expected = forecaster.predict(table)
+child = os.fork()
+if child == 0:
+    torch.set_num_threads(1)
+    np.testing.assert_allclose(forecaster.predict(table)["yhat"], expected["yhat"], atol=1e-5)
+    forecaster.save(sys.argv[1])
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert len(Forecaster.load(sys.argv[1], device="cpu").predict(table)) == len(expected)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_with_one_thread_forecasts_and_saves(tmp_path):
+    """As the README says: PyTorch's threads do not survive a fork, and a child that uses them waits forever."""
+    words = [sys.executable, "-c", FORKED, tmp_path / "model"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    run = subprocess.run(words, capture_output=True, text=True, timeout=240, env=environment)
+    assert run.returncode == 0, run.stderr

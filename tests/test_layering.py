@@ -12,6 +12,7 @@ SOURCE = Path(swt_time.__file__).parent
 ORDER = [
     "errors",
     "files",
+    "folders",
     "provenance",
     "machine",
     "remembered",

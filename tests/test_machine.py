@@ -34,7 +34,7 @@ def test_cpu_is_resolved():
     assert resolve_device("cpu") == CPU
 
 
-@pytest.mark.parametrize("name", ["gpu", "tpu:0", "", "cpu:x"])
+@pytest.mark.parametrize("name", ["gpu", "tpu:0", "", "cpu:x", "meta", "hpu", "privateuseone", "\udcff", "cpu\0"])
 def test_unknown_device_is_an_error(name):
     with pytest.raises(ConfigError, match=r"cannot be used here \(.+\); expected auto, cpu or cuda") as caught:
         resolve_device(name)

@@ -168,6 +168,8 @@ def test_dates_that_have_no_certain_reading_are_refused_with_the_format_as_remed
         ("%d.%m.", r"data\.date_format '%d\.%m\.' has no year"),
         ("%z %Y-%m-%d", r"expected the time zone \(%z or %Z\) at the end"),
         ("%Y-%m Q%q", r"a quarter \(%q\) stands beside a year only"),
+        ("%Y%y Q%q", r"a quarter \(%q\) stands beside a year only"),
+        ("%Y Q%q Q%q", r"a quarter \(%q\) stands beside a year only"),
         ("%Y%", r"data\.date_format '%Y%': '%' is unknown"),
         ("%d.%m.%Y", r"column 'date', row 2: '2024Q1' does not have the format '%d\.%m\.%Y' of data\.date_format"),
     ],

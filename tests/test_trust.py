@@ -47,6 +47,7 @@ def test_make_trust_runs_every_module_that_records():
     }
     assert {word for word in command.split() if word.startswith("tests/")} == recording - {
         "tests/test_fuzz.py",
+        "tests/test_fuzz_commands.py",
         "tests/test_trust.py",
     }
     assert len(recording) > 8

@@ -1,5 +1,7 @@
 """Safe reading of untrusted files: regular files of bounded size, with unambiguous content.
 
+The user named these files, so a link is followed; `swt_time.folders` reads files in folders without following one.
+
 Nothing here runs code, waits for a pipe, or takes more memory than the caller allows.
 """
 
@@ -20,10 +22,13 @@ MEBIBYTE = 2**20
 HEADER_LIMIT = 8 * MEBIBYTE
 """Maximum size of a safetensors header in bytes; a language model with 10,000 tensors needs 1 MiB."""
 
+CONTAINERS_LIMIT = 2**18
+"""Maximum objects and lists in a JSON file; the header of a language model with 10,000 tensors has 30,000."""
+
 ErrorType = type[InputError]
 
 
-def read_bytes(path: Path, limit: int, error_type: ErrorType, *, links: bool = True) -> bytes:
+def read_bytes(path: Path, limit: int, error_type: ErrorType) -> bytes:
     """Read the whole content of a regular file.
 
     Parameters
@@ -33,8 +38,6 @@ def read_bytes(path: Path, limit: int, error_type: ErrorType, *, links: bool = T
         Maximum size of the file in bytes.
     error_type : type
         Class of the error to raise.
-    links : bool
-        Whether to follow a symbolic link. In a folder from an untrusted source it may point to any file of the user.
 
     Returns
     -------
@@ -43,29 +46,42 @@ def read_bytes(path: Path, limit: int, error_type: ErrorType, *, links: bool = T
     Raises
     ------
     error_type
-        If the file is missing, too large, not a regular file (a folder, pipe or device), or a symbolic link that may
-        not be followed.
+        If the file is missing, too large, or not a regular file (a folder, pipe or device).
     """
-    with _open(path, error_type, links=links) as file:
+    with _open(path, error_type) as file:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise error_type(f"cannot read {path}: expected at most {limit:,} bytes, got {size:,}")
         return file.read(size)  # Python allocates the requested size before it reads
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
+def expand_user(path: str | Path, error_type: ErrorType) -> Path:
+    """Replace ``~`` and ``~user`` at the start of a path by a home folder.
+
+    Raises
+    ------
+    error_type
+        There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise error_type(
+            f"cannot expand {path}: the home folder is unknown; write ./{path} if the name begins with a tilde"
+        ) from None
+
+
+def file_sha256(path: Path, error_type: ErrorType = InputError) -> str:
+    """Return the SHA-256 of a regular file's content, in hexadecimal; see `read_bytes` for the errors."""
+    with _open(path, error_type) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
-def _open(path: Path, error_type: ErrorType, *, links: bool = True) -> Iterator[BinaryIO]:
+def _open(path: Path, error_type: ErrorType) -> Iterator[io.BufferedReader]:
     # Without O_NONBLOCK, opening a pipe without a writer would block forever.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
     try:
-        if not links and path.is_symlink():
-            raise error_type(f"cannot read {path}: it is a symbolic link; replace it by the file itself")
         with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
@@ -79,9 +95,9 @@ def _kind(mode: int) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
 
 
-def read_json(path: Path, limit: int, error_type: ErrorType, *, links: bool = True) -> dict[str, Any]:
+def read_json(path: Path, limit: int, error_type: ErrorType) -> dict[str, Any]:
     """Read a file that holds one JSON object. See `read_bytes` for the parameters and `parse_json` for the format."""
-    return parse_json(read_bytes(path, limit, error_type, links=links), f"{path}", error_type)
+    return parse_json(read_bytes(path, limit, error_type), f"{path}", error_type)
 
 
 def parse_json(raw: bytes, what: str, error_type: ErrorType) -> dict[str, Any]:
@@ -102,8 +118,12 @@ def parse_json(raw: bytes, what: str, error_type: ErrorType) -> dict[str, Any]:
     Raises
     ------
     error_type
-        If the content is anything else, or exceeds Python's limits on nesting and on digits of an integer.
+        If the content is anything else, has too many objects and lists, or exceeds Python's limits on nesting and on
+        digits of an integer.
     """
+    # each takes twenty times the memory of its bytes
+    if raw.count(b"{") + raw.count(b"[") > CONTAINERS_LIMIT:
+        raise error_type(f"{what} holds more than {CONTAINERS_LIMIT:,} objects and lists; it is not a file of swt-time")
     try:
         values = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique_keys, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
@@ -114,10 +134,11 @@ def parse_json(raw: bytes, what: str, error_type: ErrorType) -> dict[str, Any]:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in values if keys.count(key) > 1)[:80]!r} occurs twice")
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f"the key {key[:80]!r} occurs twice")
+        values[key] = value
     return values
 
 

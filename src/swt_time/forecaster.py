@@ -27,6 +27,7 @@ from swt_time.data.series import SeriesTable, read_series, too_short
 from swt_time.data.windows import plan_split, rolling_origins
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.evaluation.trained import Trained
+from swt_time.files import expand_user
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
@@ -135,7 +136,7 @@ class Forecaster:
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(Path(folder).expanduser()).with_backbone(backbone)
+        checkpoint = read_checkpoint(expand_user(folder, CheckpointError)).with_backbone(backbone)
         forecaster = cls.from_config(checkpoint.config)
         model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
         forecaster._found = Trained(checkpoint, model)
@@ -157,8 +158,7 @@ class Forecaster:
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
         checkpoint = self._trained().checkpoint
-        folder = Path(folder).expanduser()
-        check_output_folder(folder, overwrite)
+        check_output_folder(folder := expand_user(folder, CheckpointError), overwrite)
         with locked(folder):
             write_checkpoint(folder, checkpoint)
 
@@ -223,7 +223,7 @@ class Forecaster:
             plan_split(series.lengths, data.split, data.steps, data.horizon)
         parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction)
         provenance = describe_training(series, config.training.seed)
-        with contextlib.nullcontext() if out is None else locked(folder := Path(out).expanduser()):
+        with contextlib.nullcontext() if out is None else locked(folder := expand_user(out, CheckpointError)):
             if out is not None and trains:
                 model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
             else:

@@ -72,8 +72,8 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.ones(1, device=device).sum().item()  # the device "meta" allocates but does not compute
+    except (RuntimeError, AssertionError, ImportError, ValueError) as error:
         raise ConfigError(
             f"device {name!r} cannot be used here ({first_line(error)}); expected auto, cpu or cuda"
         ) from None

@@ -11,11 +11,11 @@ from swt_time.checkpoints import checkpoint as module
 from swt_time.checkpoints.checkpoint import (
     Checkpoint,
     TrainedOn,
-    check_output_folder,
     read_checkpoint,
     write_checkpoint,
 )
-from swt_time.checkpoints.storage import replace_files
+from swt_time.checkpoints.output import check_output_folder
+from swt_time.checkpoints.storage import Location, replace_files
 from swt_time.config import Config
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.language.backbone import BackboneIdentity
@@ -50,7 +50,9 @@ def make(folder, name="none"):
 def change(folder, **files):
     """Replace files of a checkpoint together with its manifest, as a forger would."""
     content = {name: (folder / name).read_bytes() for name in module.FILES}
-    replace_files(folder, content | {name.replace("_", "."): data for name, data in files.items()}, "checkpoint")
+    replace_files(
+        Location(folder), content | {name.replace("_", "."): data for name, data in files.items()}, "checkpoint"
+    )
 
 
 def test_round_trip_is_exact(tiny_backbones, family, tmp_path):

@@ -20,7 +20,7 @@ from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.checkpoints.locking import locked
 from swt_time.checkpoints.run_state import FOLDER, SavedRun, read_run, write_run
-from swt_time.checkpoints.storage import replace_files
+from swt_time.checkpoints.storage import Location, replace_files
 from swt_time.errors import CheckpointError, ConfigError, SaveError, SWTTimeWarning
 from swt_time.language.backbone import BackboneIdentity
 from swt_time.training import Plan, Step, Validation
@@ -251,25 +251,51 @@ def test_other_backbone_is_refused(hourly_wide, stopped):
 def test_state_of_another_model_is_refused(hourly_wide, stopped):
     saved: SavedRun = read_run(stopped)
     for change, text in [
-        ({"optimizer/exp_avg/head.linear.bias": torch.zeros(3)}, "head.linear.bias is unknown or misshapen"),
-        ({"best/tail": torch.zeros(3)}, "best/tail is unknown"),
+        ({"optimizer/exp_avg/head.linear.bias": torch.zeros(3)}, "head.linear.bias is not what AdamW keeps"),
+        ({"best/tail": torch.zeros(3)}, "unknown tail"),
         ({"weights/head.linear.bias": torch.full((12,), torch.nan)}, "not finite"),
     ]:
         state = dataclasses.replace(saved.state, tensors={**saved.state.tensors, **change})
         write_run(stopped, dataclasses.replace(saved, state=state))
         with pytest.raises(CheckpointError, match=text):
             make().fit(hourly_wide, out=stopped, resume=True)
-    state = dataclasses.replace(saved.state, progress={**saved.state.progress, "steps": "many"})
+    for change, text in [
+        ({"steps": "many"}, "steps: "),
+        ({"total_steps": 10**12}, "total_steps: expected at most 60, got 1000000000000"),
+        ({"seconds": -1e9}, "seconds: "),
+    ]:
+        state = dataclasses.replace(saved.state, progress={**saved.state.progress, **change})
+        write_run(stopped, dataclasses.replace(saved, state=state))
+        with pytest.raises(CheckpointError, match=f"the training state is damaged: {text}"):
+            make().fit(hourly_wide, out=stopped, resume=True)
+
+
+def test_state_is_refused_before_any_step_and_left_as_it_is(hourly_wide, stopped):
+    saved = read_run(stopped)
+    random = torch.full_like(saved.state.tensors["random/cpu"], 0xA5)
+    state = dataclasses.replace(saved.state, tensors={**saved.state.tensors, "random/cpu": random})
     write_run(stopped, dataclasses.replace(saved, state=state))
-    with pytest.raises(CheckpointError, match="the training state is damaged: steps"):
-        make().fit(hourly_wide, out=stopped, resume=True)
+    before = {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()}
+    events = []
+    with pytest.raises(CheckpointError, match="the state of the random generator cannot be restored"):
+        make().fit(hourly_wide, out=stopped, resume=True, report=events.append)
+    assert events == []
+    assert {path: path.read_bytes() for path in stopped.rglob("*") if path.is_file()} == before
+
+
+def test_configuration_larger_than_its_weights_is_refused_before_memory_is_allocated(stopped):
+    saved = read_run(stopped)
+    config = saved.config.replace({"embedding.d_model": 2**14})
+    write_run(stopped, dataclasses.replace(saved, config=config))
+    with pytest.raises(CheckpointError, match=r"its sizes need at least [\d,]+ weights, it holds [\d,]+"):
+        read_run(stopped)
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"config": {}, "backbone": 3}', b"[" * 9000])
 def test_malformed_state_is_refused(stopped, text):
     names = ("progress.json", "state.safetensors")
     content = {name: (stopped / FOLDER / name).read_bytes() for name in names}
-    replace_files(stopped / FOLDER, {"run.json": text, **content}, "state")
+    replace_files(Location(stopped, FOLDER), {"run.json": text, **content}, "state")
     with pytest.raises(CheckpointError, match="is damaged"):
         read_run(stopped)
 
@@ -278,7 +304,7 @@ def test_checkpoint_without_a_record_of_its_training_is_not_resumed(hourly_wide,
     content = {path.name: path.read_bytes() for path in whole[1].iterdir() if path.name != "manifest.json"}
     provenance = content["provenance.json"].replace(b'"training"', b'"other"')
     assert provenance != content["provenance.json"]
-    replace_files(tmp_path / "m", {**content, "provenance.json": provenance}, "checkpoint")
+    replace_files(Location(tmp_path / "m"), {**content, "provenance.json": provenance}, "checkpoint")
     with pytest.raises(CheckpointError, match="does not record how it was trained"):
         make().fit(hourly_wide, out=tmp_path / "m", resume=True)
 

@@ -157,3 +157,63 @@ def test_home_is_expanded(swt_time, model):
     environment = {**os.environ, "HOME": str(model)}
     run = program("evaluate", "--model=~/model", "--data", "~/table.csv", stdout=subprocess.PIPE, env=environment)
     assert run.returncode == 0, run.stderr
+
+
+LONG = "n" * 251
+"""With a suffix of four characters as long as a name may be."""
+
+
+@pytest.mark.parametrize("command", ["forecast --out", "forecast --plot", "bands --out", "ablate --out", "train --out"])
+def test_every_legal_name_can_be_written(swt_time, model, tmp_path, command):
+    """A temporary name is short, so it is legal as well."""
+    name, flag = command.split()
+    path = tmp_path / (LONG + {"--plot": ".png", "--out": ".svg" if name == "bands" else ".csv"}[flag])
+    words = {
+        "forecast": ("--model", model / "model", *(() if flag == "--out" else ("--out", tmp_path / "f.csv"))),
+        "bands": (),
+        "ablate": ("--preset", "fast", "--set", "embedding.level=4", "--horizons", 12, "--context", 48, "--seeds", 0),
+        "train": FAST,
+    }[name]
+    swt_time(name, "--data", model / "table.csv", flag, path, *words)
+    assert path.exists()
+
+
+UNUSABLE = ("n" * 300, "n" * 300 + "/f", "~nosuchuser/f", "table.csv/f")
+"""Too long, below a name that is too long, in the home folder of nobody, below a file."""
+
+PLACES = (
+    "forecast --model M --data T --out X.csv",
+    "forecast --model M --data T --out f.csv --plot X.png",
+    "forecast --model M --data X --out f.csv",
+    "forecast --model X --data T --out f.csv",
+    "evaluate --model X --data T",
+    "info --model X",
+    "bands --data T --out X.png",
+    "bands --data X --out b.png",
+    "train --data T --out X --preset fast --horizon 12 --context 48 --set embedding.level=4",
+    "train --data T --out X --resume",
+    "train --data T --out m --config X",
+    "train --data T --out m --backbone X",
+    "import X --out m --backbone minilm",
+    "import T --out X --backbone minilm",
+    "ablate --data X --out r.csv",
+    "ablate --data name=X --out r.csv",
+    "ablate --data T --out X.csv --list",
+    "ablate --data T --out r.csv --axes X",
+    "data get etth1 --folder . --to X",
+    "data get etth1 --folder X --to m",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_name_that_cannot_be_used_is_refused_in_one_line(swt_time, model, place):
+    before = contents(Path())
+    for name in UNUSABLE:
+        values = {"M": model / "model", "T": model / "table.csv"}
+        name = name.replace("table.csv", str(model / "table.csv"))
+        words = [values.get(word, word.replace("X", name)) for word in place.split()]
+        run = swt_time(*words, check=False)
+        assert run.returncode == 2, (name, run.stderr)
+        (line,) = [line for line in run.stderr.splitlines() if not line.startswith("note: ")]
+        assert line.startswith("error: ")
+    assert contents(Path()) == before

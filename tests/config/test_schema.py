@@ -29,6 +29,7 @@ def test_toml_file(tmp_path):
         ({"data": {"horizon": 0}}, "data.horizon: expected greater than or equal to 1, got 0"),
         ({"training": {"loss": "mape"}}, "training.loss: expected 'mse', 'mae' or 'huber', got 'mape'"),
         ({"training": {"learning_rate": float("nan")}}, "training.learning_rate"),
+        ({"training": {"max_seconds": 1e308}}, "training.max_seconds: expected less than or equal to 1000000000"),
         ({"data": {"context": 8}}, "embedding.patch_len 16 is longer than data.context 8"),
     ],
 )

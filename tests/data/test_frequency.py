@@ -113,6 +113,30 @@ def test_unknown_and_unsupported_aliases_are_refused(alias):
         parse_frequency(alias)
 
 
+@pytest.mark.parametrize("count", ["1" + "0" * 13, "1" + "0" * 19, "9" * 30, "9" * 5000])
+@pytest.mark.parametrize("unit", ["us", "s", "h", "D", "W", "B", "MS", "QE", "YE"])
+def test_giant_multiples_are_refused(count, unit):
+    with pytest.raises(TableError, match=r"data\.frequency .* (is unknown|is not supported|is too long); expected "):
+        parse_frequency(count + unit)
+
+
+@pytest.mark.parametrize("alias", ["1000h", "36525D", "5217W", "1200MS", "400QE", "100YE"])
+def test_times_of_the_longest_steps_are_right_or_refused(alias):
+    """64-bit microseconds once wrapped around to years before Christ."""
+    last = pd.DatetimeIndex(["2024-12-31"]) if alias[-1] in "EDh" else pd.DatetimeIndex(["2024-12-01"])
+    ahead = future_times(last, alias, 20)
+    assert (ahead[1:] > ahead[:-1]).all()
+    assert ahead[-1].year <= 4100
+    with pytest.raises(TableError, match=r"reach the year \d+; expected years before 9999"):
+        future_times(last, alias, 2**20)
+
+
+def test_steps_of_more_than_a_century_are_refused():
+    for alias in ("1001h", "36526D", "1201ME", "101YS"):
+        with pytest.raises(TableError, match=r"is too long; expected at most 1000h, 36525D, 1200MS or 100YE"):
+            parse_frequency(alias)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     alias=st.sampled_from([a for a in ALIASES if a not in ("us", "250ms")]),

@@ -179,7 +179,7 @@ def test_failed_write_keeps_the_previous_file(tmp_path, monkeypatch, number, kin
     path = tmp_path / "table.csv"
     path.write_text("previous")
 
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, step, fail)

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import re
 import threading
 import time
@@ -144,6 +145,33 @@ def test_partial_file_as_long_as_the_whole_is_discarded(server, source, size):
     (cache_folder() / "table.csv.part").write_bytes(b"x" * size)
     assert get_dataset("here").read_bytes() == BODY
     assert server.ranges == [f"bytes={size}-", None]
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "dangling symbolic link", "hard link", "pipe", "folder"])
+@pytest.mark.parametrize("local", [False, True], ids=["download", "copy"])
+def test_planted_partial_file_is_not_written_to(server, source, tmp_path, kind, local):
+    cache_folder().mkdir(parents=True)
+    part, mine = cache_folder() / "table.csv.part", tmp_path / "mine"
+    if kind != "dangling symbolic link":
+        mine.write_bytes(b"mine")
+    plant = {
+        "symbolic link": lambda: part.symlink_to(mine),
+        "dangling symbolic link": lambda: part.symlink_to(mine),
+        "hard link": lambda: part.hardlink_to(mine),
+        "pipe": lambda: os.mkfifo(part),
+        "folder": part.mkdir,
+    }
+    plant[kind]()
+    if local:
+        (tmp_path / "local").mkdir()
+        (tmp_path / "local" / "table.csv").write_bytes(BODY)
+        assert get_dataset("here", folder=tmp_path / "local").read_bytes() == BODY
+    else:
+        with pytest.raises(ConfigError, match=r"cannot use .*table\.csv\.part: expected a regular file, found"):
+            get_dataset("here")
+    assert mine.exists() == (kind != "dangling symbolic link")
+    assert not mine.exists() or mine.read_bytes() == b"mine"
+    assert os.path.lexists(part)
 
 
 def test_missing_file_names_the_remedy(server, source):

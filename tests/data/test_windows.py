@@ -76,7 +76,20 @@ def test_splits_with_empty_parts():
 
 
 @pytest.mark.parametrize(
-    "split", ["", "etth2", "0.7", "0.7/0.3", "0.7/0.2/0.2", "0/0.5/0.5", "-1/1/1", "a/b/c", "nan/0/1"]
+    "split",
+    [
+        "",
+        "etth2",
+        "0.7",
+        "0.7/0.3",
+        "0.7/0.2/0.2",
+        "0/0.5/0.5",
+        "-1/1/1",
+        "a/b/c",
+        "nan/0/1",
+        "1e-300/0.5/0.5",
+        "0.5/0.5/1e-9",
+    ],
 )
 def test_unknown_splits_are_refused(split):
     with pytest.raises(ConfigError, match=r"data\.split .* expected etth, ettm, none, or shares"):

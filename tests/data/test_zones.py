@@ -16,7 +16,7 @@ from swt_time.data.zones import (
     microseconds,
     named_zone,
     nominal_wall,
-    usual_time,
+    usual_rows,
     wall_times,
 )
 
@@ -53,7 +53,7 @@ def test_nominal_wall_times_have_the_usual_time_of_day(zone, day, clock, shown, 
     times = daily(zone, day, clock, shown, before, after)
     expected = pd.date_range(pd.Timestamp(f"{day} {clock}") - pd.Timedelta(before, "D"), periods=len(times))
     assert nominal_wall(times).astype("datetime64[us]").tolist() == expected.as_unit("us").to_pydatetime().tolist()
-    assert usual_time(times)[0].strftime("%H:%M") == clock
+    assert times[usual_rows(times, np.array([0]))][0].strftime("%H:%M") == clock
 
 
 @pytest.mark.parametrize(("zone", "day", "clock", "shown"), GAPS)

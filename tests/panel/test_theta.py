@@ -55,6 +55,13 @@ def test_parameters_are_optimal(dynamic):
         assert errors @ errors <= worse @ worse
 
 
+def test_weight_of_the_line_stays_within_its_bounds():
+    growing = [np.exp(0.05 * np.arange(30)) * one for one in (1.0, 50.0)]
+    weights = fit_theta(as_rows([*walks(40, seed=6), *growing], 1), dynamic=True).weight
+    assert weights.min() == 0.0
+    assert weights.max() == 1.0
+
+
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_lines_are_least_squares(dynamic):
     series = walks(3, seed=2)

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 SERVER = """
 import json, os, resource, signal, sys
@@ -31,6 +33,11 @@ for line in sys.stdin:
         if request["memory"]:
             taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (taken + request["memory"],) * 2)
+        if request["fault"]:
+            import ctypes
+            root, at, code, log = request["fault"]
+            log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            ctypes.CDLL(None).faults_arm(root.encode(), at, code, log)
         sys.argv = ["swt-time", *request["words"]]
         code = 1
         try:
@@ -45,24 +52,32 @@ for line in sys.stdin:
             sys.stderr.flush()
             os._exit(code)
     _, status, used = os.wait4(child, 0)
-    print(json.dumps({"code": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}), flush=True)
+    answer = {"code": os.waitstatus_to_exitcode(status), "peak": used.ru_maxrss * 1024}
+    print(json.dumps({**answer, "cpu": used.ru_utime + used.ru_stime}), flush=True)
 """
 
 
 class Commands:
-    """A server that runs commands; close it after use."""
+    """A server that runs commands; close it after use. ``environment`` is added to that of this process."""
 
-    def __init__(self):
+    def __init__(self, environment: Mapping[str, str] | None = None):
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"},  # tiny models are slower with threads
+            # Tiny models are slower with threads.
+            env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1", **(environment or {})},
         )
 
     def __call__(
-        self, *words: object, check: bool = True, memory: int = 0, seconds: int = 0, stdin: bytes = b""
+        self,
+        *words: object,
+        check: bool = True,
+        memory: int = 0,
+        seconds: int = 0,
+        stdin: bytes = b"",
+        fault: Sequence[Any] = (),
     ) -> subprocess.CompletedProcess:
         """Run ``swt-time`` with arguments.
 
@@ -78,22 +93,25 @@ class Commands:
             Most seconds, after which the process is killed by SIGALRM; 0 for no limit.
         stdin : bytes
             What the command reads from standard input.
+        fault : sequence
+            A system call that fails; see `support.faults.Faults`.
 
         Returns
         -------
         CompletedProcess
-            With one more attribute, ``peak``: the peak resident memory in bytes, libraries included.
+            With two more attributes: ``peak``, the peak resident memory in bytes, libraries included, and ``cpu``, the
+            seconds of CPU time.
         """
         with tempfile.TemporaryDirectory() as folder:
             out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
             given.write_bytes(stdin)
             request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
-            request |= {"memory": memory, "seconds": seconds}
+            request |= {"memory": memory, "seconds": seconds, "fault": list(fault)}
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())
             run = subprocess.CompletedProcess(request["words"], answer["code"], out.read_text(), err.read_text())
-            run.peak = answer["peak"]
+            run.peak, run.cpu = answer["peak"], answer["cpu"]
         if check:
             assert run.returncode == 0, run.stderr
         return run

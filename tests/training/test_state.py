@@ -30,18 +30,35 @@ def trained(seed=0):
 
 
 def test_progress_survives_a_round_trip():
-    assert Progress.parse(asdict(PROGRESS)) == PROGRESS
+    assert Progress.parse(asdict(PROGRESS), 40) == PROGRESS
 
 
 @pytest.mark.parametrize(
     ("change", "where"),
-    [({"steps": "many"}, "steps"), ({"history": [{"step": 1}]}, "history.0"), ({"seconds": None}, "seconds")],
+    [
+        ({"steps": "many"}, "steps"),
+        ({"history": [{"step": 1}]}, "history.0"),
+        ({"seconds": None}, "seconds"),
+        ({"total_steps": 41}, "total_steps: expected at most 40, got 41"),
+        ({"total_steps": 10**300}, "total_steps: expected at most 40"),
+        ({"total_steps": 4}, "steps: expected at most 4, got 5"),
+        ({"steps": -1}, "steps"),
+        ({"best_step": 6}, "best_step: expected at most 5"),
+        ({"bad_rounds": 2}, "bad_rounds: expected at most 1"),
+        ({"history": [asdict(ROW) | {"step": 6}]}, "history: expected at most 5, got 6"),
+        ({"validate_every": -3}, "validate_every"),
+        ({"validation_seconds": 1e300}, "validation_seconds"),
+        ({"step_seconds": [0.1, -1.0]}, "step_seconds.1"),
+        ({"seconds": -1e9}, "seconds"),
+        ({"seconds": float("inf")}, "seconds"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+    ],
 )
 def test_damaged_progress_is_an_error(change, where):
     with pytest.raises(CheckpointError, match=f"the training state is damaged: {where}"):
-        Progress.parse({**asdict(PROGRESS), **change})
+        Progress.parse({**asdict(PROGRESS), **change}, 40)
     with pytest.raises(CheckpointError, match="the training state is damaged: steps: "):
-        Progress.parse({})
+        Progress.parse({}, 40)
 
 
 def test_tensors_survive_a_round_trip():
@@ -68,12 +85,39 @@ def test_an_optimiser_before_its_first_step_has_no_moments():
     assert len(optimizer.state) == 0
 
 
+def flat_state():
+    optimizer, parameters = trained()
+    weights = {name: p.detach() for name, p in parameters.items()}
+    moments = optimizer_moments(optimizer, parameters.items())
+    return StateTensors(weights, dict(weights), moments, {"cpu": torch.get_rng_state()}).flatten(), parameters
+
+
 @pytest.mark.parametrize(
-    "name",
-    ["weights/tail", "best/tail", "optimizer/exp_avg/tail", "other/weight", "weight", "optimizer/exp_avg/weight"],
+    ("name", "tensor"),
+    [
+        ("weights/tail", torch.zeros(7)),
+        ("best/tail", torch.zeros(7)),
+        ("optimizer/exp_avg/tail", torch.zeros(7)),
+        ("other/weight", torch.zeros(2, 3)),
+        ("weight", torch.zeros(2, 3)),
+        ("weights/weight", torch.zeros(7)),
+        ("weights/weight", torch.full((2, 3), float("nan"))),
+        ("best/weight", torch.zeros(2, 3, dtype=torch.int64)),
+        ("best/weight", None),
+        ("optimizer/exp_avg/weight", torch.zeros(7)),
+        ("optimizer/exp_avg/weight", torch.zeros(())),
+        ("optimizer/exp_avg/weight", None),
+        ("optimizer/exp_avg_sq/weight", torch.zeros(2, 3, dtype=torch.float64)),
+        ("optimizer/other/weight", torch.zeros(2, 3)),
+        ("optimizer/step/bias", torch.tensor(-1.0)),
+        ("optimizer/step/bias", torch.tensor(float("nan"))),
+    ],
+    ids=str,
 )
-def test_tensors_of_another_model_are_an_error(name):
-    """Unknown names, unknown kinds, and a wrong shape."""
-    _, parameters = trained()
-    with pytest.raises(CheckpointError, match=f"does not fit this model: {name} is unknown or misshapen"):
-        StateTensors.parse({name: torch.zeros(7)}, parameters, parameters, CPU)
+def test_tensors_of_another_model_are_an_error(name, tensor):
+    """Unknown names and kinds, wrong shapes and dtypes, missing tensors, and values that no run has."""
+    flat, parameters = flat_state()
+    StateTensors.parse(flat, parameters, parameters, CPU)
+    changed = {key: value for key, value in {**flat, name: tensor}.items() if value is not None}
+    with pytest.raises(CheckpointError, match=r"fit (this model|the configuration): .*(weight|bias|tail)"):
+        StateTensors.parse(changed, parameters, parameters, CPU)

@@ -2,6 +2,7 @@
 
 - ``locking``, ``storage``: one writer per folder; files replaced together;
 - ``checkpoint``: a trained model;
+- ``output``: checks of an output folder before any work;
 - ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
 - ``originals``, ``state_dicts``: state dicts of Time-LLM and SWT-Time.
 """
@@ -9,7 +10,6 @@
 from swt_time.checkpoints.checkpoint import (
     Checkpoint,
     TrainedOn,
-    check_output_folder,
     describe_training,
     holds_checkpoint,
     make_checkpoint,
@@ -17,6 +17,7 @@ from swt_time.checkpoints.checkpoint import (
     write_checkpoint,
 )
 from swt_time.checkpoints.locking import locked
+from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_in_folder
 from swt_time.checkpoints.run_state import read_run
 

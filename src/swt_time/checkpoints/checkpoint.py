@@ -14,35 +14,32 @@ and some of the new ones. Equal runs write equal weight files, byte for byte; wh
 is in ``provenance.json`` and ``history.csv``.
 """
 
-import csv
-import io
 import json
-import os
 import platform
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from swt_time.checkpoints.locking import LOCK, check_unlocked
-from swt_time.checkpoints.run_state import FOLDER as RUN_FOLDER
+from swt_time.checkpoints.history import read_history, write_history
 from swt_time.checkpoints.run_state import discard_run
-from swt_time.checkpoints.storage import NEW, NEXT, holds_files, read_files, replace_files
+from swt_time.checkpoints.storage import Location, holds_files, read_files, replace_files
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
+from swt_time.folders import explained
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
@@ -57,14 +54,11 @@ from swt_time.training import TrainingResult, Validation
 FILES = {
     "config.json": FILE_LIMIT,
     "model.safetensors": 4 * MOST_WEIGHTS + HEADER_LIMIT,
-    "scaler.json": 64 * MEBIBYTE,  # a million series
+    "scaler.json": 32 * MEBIBYTE,  # half a million series
     "provenance.json": MEBIBYTE,
-    "history.csv": 16 * MEBIBYTE,
+    "history.csv": 8 * MEBIBYTE,  # a hundred thousand validations
 }
 """The files of a checkpoint, and the maximum size of each in bytes."""
-
-TRANSIENT = {LOCK, NEW, NEXT, RUN_FOLDER}
-"""Names that a run creates in its output folder while it works; a killed run may leave them."""
 
 Kind = TypeVar("Kind")
 
@@ -88,9 +82,9 @@ class TrainedOn:
 
     layout: str
     frequency: str | None
-    ids: list[str]
-    mean: list[float]
-    deviation: list[float]
+    ids: Annotated[list[str], FailFast()]
+    mean: Annotated[list[float], FailFast()]
+    deviation: Annotated[list[float], FailFast()]
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.mean) == len(self.deviation):
@@ -271,37 +265,6 @@ def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
         return None
 
 
-def check_output_folder(folder: Path, overwrite: bool) -> None:
-    """Raise if an output folder exists, is locked by another process, or cannot be created.
-
-    Raises
-    ------
-    CheckpointError
-    """
-    check_unlocked(folder)
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"the output {folder} is a file; a checkpoint is a folder")
-    if folder.exists() and not overwrite:
-        unfinished = ", pass resume=True to continue its run," if (folder / RUN_FOLDER).is_dir() else ""
-        raise CheckpointError(
-            f"the output folder {folder} exists; choose another one{unfinished} or pass overwrite=True"
-        )
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if names - TRANSIENT and names.isdisjoint({"config.json", NEXT}):
-        raise CheckpointError(
-            f"the output folder {folder} is not a checkpoint; overwrite=True and resume=True need a checkpoint"
-        )
-    parent = folder.absolute().parent
-    while not parent.exists():
-        parent = parent.parent
-    probe = parent / f".{folder.name}.probe-{os.getpid()}"
-    try:
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        raise CheckpointError(f"cannot write the output folder {folder}: {error.strerror} ({parent})") from None
-
-
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool = False) -> None:
     """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
@@ -323,16 +286,16 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
         "model.safetensors": save_tensors(weights),
         "scaler.json": _json(asdict(checkpoint.trained_on)),
         "provenance.json": _json(provenance),
-        "history.csv": _write_history(checkpoint.history),
+        "history.csv": write_history(checkpoint.history),
     }
-    replace_files(folder, content, "checkpoint")
+    replace_files(Location(folder), content, "checkpoint")
     if not unfinished:
         discard_run(folder)
 
 
 def holds_checkpoint(folder: Path) -> bool:
     """Whether a folder holds a checkpoint, which may be damaged or of a format that is no longer supported."""
-    return holds_files(folder) or (folder / "config.json").is_file()
+    return holds_files(Location(folder)) or holds_files(Location(folder), "config.json")
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -345,9 +308,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ConfigError
         The configuration has unknown keys or values.
     """
-    if not folder.is_dir():
-        raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
-    content = read_files(folder, FILES, "checkpoint")
+    with explained(f"cannot read the checkpoint {folder}", CheckpointError):
+        if not folder.is_dir():
+            raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
+    content = read_files(Location(folder), FILES, "checkpoint")
 
     def parsed(name: str) -> dict[str, Any]:
         return parse_json(content[name], str(folder / name), CheckpointError)
@@ -365,8 +329,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     check_tensor_bytes(content["model.safetensors"], str(folder / "model.safetensors"), CheckpointError)
     try:
         weights = load_tensors(content["model.safetensors"])
-        history = _read_history(content["history.csv"])
-    except (SafetensorError, ValueError, csv.Error) as error:
+        history = read_history(content["history.csv"])
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
@@ -385,24 +349,3 @@ def _json(values: Mapping[str, Any]) -> bytes:
     # JSON has no NaN and no infinity, so a loss that overflowed is written as null.
     finite = json.loads(json.dumps(values), parse_constant=lambda word: None)
     return (json.dumps(finite, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _write_history(rows: Sequence[Validation]) -> bytes:
-    if not rows:
-        return b""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=[field.name for field in fields(Validation)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue().encode()
-
-
-def _read_history(content: bytes) -> list[Validation]:
-    """Parse the rows of a loss history; an empty cell is None.
-
-    Raises
-    ------
-    ValueError
-    """
-    rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
-    return TypeAdapter(list[Validation]).validate_python([{k: v or None for k, v in row.items()} for row in rows])

@@ -221,7 +221,7 @@ def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] 
         {name: tensor.clone() for name, tensor in model.trained_state().items()},
         TrainedOn.unknown(),
         language_model.identity if language_model else None,
-        {**(provenance or {}), "imported_from": {"file": file.name, "sha256": file_sha256(file)}},
+        {**(provenance or {}), "imported_from": {"file": file.name, "sha256": file_sha256(file, CheckpointError)}},
     )
 
 

@@ -14,6 +14,7 @@ from swt_time.checkpoints.checkpoint import (
     result_of,
     write_checkpoint,
 )
+from swt_time.checkpoints.output import check_output_entries
 from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
 from swt_time.config import STAND_INS, Config
 from swt_time.data.parts import Parts
@@ -59,6 +60,7 @@ def fit_in_folder(
     SaveError
         The operating system reported an error while saving; what was saved before is intact.
     """
+    check_output_entries(folder)
     config = config.replace({"backbone.name": absolute_name(config.backbone.name)})
     sha256 = str(provenance["data_sha256"])
     saved = None

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from swt_time.checkpoints.storage import holds_files, read_files, remove_files, replace_files
+from swt_time.checkpoints.storage import Location, check_entries, holds_files, read_files, remove_files, replace_files
 from swt_time.config import MOST_WEIGHTS, Config
 from swt_time.errors import CheckpointError
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
@@ -79,7 +79,7 @@ def write_run(folder: Path, run: SavedRun) -> None:
         "progress.json": _json(state.progress),
         "state.safetensors": save_tensors(tensors),
     }
-    replace_files(folder / FOLDER, content, WHAT)
+    replace_files(Location(folder, FOLDER), content, WHAT)
 
 
 def read_run(folder: Path) -> SavedRun | None:
@@ -90,9 +90,9 @@ def read_run(folder: Path) -> SavedRun | None:
     CheckpointError
         The state is damaged.
     """
-    if not holds_files(folder / FOLDER):
+    if not holds_files(Location(folder, FOLDER)):
         return None
-    content = read_files(folder / FOLDER, FILES, WHAT)
+    content = read_files(Location(folder, FOLDER), FILES, WHAT)
     try:
         identity = parse_json(content["run.json"], "run.json", CheckpointError)
         progress = parse_json(content["progress.json"], "progress.json", CheckpointError)
@@ -101,6 +101,9 @@ def read_run(folder: Path) -> SavedRun | None:
         backbone = BackboneIdentity(**identity["backbone"]) if identity["backbone"] else None
         tensors = load_tensors(content["state.safetensors"])
         state = TrainingState(progress, tensors) if progress or tensors else None
+        held = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("weights/"))
+        if state is not None and held < config.least_weights:  # before memory is allocated for the configuration
+            raise CheckpointError(f"its sizes need at least {config.least_weights:,} weights, it holds {held:,}")
         return SavedRun(config, str(identity["data_sha256"]), backbone, state)
     except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
@@ -131,7 +134,7 @@ def recorded(folder: Path, run: SavedRun) -> Iterator[Callable[[], None]]:
         yield keep
     except Exception:
         if refused and former is not None:
-            replace_files(folder / FOLDER, former, WHAT)
+            replace_files(Location(folder, FOLDER), former, WHAT)
         elif refused:
             discard_run(folder)
         raise
@@ -140,14 +143,19 @@ def recorded(folder: Path, run: SavedRun) -> Iterator[Callable[[], None]]:
 def _stored(folder: Path) -> dict[str, bytes] | None:
     """Return the files of a training state as they are; None if there are none, or they are damaged."""
     try:
-        return read_files(folder / FOLDER, FILES, WHAT) if holds_files(folder / FOLDER) else None
+        return read_files(Location(folder, FOLDER), FILES, WHAT) if holds_files(Location(folder, FOLDER)) else None
     except CheckpointError:
         return None
 
 
+def check_run_entries(folder: Path) -> None:
+    """Check that a training state can be written into an output folder, and removed from it; see `check_entries`."""
+    check_entries(Location(folder, FOLDER), FILES)
+
+
 def discard_run(folder: Path) -> None:
     """Remove the training state from an output folder, if there is one."""
-    remove_files(folder / FOLDER, FILES)
+    remove_files(Location(folder, FOLDER), FILES)
 
 
 def _json(values: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from swt_time.errors import CheckpointError, first_line
+from swt_time.folders import explained
 
 ENTRIES = ("state_dict", "model", "module")
 """Names under which training scripts (and Lightning and DeepSpeed) save a state dict."""
@@ -33,14 +34,12 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     CheckpointError
         The file does not exist, is damaged, contains code, or is not a dictionary of tensors.
     """
-    if not file.is_file():
-        raise CheckpointError(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
     remedy = "expected a file written by torch.save(model.state_dict(), file)"
-    try:
+    with explained(f"cannot read {file}", CheckpointError):
+        if not file.is_file():
+            raise CheckpointError(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
         with file.open("rb"):
             pass
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     try:
         archive = zipfile.is_zipfile(file)
         # torch never compresses, and a small compressed archive may need a lot of memory.

@@ -8,17 +8,16 @@ next writer moves the files that were left in ``.next``.
 ``manifest.json`` holds size and SHA-256 of every file, and a hash of itself.
 """
 
-import errno
+import contextlib
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swt_time.errors import CheckpointError, SaveError
-from swt_time.files import read_bytes
+from swt_time.folders import Folder, explained
 
 MANIFEST = "manifest.json"
 NEW, NEXT = ".new", ".next"
@@ -26,15 +25,64 @@ NEW, NEXT = ".new", ".next"
 MANIFEST_BYTES = 2**16
 """Maximum size of a manifest."""
 
+ATTEMPTS = 100
+"""Maximum number of times that files are read because a writer replaced them in the meantime."""
 
-def replace_files(folder: Path, content: Mapping[str, bytes], what: str) -> None:
+
+@dataclass(frozen=True)
+class Location:
+    """Where files are stored: a folder named by the user, or a folder with a fixed name in it.
+
+    Only the former may be a link.
+    """
+
+    folder: Path
+    inner: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder with the files."""
+        return self.folder if self.inner is None else self.folder / self.inner
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Folder]:
+        """Open the folder; raises FileNotFoundError if there is none."""
+        with Folder(self.folder, CheckpointError) as outer:
+            if self.inner is None:
+                yield outer
+                return
+            with outer.enter(self.inner) as inner:
+                yield inner
+
+    def make(self) -> None:
+        """Create the folder if there is none."""
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True)
+            with Folder(self.folder.parent, CheckpointError) as parent:
+                parent.flush()
+        if self.inner is not None:
+            with Folder(self.folder, CheckpointError) as outer:
+                if not outer.has(self.inner, "folder"):
+                    outer.make(self.inner)
+                    outer.flush()
+
+    def remove(self) -> None:
+        """Remove the folder, which is empty."""
+        if self.inner is None:
+            self.folder.rmdir()
+            return
+        with Folder(self.folder, CheckpointError) as outer:
+            outer.remove_folder(self.inner)
+
+
+def replace_files(location: Location, content: Mapping[str, bytes], what: str) -> None:
     """Replace the files of a folder atomically; the folder is created if it does not exist.
 
     The caller holds the lock of the folder (`swt_time.checkpoints.locking.locked`). Other files in the folder stay.
 
     Parameters
     ----------
-    folder : Path
+    location : Location
     content : mapping of str to bytes
         All files by name, in the order in which they are written.
     what : str
@@ -44,32 +92,31 @@ def replace_files(folder: Path, content: Mapping[str, bytes], what: str) -> None
     ------
     SaveError
         The operating system reported an error; the folder holds either all previous or all new files.
+    CheckpointError
+        An entry of the folder that would be replaced is a link, or of another kind; nothing is written.
     """
-    new = folder / NEW
     try:
-        _prepare(folder)
-        new.mkdir()
-        for name, data in content.items():
-            _write(new / name, data)
-        _write(new / MANIFEST, _manifest({name: _facts(data) for name, data in content.items()}))
-        _flush(new)
-        new.rename(folder / NEXT)
-        _flush(folder)
-        _move_in(folder)
+        location.make()
+        with location.open() as folder:
+            try:
+                _write(folder, content)
+            except OSError:
+                with contextlib.suppress(OSError, CheckpointError):
+                    folder.remove_folder(NEW, content=True)
+                raise
     except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
         raise SaveError(
-            f"cannot save the {what} {folder}: {error.strerror or error}; what was saved there before is intact. "
-            "Fix the cause and run again; a training run continues with resume=True"
+            f"cannot save the {what} {location.path}: {error.strerror or error}; what was saved there before is "
+            "intact. Fix the cause and run again; a training run continues with resume=True"
         ) from error
 
 
-def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, bytes]:
+def read_files(location: Location, limits: Mapping[str, int], what: str) -> dict[str, bytes]:
     """Read the files of a folder and verify that each is what was written.
 
     Parameters
     ----------
-    folder : Path
+    location : Location
     limits : mapping of str to int
         Maximum size of each file in bytes, by name.
     what : str
@@ -80,111 +127,137 @@ def read_files(folder: Path, limits: Mapping[str, int], what: str) -> dict[str, 
     CheckpointError
         A file is missing or not what was written; the message names it.
     """
-    while True:
-        written = _written(folder)
-        manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
-        try:
-            return _read_verified(folder, limits, manifest, what)
-        except CheckpointError:
-            if _written(folder) == written:
-                raise
-            # A writer has replaced the files in the meantime: read the new ones.
+    where = f"the {what} {location.path}"
+    with explained(f"cannot read {where}", CheckpointError), location.open() as folder:
+        for attempt in range(1, ATTEMPTS + 1):
+            written = _written(folder)
+            try:
+                return _read_verified(folder, limits, where)
+            except CheckpointError:
+                if _written(folder) == written or attempt == ATTEMPTS:
+                    raise
+                # A writer has replaced the files in the meantime: read the new ones.
+    raise AssertionError("every attempt returns or raises")
 
 
-def holds_files(folder: Path) -> bool:
-    """Whether a complete set of files was ever written to a folder."""
-    return any((place / MANIFEST).is_file() for place in (folder / NEXT, folder))
+def holds_files(location: Location, name: str = MANIFEST) -> bool:
+    """Whether a folder holds a file; by default, whether a complete set of files was ever written to it.
+
+    Raises
+    ------
+    CheckpointError
+        An entry on the way is a link, or of another kind, or the folder cannot be read.
+    """
+    with (
+        explained(f"cannot read {location.path}", CheckpointError),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        location.open() as folder,
+    ):
+        return any(place.has(name, "file") for place in _places(folder))
+    return False
 
 
-def remove_files(folder: Path, names: Iterable[str]) -> None:
+def check_entries(location: Location, names: Iterable[str]) -> None:
+    """Check that files with these names can be replaced, and removed, without touching anything but them.
+
+    Raises
+    ------
+    CheckpointError
+        An entry is a link, or of another kind, or the folder cannot be read.
+    """
+    with (
+        explained(f"cannot read {location.path}", CheckpointError),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        location.open() as folder,
+    ):
+        folder.has(NEW, "folder")
+        for place in _places(folder):
+            for name in (*names, MANIFEST):
+                place.has(name, "file")
+
+
+def remove_files(location: Location, names: Iterable[str]) -> None:
     """Remove the files that `replace_files` wrote, the manifest first, and the folder if nothing else is in it."""
-    for name in (MANIFEST, *names):
-        for place in (folder / NEXT, folder):
-            (place / name).unlink(missing_ok=True)
-    for place in (folder / NEW, folder / NEXT):
-        shutil.rmtree(place, ignore_errors=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+    with explained(f"cannot remove {location.path}", SaveError), contextlib.suppress(FileNotFoundError):
+        with location.open() as folder:
+            for name in (MANIFEST, *names):
+                for place in _places(folder):
+                    place.remove(name)
+            for name in (NEW, NEXT):
+                folder.remove_folder(name, content=True)
+            left = folder.names()
+        if not left:
+            location.remove()
 
 
-def _prepare(folder: Path) -> None:
-    """Create the folder; move in files that a killed writer completed, and remove those that it did not."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        _flush(folder.parent)
-    if (folder / NEXT).is_dir():
-        _move_in(folder)
-    if (folder / NEW).exists():
-        shutil.rmtree(folder / NEW)
+def _write(folder: Folder, content: Mapping[str, bytes]) -> None:
+    for name in (*content, MANIFEST):
+        folder.has(name, "file")
+    _move_in(folder)  # what a killed writer completed
+    folder.remove_folder(NEW, content=True)  # what it did not
+    folder.make(NEW)
+    with folder.enter(NEW) as new:
+        for name, data in content.items():
+            new.write(name, data)
+        new.write(MANIFEST, _manifest({name: _facts(data) for name, data in content.items()}))
+        new.flush()
+    folder.rename(NEW, NEXT)
+    folder.flush()
+    _move_in(folder)
 
 
-def _move_in(folder: Path) -> None:
-    following = folder / NEXT
-    # Readers use ``.next`` while it holds a manifest, so the manifest is moved last.
-    for name in sorted(os.listdir(following), key=lambda name: name == MANIFEST):
-        os.replace(following / name, folder / name)
-    _flush(folder)
-    following.rmdir()
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    """Flush the entries of a folder to disk, on systems that support it."""
-    if os.name == "nt":
+def _move_in(folder: Folder) -> None:
+    """Move the files in ``.next`` to their places, if there is such a folder."""
+    if not folder.has(NEXT, "folder"):
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some file systems cannot flush a folder and report one of these errors.
-        if error.errno not in (errno.EBADF, errno.EINVAL):
-            raise
-    finally:
-        os.close(descriptor)
+    with folder.enter(NEXT) as following:
+        names = following.names()
+        for name in names:
+            following.has(name, "file")
+            folder.has(name, "file")
+        # Readers use ``.next`` while it holds a manifest, so the manifest is moved last.
+        for name in sorted(names, key=lambda name: name == MANIFEST):
+            following.rename(name, name, folder)
+    folder.flush()
+    folder.remove_folder(NEXT)
 
 
-def _written(folder: Path) -> tuple[int, int] | None:
+def _places(folder: Folder) -> Iterator[Folder]:
+    """Yield the folders in which a file may be, in the order in which readers look: ``.next``, then the folder."""
+    with contextlib.suppress(FileNotFoundError), folder.enter(NEXT) as following:
+        yield following
+    yield folder
+
+
+def _written(folder: Folder) -> tuple[int, int] | None:
     """Identify the write that the files come from; two writes can have equal content, so the content is not enough."""
-    for place in (folder / NEXT, folder):
-        try:
-            facts = os.lstat(place / MANIFEST)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        return facts.st_ino, facts.st_mtime_ns
+    for place in _places(folder):
+        with contextlib.suppress(FileNotFoundError):
+            facts = place.facts(MANIFEST)
+            return facts.st_ino, facts.st_mtime_ns
     return None
 
 
-def _read(folder: Path, name: str, limit: int) -> bytes | None:
+def _read(folder: Folder, name: str, limit: int) -> bytes | None:
     """Return the content of a file; None if it does not exist."""
-    for place in (folder / NEXT, folder):
-        path = place / name
-        if place.is_symlink() and place.name == NEXT:
-            raise CheckpointError(f"cannot read {place}: it is a symbolic link")
-        try:
-            return read_bytes(path, limit, CheckpointError, links=False)
-        except CheckpointError as error:
-            # The file is not here, or a writer has just moved it: look at the next place.
-            if not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
-                raise
+    for place in _places(folder):
+        # If the file is not here, or a writer has just moved it, look at the next place.
+        with contextlib.suppress(FileNotFoundError):
+            return place.read(name, limit)
     return None
 
 
-def _read_verified(folder: Path, limits: Mapping[str, int], manifest: bytes | None, what: str) -> dict[str, bytes]:
-    recorded = None if manifest is None else _recorded(manifest, limits, f"the {what} {folder}")
+def _read_verified(folder: Folder, limits: Mapping[str, int], where: str) -> dict[str, bytes]:
+    manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
+    recorded = None if manifest is None else _recorded(manifest, limits, where)
     found = {name: _read(folder, name, limit) for name, limit in limits.items()} if recorded else {}
     missing = [name for name in limits if found.get(name) is None] if recorded else [MANIFEST]
     if missing or recorded is None:
-        raise CheckpointError(f"the {what} {folder} is incomplete: {', '.join(missing)} missing; copy or make it again")
+        raise CheckpointError(f"{where} is incomplete: {', '.join(missing)} missing; copy or make it again")
     content = {name: data for name, data in found.items() if data is not None}
     for name, data in content.items():
         if _facts(data) != recorded[name]:
-            raise CheckpointError(_damaged(f"the {what} {folder}", name))
+            raise CheckpointError(_damaged(where, name))
     return content
 
 

@@ -10,10 +10,12 @@ Exit codes:
 Results go to standard output, everything else to standard error.
 """
 
-import io
+import functools
 import os
 import sys
+import traceback
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,14 +26,33 @@ from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
+from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
-from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning
+from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line
 
 # Torch, pandas and transformers are imported inside the commands, so that --help is fast.
 
 # Depending on its version, Typer uses the installed click or a copy of its own; its public error class leads to both.
 _ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+LIMITS: dict[type[Exception], str] = {
+    MemoryError: "out of memory; use a smaller table or a smaller model",
+    RecursionError: "the input is nested too deeply",
+    OverflowError: "a number of the input is too large",
+    UnicodeError: "text of the input cannot be represented",
+}
+"""Errors that show a limit of Python or of the machine. Input that is not refused before can exceed it."""
+
+RUNTIME_LIMITS = {
+    "allocate memory": LIMITS[MemoryError],  # PyTorch
+    "Symlink loop": "a path cannot be followed",  # pathlib
+    "Could not determine home directory": "a path begins with ~ and the home folder is unknown",
+}
+"""The same for errors that are a ``RuntimeError``, by a part of their message."""
+
+BUG = "This is a defect of swt-time. Please report it, with this text and the command."
+"""Note below the traceback of any other error."""
 
 app = typer.Typer(
     name="swt-time",
@@ -60,18 +81,24 @@ def _version(
         raise typer.Exit
 
 
+@functools.cache
+def root_command() -> Any:
+    """The command line as an object of click; building it takes longer than to refuse a command."""
+    return typer.main.get_command(app)
+
+
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, SWTTimeWarning):
-        print(f"note: {one_line(to_flags(str(message), _flags(sys.argv[1:])))}", file=sys.stderr)
+        say(f"note: {one_line(to_flags(str(message), _flags(sys.argv[1:])))}")
 
 
 def main() -> None:
     """Run the command line and exit."""
+    prepare_streams()
+    if not os.environ.get("TERMINAL_WIDTH", "0").isdecimal():
+        del os.environ["TERMINAL_WIDTH"]  # Typer would raise a ValueError
     warnings.simplefilter("always", SWTTimeWarning)
     warnings.showwarning = _show_warning
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a legacy code page lacks some characters
     sys.exit(run(sys.argv[1:]))
 
 
@@ -79,14 +106,14 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; errors are printed as one line on standard error."""
     arguments = [_expand(word) for word in arguments]
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name="swt-time", standalone_mode=False)
+        code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        # The reader of the output has closed it; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of the output has closed it
+        discard_output()
         return 1
     except OSError as error:
+        discard_output()
         where = f" {error.filename}" if error.filename else ""
         return _fail(f"the operating system refused a file operation{where}: {error.strerror or error}", 1)
     except (typer.Abort, KeyboardInterrupt):
@@ -99,7 +126,23 @@ def run(arguments: list[str]) -> int:
             return 0  # the help was shown
         if isinstance(error, _ClickException):
             return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
+        limit = _limit(error)
+        if limit is not None:
+            return _fail(limit, 1)
+        error.add_note(BUG)
         raise
+
+
+def _limit(error: Exception) -> str | None:
+    """The message of an error that is in `LIMITS`, with the place in the source; None for other errors."""
+    said = [text for kind, text in LIMITS.items() if isinstance(error, kind)]
+    if isinstance(error, RuntimeError):
+        said += [text for part, text in RUNTIME_LIMITS.items() if part in str(error)]
+    if not said:
+        return None
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if "swt_time" in frame.filename), frames[-1])
+    return f"{said[0]} ({first_line(error)}, at {'/'.join(Path(place.filename).parts[-2:])}:{place.lineno})"
 
 
 def _expand(word: str) -> str:
@@ -109,13 +152,13 @@ def _expand(word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {one_line(message)}", file=sys.stderr)
+    say(f"error: {one_line(message)}")
     return code
 
 
 def _flags(arguments: list[str]) -> set[str]:
     """The flags that the command of these arguments has."""
-    command: Any = typer.main.get_command(app)
+    command = root_command()
     for word in arguments:
         command = getattr(command, "commands", {}).get(word, command)
     return {flag for parameter in command.params for flag in parameter.opts}

@@ -21,7 +21,9 @@ from swt_time.cli.options import (
 from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
 from swt_time.data.opening import STANDARD_INPUT
-from swt_time.errors import ConfigError, SWTTimeError
+from swt_time.errors import ConfigError, SWTTimeError, TableError
+from swt_time.files import expand_user
+from swt_time.folders import explained
 
 if TYPE_CHECKING:
     from swt_time.evaluation.ablation import Dataset
@@ -161,6 +163,7 @@ def _open_dataset(text: str, base: Config) -> "Dataset":
 def _split_table(text: str) -> tuple[str, Path]:
     """Name and path of ``path`` or ``NAME=path``."""
     name, equals, path = text.partition("=")
-    if Path(text).exists() or not equals or "://" in name:
-        return Path(text).stem, Path(text)
-    return name, Path(path).expanduser()
+    with explained(f"cannot read {text}", TableError):
+        if not equals or "://" in name or Path(text).exists():
+            return Path(text).stem, Path(text)
+    return name, expand_user(path, TableError)

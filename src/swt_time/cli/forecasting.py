@@ -168,14 +168,17 @@ def _load(model: Path, options: ModelOptions) -> "Forecaster":
 
 def _read(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
     """Read a table as a frame and as series; columns, frequency and encoding as in training unless flags differ."""
+    from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table
 
     reading = table.values()
     trained = forecaster.config.data
-    frame = read_table(
-        data,
-        id_column=reading.get("id_column", trained.id_column),
-        encoding=reading.get("encoding"),
-        former_encoding=trained.encoding,
-    )
-    return frame, forecaster.read_series(frame, **reading)
+    with reading_progress(stderr()):
+        frame = read_table(
+            data,
+            id_column=reading.get("id_column", trained.id_column),
+            encoding=reading.get("encoding"),
+            former_encoding=trained.encoding,
+            memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
+        )
+        return frame, forecaster.read_series(frame, **reading)

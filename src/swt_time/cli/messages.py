@@ -41,5 +41,7 @@ def to_flags(message: str, known: set[str]) -> str:
 
 def one_line(message: str) -> str:
     """Shorten a message to one line of at most 1,000 printable characters; control characters are escaped."""
+    if len(message) > 4000:  # a table may have a cell of megabytes
+        message = f"{message[:2000]}{message[-2000:]}"
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
     return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"

@@ -66,6 +66,7 @@ class ReadingOptions:
     id_column: Annotated[str | None, key_option("data.id_column", "--id-column", TABLE)] = None
     frequency: Annotated[str | None, key_option("data.frequency", "--freq", TABLE)] = None
     encoding: Annotated[str | None, key_option("data.encoding", "--encoding", TABLE)] = None
+    memory_limit: Annotated[int | None, key_option("data.memory_limit", "--memory-limit", TABLE)] = None
     fill: Annotated[str | None, key_option("data.fill", "--fill", TABLE)] = None
     date_format: Annotated[str | None, key_option("data.date_format", "--date-format", TABLE)] = None
 

@@ -1,11 +1,13 @@
 """Check output paths before any work, so that no command overwrites what it was given."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from swt_time.data.opening import STANDARD_INPUT, local_path
 from swt_time.errors import InputError
+from swt_time.folders import explained
 
 
 def check_outputs(
@@ -46,11 +48,11 @@ def check_outputs(
 
 
 def _same(one: Path, other: Path) -> bool:
-    try:
+    with contextlib.suppress(OSError):  # one of them does not exist
         return os.path.samefile(one, other)
-    except OSError:  # one of them does not exist
+    with explained(f"cannot find {one} or {other}", InputError):
         return one.resolve() == other.resolve()
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return folder.is_dir() and any(_same(parent, folder) for parent in (path.resolve(), *path.resolve().parents))
+    return os.path.isdir(folder) and any(_same(parent, folder) for parent in (path.resolve(), *path.resolve().parents))

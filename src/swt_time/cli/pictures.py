@@ -1,5 +1,6 @@
 """Plots of forecasts, wavelet bands and differences; needs the extra ``plot``."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from swt_time.data.zones import wall_times
 from swt_time.errors import InputError, MissingDependencyError
 from swt_time.evaluation.ablation import Difference
 from swt_time.evaluation.bands import Bands
+from swt_time.folders import explained, replace_file
 
 MOST_PANELS = 6
 """Most series in one plot."""
@@ -106,8 +108,11 @@ def check_picture(path: Path) -> None:
     formats = import_pyplot().gcf().canvas.get_supported_filetypes()
     if path.suffix.lower().lstrip(".") not in formats:
         raise InputError(f"cannot draw {path}: expected a name that ends in one of {', '.join(sorted(formats))}")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
+    with explained(f"cannot draw {path}", InputError, "choose another path"):
+        if path.is_dir():
+            raise InputError(f"cannot draw {path}: it is a folder; expected a file name")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
 
 
 def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> list[ForecastPanel]:
@@ -201,10 +206,13 @@ def plot_differences(found: Sequence[Difference], path: Path) -> None:
 
 
 def _save(plt: Any, figure: Any, path: Path) -> None:
+    content, kind = io.BytesIO(), path.suffix.lower().lstrip(".")
     try:
         # Matplotlib writes its version into PNG files; without it, equal plots are equal files.
-        figure.savefig(path, dpi=130, metadata={"Software": None} if path.suffix == ".png" else None)
-    except (OSError, ValueError) as error:
+        figure.savefig(content, format=kind, dpi=130, metadata={"Software": None} if kind == "png" else None)
+    except ValueError as error:
         raise InputError(f"cannot write the picture {path}: {error}") from None
     finally:
         plt.close(figure)
+    with explained(f"cannot write the picture {path}", InputError, "choose another path"):
+        replace_file(path, content.getvalue(), InputError)

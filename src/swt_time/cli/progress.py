@@ -77,6 +77,13 @@ def _plain_reporter(console: Console) -> Callable[[Event], None]:
 
 
 @contextlib.contextmanager
+def reading_progress(console: Console) -> Iterator[None]:
+    """Show on a terminal that a table is being read; show nothing where output is piped."""
+    with console.status("reading the table") if console.is_terminal else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
 def counting_progress(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     """Report ``(done, total)`` as a progress bar on a terminal; report nothing where output is piped."""
     if not console.is_terminal:

@@ -27,7 +27,7 @@ def data_get(
     with counting_progress(stderr(), "bytes") as report:
         path = get_dataset(name, folder=folder, to=to, report=report)
     typer.echo(f"table: {path}")
-    typer.echo(f"{source.what}; sha256 {file_sha256(path)}")
+    typer.echo(f"{source.what}; sha256 {file_sha256(path, ConfigError)}")
     typer.echo(f"source: {source.url}")
     typer.echo(f"licence: {source.licence}")
     typer.echo(f"usual split: --split {source.split}")
@@ -52,6 +52,7 @@ def bands(
     """Draw a series and its wavelet bands on one time axis."""
     from swt_time.checkpoints import read_checkpoint
     from swt_time.cli.pictures import check_picture, plot_bands
+    from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table
     from swt_time.data.series import read_series
     from swt_time.data.zones import wall_times
@@ -68,7 +69,9 @@ def bands(
             raise ConfigError(f"the model {model} has a plain patch embedding and no bands; leave out --model")
         filters, weights = embedding.filter_bank(), embedding.weights()
     how = Config().data.model_copy(update=reading.values())
-    table = read_series(read_table(data, id_column=how.id_column, encoding=how.encoding), how)
+    with reading_progress(stderr()):
+        frame = read_table(data, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
+        table = read_series(frame, how)
     index = 0 if series is None else table.index(series)
     times, values = table.times[index][-rows:], table.values[index][-rows:]
     parts = decompose(

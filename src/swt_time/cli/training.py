@@ -82,12 +82,14 @@ def train(
     check_outputs({"--out": out}, {"--data": data, "--config": options.config})
 
     from swt_time.checkpoints import check_output_folder
-    from swt_time.cli.progress import format_seconds, training_progress
+    from swt_time.cli.progress import format_seconds, reading_progress, training_progress
     from swt_time.data.reading import read_table
     from swt_time.forecaster import Forecaster
 
     check_output_folder(out, overwrite or resume)
-    frame = read_table(data, id_column=config.data.id_column, encoding=config.data.encoding)
+    how = config.data
+    with reading_progress(stderr()):
+        frame = read_table(data, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:

@@ -41,6 +41,9 @@ from swt_time.wavelets.boundaries import Boundary
 MOST_WEIGHTS = 2**30
 """Most trained weights of a model (4 GiB); a larger configuration is refused before memory is allocated."""
 
+SHOWN_ERRORS = 8
+"""Most values that one message explains; each needs a search for similar names."""
+
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Size = Annotated[int, Field(ge=1, le=2**20)]
 Layers = Annotated[int, Field(ge=1, le=1024)]
@@ -89,6 +92,9 @@ class DataConfig(Section):
     """Strptime format of the dates, such as ``%d/%m/%Y``, ``%Y%m`` or ``%YQ%q`` (quarter); found by default."""
     encoding: str | None = Field(default=None, max_length=64)
     """Encoding of a CSV file, such as ``cp1252``, ``latin-1`` or ``shift_jis``; UTF-8 by default."""
+    memory_limit: Positive | None = None
+    """Most memory in MiB that a table may take while it is read; by default half of the machine's, and at most 512 MiB
+    and 64 times the size of the file, so that a small file from a stranger cannot take more."""
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""
@@ -222,7 +228,7 @@ class TrainingConfig(Section):
     form alone."""
     epochs: Positive = 10
     """Passes over the training windows, where ``training.max_steps`` is not given."""
-    max_seconds: float | None = Field(default=None, gt=0)
+    max_seconds: float | None = Field(default=None, gt=0, le=1e9)
     """Time budget in seconds; the schedule is fitted into it after the first steps are measured."""
     batch_size: Positive = 32
     """Windows in a training step."""
@@ -334,12 +340,15 @@ class Config(Section):
         Raises
         ------
         ConfigError
-            Unknown key (with the nearest known names) or a value out of range, one clause for each.
+            Unknown key (with the nearest known names) or a value out of range, one clause for each of the first ones.
         """
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise ConfigError("; ".join(_explain(e, cls) for e in error.errors())) from None
+            errors = error.errors()
+            shown = [_explain(one, cls) for one in errors[:SHOWN_ERRORS]]
+            more = [f"and {len(errors) - SHOWN_ERRORS:,} more"] if len(errors) > SHOWN_ERRORS else []
+            raise ConfigError("; ".join(shown + more)) from None
 
     def replace(self, changes: Mapping[str, Any]) -> Self:
         """Return a copy with dotted keys (``"data.horizon"``) set to new values."""

@@ -1,37 +1,37 @@
-"""Parse the decoded text of a CSV file, with any of four delimiters and with a decimal point or comma."""
+"""Read CSV text with any of four delimiters and with a decimal point or comma."""
 
 import csv
 import io
 import re
-from typing import Any
 
 import pandas as pd
 
-from swt_time.data.columns import MISSING
+from swt_time.data.budget import Budget
+from swt_time.data.csv_batches import CsvBatches
+from swt_time.data.csv_lines import DELIMITERS, Gaps, check_cells, refuse_wide_lines
 from swt_time.data.frames import NOTES
-from swt_time.data.header import check_header, drop_blank_rows
+from swt_time.data.header import check_header, note_blank_rows
 from swt_time.data.numbers import has_separator, holds_separated_numbers
 from swt_time.errors import TableError
 
-BLANKS = sorted({form for text in MISSING for form in (text, text.upper(), text.capitalize())} | {"NaN", "NaT", "N/a"})
-
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMMA_NUMBER = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 POINT_NUMBER = re.compile(r"\s*[+-]?\d*\.\d+([eE][+-]?\d+)?\s*")
 
 
-def parse_csv(text: str, name: str, id_names: set[str], notes: list[str]) -> pd.DataFrame:
+def parse_csv(raw: bytes, name: str, id_names: set[str], notes: list[str], budget: Budget) -> pd.DataFrame:
     """Parse a CSV table; the index of the frame holds the row numbers of the file, less 2.
 
     Parameters
     ----------
-    text : str
+    raw : bytes
+        Text in UTF-8.
     name : str
         Name of the file for messages.
     id_names : set of str
         Columns to keep as text exactly as written; blanks around names do not matter.
     notes : list of str
         Notes of earlier steps; notes of this step are appended.
+    budget : Budget
 
     Returns
     -------
@@ -39,18 +39,23 @@ def parse_csv(text: str, name: str, id_names: set[str], notes: list[str]) -> pd.
         Numbers with thousands separators are left as text, and so are all decimal numbers of a table that has any: one
         column alone does not tell whether ``1.234`` is a thousand.
     """
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    leading = len(text) - len(text.lstrip("\n"))
-    text = text[leading:]
-    header_line = text.split("\n", 1)[0]
+    if b"\r" in raw:
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    size, raw = len(raw), raw.lstrip(b"\n")
+    leading = size - len(raw)
+    raw = raw.rstrip(b"\n")
+    gaps = Gaps(raw)
+    raw = gaps.raw
+    refuse_wide_lines(raw, name)
+    header_line = raw[: raw.find(b"\n") if b"\n" in raw else len(raw)].decode()
     try:
         delimiter = max(DELIMITERS, key=lambda mark: _cells(header_line, mark))
-        header = next(csv.reader(io.StringIO(text), delimiter=delimiter))
-        decimal_comma = delimiter != "," and _has_decimal_comma(text, delimiter)
+        header = next(csv.reader(_lines(raw), delimiter=delimiter))
+        decimal_comma = delimiter != "," and _has_decimal_comma(raw, delimiter)
     except csv.Error as error:
         raise TableError(f"{name}: the first rows cannot be read as CSV ({error}); correct that cell") from error
     check_header(header, name)
+    check_cells(raw, name, len(header), delimiter, budget)
     decimal = "."
     if delimiter != ",":
         notes.append(f"cells are separated by {DELIMITERS[delimiter]}")
@@ -58,47 +63,28 @@ def parse_csv(text: str, name: str, id_names: set[str], notes: list[str]) -> pd.
             decimal = ","
     wanted = {one.strip() for one in id_names}
     ids = [one for one in header if one.strip() in wanted]
-    as_text = set(ids)
-    frame = _read(text, name, delimiter, decimal, header, ids, as_text)
-    texts = [one for one in frame.columns if one not in as_text and pd.api.types.is_string_dtype(frame[one].dtype)]
+    table = CsvBatches(raw, name, delimiter, decimal, header, ids, budget)
+    frame = table.read()
+    dtypes = {str(one): dtype for one, dtype in frame.dtypes.items()}
+    texts = [one for one, dtype in dtypes.items() if one not in ids and pd.api.types.is_string_dtype(dtype)]
     separated = any(holds_separated_numbers(frame[one].dropna().unique()) for one in texts)
     if separated:
-        decimals = {one for one in frame.columns if pd.api.types.is_float_dtype(frame[one].dtype)}
-        written = _read(text, name, delimiter, decimal, header, ids, as_text | decimals)
-        kept = [one for one in decimals if any(map(has_separator, written[one].dropna().unique()))]
-        frame[kept] = written[kept]
+        decimals = [one for one, dtype in dtypes.items() if pd.api.types.is_float_dtype(dtype)]
+        if decimals:
+            written = table.text(decimals, frame.index)
+            kept = [one for one in decimals if any(map(has_separator, written[one].dropna().unique()))]
+            frame[kept] = written[kept]
     elif decimal_comma:
         notes.append("numbers were read with a decimal comma")
+    frame.index = gaps.rows(frame.index)
+    note_blank_rows(frame, table.rows + gaps.skipped, name, notes)
     frame.index = frame.index + leading
-    blank = frame.drop(columns=ids).isna().all(axis=1) & (frame[ids] == "").all(axis=1)
-    frame = drop_blank_rows(frame, blank, name, notes)
     frame.attrs[NOTES] = tuple(notes)
     return frame
 
 
-def _read(
-    text: str, name: str, delimiter: str, decimal: str, header: list[str], ids: list[str], as_text: set[str]
-) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            decimal=decimal,
-            dtype=dict.fromkeys(as_text, str),
-            # pandas names a nameless column "Unnamed: i" and looks up its missing values under that name
-            na_values={one or f"Unnamed: {i}": BLANKS for i, one in enumerate(header) if one not in ids},
-            keep_default_na=False,
-            skip_blank_lines=False,
-            **_precision(decimal),
-            low_memory=False,
-        )
-    except pd.errors.EmptyDataError as error:
-        raise TableError(f"{name} is empty; expected a table with a header row") from error
-    except pd.errors.ParserError as error:
-        raise TableError(f"{name}: {_where(str(error))}; every row needs as many cells as the header") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise TableError(f"{name}, row 2: more cells than the {len(header)} names in the header; add the missing names")
-    return frame
+def _lines(raw: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline="\n")
 
 
 def _cells(line: str, delimiter: str) -> int:
@@ -109,26 +95,9 @@ def _cells(line: str, delimiter: str) -> int:
         return 0
 
 
-def _precision(decimal: str) -> dict[str, Any]:
-    """Option for exact parsing of numbers; pandas 3.1 and later always parse exactly."""
-    version = tuple(int(part) for part in pd.__version__.split(".")[:2])
-    return {"float_precision": "round_trip"} if version < (3, 1) and decimal == "." else {}
-
-
-def _has_decimal_comma(text: str, delimiter: str) -> bool:
+def _has_decimal_comma(raw: bytes, delimiter: str) -> bool:
     """Whether some numbers in the first 200 rows use a decimal comma and none a decimal point."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = csv.reader(_lines(raw), delimiter=delimiter)
     cells = [cell for _, row in zip(range(200), rows, strict=False) for cell in row][1:]
     comma = any(COMMA_NUMBER.fullmatch(cell) for cell in cells)
     return comma and not any(POINT_NUMBER.fullmatch(cell) for cell in cells)
-
-
-def _where(message: str) -> str:
-    """Reword the message of the pandas parser, with the row."""
-    match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
-    if match:
-        return f"row {match[2]} has {match[3]} cells, the header has {match[1]}"
-    match = re.search(r"EOF inside string starting at row (\d+)", message)
-    if match:
-        return f"a quotation mark opened in row {int(match[1]) + 1} is never closed"
-    return message.removeprefix("Error tokenizing data. C error: ")

@@ -1,15 +1,21 @@
-"""Decode the bytes of a text file: UTF-8, UTF-16 with a byte order mark, or the encoding that the user names."""
+"""Bring a text file into UTF-8: from UTF-16 with a byte order mark, or from the encoding that the user names.
+
+Text is decoded in parts: as one string it can take four times the memory of its bytes.
+"""
 
 import codecs
+import io
+from collections.abc import Iterator
 from typing import Any
 
+from swt_time.data.limits import PART
 from swt_time.errors import TableError
 
 EXPECTED = "expected CSV, Parquet or Excel"
 
 
-def decode(raw: bytes, name: str, encoding: str | None = None, fallback: str | None = None) -> tuple[str, list[str]]:
-    """Decode a text file.
+def decode(raw: bytes, name: str, encoding: str | None = None, fallback: str | None = None) -> tuple[bytes, list[str]]:
+    """Decode a text file and encode it as UTF-8.
 
     Parameters
     ----------
@@ -23,7 +29,8 @@ def decode(raw: bytes, name: str, encoding: str | None = None, fallback: str | N
 
     Returns
     -------
-    text : str
+    text : bytes
+        Without a byte order mark.
     notes : list of str
 
     Raises
@@ -33,8 +40,8 @@ def decode(raw: bytes, name: str, encoding: str | None = None, fallback: str | N
     """
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
-            return raw.decode("utf-16"), ["the file was read as UTF-16"]
-        except UnicodeDecodeError as error:
+            return _recode(raw, "utf-16"), ["the file was read as UTF-16"]
+        except UnicodeError as error:
             raise TableError(f"{name} is a binary file; {EXPECTED}") from error
     if encoding is None and fallback is not None and not _is_utf8(raw):
         encoding = fallback
@@ -42,30 +49,54 @@ def decode(raw: bytes, name: str, encoding: str | None = None, fallback: str | N
         return _decode_as(raw, name, encoding)
     if b"\0" in raw:
         raise TableError(f"{name} is a binary file (byte {raw.index(0) + 1} is NUL); {EXPECTED}")
-    try:
-        return raw.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{_place(raw, name, error)} is not UTF-8; set data.encoding to the encoding of the file, for example "
-            "cp1252, or save it as UTF-8"
-        ) from error
+    if not raw.isascii():
+        try:
+            for _ in _decoded(raw, "utf-8"):
+                pass
+        except UnicodeDecodeError as error:
+            raise TableError(
+                f"{_place(raw, name, error)} is not UTF-8; set data.encoding to the encoding of the file, for example "
+                "cp1252, or save it as UTF-8"
+            ) from error
+    return raw.removeprefix(codecs.BOM_UTF8), []
 
 
-def _decode_as(raw: bytes, name: str, encoding: str) -> tuple[str, list[str]]:
+def _decode_as(raw: bytes, name: str, encoding: str) -> tuple[bytes, list[str]]:
     codec = _text_codec(encoding)
     try:
-        text = raw.decode(codec.name)
+        text = _recode(raw, codec.name)
     except UnicodeDecodeError as error:
         raise TableError(
             f"{_place(raw, name, error)} is not {encoding} (data.encoding); set it to the encoding of the file"
         ) from error
     except UnicodeError as error:
         raise TableError(f"{name} is not {encoding} (data.encoding); set it to the encoding of the file") from error
-    if "\0" in text:
-        raise TableError(f"{name} is a binary file (character {text.index(chr(0)) + 1} is NUL); {EXPECTED}")
+    if b"\0" in text:
+        place = len(text[: text.index(b"\0")].decode()) + 1
+        raise TableError(f"{name} is a binary file (character {place} is NUL); {EXPECTED}")
     if codec.name != "utf-8" and not raw.isascii() and _is_utf8(raw):
         return text, [f"the file was read as {encoding}, as data.encoding says, but it is valid UTF-8"]
     return text, []
+
+
+def _recode(raw: bytes, encoding: str) -> bytes:
+    buffer = io.BytesIO()
+    for part in _decoded(raw, encoding):
+        buffer.write(part.encode())
+    return buffer.getvalue()
+
+
+def _decoded(raw: bytes, encoding: str) -> Iterator[str]:
+    """Decode bytes in parts; the position in a ``UnicodeDecodeError`` counts from the start of the bytes."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    view = memoryview(raw)
+    for start in range(0, max(len(raw), 1), PART):
+        left = len(decoder.getstate()[0])  # bytes of a character that the part before has begun
+        try:
+            yield decoder.decode(bytes(view[start : start + PART]), final=start + PART >= len(raw))
+        except UnicodeDecodeError as error:
+            error.start += start - left
+            raise
 
 
 def _text_codec(encoding: str) -> Any:
@@ -84,7 +115,8 @@ def _text_codec(encoding: str) -> Any:
 
 def _is_utf8(raw: bytes) -> bool:
     try:
-        raw.decode()
+        for _ in _decoded(raw, "utf-8"):
+            pass
     except UnicodeDecodeError:
         return False
     return True

@@ -12,8 +12,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from swt_time.data.limits import FILE_LIMIT, PART
-from swt_time.data.workbook import workbook_kind
+from swt_time.data.budget import Budget
+from swt_time.data.limits import KEPT, PART
+from swt_time.data.workbook import ENTRIES_LIMIT, ENTRY, workbook_kind
 from swt_time.errors import MissingDependencyError, TableError
 
 INPUT = 2**14
@@ -42,7 +43,7 @@ def compression(raw: bytes) -> str | None:
     return None
 
 
-def decompress(raw: bytes, name: str) -> bytes:
+def decompress(raw: bytes, name: str, budget: Budget) -> bytes:
     """Decompress a file once; a file that is not compressed is returned unchanged.
 
     Parameters
@@ -50,11 +51,12 @@ def decompress(raw: bytes, name: str) -> bytes:
     raw : bytes
     name : str
         Name of the file for messages.
+    budget : Budget
 
     Raises
     ------
     TableError
-        If the file is damaged, larger than `FILE_LIMIT` after decompression, compressed twice, or a zip file that does
+        If the file is damaged, larger than the budget after decompression, compressed twice, or a zip file that does
         not hold exactly one file.
     MissingDependencyError
         If the format is Zstandard and no package can read it.
@@ -62,25 +64,30 @@ def decompress(raw: bytes, name: str) -> bytes:
     kind = compression(raw)
     if kind is None:
         return raw
-    unpacked = _unpacked(raw, name, kind)
+    unpacked = _unpacked(raw, name, kind, budget)
     inner = compression(unpacked)
     if inner is not None:
         raise TableError(f"{name} is compressed twice ({inner} inside {kind}); decompress it once")
     return unpacked
 
 
-def _unpacked(raw: bytes, name: str, kind: str) -> bytes:
+def _unpacked(raw: bytes, name: str, kind: str, budget: Budget) -> bytes:
     parts, errors = _reader(raw, name, kind)
-    size = 0
+    size, buffer = 0, io.BytesIO()
     try:
         for part in parts():
             size += len(part)
-            if size > FILE_LIMIT:
-                raise TableError(f"{name} has more than {FILE_LIMIT:,} bytes after decompression; split the table")
-        buffer = io.BytesIO()
-        for part in parts():
-            buffer.write(part)
+            budget.check(size)
+            if size <= KEPT:
+                buffer.write(part)
+        if size > KEPT:
+            buffer = io.BytesIO()
+            for part in parts():
+                buffer.write(part)
+        budget.take(size)
         return buffer.getvalue()
+    except TableError:
+        raise
     except errors as error:
         remedy = "copy or download it again"
         if "memory" in str(error).lower():
@@ -155,6 +162,8 @@ def _zstd(name: str) -> Any:
 
 def _only_entry(raw: bytes, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
     """The file inside a zip file, which must be the only one."""
+    if (count := raw.count(ENTRY)) > ENTRIES_LIMIT:
+        raise TableError(f"{name} is a zip file that holds {count:,} files; expected exactly one table")
     try:
         archive = zipfile.ZipFile(io.BytesIO(raw))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:

@@ -105,10 +105,13 @@ def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
         frame = frame.reset_index()
     frame = _periods_to_timestamps(frame)
     names = [str(name) for name in frame.columns]
-    repeated = [name for i, name in enumerate(names) if name in names[:i]]
-    if repeated:
-        raise TableError(f"column name {repeated[0]!r} occurs twice; expected distinct names: rename one")
-    return frame.set_axis(names, axis="columns")
+    repeated = pd.Index(names, dtype=object).duplicated()
+    if repeated.any():
+        name = names[int(np.argmax(repeated))]
+        raise TableError(f"column name {name!r} occurs twice; expected distinct names: rename one")
+    frame = frame.set_axis(names, axis="columns")
+    frame.attrs = {}  # pandas copies them with every column
+    return frame
 
 
 def _periods_to_timestamps(frame: pd.DataFrame) -> pd.DataFrame:

@@ -67,6 +67,12 @@ FORMER_ANCHORED = {
 }
 SUPPORTED = "h, 15min, D, W-SUN, B, MS, ME, QS, QE, YS, YE, multiples such as 2h or 10min, and none to count rows"
 
+LONGEST: dict[Kind, int] = {"elapsed": 1000 * 3_600_000_000, "day": 36_525, "business": 1, "month": 1200}
+"""Longest step of each kind: 1,000 hours or a century. The times of the longest horizon then fit into 64 bits."""
+
+LAST_YEAR = 9999
+"""Last year that a timestamp may have; ISO 8601 and Python know no later one."""
+
 SEASON_LENGTHS = {"h": 24, "D": 7, "B": 5, "W": 52, "M": 12, "Q": 4, "Y": 1}
 """Steps per season by frequency unit: hours per day, days per week, weeks per year, ..."""
 
@@ -144,13 +150,20 @@ class Frequency:
     def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.DatetimeIndex:
         """Timestamps at ordinals; ``like`` (one timestamp, or one per ordinal) gives time of day and time zone.
 
-        For a whole series, take ``like`` from `swt_time.data.zones.usual_time`.
+        For a whole series, take ``like`` from `swt_time.data.zones.usual_rows`.
         """
         return self.stamps_at(ordinals, microseconds(like, wall=True) % DAY, like)
 
     def stamps_at(self, ordinals: np.ndarray, clock: np.ndarray, like: pd.Index) -> pd.DatetimeIndex:
-        """Timestamps at ordinals with given times of day, ``clock``, in the time zone of ``like``."""
+        """Timestamps at ordinals with given times of day, ``clock``, in the time zone of ``like``.
+
+        Raises
+        ------
+        TableError
+            If a timestamp lies beyond the year 9999.
+        """
         tz = getattr(like, "tz", None)
+        self._check_years(ordinals)
         if self.kind == "elapsed":
             utc = pd.DatetimeIndex(ordinals.astype("datetime64[us]"))
             return utc if tz is None else utc.tz_localize("UTC").tz_convert(tz)
@@ -162,6 +175,15 @@ class Frequency:
             days = self._month_days(ordinals)
         wall = pd.DatetimeIndex((days * DAY + clock).astype("datetime64[us]"))
         return wall if tz is None else localize(wall, tz)
+
+    def _check_years(self, ordinals: np.ndarray) -> None:
+        per_year = {"elapsed": 365.2425 * DAY, "day": 365.2425, "business": 365.2425 * 5 / 7, "month": 12}[self.kind]
+        year = 1970 + int(np.max(ordinals, initial=0) / per_year)
+        if year >= LAST_YEAR:
+            raise TableError(
+                f"times with the frequency {self.alias!r} reach the year {year}; expected years before {LAST_YEAR}: "
+                "lower data.horizon, or set data.frequency to a shorter step"
+            )
 
     def _month_days(self, months: np.ndarray) -> np.ndarray:
         """Days since 1970-01-01 of the anchor day of each month."""
@@ -233,35 +255,42 @@ def parse_frequency(alias: str) -> Frequency:
         name = count + {**FORMER_ALIASES, **FORMER_ANCHORED}.get(base, base) + anchor
     try:
         offset = to_offset(name)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise TableError(f"data.frequency {alias!r} is unknown; expected a pandas alias: {SUPPORTED}") from error
-    kind = type(offset).__name__
-    count_ = int(getattr(offset, "n", 0))
-    if count_ >= 1:
-        if kind == "Day":
-            return Frequency("day", count_)
-        if kind == "Week" and getattr(offset, "weekday", None) is not None:
-            return Frequency("day", 7 * count_, phase=int(getattr(offset, "weekday")))  # noqa: B009
-        if kind == "BusinessDay" and count_ == 1:
-            return Frequency("business", 1)
-        if kind in ANCHOR_CLASSES:
-            size, anchor_ = ANCHOR_CLASSES[kind]
-            month = getattr(offset, "startingMonth", None) or getattr(offset, "month", None)
-            phase = None if month is None else (int(month) - 1) % size
-            return Frequency("month", size * count_, anchor_, phase)
-        elapsed = _elapsed(offset)
-        if elapsed:
-            return Frequency("elapsed", elapsed)
-    raise TableError(f"data.frequency {alias!r} is not supported; expected one of {SUPPORTED}")
+    found = _from_offset(offset)
+    if found is None:
+        raise TableError(f"data.frequency {alias!r} is not supported; expected one of {SUPPORTED}")
+    if found.step > LONGEST[found.kind]:
+        raise TableError(f"data.frequency {alias!r} is too long; expected at most 1000h, 36525D, 1200MS or 100YE")
+    return found
+
+
+def _from_offset(offset: object) -> Frequency | None:
+    """The frequency of an offset of pandas; None if it is not supported."""
+    kind, count = type(offset).__name__, int(getattr(offset, "n", 0))
+    if count < 1:
+        return None
+    if kind == "Day":
+        return Frequency("day", count)
+    if kind == "Week" and getattr(offset, "weekday", None) is not None:
+        return Frequency("day", 7 * count, phase=int(getattr(offset, "weekday")))  # noqa: B009
+    if kind == "BusinessDay" and count == 1:
+        return Frequency("business", 1)
+    if kind in ANCHOR_CLASSES:
+        size, anchor = ANCHOR_CLASSES[kind]
+        month = getattr(offset, "startingMonth", None) or getattr(offset, "month", None)
+        phase = None if month is None else (int(month) - 1) % size
+        return Frequency("month", size * count, anchor, phase)
+    elapsed = _elapsed(offset)
+    return Frequency("elapsed", elapsed) if elapsed else None
 
 
 def _elapsed(offset: object) -> int:
     """Microseconds of an offset of fixed length, or 0 for any other offset."""
     try:
-        delta = pd.Timedelta(offset)  # type: ignore[arg-type]
-    except ValueError:
+        nanoseconds = pd.Timedelta(offset).as_unit("ns").value  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
         return 0
-    nanoseconds = delta.as_unit("ns").value
     return nanoseconds // 1000 if nanoseconds % 1000 == 0 else 0
 
 

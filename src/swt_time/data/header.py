@@ -34,12 +34,21 @@ def refuse_repeated(header: list[str], name: str) -> None:
             raise TableError(f"{name}: columns {first} and {i} are both named {column!r}; rename one of them")
 
 
-def drop_blank_rows(frame: pd.DataFrame, blank: pd.Series, name: str, notes: list[str]) -> pd.DataFrame:
-    """Leave out blank rows, with a note if they stand between others; refuse a table without rows."""
-    if blank.any():
-        if not blank.iloc[-int(blank.sum()) :].all():
-            notes.append(f"{int(blank.sum())} blank rows were skipped")
-        frame = frame[~blank]
+def note_blank_rows(frame: pd.DataFrame, rows: int, name: str, notes: list[str]) -> None:
+    """Note that blank rows were dropped if they stood between others; refuse a table without rows.
+
+    Parameters
+    ----------
+    frame : pd.DataFrame
+        Without its blank rows; the index counts all rows from 0.
+    rows : int
+        Number of all rows.
+    name : str
+        Name of the file for messages.
+    notes : list of str
+        The note is appended.
+    """
     if len(frame) == 0:
         raise TableError(f"{name} has a header but no rows; expected at least two rows of data")
-    return frame
+    if frame.index[-1] >= len(frame):
+        notes.append(f"{rows - len(frame)} blank rows were skipped")

@@ -16,27 +16,49 @@ def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[lis
     if column.dtype.is_nested() or column.dtype == nw.Binary:
         kind = "bytes" if column.dtype == nw.Binary else "nested values"
         raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
-    cells = column.to_list()
+    codes, first = _factorize(column)
+    cells = column[first.tolist()].to_list()
     blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():
+        missing = blank[codes]
         raise TableError(
-            f"{place(column.name, int(rows[int(np.argmax(blank))]))}: the id is missing "
-            f"({int(blank.sum())} such rows); every row of a long table needs the id of its series"
+            f"{place(column.name, int(rows[int(np.argmax(missing))]))}: the id is missing "
+            f"({int(missing.sum())} such rows); every row of a long table needs the id of its series"
         )
-    texts = np.array([str(cell) for cell in cells], dtype=object)
-    codes, found = pd.factorize(texts, sort=True)
+    merged, found = pd.factorize(np.array([str(cell) for cell in cells], dtype=object), sort=True)
     ids = [str(one) for one in found]
     check_alike(ids, notes)
-    first = np.unique(codes, return_index=True)[1]
     if isinstance(column.dtype, nw.Object):
-        _check_types(cells, codes, first)
-    return ids, codes.astype(np.int64), dict(zip(ids, first.tolist(), strict=True))
+        _check_types(cells)
+    rows_of = np.full(len(ids), len(codes), dtype=np.int64)
+    np.minimum.at(rows_of, merged, first)
+    return ids, merged.astype(np.int64)[codes], dict(zip(ids, rows_of.tolist(), strict=True))
 
 
-def _check_types(cells: list[Any], codes: np.ndarray, first: np.ndarray) -> None:
+def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Code of each row, and the first row of each code; rows of one code hold equal cells, which may be missing."""
+    native = nw.to_native(column)
+    # cells that are equal but written differently, such as 1, True and 1.0, or 0.0 and -0.0, are different ids
+    mixed = column.dtype.is_float() or isinstance(column.dtype, nw.Object | nw.Unknown)
+    if isinstance(native, pd.Series) and not mixed:
+        codes = pd.factorize(native, use_na_sentinel=False)[0]
+    elif column.implementation.is_polars() and not mixed:
+        kinds = column.unique(maintain_order=True).to_list()
+        codes = column.replace_strict(kinds, list(range(len(kinds))), return_dtype=nw.Int64).to_numpy()
+    else:
+        cells = [f"{type(cell).__name__} {cell}" for cell in column.to_list()]
+        codes = pd.factorize(np.array(cells, dtype=object))[0]
+    codes = np.asarray(codes, dtype=np.int64)
+    first = np.empty(int(codes.max()) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # of equal indices the last one counts
+    return codes, first
+
+
+def _check_types(cells: list[Any]) -> None:
     """Refuse ids that are written alike but differ in type, such as 1 and '1'."""
-    for cell, code in zip(cells, codes, strict=True):
-        other = cells[first[code]]
+    known: dict[str, Any] = {}
+    for cell in cells:
+        other = known.setdefault(str(cell), cell)
         if type(cell) is not type(other):
             raise TableError(f"ids {other!r} and {cell!r} differ only in type; make them equal, or clearly different")
 

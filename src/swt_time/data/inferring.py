@@ -139,9 +139,10 @@ def _candidates(times: pd.Index, wall: np.ndarray, inner: np.ndarray) -> list[Fr
 
 def _is_step(differences: np.ndarray, step: int) -> bool:
     """Whether all differences are multiples of the step and at least half equal it."""
-    if step <= 0 or (differences % step).any():
+    equal = int(np.count_nonzero(differences == step))
+    if step <= 0 or (equal < len(differences) and (differences % step).any()):
         return False
-    return 2 * int(np.count_nonzero(differences == step)) >= len(differences)
+    return 2 * equal >= len(differences)
 
 
 def _irregular(times: pd.Index, inner: np.ndarray, where: Callable[[int], str] | None) -> str:

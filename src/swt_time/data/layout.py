@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 import narwhals as nw
 import numpy as np
+import pandas as pd
 
 from swt_time.data.columns import NUMBER, is_missing
 from swt_time.data.time_columns import calendar_columns, holds_epochs
@@ -19,6 +20,9 @@ LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
 
 NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
+SHOWN = 8
+"""Names that a message lists."""
+
 COUNTER_NAMES = re.compile(r"index|level_\d+", re.IGNORECASE)
 """Names that pandas gives to a column without a name, and to row numbers that became a column."""
 
@@ -81,24 +85,31 @@ def find_layout(
         )
     notes += times.notes()
     taken = {id_column, time, *times.others, *times.calendar.values()}
-    rest = [name for name in frame.columns if name not in taken]
+    places = {name: place for place, name in enumerate(frame.columns, 1)}
+    blank = _blank_columns(frame, [name for name in places if name not in taken and NAMELESS.fullmatch(name.strip())])
+    if len(blank) > SHOWN:
+        notes.append(f"{len(blank):,} columns without a name are blank and were ignored")
+    else:
+        notes += [f"column {places[name]} without a name is blank and was ignored" for name in blank]
+    taken.update(blank)
+    rest = [name for name in places if name not in taken]
     if id_column is None and target is None and columns is None:
         id_column, rest = _set_text_aside(frame, time, rest, bool(times.calendar), notes)
     if id_column is not None:
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
-        rest = [name for name in rest if name == target or not _is_row_counter(frame, name, id_column, notes)]
+        rest = [name for name in rest if name == target or not _is_row_counter(frame, name, places, id_column, notes)]
         value = target or _find_value(rest)
         unused = [name for name in rest if name != value]
         if unused:
-            notes.append(f"columns not used: {', '.join(map(repr, unused))}")
+            notes.append(f"columns not used: {listed(unused)}")
         return Layout(id_column, time, (value,), tuple(notes), times.calendar)
     if target is not None or columns is not None:
         values = [target] if target is not None else list(columns or ())
         if not values:
             raise TableError("data.columns is empty; expected at least one column name")
     else:
-        values = [name for name in rest if not _is_row_counter(frame, name, None, notes)]
+        values = [name for name in rest if not _is_row_counter(frame, name, places, None, notes)]
         if not values:
             raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
     return Layout(None, time, tuple(values), tuple(notes), times.calendar)
@@ -160,7 +171,7 @@ def _require(frame: nw.DataFrame, name: str, key: str) -> str:
     raise TableError(f"{key}: the table has no column {name!r}; {hint}")
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def listed(names: Iterable[str], most: int = SHOWN) -> str:
     """Join names for a message, at most ``most`` of them."""
     names = list(names)
     shown = ", ".join(map(repr, names[:most]))
@@ -198,7 +209,8 @@ def _find_times(
     Of several columns that hold times, the one without missing and duplicate times is used, or the one with a usual
     name. Quarters, weeks and months are the time only if no other column is.
     """
-    names = [name for name in frame.columns if name not in skip]
+    schema = frame.schema
+    names = [name for name in schema if name not in skip]
     found = _hold_times(frame, names, date_format, coarse=False) or _hold_times(frame, names, date_format, coarse=True)
     if time_column is not None:
         return _Times(time_column, tuple(name for name in found if name != time_column))
@@ -212,7 +224,7 @@ def _find_times(
         if time is None:
             raise TableError(f"several columns hold times ({listed(usable)}); choose one with data.time_column")
         return _Times(time, tuple(name for name in found if name != time))
-    possible = [name for name in names if not _is_quantity(frame[name].dtype)]
+    possible = [name for name in names if not _is_quantity(schema[name])]
     time = None if found else _first_named(possible, TIME_NAMES)
     if calendar and time is None:
         quarter = [name for name in names if name.strip().lower() == "quarter" and name not in calendar.values()]
@@ -228,9 +240,12 @@ def _find_times(
 
 def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, *, coarse: bool) -> list[str]:
     """The columns that hold times."""
+    schema = frame.schema
+    # a frame takes long to give a column: of a wide table, ask for those that can be times
+    possible = [name for name in names if not schema[name].is_numeric() or _first_named([name], TIME_NAMES) is not None]
     found = [
         name
-        for name in names
+        for name in possible
         if looks_like_time(frame[name], date_format, coarse=coarse)
         or (date_format is None and _is_named_epoch(frame, name))
     ]
@@ -280,21 +295,28 @@ def _find_value(rest: list[str]) -> str:
     raise TableError(f"several columns could hold the values ({listed(rest)}); choose one with data.target")
 
 
-def _is_row_counter(frame: nw.DataFrame, name: str, id_column: str | None, notes: list[str]) -> bool:
-    """Whether a column without a name of its own counts the rows or is blank; it is then ignored with a note."""
+def _is_row_counter(
+    frame: nw.DataFrame, name: str, places: Mapping[str, int], id_column: str | None, notes: list[str]
+) -> bool:
+    """Whether a column without a name of its own counts the rows; it is then ignored with a note."""
     nameless = NAMELESS.fullmatch(name.strip()) is not None
     if not nameless and not COUNTER_NAMES.fullmatch(name.strip()):
         return False
-    shown = f"column {frame.columns.index(name) + 1} without a name" if nameless else f"column {name!r}"
-    if nameless and frame[name].is_null().all():
-        notes.append(f"{shown} is blank and was ignored")
-        return True
+    shown = f"column {places[name]} without a name" if nameless else f"column {name!r}"
     if _counts_by_one(frame, name, id_column):
         notes.append(f"{shown} counts the rows and was ignored")
         return True
     if nameless and id_column is None:
         raise TableError(f"{shown} holds values; name it in the header or choose the columns with data.columns")
     return False
+
+
+def _blank_columns(frame: nw.DataFrame, names: list[str]) -> list[str]:
+    native = nw.to_native(frame)
+    if isinstance(native, pd.DataFrame):
+        blank = native[names].isna().all(axis=0).to_numpy() if names else np.empty(0, bool)
+        return [name for name, is_blank in zip(names, blank, strict=True) if is_blank]
+    return [name for name in names if frame[name].is_null().all()]
 
 
 def _counts_by_one(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Limits on the size of a table, which keep a small or hostile file from taking all memory."""
+"""Limits on the form of a table; its memory is counted by `swt_time.data.budget`."""
 
 import io
 from typing import Any
@@ -6,17 +6,16 @@ from typing import Any
 from swt_time.errors import TableError
 
 FILE_LIMIT = 2**31
-"""Maximum bytes of a table file, also after decompression; reading a CSV takes about ten times its size in memory."""
-
-WORKBOOK_LIMIT = 2**29
-"""Maximum bytes of the XML in an Excel workbook, which takes more memory than the same bytes of CSV."""
+"""Maximum bytes of a table file as it is stored."""
 
 COLUMNS_LIMIT = 2**16
+"""Maximum columns of a table."""
+
 ROWS_LIMIT = 2**20
-CELLS_LIMIT = 2**28
-SHEET_CELLS_LIMIT = 2**26
-"""Maximum columns of a table, rows of an Excel sheet, cells of a Parquet file, and cells of an Excel sheet including
-blank ones between others: a file can be far smaller than its table."""
+"""Maximum rows of an Excel sheet."""
+
+KEPT = 2**26
+"""Decompressed bytes that are kept at once; those of a larger file are counted first, and then decompressed again."""
 
 PART = 2**20
 """Bytes to read at a time."""

@@ -88,10 +88,12 @@ def number_styles(
         If a column in ``used`` can be read in both styles and nothing decides between them.
     """
     found: dict[str, list[Style]] = {}
+    schema = table.schema
     for name in (*used, *others):
-        if not isinstance(table[name].dtype, nw.String | nw.Object):
+        if not isinstance(schema[name], nw.String | nw.Object):
             continue
-        cells = [cell for cell in table[name].to_list() if isinstance(cell, str) and not is_missing(cell)]
+        column = table[name].unique() if isinstance(schema[name], nw.String) else table[name]
+        cells = [cell for cell in column.to_list() if isinstance(cell, str) and not is_missing(cell)]
         if holds_separated_numbers(cells):
             found[name] = [style for style in (POINT, COMMA) if all(map(style.fits, cells))]
     decided = {styles[0] for styles in found.values() if len(styles) == 1}
@@ -100,7 +102,9 @@ def number_styles(
         styles = found.get(name, [])
         if len(styles) == 2 and len(decided) == 1:
             styles = list(decided)
-        commas = bool(styles) and _first(table[name], ",")[1] != ""
+        if not styles:
+            continue
+        commas = _first(table[name], ",")[1] != ""
         if len(styles) == 2 and not decided and not commas:
             styles = [POINT]  # 1.234 in a table without other signs is a decimal number, as in every program
         if len(styles) == 2:

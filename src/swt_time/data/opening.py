@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from swt_time.data.budget import Budget
 from swt_time.data.limits import FILE_LIMIT, read_limited
 from swt_time.errors import MissingDependencyError, TableError, first_line
 from swt_time.files import read_bytes
@@ -20,7 +21,7 @@ STANDARD_INPUT = "-"
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """Beginning of an address; a scheme has two letters or more, unlike the drives of Windows."""
 
-COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
+COLLAPSED = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+):/(?=[^/])")
 """Beginning of an address that was made a ``Path``, which merges slashes."""
 
 IN_REMOTE = {"http", "https", "s3", "s3a"}
@@ -32,8 +33,8 @@ def is_address(source: str | Path) -> bool:
     return ADDRESS.match(_text(source)) is not None
 
 
-def read_source(source: str | Path) -> tuple[bytes, str]:
-    """Read a file, standard input (``-``) or an address whole.
+def read_source(source: str | Path, budget: Budget) -> tuple[bytes, str]:
+    """Read a file, standard input (``-``) or an address whole, and count its bytes in the budget.
 
     Returns
     -------
@@ -49,13 +50,19 @@ def read_source(source: str | Path) -> tuple[bytes, str]:
         If an address needs a package that is not installed.
     """
     text = _text(source)
-    if text == STANDARD_INPUT:
-        return _standard_input(), "standard input"
     path = local_path(source)
-    if path is not None:
-        return _file(path), str(path)
-    shown = _shown(text)
-    return _address(text, shown), shown
+    if text == STANDARD_INPUT:
+        name = "standard input"
+        raw = _standard_input()
+    elif path is not None:
+        name = str(path)
+        raw = _file(path)
+    else:
+        name = _shown(text)
+        raw = _address(text, name)
+    budget.start(name, len(raw))
+    budget.take(len(raw))
+    return raw, name
 
 
 def local_path(source: str | Path) -> Path | None:
@@ -84,11 +91,14 @@ def _standard_input() -> bytes:
 
 
 def _file(path: Path) -> bytes:
-    if not path.exists():
-        near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
-        hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
-        raise TableError(f"no such file: {path}; {hint}")
-    return read_bytes(path, FILE_LIMIT, TableError)
+    try:
+        return read_bytes(path, FILE_LIMIT, TableError)
+    except TableError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+    near = get_close_matches(path.name, _names(path.parent), n=1, cutoff=0.7)
+    hint = f"did you mean {str(path.with_name(near[0]))!r}?" if near else "check the path"
+    raise TableError(f"no such file: {path}; {hint}")
 
 
 def _names(folder: Path) -> list[str]:

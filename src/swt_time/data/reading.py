@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from swt_time.data.budget import Budget
 from swt_time.data.csv_text import parse_csv
 from swt_time.data.decoding import decode
 from swt_time.data.decompression import decompress
@@ -25,6 +26,7 @@ def read_table(
     id_column: str | None = None,
     encoding: str | None = None,
     former_encoding: str | None = None,
+    memory_limit: int | None = None,
 ) -> pd.DataFrame:
     """Read a table into a pandas frame whose index holds the row numbers of the file, less 2.
 
@@ -41,6 +43,9 @@ def read_table(
     former_encoding : str, optional
         Encoding of an earlier file of the same kind, for a CSV file that is not UTF-8 if ``encoding`` is not given.
 
+    memory_limit : int, optional
+        MiB that the table may take (`swt_time.data.budget.Budget`).
+
     Raises
     ------
     TableError
@@ -48,18 +53,20 @@ def read_table(
     MissingDependencyError
         If an optional package is needed and not installed; the message names the install command.
     """
-    raw, name = read_source(source)
-    raw = decompress(raw, name)
-    if not raw.strip():
+    budget = Budget(memory_limit)
+    raw, name = read_source(source, budget)
+    raw = decompress(raw, name, budget)
+    if not raw or raw.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
     if raw[:4] == b"PAR1":
-        return read_parquet(raw, name)
+        return read_parquet(raw, name, budget)
     if raw[:4] == OLE:
         raise TableError(f"{name} is an old Excel workbook (.xls) or has a password; save the sheet as .xlsx or CSV")
     kind = workbook_kind(raw)
     if kind is not None:
-        return read_workbook(raw, name, kind)
+        return read_workbook(raw, name, kind, budget)
     text, notes = decode(raw, name, encoding, former_encoding)
-    if not text.strip():
+    del raw
+    if not text or text.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
-    return parse_csv(text, name, {ID_NAME, id_column or ID_NAME}, notes)
+    return parse_csv(text, name, {ID_NAME, id_column or ID_NAME}, notes, budget)

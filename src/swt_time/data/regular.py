@@ -71,6 +71,9 @@ def _usable(values: np.ndarray) -> np.ndarray:
 
 def _sorted(block: Block, notes: list[str]) -> Block:
     stamps = microseconds(block.times, wall=False)
+    series = np.diff(block.codes)
+    if ((series > 0) | ((series == 0) & (np.diff(stamps) >= 0))).all():
+        return block
     grouped = np.argsort(block.codes, kind="stable")
     if (np.diff(stamps[grouped])[np.diff(block.codes[grouped]) == 0] < 0).any():
         notes.append("rows were sorted by time")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from swt_time.config import DataConfig, Fill
 from swt_time.data.block import Block
-from swt_time.data.columns import numeric_values
+from swt_time.data.columns import numeric_columns
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
 from swt_time.data.frames import column_labels, open_frame, take_rows
@@ -233,12 +233,8 @@ def to_series(
     roles = {layout.id, layout.time, *layout.values}
     others = [name for name in table.columns if name not in roles]
     styles = number_styles(table, sorted(layout.values), others, rows)
-    values, text = [], []
-    for name in sorted(layout.values):
-        plain = styles[name].plain if name in styles else None
-        column, was_text = numeric_values(table[name], rows, plain)
-        values.append(column)
-        text += [name] if was_text else []
+    plain = {name: style.plain for name, style in styles.items()}
+    values, text = numeric_columns(table, sorted(layout.values), rows, plain)
     notes += describe_styles(styles, table)
     text = [name for name in text if name not in styles]
     if text:
@@ -246,7 +242,7 @@ def to_series(
     block = Block(
         times,
         codes,
-        np.stack(values),
+        values,
         rows,
         tuple(sorted(layout.values)),
         tuple(names),
@@ -316,7 +312,7 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
 
 def _note_median_step(times: Sequence[pd.Index]) -> list[str]:
     """A note on the times of forecasts, unless the times of all series are regular."""
-    if all(len(set(np.diff(microseconds(one, wall=True)).tolist())) < 2 for one in {id(t): t for t in times}.values()):
+    if all(len(np.unique(np.diff(microseconds(one, wall=True)))) < 2 for one in {id(t): t for t in times}.values()):
         return []
     steps = sorted(set(median_steps(times)))
     shown = f"of {pd.Timedelta(steps[0], 'us')}" if len(steps) == 1 else "of each series"

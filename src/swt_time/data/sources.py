@@ -1,19 +1,24 @@
 """Download public benchmark datasets, verified against known SHA-256 hashes. Standard library only."""
 
+import hashlib
 import http.client
 import os
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from swt_time import __version__
 from swt_time.errors import ConfigError, DownloadError
-from swt_time.files import file_sha256
+from swt_time.files import MEBIBYTE, expand_user, file_sha256, read_bytes
+from swt_time.folders import Folder, replace_file
 
 CHUNK = 2**16
+
+FILE_LIMIT = 256 * MEBIBYTE
+"""Maximum size of a dataset in bytes; the largest one has 10 MiB."""
 
 ATTEMPTS = 3
 """Maximum number of connections; each resumes where the previous one was interrupted."""
@@ -142,7 +147,7 @@ def find_source(name: str) -> Source:
 
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/swt-time/data``; ``XDG_CACHE_HOME`` is ``~/.cache`` by default."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swt-time" / "data"
+    return Path(os.environ.get("XDG_CACHE_HOME") or expand_user("~/.cache", ConfigError)) / "swt-time" / "data"
 
 
 def get_dataset(
@@ -186,7 +191,7 @@ def get_dataset(
         if folder is not None:
             _copy(source, folder, target)
         elif target.exists():
-            _check(target, source, "delete it to download it again")
+            _check(file_sha256(target, ConfigError), target, source, "delete it to download it again")
         else:
             _download(source, target, timeout, report)
     except OSError as error:
@@ -195,8 +200,7 @@ def get_dataset(
     return target
 
 
-def _check(path: Path, source: Source, remedy: str) -> None:
-    found = file_sha256(path)
+def _check(found: str, path: Path, source: Source, remedy: str) -> None:
     if found not in source.sha256:
         raise DownloadError(f"{path} has the wrong SHA-256: expected {source.sha256[0]}, got {found}; {remedy}")
 
@@ -205,45 +209,53 @@ def _copy(source: Source, folder: Path, target: Path) -> None:
     local = folder / source.file
     if not local.is_file():
         raise ConfigError(f"the folder {folder} has no file {source.file}; download it from {source.url}")
-    _check(local, source, f"download it from {source.url}")
+    content = read_bytes(local, FILE_LIMIT, ConfigError)
+    _check(hashlib.sha256(content).hexdigest(), local, source, f"download it from {source.url}")
     if target.exists() and target.samefile(local):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
-    shutil.copyfile(local, part)
-    part.replace(target)
+    replace_file(target, content, ConfigError)
 
 
 def _download(source: Source, target: Path, timeout: float, report: Report) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
     by_hand = f"without network access, save the file as {target} or pass the folder that contains it with folder=..."
-    for attempt in range(1, ATTEMPTS + 1):
-        before = _size(part)
+    part = target.name + ".part"
+    with Folder(target.parent, ConfigError) as folder:
+        with os.fdopen(folder.open_file(part, os.O_RDWR | os.O_CREAT), "r+b") as file:
+            for attempt in range(1, ATTEMPTS + 1):
+                before = file.seek(0, os.SEEK_END)
+                try:
+                    _transfer(source.url, file, timeout, report)
+                    break
+                except (OSError, http.client.HTTPException) as error:
+                    size = file.seek(0, os.SEEK_END)
+                    if (
+                        isinstance(error, urllib.error.HTTPError)
+                        and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+                    ):
+                        file.truncate(0)  # at least as long as the whole file, so it is not a part of it
+                    elif attempt == ATTEMPTS or size <= before:
+                        kept = f"; the {size} bytes received are kept: try again to resume" if size else ""
+                        if not size:
+                            folder.remove(part)
+                        raise DownloadError(
+                            f"cannot download {source.url} ({_reason(error)}){kept}; {by_hand}"
+                        ) from None
+            file.seek(0)
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         try:
-            _transfer(source.url, part, timeout, report)
-            break
-        except (OSError, http.client.HTTPException) as error:
-            reason = _reason(error)
-            if (
-                isinstance(error, urllib.error.HTTPError)
-                and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            ):
-                part.unlink()  # at least as long as the whole file, so it is not a part of it
-            elif attempt == ATTEMPTS or _size(part) <= before:
-                kept = f"; the {_size(part)} bytes received are kept: try again to resume" if _size(part) else ""
-                raise DownloadError(f"cannot download {source.url} ({reason}){kept}; {by_hand}") from None
-    try:
-        _check(part, source, f"the file at {source.url} or its transfer is faulty: try again, or {by_hand}")
-    except DownloadError:
-        part.unlink()
-        raise
-    part.replace(target)
+            remedy = f"the file at {source.url} or its transfer is faulty: try again, or {by_hand}"
+            _check(found, target.parent / part, source, remedy)
+        except DownloadError:
+            folder.remove(part)
+            raise
+        folder.rename(part, target.name)
 
 
-def _transfer(url: str, part: Path, timeout: float, report: Report) -> None:
-    """Download a file, resuming after the bytes already in ``part`` if the server supports ranges."""
-    start = _size(part)
+def _transfer(url: str, file: BinaryIO, timeout: float, report: Report) -> None:
+    """Download into a file, resuming after the bytes already in it if the server supports ranges."""
+    start = file.seek(0, os.SEEK_END)
     request = urllib.request.Request(url, headers={"User-Agent": f"swt-time/{__version__}"})
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -251,11 +263,13 @@ def _transfer(url: str, part: Path, timeout: float, report: Report) -> None:
         done = start if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0
         length = answer.headers.get("Content-Length")
         total = None if length is None else done + int(length)
-        with part.open("ab" if done else "wb") as file:
-            while chunk := answer.read1(CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                report(done, total or done)
+        file.seek(done)
+        file.truncate()
+        while chunk := answer.read1(CHUNK):
+            file.write(chunk)
+            done += len(chunk)
+            report(done, total or done)
+        file.flush()
     if total is not None and done < total:
         raise ConnectionError(f"the connection was interrupted after {done} of {total} bytes")
 
@@ -266,11 +280,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.URLError):
         return str(error.reason)
     return str(error) or type(error).__name__
-
-
-def _part(target: Path) -> Path:
-    return target.with_name(target.name + ".part")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

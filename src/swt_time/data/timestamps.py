@@ -38,6 +38,9 @@ from swt_time.errors import TableError
 YEARS = (1678, 2261)
 """Range of 64-bit nanoseconds, which all pandas versions and all supported frames can represent."""
 REMEDY = "write dates as 2024-01-31 or 2024-01-31 17:00:00, or set data.date_format to their format, such as %d.%m.%Y"
+LONGEST = 200
+"""Characters of the longest text that is tried as a date; each of a hundred formats searches it."""
+
 COUNT_REMEDY = (
     "set data.frequency to none if it counts rows, or data.date_format to the format of the dates, such as %Y or %Y%m"
 )
@@ -144,6 +147,8 @@ def looks_like_time(column: nw.Series, date_format: str | None = None, *, coarse
         return False
     head = [cell for cell in column.head(50).to_list() if not is_missing(cell)][:3]
     if not head or not all(isinstance(cell, str | datetime.date) for cell in head):
+        return False
+    if any(isinstance(cell, str) and len(cell) > LONGEST for cell in head):
         return False
     if any(isinstance(cell, datetime.date) for cell in head):
         return True
@@ -263,13 +268,15 @@ def _from_objects(cells: list[Any], one: TimeColumn) -> pd.DatetimeIndex:
 
 
 def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
-    if one.date_format is None and all(cell.isdigit() and cell.isascii() for cell in cells):
-        form = digits_format(cells, "" if one.counts else one.name)
-        if form is None and max(map(len, cells)) < 19:
+    taken, found = pd.factorize(np.array(cells, dtype=object), sort=True)
+    unique: list[str] = found.tolist()
+    for code, cell in enumerate(unique):
+        if len(cell) > LONGEST:
+            raise TableError(f"{one.place(int(np.argmax(taken == code)))}: {cell[:40]!r}... is not a date; {REMEDY}")
+    if one.date_format is None and all(cell.isdigit() and cell.isascii() for cell in unique):
+        form = digits_format(unique, "" if one.counts else one.name)
+        if form is None and max(map(len, unique)) < 19:
             return _from_integers([int(cell) for cell in cells], one)
-    unique = sorted(set(cells))
-    positions = {cell: i for i, cell in enumerate(unique)}
-    taken = np.fromiter((positions[cell] for cell in cells), dtype=np.int64, count=len(cells))
     try:
         parts = take_apart(unique)
         reading = _choose(find_readings(parts.dates, one.name, one.date_format), taken, one)

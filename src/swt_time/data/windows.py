@@ -44,6 +44,10 @@ class Borders:
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
+SMALLEST_SHARE = 1e-4
+"""Smallest share of a part that has rows; the time to find the smallest sufficient table grows with its inverse."""
+
+
 def parse_split(split: str) -> tuple[float, float, float] | None:
     """Parse the shares of a split such as ``0.7/0.1/0.2``; return None for the named splits.
 
@@ -64,10 +68,10 @@ def parse_split(split: str) -> tuple[float, float, float] | None:
     except ValueError:
         shares = ()
     fits = len(shares) == 3 and all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-9
-    if not fits or shares[0] == 0:
+    if not fits or shares[0] == 0 or any(0 < share < SMALLEST_SHARE for share in shares):
         raise ConfigError(
             f"data.split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test "
-            "that add up to 1, such as 0.7/0.1/0.2"
+            f"that add up to 1, such as 0.7/0.1/0.2, each of them 0 or at least {SMALLEST_SHARE}"
         )
     return shares[0], shares[1], shares[2]
 

@@ -7,27 +7,39 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator
+from sys import getsizeof
 from typing import Any
 
 import pandas as pd
 
+from swt_time.data.budget import Budget
 from swt_time.data.frames import NOTES
-from swt_time.data.header import check_header, drop_blank_rows
-from swt_time.data.limits import ROWS_LIMIT, SHEET_CELLS_LIMIT, WORKBOOK_LIMIT
+from swt_time.data.header import check_header, note_blank_rows
+from swt_time.data.limits import PART, ROWS_LIMIT
 from swt_time.errors import MissingDependencyError, TableError, first_line
 
 XLSX, REFUSED = "xlsx", {"xlsb": "a binary workbook (.xlsb)", "ods": "an OpenDocument sheet (.ods)"}
 """The format that is read, and other archives that hold sheets."""
 
+ENTRY, ENTRIES_LIMIT = b"PK\x01\x02", 2**16
+"""First bytes of an entry in the list of files of an archive, and the most of them that are read."""
+
 OLE = b"\xd0\xcf\x11\xe0"
 """First bytes of an Excel workbook before 2007, and of a workbook with a password."""
+
+XML_SHARE = 8
+"""Memory of a workbook for each byte of its XML, at least."""
+
+TAGS_LIMIT, TAGS_SHARE, OTHER_TAGS_LIMIT = 2**21, 4, 2**17
+"""Tags in the sheets and texts of a small workbook, more for each byte of a large one, and tags in all other parts:
+each takes microseconds to read."""
 
 REMEDY = "save the sheet as .xlsx or CSV"
 
 
 def workbook_kind(raw: bytes) -> str | None:
     """Kind of a workbook, a zip file with certain names: ``xlsx``, ``xlsb`` or ``ods``; else None."""
-    if raw[:2] != b"PK":
+    if raw[:2] != b"PK" or raw.count(ENTRY) > ENTRIES_LIMIT:
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
@@ -39,7 +51,7 @@ def workbook_kind(raw: bytes) -> str | None:
     return "ods" if {"mimetype", "content.xml"} <= names else None
 
 
-def read_workbook(raw: bytes, name: str, kind: str) -> pd.DataFrame:
+def read_workbook(raw: bytes, name: str, kind: str, budget: Budget) -> pd.DataFrame:
     """Read the first sheet of a workbook; the index of the frame holds the row numbers of the sheet, less 2.
 
     Raises
@@ -57,7 +69,7 @@ def read_workbook(raw: bytes, name: str, kind: str) -> pd.DataFrame:
         raise MissingDependencyError(
             f'{name} is an Excel workbook, which needs openpyxl: pip install "swt-time[excel]"'
         ) from error
-    _check_size(raw, name)
+    _check_size(raw, name, budget)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns of styles and extensions that it does not read
@@ -66,7 +78,7 @@ def read_workbook(raw: bytes, name: str, kind: str) -> pd.DataFrame:
                 raise TableError(f"{name} has no sheet with cells; {REMEDY}")
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # some programs write wrong dimensions
-            rows = list(_rows(sheet, name))
+            rows = list(_rows(sheet, name, budget))
     except (TableError, MemoryError):
         raise
     except Exception as error:  # openpyxl raises errors of many types for a damaged workbook
@@ -75,20 +87,29 @@ def read_workbook(raw: bytes, name: str, kind: str) -> pd.DataFrame:
     return _frame(rows, name, [] if count == 1 else [f"the first of {count} sheets was read: {sheet.title!r}"])
 
 
-def _check_size(raw: bytes, name: str) -> None:
-    """Refuse a workbook that would take too much memory; reading stops at the sizes that the zip file declares."""
+def _check_size(raw: bytes, name: str, budget: Budget) -> None:
+    """Refuse a workbook whose parts take too much memory or time; a part is read up to the size that it declares."""
     with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        size = sum(entry.file_size for entry in archive.infolist() if entry.filename.endswith((".xml", ".rels")))
-    if size > WORKBOOK_LIMIT:
+        parts = [part for part in archive.infolist() if part.filename.endswith((".xml", ".rels"))]
+        budget.check(XML_SHARE * sum(part.file_size for part in parts))
+        cells = others = 0
+        for part in parts:
+            with archive.open(part) as file:
+                marks = sum(piece.count(b"<") for piece in iter(lambda: file.read(PART), b""))
+            if part.filename.startswith("xl/worksheets/") or part.filename == "xl/sharedStrings.xml":
+                cells += marks
+            else:
+                others += marks
+    if cells > TAGS_LIMIT + TAGS_SHARE * len(raw) or others > OTHER_TAGS_LIMIT:
         raise TableError(
-            f"{name} has {size:,} bytes after decompression; expected at most {WORKBOOK_LIMIT:,} in a workbook: save "
-            "the sheet as CSV"
+            f"{name} has {cells + others:,} XML tags in {len(raw):,} bytes, more than a workbook of that size has; "
+            "save the sheet as CSV"
         )
 
 
-def _rows(sheet: Any, name: str) -> Iterator[list[Any]]:
+def _rows(sheet: Any, name: str, budget: Budget) -> Iterator[list[Any]]:
     """Cells of each row, without the blank ones after its last cell; the first row that is not blank is the header."""
-    cells = width = 0
+    width = 0
     for number, values in enumerate(sheet.iter_rows(values_only=True), 1):
         if number > ROWS_LIMIT:
             raise TableError(f"{name} has more than {ROWS_LIMIT:,} rows; expected a sheet that Excel can show")
@@ -101,9 +122,8 @@ def _rows(sheet: Any, name: str) -> Iterator[list[Any]]:
                 f"{name}: row {number} has {len(row)} cells, the header has {width}; every row needs as many cells as "
                 "the header"
             )
-        cells += len(row)
-        if cells > SHEET_CELLS_LIMIT:
-            raise TableError(f"{name} has more than {SHEET_CELLS_LIMIT:,} cells; split the table")
+        # a list of cells, and later a column of them
+        budget.take(getsizeof(row) + 8 * len(row) + sum(getsizeof(cell) for cell in row if cell is not None))
         yield row
 
 
@@ -124,7 +144,9 @@ def _frame(rows: list[list[Any]], name: str, notes: list[str]) -> pd.DataFrame:
         cells = [row[i] if i < len(row) else None for row in rows[1:]]
         columns[label] = pd.Series(cells, dtype=object).infer_objects()
     frame = pd.DataFrame(columns)
+    count = len(frame)
+    frame = frame[~frame.isna().all(axis=1)]
+    note_blank_rows(frame, count, name, notes)
     frame.index = frame.index + leading
-    frame = drop_blank_rows(frame, frame.isna().all(axis=1), name, notes)
     frame.attrs[NOTES] = tuple(notes)
     return frame

@@ -1,11 +1,9 @@
 """Write data frames to CSV and Parquet files atomically, or to standard output."""
 
-import contextlib
 import gzip
+import io
 import os
-import secrets
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pandas as pd
 
 from swt_time.data.opening import is_address
 from swt_time.errors import MissingDependencyError, SWTTimeError, TableError
+from swt_time.folders import explained, replace_file
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 STANDARD_OUTPUT = "-"
@@ -39,12 +38,13 @@ def check_output(path: str | Path) -> Path:
         return path
     if not path.name.lower().endswith(SUFFIXES):
         raise TableError(f"cannot determine the format of {path}; expected a name ending in {', '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise TableError(f"cannot write {path}: it is a folder; expected a file name")
-    if not path.parent.is_dir():
-        raise TableError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK):
-        raise TableError(f"cannot write {path}: the folder {path.parent} is not writable; choose another folder")
+    with explained(f"cannot write {path}", TableError, "choose another path"):
+        if path.is_dir():
+            raise TableError(f"cannot write {path}: it is a folder; expected a file name")
+        if not path.parent.is_dir():
+            raise TableError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
+        if not os.access(path.parent, os.W_OK):
+            raise TableError(f"cannot write {path}: the folder {path.parent} is not writable; choose another folder")
     return path
 
 
@@ -67,15 +67,14 @@ def write_table(frame: Any, path: str | Path) -> None:
     table = _to_pandas(frame)
     name = path.name.lower()
     if name.endswith(".parquet"):
-        _replace(path, lambda part: _write_parquet(table, part))
+        _replace(path, _parquet(table))
         return
     text = table.to_csv(index=False, lineterminator="\n").encode()
     if is_standard_output(path):
         _print(text)
         return
     # no file name and time in the gzip header, so that equal tables give equal files
-    raw = gzip.compress(text, mtime=0) if name.endswith(".gz") else text
-    _replace(path, lambda part: part.write_bytes(raw))
+    _replace(path, gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
 
 
 def _print(text: bytes) -> None:
@@ -89,27 +88,22 @@ def _print(text: bytes) -> None:
     sys.stdout.flush()
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+def _replace(path: Path, content: bytes) -> None:
     try:
-        write(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        replace_file(path, content, TableError)
     except PermissionError as error:
         raise TableError(f"cannot write {path}: {error.strerror}; choose another path") from error
     except OSError as error:
         raise SWTTimeError(f"writing {path} failed: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
 
 
-def _write_parquet(table: pd.DataFrame, part: Path) -> None:
+def _parquet(table: pd.DataFrame) -> bytes:
+    content = io.BytesIO()
     try:
-        table.to_parquet(part, index=False, engine="pyarrow")
+        table.to_parquet(content, index=False, engine="pyarrow")
     except ImportError as error:
         raise MissingDependencyError('Parquet needs pyarrow: pip install "swt-time[parquet]"') from error
+    return content.getvalue()
 
 
 def _to_pandas(frame: Any) -> pd.DataFrame:

@@ -24,12 +24,15 @@ COMMON_ZONES = (
 
 
 def microseconds(times: pd.Index, *, wall: bool) -> np.ndarray:
-    """Timestamps as int64 microseconds since 1970, in wall-clock time or in UTC; integers are returned unchanged."""
+    """Timestamps as int64 microseconds since 1970, in wall-clock time or in UTC; integers are returned unchanged.
+
+    The array may be that of the index: copy it before changing it.
+    """
     if not isinstance(times, pd.DatetimeIndex):
         return times.to_numpy(dtype=np.int64)
     if times.tz is not None:
         times = times.tz_localize(None) if wall else times.tz_convert("UTC").tz_localize(None)
-    return times.to_numpy().astype("datetime64[us]").astype(np.int64)
+    return times.to_numpy().astype("datetime64[us]", copy=False).view(np.int64)
 
 
 def from_microseconds(numbers: np.ndarray, like: pd.Index) -> Any:
@@ -62,7 +65,7 @@ def localize(wall: pd.DatetimeIndex, tz: object, *, later: bool = False) -> pd.D
     skipped = np.flatnonzero(local.isna())
     if not len(skipped):
         return local
-    utc = microseconds(local, wall=False)
+    utc = microseconds(local, wall=False).copy()
     utc[skipped] = _ends_of_gaps(microseconds(wall[skipped], wall=True), local[:0])
     return from_microseconds(utc, local).as_unit(wall.unit)
 
@@ -106,6 +109,7 @@ def nominal_wall(times: pd.Index, starts: Sequence[int] | np.ndarray = (0,)) -> 
     utc = microseconds(times, wall=False)
     before = microseconds(from_microseconds(utc - 1, times), wall=True)
     skipped = wall - before - 1
+    wall = wall.copy()
     for series in np.unique(np.searchsorted(bounds, np.flatnonzero(skipped > 0), side="right") - 1):
         span = slice(bounds[series], bounds[series + 1])
         clocks = wall[span][skipped[span] <= 0] % DAY
@@ -115,15 +119,27 @@ def nominal_wall(times: pd.Index, starts: Sequence[int] | np.ndarray = (0,)) -> 
     return wall
 
 
-def usual_time(times: pd.Index) -> pd.Index:
-    """The first timestamp of a series that has its usual time of day (see `nominal_wall`), as an index of length 1."""
-    moved = nominal_wall(times) != microseconds(times, wall=True)
-    first = int(np.argmin(moved))
-    return times[first : first + 1]
+def usual_rows(times: pd.Index, starts: np.ndarray) -> np.ndarray:
+    """For each series the row of its first timestamp that has its usual time of day (see `nominal_wall`).
+
+    Parameters
+    ----------
+    times : pd.Index
+        Timestamps of all series, concatenated.
+    starts : (N,) int array
+        Position in ``times`` of the first timestamp of each series.
+    """
+    if not isinstance(times, pd.DatetimeIndex) or times.tz is None:
+        return starts
+    spans = [times[start:end] for start, end in zip(starts, [*starts[1:], len(times)], strict=True)]
+    moved = [np.argmin(nominal_wall(one) != microseconds(one, wall=True)) for one in spans]
+    return starts + np.array(moved, dtype=np.int64)
 
 
 def most_frequent(values: np.ndarray) -> int:
     """The most frequent value; the smallest one in case of ties."""
+    if len(values) and (values == values[0]).all():
+        return int(values[0])
     found, counts = np.unique(values, return_counts=True)
     return int(found[np.argmax(counts)])
 

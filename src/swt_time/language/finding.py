@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from swt_time.config import STAND_INS
 from swt_time.errors import BackboneError, first_line
-from swt_time.files import MEBIBYTE, file_sha256, read_json
+from swt_time.files import MEBIBYTE, expand_user, file_sha256, read_json
+from swt_time.folders import explained
 from swt_time.language.families import hidden_size
 
 MINILM = "minilm"
@@ -46,8 +47,8 @@ def find_backbone(name: str) -> Path:
         return _find_minilm()
     if name.startswith(("//", "\\\\")):
         raise BackboneError(f"backbone {name!r} is a folder on another machine; copy it to this machine")
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = _local_folder(name)
+    if folder is not None:
         return folder
     if is_path(name) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise BackboneNotFoundError(
@@ -55,6 +56,12 @@ def find_backbone(name: str) -> Path:
             "a folder with a BERT, GPT-2 or LLaMA model, or a hub id"
         )
     return _download(name, f"and there is no folder {name!r} here")
+
+
+def _local_folder(name: str) -> Path | None:
+    with explained(f"cannot read the backbone {name!r}", BackboneError):
+        folder = expand_user(name, BackboneError)
+        return folder if folder.is_dir() else None
 
 
 def is_path(name: str) -> bool:
@@ -71,8 +78,8 @@ def absolute_name(name: str) -> str:
     """
     if name == MINILM or name in STAND_INS or name.startswith(("//", "\\\\")):
         return name
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    folder = _local_folder(name)
+    if folder is None:
         return name
     plain = Path(os.path.abspath(folder))
     # Removing ".." from the text of a path is wrong behind a symbolic link.
@@ -105,7 +112,7 @@ def _find_minilm() -> Path:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise BackboneError(f"backbone 'minilm' has no weights at {weights}; reinstall it: {MINILM_INSTALL}")
-    found = file_sha256(weights)
+    found = file_sha256(weights, BackboneError)
     if found != MINILM_SHA256:
         raise BackboneError(
             f"{weights} is not the published MiniLM: expected sha256 {MINILM_SHA256}, got {found}; "

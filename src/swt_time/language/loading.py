@@ -17,6 +17,7 @@ from torch import Tensor
 from swt_time.config import Precision, PromptAttention
 from swt_time.errors import BackboneError, first_line
 from swt_time.files import MEBIBYTE, check_tensors, read_json
+from swt_time.folders import explained
 from swt_time.language.backbone import LanguageModel
 from swt_time.language.families import ARCHITECTURE, FAMILIES, LAYER_COUNTS
 from swt_time.language.finding import absolute_name, find_backbone
@@ -69,22 +70,23 @@ def load_language_model(
     """
     folder = find_backbone(name)
     name = absolute_name(name)
-    if not random_init:
-        refuse_other_formats(folder, name)
-    config = _read_config(folder, name)
-    if layers is not None:
-        if layers > config.num_hidden_layers:
-            raise BackboneError(
-                f"backbone {name!r} has {config.num_hidden_layers} layers, but backbone.layers is {layers}; "
-                f"set it to at most {config.num_hidden_layers}"
-            )
-        config.num_hidden_layers = layers
-    if getattr(config, "activation_function", None) == "gelu_new":
-        config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
-    model = _random_model(config, name, seed) if random_init else _pretrained_model(folder, config, name)
-    tokenizer = load_tokenizer(folder, name)
-    check_vocabulary(tokenizer, config.vocab_size, name, folder)
-    return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
+    with explained(f"cannot read the backbone {name!r} in {folder}", BackboneError):
+        if not random_init:
+            refuse_other_formats(folder, name)
+        config = _read_config(folder, name)
+        if layers is not None:
+            if layers > config.num_hidden_layers:
+                raise BackboneError(
+                    f"backbone {name!r} has {config.num_hidden_layers} layers, but backbone.layers is {layers}; "
+                    f"set it to at most {config.num_hidden_layers}"
+                )
+            config.num_hidden_layers = layers
+        if getattr(config, "activation_function", None) == "gelu_new":
+            config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
+        model = _random_model(config, name, seed) if random_init else _pretrained_model(folder, config, name)
+        tokenizer = load_tokenizer(folder, name)
+        check_vocabulary(tokenizer, config.vocab_size, name, folder)
+        return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
 
 
 def resolve_precision(precision: Precision) -> torch.dtype:

@@ -31,8 +31,21 @@ def copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> No
     Raises
     ------
     CheckpointError
-        Names, shapes or dtypes differ, or a value is not finite. The message lists the first three problems; nothing
-        is copied.
+        As `check_weights`; nothing is copied.
+    """
+    check_weights(own, weights)
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(weights[name])
+
+
+def check_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Check that weights can be copied into tensors.
+
+    Raises
+    ------
+    CheckpointError
+        Names, shapes or dtypes differ, or a value is not finite. The message lists the first three problems.
     """
     wrong = [f"missing {name}" for name in own if name not in weights]
     wrong += [f"unknown {name}" for name in weights if name not in own]
@@ -55,6 +68,3 @@ def copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> No
         raise CheckpointError(
             f"the weights do not fit the configuration: {'; '.join(wrong[:3])}{'; ...' if len(wrong) > 3 else ''}"
         )
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(weights[name])

@@ -125,7 +125,15 @@ class FittedPanel:
             return np.clip(np.ldexp(scaled, histories.exponent[now, None]), -limit, limit)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal forecaster."""
+        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal forecaster.
+
+        Examples
+        --------
+        >>> from swt_time.panel import fit_panel
+        >>> fitted = fit_panel([[1.0, 2.0, 4.0, 3.0, 5.0, 4.0, 6.0]], season=1, horizon=2)
+        >>> sorted(fitted.to_arrays())[:3]
+        ['chosen', 'coefficients', 'cuts']
+        """
         cuts = sorted(self.maps)
         return {
             "season": np.array(self.season),

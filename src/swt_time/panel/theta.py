@@ -32,9 +32,6 @@ WARM_UP = 3
 FAINT = 1e-6
 """Weight of the warm-up errors: it decides the initial level where the others leave it undetermined."""
 
-EXACT = 1e-9
-"""Part of the variation of a series below which a sum of squared errors counts as zero."""
-
 COARSE = 12
 """Values of alpha in the first search; two further searches of four values each refine it."""
 
@@ -102,10 +99,6 @@ def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
     intercept, slope = lines(rows, dynamic)
     time = np.arange(rows.values.shape[1])
     weights = np.where(rows.observed, np.where(time < WARM_UP, FAINT, 1.0), 0.0)
-    center = (weights * rows.values).sum(axis=1) / weights.sum(axis=1)
-    variation = (weights * (rows.values - center[:, None]) ** 2).sum(axis=1)
-    # A few values are fitted exactly by many alphas: take the smallest one, and not one that rounding favours.
-    exact = EXACT * variation[:, None]
     low, high = ALPHAS
     gap = (high - low) / (COARSE - 1)
     grid = np.broadcast_to(np.linspace(low, high, COARSE), (len(rows), COARSE))
@@ -113,9 +106,9 @@ def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
     alpha, initial, weight = np.empty((3, len(rows)))
     for _ in range(3):
         levels, ws, errors = solve(moments(rows.values, weights, intercept, slope, grid, free=dynamic))
-        at = np.maximum(errors, exact).argmin(axis=1)[:, None]
+        at = errors.argmin(axis=1)[:, None]
         found = np.take_along_axis(errors, at, axis=1)[:, 0]
-        better = np.maximum(found, exact[:, 0]) < best
+        better = found < best
         best = np.where(better, found, best)
         alpha = np.where(better, np.take_along_axis(grid, at, axis=1)[:, 0], alpha)
         initial = np.where(better, np.take_along_axis(levels, at, axis=1)[:, 0], initial)

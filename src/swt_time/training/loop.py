@@ -246,7 +246,7 @@ class _Run:
         CheckpointError
             The state is damaged or of another model.
         """
-        progress, parameters = Progress.parse(state.progress), dict(self._trained())
+        progress, parameters = Progress.parse(state.progress, self.pace.most_steps), dict(self._trained())
         tensors = StateTensors.parse(state.tensors, self.model.trained_state(), parameters, self.device)
         load_trained_state(self.model, tensors.weights)
         for name, moments in tensors.moments.items():

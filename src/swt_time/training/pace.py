@@ -16,6 +16,9 @@ VALIDATIONS = 10
 RECENT_STEPS = 20
 """Number of most recent steps whose median is the estimated time of a step."""
 
+CLOCK_TICK = 1e-9
+"""Least time of a step in seconds; a coarse clock may measure 0."""
+
 VALIDATION_SHARE = 0.25
 """Largest share of a time budget for validations, of which there is at least one."""
 
@@ -34,6 +37,8 @@ class Pace:
     ----------
     total_steps : int
         Steps of the whole run according to the current plan.
+    most_steps : int
+        Steps that the configuration allows.
     validate_every : int
         Steps between validations; 0 before `plan`, unless ``training.validate_every`` is set.
     step_seconds : list of float
@@ -47,7 +52,7 @@ class Pace:
         self.validate_every = config.validate_every or 0
         self.step_seconds: list[float] = []
         self.validation_seconds = 0.0
-        self._most_steps = self.total_steps
+        self.most_steps = self.total_steps
         self._config = config
         self._windows_per_step = min(config.batch_size, n_windows)
         self._began = time.monotonic()
@@ -75,7 +80,8 @@ class Pace:
             if self.validation_seconds > 0:
                 affordable = int(VALIDATION_SHARE * left / self.validation_seconds)
                 validations = max(1, min(VALIDATIONS, affordable))
-            steps = int((left - validations * self.validation_seconds) / self.seconds_per_step)
+            per_step = max(self.seconds_per_step, CLOCK_TICK)
+            steps = int((left - validations * self.validation_seconds) / per_step)
             self.total_steps = min(self.total_steps, step + max(steps, 0))
         self.validate_every = self._config.validate_every or math.ceil(self.total_steps / validations)
 
@@ -84,10 +90,10 @@ class Pace:
         if self._config.max_seconds is None or not self.validate_every:
             return
         left = self._config.max_seconds - self.seconds
-        per_step = self.seconds_per_step + self.validation_seconds / self.validate_every
+        per_step = max(self.seconds_per_step + self.validation_seconds / self.validate_every, CLOCK_TICK)
         # The last validation takes its full time, however few steps precede it.
         steps = int((left - self.validation_seconds) / per_step)
-        self.total_steps = min(self._most_steps, max(step + steps, step))
+        self.total_steps = min(self.most_steps, max(step + steps, step))
 
     def validation_due(self, step: int) -> bool:
         """Return whether to validate after a step."""

@@ -5,11 +5,14 @@ puts them in place only while it computes; one run at a time can do so.
 """
 
 import contextlib
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
+
+from swt_time.errors import CheckpointError, first_line
 
 _ONE_AT_A_TIME = threading.RLock()
 
@@ -51,8 +54,26 @@ class RandomState:
         return dict(self._states)
 
     def restore(self, states: Mapping[str, Tensor]) -> None:
-        """Continue from saved states; those of absent devices are ignored."""
-        self._states |= {kind: state for kind, state in states.items() if kind in self._states}
+        """Continue from saved states; those of absent devices are ignored.
+
+        Raises
+        ------
+        CheckpointError
+            A state is missing or damaged.
+        """
+        found = {kind: state for kind, state in states.items() if kind in self._states}
+        try:
+            if "cpu" not in found:
+                raise ValueError("it is missing")
+            for kind, state in found.items():
+                torch.Generator(self.device if kind == "cuda" else "cpu").set_state(state)
+            _check_mersenne_twister(found["cpu"])
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"the training state is damaged: the state of the random generator cannot be restored "
+                f"({first_line(error)}); start a new run with overwrite=True"
+            ) from None
+        self._states |= found
 
     def _read(self) -> dict[str, Tensor]:
         states = {"cpu": torch.get_rng_state()}
@@ -64,3 +85,16 @@ class RandomState:
         torch.set_rng_state(states["cpu"])
         if "cuda" in states:
             torch.cuda.set_rng_state(states["cuda"], self.device)
+
+
+CPU_STATE_BYTES = 5056
+"""Size of the state of PyTorch's generator for the CPU: seed, ``left``, ``seeded``, ``next``, 624 words, and others."""
+
+
+def _check_mersenne_twister(state: Tensor) -> None:
+    """Raise if the generator would read past the end of its 624 words, which PyTorch does not check."""
+    if state.numel() == CPU_STATE_BYTES:
+        left, _, following = struct.unpack_from("<iiQ", state.numpy().tobytes(), offset=8)
+        # A word is taken by ``left -= 1`` and ``next += 1``; a new generator starts with (1, 0).
+        if left + following != 625 and (left, following) != (1, 0):
+            raise ValueError("its counters contradict each other")

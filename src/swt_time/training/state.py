@@ -2,14 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from swt_time.errors import CheckpointError
+from swt_time.model.weights import check_weights
 from swt_time.training.events import Validation
+
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+"""What AdamW keeps of each parameter: the number of its steps, and two averages of its shape."""
+
+DAMAGED, REMEDY = "the training state is damaged", "start a new run with overwrite=True"
+
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
 
 
 @dataclass(frozen=True)
@@ -45,36 +54,53 @@ class Progress:
         See `swt_time.training.events.TrainingResult`.
     """
 
-    steps: int
-    best_step: int
+    steps: Count
+    best_step: Count
     best_loss: float | None
-    bad_rounds: int
+    bad_rounds: Count
     loss_sum: float
-    loss_windows: int
-    learning_rate: float
-    total_steps: int
-    validate_every: int
-    validation_seconds: float
-    step_seconds: list[float]
-    seconds: float
+    loss_windows: Count
+    learning_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    total_steps: Count
+    validate_every: Count
+    validation_seconds: Seconds
+    step_seconds: list[Seconds]
+    seconds: Seconds
     history: list[Validation]
     closed_form: dict[str, Any] | None = None
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> "Progress":
+    def parse(cls, values: Mapping[str, Any], most_steps: int) -> "Progress":
         """Check plain values, as read from a file.
+
+        Parameters
+        ----------
+        values : mapping
+        most_steps : int
+            Most steps that the configuration of the run allows.
 
         Raises
         ------
         CheckpointError
-            A value is missing or of the wrong type.
+            A value is missing, of the wrong type, or contradicts another one or the configuration.
         """
         try:
-            return TypeAdapter(cls).validate_python(values)
+            found = TypeAdapter(cls).validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise CheckpointError(f"the training state is damaged: {where}: {first['msg']}") from None
+            raise CheckpointError(f"{DAMAGED}: {where}: {first['msg']}; {REMEDY}") from None
+        validated = [row.step for row in found.history]
+        for name, value, most in (
+            ("total_steps", found.total_steps, most_steps),
+            ("steps", found.steps, found.total_steps),
+            ("best_step", found.best_step, found.steps),
+            ("bad_rounds", found.bad_rounds, len(validated)),
+            ("history", max(validated, default=0), found.steps),
+        ):
+            if value > most:
+                raise CheckpointError(f"{DAMAGED}: {name}: expected at most {most}, got {value}; {REMEDY}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -124,25 +150,38 @@ class StateTensors:
         Raises
         ------
         CheckpointError
-            A tensor has an unknown name or another shape.
+            A tensor is missing, or has an unknown name or another shape or dtype.
         """
         found = cls()
         for key, tensor in flat.items():
             kind, _, name = key.rpartition("/")
             if kind == "random":
                 found.random[name] = tensor
-                continue
-            known = {"weights": weights, "best": weights}.get(kind, parameters if kind.startswith("optimizer/") else {})
-            if name not in known or tensor.shape not in (known[name].shape, ()):
-                raise CheckpointError(f"the training state does not fit this model: {key} is unknown or misshapen")
-            moved = tensor.to(device)
-            if kind == "weights":
-                found.weights[name] = moved
+            elif kind == "weights":
+                found.weights[name] = tensor.to(device)
             elif kind == "best":
-                found.best[name] = moved
+                found.best[name] = tensor.to(device)
+            elif kind.startswith("optimizer/") and name in parameters:
+                found.moments.setdefault(name, {})[kind.removeprefix("optimizer/")] = tensor.to(device)
             else:
-                found.moments.setdefault(name, {})[kind.removeprefix("optimizer/")] = moved
+                raise CheckpointError(f"the training state does not fit this model: {key} is unknown; {REMEDY}")
+        check_weights(weights, found.weights)
+        if found.best:
+            check_weights(weights, found.best)
+        for name, moments in found.moments.items():
+            _check_moments(name, moments, parameters[name])
         return found
+
+
+def _check_moments(name: str, moments: Mapping[str, Tensor], parameter: Tensor) -> None:
+    shapes = {key: () if key == "step" else tuple(parameter.shape) for key in MOMENTS}
+    plain = {key: tuple(moment.shape) for key, moment in moments.items()} == shapes
+    plain = plain and all(moment.dtype == torch.float32 for moment in moments.values())
+    if not plain or not 1 <= moments["step"].item() <= 2**31:
+        raise CheckpointError(
+            f"the training state does not fit this model: optimizer/*/{name} is not what AdamW keeps of a parameter of "
+            f"shape {tuple(parameter.shape)}; {REMEDY}"
+        )
 
 
 def optimizer_moments(

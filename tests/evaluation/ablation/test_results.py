@@ -2,12 +2,14 @@
 
 import csv
 import dataclasses
+import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from swt_time.errors import InputError
+from swt_time.errors import InputError, SWTTimeError
 from swt_time.evaluation.ablation import Row, append_row, read_rows
 from swt_time.evaluation.ablation.results import COLUMNS
 
@@ -172,3 +174,48 @@ def test_key_is_that_of_the_cell_and_holds_both_hashes():
     assert ROW.key == ("swt-time", "25918416b70d", "81b0629bbe21", "81b0629bbe21")
     zero_shot = dataclasses.replace(ROW, data_sha256="81b0629bbe21 from eafa04654637")
     assert zero_shot.key == ("swt-time", "25918416b70d", "81b0629bbe21", "eafa04654637")
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "pipe"])
+def test_planted_temporary_file_is_not_written_to(tmp_path, kind):
+    """Columns that a file lacks are added in a new file, under a name that cannot be planted."""
+    file, mine = tmp_path / "results.csv", tmp_path / "mine"
+    append_row(file, ROW)
+    lines = [line.rsplit(",", 1)[0] for line in file.read_text().splitlines()]
+    file.write_text("\n".join(lines) + "\n")
+    mine.write_text("mine")
+    planted = tmp_path / "results.csv.new"
+    {
+        "symbolic link": lambda: planted.symlink_to(mine),
+        "hard link": lambda: planted.hardlink_to(mine),
+        "pipe": lambda: os.mkfifo(planted),
+    }[kind]()
+    append_row(file, ROW)
+    assert len(read_rows(file)) == 2
+    assert mine.read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["mine", "results.csv", "results.csv.new"]
+
+
+def test_link_to_a_results_file_is_kept(tmp_path):
+    file, link = tmp_path / "results.csv", tmp_path / "link.csv"
+    append_row(file, ROW)
+    file.write_text("\n".join(line.rsplit(",", 1)[0] for line in file.read_text().splitlines()) + "\n")
+    link.symlink_to(file)
+    append_row(link, ROW)
+    assert link.is_symlink()
+    assert len(read_rows(file)) == 2
+
+
+def test_pipe_in_place_of_a_results_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "results.csv")
+    with pytest.raises(InputError, match="expected a regular file, got a pipe"):
+        read_rows(tmp_path / "results.csv")
+
+
+def test_error_of_the_file_system_is_typed(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SWTTimeError, match=r"cannot append a row to the results .*: Stale"):
+        append_row(tmp_path / "results.csv", ROW)

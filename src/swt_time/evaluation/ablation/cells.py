@@ -227,13 +227,13 @@ def _read_by(model: str, config: Config) -> Config:
 
 
 @lru_cache(maxsize=4)
-def _read_file(path: Path, id_column: str | None, encoding: str | None) -> Any:
-    return read_table(path, id_column=id_column, encoding=encoding)
+def _read_file(path: Path, id_column: str | None, encoding: str | None, memory_limit: int | None) -> Any:
+    return read_table(path, id_column=id_column, encoding=encoding, memory_limit=memory_limit)
 
 
 def _read(path: Path, data: DataConfig) -> SeriesTable:
     """Read the series of a table; a worker process reads each file once."""
-    return read_series(_read_file(path, data.id_column, data.encoding), data)
+    return read_series(_read_file(path, data.id_column, data.encoding, data.memory_limit), data)
 
 
 def _backbone(config: Config) -> str:

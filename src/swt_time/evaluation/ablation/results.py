@@ -12,7 +12,9 @@ from typing import BinaryIO
 from pydantic import TypeAdapter, ValidationError
 
 from swt_time.checkpoints.locking import is_file_at, lock_file
-from swt_time.errors import InputError
+from swt_time.errors import InputError, SWTTimeError
+from swt_time.files import MEBIBYTE, read_bytes
+from swt_time.folders import explained, replace_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,9 @@ class Row:
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
+FILE_LIMIT = 64 * MEBIBYTE
+"""Maximum size of a results file in bytes; 64 MiB are more than 50,000 rows."""
+
 REQUIRED = tuple(field.name for field in fields(Row) if field.default is MISSING)
 """Columns that every results file has; an older file may lack others."""
 
@@ -114,13 +119,14 @@ def read_rows(path: Path) -> list[Row]:
     InputError
         The file is not a results file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    with explained(f"cannot write {path}", InputError, "choose another file"):
         if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first") from None
-        return []
-    except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
+        if not path.exists():
+            return []
+    try:
+        text = read_bytes(path, FILE_LIMIT, InputError).decode()
+    except UnicodeDecodeError as error:
         raise InputError(f"cannot read the results {path}: {error}") from None
     complete = text[: text.rfind("\n") + 1]
     if not complete:
@@ -146,9 +152,14 @@ def append_row(path: Path, row: Row) -> None:
 
     The row is written at once, under a lock, so neither a kill nor a second writer leaves half a row. Columns that the
     file lacks are added to it first; columns that are not fields of `Row` stay.
+
+    Raises
+    ------
+    SWTTimeError
+        The operating system refused to write the file; the rows before are kept.
     """
     cells = row.cells()
-    with _locked(path) as file:
+    with explained(f"cannot append a row to the results {path}", SWTTimeError), _locked(path) as file:
         content = file.read()
         complete = content[: content.rfind(b"\n") + 1]
         header = next(csv.reader(io.StringIO(complete.decode("utf-8"))), [])
@@ -163,16 +174,15 @@ def append_row(path: Path, row: Row) -> None:
         rows = [*csv.DictReader(io.StringIO(complete.decode("utf-8"))), cells]
         columns = [*header, *added]
         lines = [_line(columns, one, with_header=i == 0) for i, one in enumerate(rows)]
-        new = path.with_name(path.name + ".new")
-        new.write_bytes(b"".join(lines))
-        os.replace(new, path)
+        replace_file(path.resolve(), b"".join(lines), InputError)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading and writing, locked on platforms that have such locks."""
     while True:
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b") as file:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
+        with os.fdopen(descriptor, "r+b") as file:
             # Another writer may have replaced the file while this one waited for the lock.
             if lock_file(file.fileno(), wait=True) and not is_file_at(file.fileno(), path):
                 continue

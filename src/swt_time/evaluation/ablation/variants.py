@@ -137,7 +137,7 @@ def _join(variants: Iterable[Variant]) -> Variant:
 
 def _divide(text: str) -> list[str]:
     """Split at the commas outside brackets, braces and quotes."""
-    parts = re.findall(r"""(?:\[[^\]]*\]|\{[^}]*\}|"[^"]*"|'[^']*'|[^,])+""", text)
+    parts = re.findall(r"""(?:\[[^\[\]]*\]|\{[^{}]*\}|"[^"]*"|'[^']*'|[^,])+""", text)
     return [part.strip() for part in parts if part.strip()]
 
 

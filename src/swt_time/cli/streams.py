@@ -1,0 +1,41 @@
+"""Standard streams that are closed, full or not read."""
+
+import contextlib
+import io
+import os
+import sys
+
+
+def prepare_streams() -> None:
+    """Give every standard stream a file descriptor, and let it write every character.
+
+    Where the caller closed a descriptor, the next file that is opened would get its number, so that notes would be
+    written into a table, or results into a lock.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # takes the lowest free number
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:  # print(..., file=None) would write to standard output
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a legacy code page lacks some characters
+
+
+def say(line: str) -> None:
+    """Write a line to standard error; what cannot be written there is lost."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def discard_output() -> None:
+    """Discard what standard output still holds, because Python would try to write it once more at exit."""
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        sys.stdout.flush()
+        return
+    with contextlib.suppress(OSError, io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
