@@ -132,6 +132,17 @@ def test_missing_training_targets_are_completed_by_a_forecast():
         assert found.held_out is fold.held_out
 
 
+def test_a_block_without_an_observed_target_is_no_fold():
+    def change(target, series, rows):
+        return np.where((rows >= 60) & (rows < 110), np.nan, target)
+
+    assert len(trained_folds(change).folds()) == 5
+    train, validation = split_windows(walks(2, 200), CONTEXT, HORIZON, train=150, change=change)
+    found = solve(train, validation, CONTEXT, None, PARTS)
+    assert found.folds == 5
+    assert found.held_out_mse == pytest.approx(solve(train, validation, CONTEXT, None, ()).held_out_mse, rel=0.9)
+
+
 def test_folds_hold_every_window_they_may():
     blocks = trained_folds()
     windows = SeriesWindows(walks(2, 200), CONTEXT, HORIZON)
