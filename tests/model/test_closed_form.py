@@ -186,6 +186,17 @@ def test_training_starts_from_the_solution_and_never_ends_with_a_higher_loss():
     assert torch.equal(model.skip.weight, solved.weight.float()), "training must not change the map"
 
 
+def test_a_resumed_run_keeps_the_record_of_its_closed_form():
+    config = small(**{"training.max_steps": 4, "training.batch_size": 16, "training.checkpoint_every": 2})
+    windows, _ = planted(300, seed=8)
+    validation, _ = planted(100, seed=9)
+    states = []
+    whole = train_model(build_model(config), windows, validation, config.training, save_state=states.append)
+    resumed = train_model(build_model(config), windows, validation, config.training, resume=states[0])
+    assert whole.closed_form["prior"] == "season"
+    assert resumed.closed_form == whole.closed_form
+
+
 def test_zero_steps_give_the_forecast_of_the_map():
     model, result, _events, _windows, validation = fitted(**{"training.max_steps": 0})
     assert (result.steps, result.best_step, len(result.history)) == (0, 0, 1)

@@ -98,9 +98,14 @@ def test_weights_are_taken_where_loud_windows_follow_another_law():
     for i in range(2, 400):
         loud[i] = -0.7 * loud[i - 1] + rng.normal()
     loud[60:] *= np.where(np.arange(340) < 60, 40.0, 0.02)
-    found, _, _ = solved([*series, loud], ("blocks", "weights"))
+    found, train, _ = solved([*series, loud], ("blocks", "weights"))
     assert found.exponent > 0
     assert gain_of(found, "weights").taken
+    sums = moments(train, np.arange(len(train)), found.exponent)
+    root = torch.eye(CONTEXT, dtype=torch.float64)
+    ((_, weight),) = path(sums, root, strengths=[found.strength])
+    torch.testing.assert_close(found.weight, weight)
+    assert found.train_mse == pytest.approx(direct_mse(train, weight), rel=1e-5), "errors are not weighted"
 
 
 def test_other_priors_must_gain_on_the_season_prior():

@@ -8,6 +8,7 @@ import swt_time.model.closed_form.folds as folds
 from support.series_windows import SeriesWindows, split_windows
 from swt_time.model.closed_form import solve
 from swt_time.model.closed_form.folds import Blocks, assign_blocks
+from swt_time.model.closed_form.ridge import path
 
 CONTEXT, HORIZON = 16, 5
 PARTS = ("blocks", "season", "structure", "last", "weights")
@@ -60,6 +61,18 @@ def test_short_series_are_held_out_as_a_whole():
     assert assign_blocks(places[:3], 4) is None
 
 
+def test_a_sample_of_windows_has_the_blocks_of_all():
+    """Few windows of each of many short series, a few of one long series: judged by what they are a sample of."""
+    long = np.array([(0, start) for start in range(0, 6000, 60)])
+    block, trains = assign_blocks(long, 48, sparsity=60)
+    assert len(trains) == 6
+    assert np.bincount(block).tolist() == [17, 17, 16, 17, 17, 16]
+    short = np.array([(i, i % 3) for i in range(0, 900, 30)])
+    block, trains = assign_blocks(short, 48, sparsity=900)
+    assert np.bincount(block).tolist() == [5] * 6
+    assert (trains == (block != np.arange(6)[:, None])).all(), "whole series"
+
+
 def shown(moments):
     return [moments.inputs.numpy().tobytes(), moments.products.numpy().tobytes(), moments.targets]
 
@@ -90,7 +103,7 @@ def held_out_rows(blocks, number):
 @pytest.mark.parametrize("leak", [False, True])
 def test_targets_of_a_block_do_not_change_what_is_fitted_without_it(number, leak, monkeypatch):
     if leak:  # planted: windows next to a block may be trained on, though their targets reach into it
-        monkeypatch.setattr(folds, "assign_blocks", lambda places, horizon: assign_blocks(places, 1))
+        monkeypatch.setattr(folds, "assign_blocks", lambda places, horizon, sparsity: assign_blocks(places, 1))
     blocks = trained_folds()
     rows = held_out_rows(blocks, number)
     clean = blocks.folds()
@@ -100,6 +113,34 @@ def test_targets_of_a_block_do_not_change_what_is_fitted_without_it(number, leak
     assert shown(clean[number].held_out) != shown(changed[number].held_out)
     others = [i for i in range(6) if i != number]
     assert all(shown(clean[i].train) != shown(changed[i].train) for i in others), "the control"
+
+
+def test_missing_training_targets_are_completed_by_a_forecast():
+    holes = np.random.default_rng(3).random((2, 200)) < 0.2
+
+    def change(target, series, rows):
+        return np.where(holes[series, rows], np.nan, target)
+
+    root = torch.eye(CONTEXT, dtype=torch.float64)
+    for fold in trained_folds(change).folds():
+        ((_, weight),) = path(fold.train, root, 1e-6, strengths=[0.1])
+        found = folds.completed(fold, root)
+        expected = fold.train.complete(weight)
+        torch.testing.assert_close(found.train.products, expected.products, rtol=1e-3, atol=1e-2)
+        assert not torch.allclose(found.train.products, fold.train.products, rtol=1e-3, atol=1e-2), "the control"
+        assert not len(found.train.partial)
+        assert found.held_out is fold.held_out
+
+
+def test_a_block_without_an_observed_target_is_no_fold():
+    def change(target, series, rows):
+        return np.where((rows >= 60) & (rows < 110), np.nan, target)
+
+    assert len(trained_folds(change).folds()) == 5
+    train, validation = split_windows(walks(2, 200), CONTEXT, HORIZON, train=150, change=change)
+    found = solve(train, validation, CONTEXT, None, PARTS)
+    assert found.folds == 5
+    assert found.held_out_mse == pytest.approx(solve(train, validation, CONTEXT, None, ()).held_out_mse, rel=0.9)
 
 
 def test_folds_hold_every_window_they_may():

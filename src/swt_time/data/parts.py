@@ -47,7 +47,7 @@ class PartWindows:
 
     @property
     def season(self) -> int:
-        """Rows of a season of the table's frequency; 1 if there is none."""
+        """Rows of a season of the table's frequency; 1 if it has none."""
         return season_length(self.table.frequency)
 
     def contexts(self, indices: np.ndarray, history: int = 0) -> np.ndarray:

@@ -74,7 +74,14 @@ def test_shipped_axes_cover_every_option_under_study():
     embedding = "kind receptive_field kernel_size wavelet level boundary norm bands band_weights shrink projection"
     embedding += " positions semantic learnable pad"
     assert {f"embedding.{name}" for name in embedding.split()} <= keys
-    assert {"prompt.template", "model.prototypes", "model.skip", "backbone.layers", "backbone.precision"} <= keys
+    assert {
+        "prompt.template",
+        "model.prototypes",
+        "model.skip",
+        "model.closed_form",
+        "backbone.layers",
+        "backbone.precision",
+    } <= keys
     backbones = {v.changes.get("backbone.name") for axis in axes for v in axis.variants}
     assert {"none", "attention", "transformer", "minilm"} <= backbones
     names = [variant.name for axis in axes for variant in axis.variants]

@@ -36,7 +36,7 @@ class Fold(NamedTuple):
     held_out: Moments
 
 
-def assign_blocks(places: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray] | None:
+def assign_blocks(places: np.ndarray, horizon: int, sparsity: float = 1) -> tuple[np.ndarray, np.ndarray] | None:
     """Divide windows into blocks.
 
     Parameters
@@ -45,6 +45,8 @@ def assign_blocks(places: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndar
         Series index and first row of each window.
     horizon : int
         ``H``.
+    sparsity : float
+        Number of windows of the series for each one given.
 
     Returns
     -------
@@ -62,16 +64,19 @@ def assign_blocks(places: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndar
     """
     _, series, counts = np.unique(places[:, 0], return_inverse=True, return_counts=True)
     start = places[:, 1]
-    blocks = min(BLOCKS, int(counts.max()) // horizon)
+    order = np.lexsort((start, series))
+    ends = np.cumsum(counts)
+    spans = start[order][ends - 1] - start[order][ends - counts] + 1
+    longest = np.minimum(counts * sparsity, spans).max()
+    blocks = min(BLOCKS, int(longest) // horizon)
     if blocks < FEWEST_BLOCKS:
         blocks = min(BLOCKS, len(counts))
         if blocks < 2:
             return None
         block = series * blocks // len(counts)
         return block, block != np.arange(blocks)[:, None]
-    order = np.lexsort((start, series))
     rank = np.empty_like(order)
-    rank[order] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rank[order] = np.arange(len(order)) - np.repeat(ends - counts, counts)
     block = rank * blocks // counts[series]
     trains = np.empty((blocks, len(places)), dtype=bool)
     for held_out in range(blocks):
@@ -107,17 +112,16 @@ class Blocks:
     @classmethod
     def divide(cls, parts: Sequence[Windows], horizon: int) -> "Blocks | None":
         """Divide the windows of all parts; None if they are too few, see `assign_blocks`."""
-        part = np.repeat(np.arange(len(parts)), [len(one) for one in parts])
-        index = np.concatenate([np.arange(len(one)) for one in parts])
-        assigned = assign_blocks(np.concatenate([one.places(np.arange(len(one))) for one in parts]), horizon)
-        if assigned is None:
-            return None
-        used = evenly(len(index), MOST_WINDOWS)
-        block, trains = assigned
-        return cls(parts, part[used], index[used], block[used], trains[:, used])
+        ends = np.cumsum([len(one) for one in parts])
+        used = evenly(int(ends[-1]), MOST_WINDOWS)
+        part = np.searchsorted(ends, used, side="right")
+        index = used - np.concatenate([[0], ends[:-1]])[part]
+        places = np.concatenate([one.places(index[part == number]) for number, one in enumerate(parts)])
+        assigned = assign_blocks(places, horizon, int(ends[-1]) / len(used))
+        return None if assigned is None else cls(parts, part, index, *assigned)
 
     def folds(self, exponent: int = 0) -> list[Fold]:
-        """Return the fold of each block that has windows to train on; windows are weighted as in `moments`.
+        """Return the fold of each block with observed targets and windows to train on, weighted as in `moments`.
 
         Every window is read once: windows of one block that may be trained on in the same folds are summed together.
         """
@@ -131,7 +135,8 @@ class Blocks:
             _add(held_out, int(block), sums)
             for fold in np.flatnonzero(folds):
                 _add(train, int(fold), sums)
-        return [Fold(train[block], held_out[block]) for block in sorted(held_out) if block in train]
+        found = [Fold(train[block], held_out[block]) for block in sorted(held_out) if block in train]
+        return [fold for fold in found if fold.train.points and fold.held_out.points]
 
 
 def _add(to: dict[int, Moments], key: int, sums: Moments) -> None:
