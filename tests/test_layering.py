@@ -23,6 +23,7 @@ ORDER = [
     "language",
     "model",
     "training",
+    "selection",
     "checkpoints",
     "evaluation",
     "forecaster",

@@ -34,6 +34,11 @@ from swt_time.model.inference import forecast_windows
 from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
 from swt_time.training import Event, TrainingResult, fit_model, leave_untrained, raise_as_usual
 
+SEEN = (
+    "the model was trained on all rows of its table (data.split none): of that table it has seen the rows that are "
+    "scored; train with data.split 0.7/0.1/0.2 to keep a test part"
+)
+
 
 class Forecaster:
     """Forecast time series with a frozen language model.
@@ -62,6 +67,7 @@ class Forecaster:
     Attributes
     ----------
     config : Config
+        After ``fit`` with the values that were chosen in place of ``auto``.
     result : TrainingResult or None
         Steps, losses and reason for the end of training.
     choice : Choice or None
@@ -99,7 +105,7 @@ class Forecaster:
         self._start(base.replace(given))
 
     def _start(self, config: Config) -> None:
-        self.config = config
+        self.config = self._asked = config
         self.result: TrainingResult | None = None
         self.choice: Choice | None = None
         self._found: Trained | None = None
@@ -215,8 +221,8 @@ class Forecaster:
         if resume and out is None:
             raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
         choice = None
-        if self.config.automatic or self.config.model.panel:
-            self.config, choice = choose(series, self.config, report)
+        if self._asked.automatic or self._asked.model.panel:
+            self.config, choice = choose(series, self._asked, report)
         config, data = self.config, self.config.data
         trains = choice is None or choice.weights[CLOSED_FORM] > 0
         if trains:
@@ -309,6 +315,8 @@ class Forecaster:
         """
         series = self.read_series(table)
         horizon, least = self.config.data.horizon, self._trained().least_rows
+        if self.config.data.split == "none":
+            _warn([SEEN])
         origins, short = [], []
         for i, rows in enumerate(series.lengths.tolist()):
             try:

@@ -16,7 +16,7 @@ from swt_time.model import build_model
 
 
 def test_every_preset_is_a_valid_configuration_with_a_description():
-    assert set(preset_names()) == {"fast", "paper", "best"}
+    assert set(preset_names()) == {"auto", "panel", "fast", "paper", "best"}
     for name, purpose in preset_names().items():
         assert len(purpose) > 20
         Config.parse(read_preset(name))
@@ -60,7 +60,15 @@ def test_forecaster_takes_a_preset_and_what_is_given_wins():
     forecaster = Forecaster(horizon=24, preset="fast", wavelet="db2")
     fast = Config.parse(read_preset("fast"))
     assert forecaster.config == fast.replace({"data.horizon": 24, "embedding.wavelet": "db2"})
-    assert Forecaster().config == Config()
+    assert Forecaster(backbone="minilm").config == Config()
+
+
+def test_a_forecaster_of_which_only_the_table_is_described_is_automatic():
+    auto = Config.parse(read_preset("auto"))
+    assert Forecaster().config == auto
+    given = {"data.horizon": 24, "data.context": 96, "training.seed": 3, "data.fill": "zero"}
+    assert Forecaster(horizon=24, context=96, seed=3, fill="zero").config == auto.replace(given)
+    assert Forecaster(horizon=24, max_steps=5).config == Config().replace({"data.horizon": 24, "training.max_steps": 5})
 
 
 def test_options_build_the_configuration_again():

@@ -228,8 +228,8 @@ def test_the_map_is_saved_with_the_weights(tmp_path, hourly_wide):
     ).fit(hourly_wide)
     forecaster.save(tmp_path / "model")
     loaded = Forecaster.load(tmp_path / "model")
-    assert isinstance(loaded._model.skip, RidgeSkip)
-    assert loaded._model.skip.weight.abs().sum() > 0
+    assert isinstance(loaded.model.skip, RidgeSkip)
+    assert loaded.model.skip.weight.abs().sum() > 0
     np.testing.assert_array_equal(loaded.predict(hourly_wide)["yhat"], forecaster.predict(hourly_wide)["yhat"])
 
 

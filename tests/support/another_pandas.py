@@ -79,7 +79,7 @@ def describe(frame: Any) -> dict[str, Any]:
     forecaster = Forecaster(horizon=3, context=12, backbone="none", max_steps=2, **options).fit(frame)
     forecast = forecaster.predict(frame)
     weights = hashlib.sha256()
-    for name, weight in sorted(forecaster._model.trained_state().items()):
+    for name, weight in sorted(forecaster.model.trained_state().items()):
         weights.update(name.encode() + weight.numpy().tobytes())
     return {
         "ids": forecast["unique_id"].tolist(),

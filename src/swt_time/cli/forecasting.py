@@ -1,6 +1,7 @@
 """``swt-time forecast`` and ``evaluate``."""
 
 import json
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ from swt_time.cli.options import (
 )
 from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config, read_preset
-from swt_time.errors import ConfigError
+from swt_time.errors import ConfigError, SWTTimeWarning
 
 FITTING = "Fitting without --model"
 """Panel of the help."""
@@ -117,10 +118,13 @@ def evaluate(
     """Score a model on every test window of a table, and seasonal naive beside it."""
     from swt_time.cli.progress import counting_progress
     from swt_time.evaluation.scoring import evaluate_table
+    from swt_time.forecaster import SEEN
 
     forecaster = _load(model, options)
     _, series = _read(forecaster, data, table)
     settings = forecaster.config.data
+    if settings.split == "none" and split is not None:
+        warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
     with counting_progress(stderr(), "windows") as report:
         scores = evaluate_table(
             forecaster, series, split or settings.split, settings.steps, settings.horizon, report=report

@@ -234,6 +234,21 @@ def split_names(text: str) -> list[str]:
     return [name.strip() for row in rows for name in row if name.strip()]
 
 
+def parse_context(text: str) -> int | str:
+    """Parse a number of steps, or ``auto``.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--context: expected a number of steps or auto, got {text!r}") from None
+
+
 def parse_duration(text: str) -> float:
     """Parse a duration such as ``90``, ``90s``, ``20m`` or ``1h30m`` to seconds.
 

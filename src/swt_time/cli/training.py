@@ -17,6 +17,7 @@ from swt_time.cli.options import (
     given,
     key_option,
     option,
+    parse_context,
     parse_duration,
     stderr,
 )
@@ -32,7 +33,7 @@ def train(
     options: ConfigOptions,
     table: TableOptions,
     horizon: Annotated[int | None, key_option("data.horizon", "--horizon")] = None,
-    context: Annotated[int | None, key_option("data.context", "--context")] = None,
+    context: Annotated[str | None, key_option("data.context", "--context")] = None,
     split: Annotated[str | None, key_option("data.split", "--split")] = None,
     backbone: Annotated[str | None, key_option("backbone.name", "--backbone")] = None,
     description: Annotated[str | None, key_option("data.description", "--description")] = None,
@@ -60,7 +61,7 @@ def train(
     """Train a model on a table and write a checkpoint folder."""
     flags = {
         "data.horizon": horizon,
-        "data.context": context,
+        "data.context": None if context is None else parse_context(context),
         "data.split": split,
         "data.train_fraction": train_fraction,
         "data.description": description,

@@ -44,8 +44,11 @@ def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Sca
 
 def known_values(table: SeriesTable, pairs: np.ndarray) -> list[np.ndarray]:
     """The observed values before each origin, NaN where nothing was observed."""
-    observed = [np.where(known, one, np.nan) for one, known in zip(table.values, table.observed, strict=True)]
-    return [observed[index][:origin] for index, origin in pairs.tolist()]
+    found = []
+    for index, origin in pairs.tolist():
+        values, known = table.values[index][:origin], table.observed[index][:origin]
+        found.append(values if known.all() else np.where(known, values, np.nan))
+    return found
 
 
 def values_after(table: SeriesTable, pairs: np.ndarray, horizon: int) -> np.ndarray:

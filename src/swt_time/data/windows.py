@@ -151,7 +151,7 @@ def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, ho
             raise TableError(
                 f"too few rows: data.split {split!r} with data.context {context} and data.horizon {horizon} needs a "
                 f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
-                "provide more rows, or choose a shorter context or horizon"
+                "provide more rows, or set data.context and data.split to auto"
             )
     return borders
 
