@@ -1,0 +1,56 @@
+"""Held-out blocks: where they lie, and that nothing in them is known before them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swt_time.selection.blocks import BLOCKS, MOST_ORIGINS, held_out_blocks
+
+
+def test_blocks_of_one_series_end_where_the_next_begins():
+    blocks = held_out_blocks([100], horizon=10)
+    assert [block.rows.tolist() for block in blocks] == [[90], [80], [70]]
+    assert [block.pairs.tolist() for block in blocks] == [[[0, 90]], [[0, 80]], [[0, 70]]]
+
+
+def test_a_long_series_has_several_origins_in_a_block_of_a_tenth():
+    (first, *_) = held_out_blocks([1000], horizon=10)
+    assert first.rows.tolist() == [900]
+    assert first.pairs[:, 1].min() == 900
+    assert first.pairs[:, 1].max() == 990
+    assert len(first.pairs) == 91
+
+
+@pytest.mark.parametrize(("rows", "count"), [(20, 1), (19, 0), (30, 2), (40, 3), (400, 3)])
+def test_a_block_needs_as_many_rows_before_it_as_the_horizon(rows, count):
+    assert len(held_out_blocks([rows], horizon=10)) == count
+
+
+def test_short_series_leave_the_earlier_blocks():
+    blocks = held_out_blocks([20, 100, 5], horizon=10)
+    assert [block.series.tolist() for block in blocks] == [[0, 1], [1], [1]]
+
+
+def test_of_many_series_an_even_sample_is_used():
+    (block, *_) = held_out_blocks(np.full(5000, 50), horizon=5)
+    assert len(block.series) == MOST_ORIGINS
+    assert block.series[0] == 0
+    assert block.series[-1] == 4999
+
+
+@given(
+    lengths=st.lists(st.integers(1, 3000), min_size=1, max_size=20),
+    horizon=st.integers(1, 60),
+)
+def test_targets_lie_in_their_block_and_known_rows_before_it(lengths, horizon):
+    blocks = held_out_blocks(lengths, horizon)
+    assert len(blocks) <= BLOCKS
+    ends = np.array(lengths)
+    for block in blocks:
+        known = dict(zip(block.series.tolist(), block.rows.tolist(), strict=True))
+        assert min(known.values()) >= max(horizon, 2)
+        assert set(block.pairs[:, 0]) == set(known)
+        for index, origin in block.pairs.tolist():
+            assert known[index] <= origin <= ends[index] - horizon
+        ends[block.series] = block.rows

@@ -1,0 +1,187 @@
+"""What is chosen on held-out blocks, through the public door."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swt_time import Forecaster
+from swt_time.config import Config, read_preset
+from swt_time.data.series import cut_series, to_series
+from swt_time.selection import CLOSED_FORM, choose
+from swt_time.selection.choosing import MARGIN, PANEL, _best_weight, choose_split
+from swt_time.selection.contexts import feasible_contexts, fit_sizes
+
+AUTO = Config.parse(read_preset("auto"))
+
+
+def hourly(rows: int, seed: int = 0, series: int = 1) -> pd.DataFrame:
+    """Daily cycles with noise, wide."""
+    rng = np.random.default_rng(seed)
+    hours = np.arange(rows)
+    columns = {f"s{i}": 10 + 3 * np.sin(2 * np.pi * hours / 24 + i) + rng.normal(0, 0.3, rows) for i in range(series)}
+    return pd.DataFrame({"ds": pd.date_range("2024", periods=rows, freq="h"), **columns})
+
+
+def walks(series: int, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Random walks, long: the last value is the best forecast of each."""
+    rng = np.random.default_rng(seed)
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "unique_id": f"w{i}",
+                "ds": pd.date_range("2000", periods=rows, freq="MS"),
+                "y": 100 + rng.normal(size=rows).cumsum(),
+            }
+        )
+        for i in range(series)
+    )
+
+
+def test_contexts_are_the_longest_its_half_and_its_quarter_in_whole_seasons():
+    assert feasible_contexts([np.array([1000])], 24, 24) == [504, 240, 120]
+    assert feasible_contexts([np.array([100, 60])], 10, 12) == [60, 24, 12]
+    assert feasible_contexts([np.array([12])], 10, 12) == []
+
+
+def test_sizes_fit_the_context():
+    assert fit_sizes(AUTO, 100) == {
+        "data.context": 100,
+        "embedding.level": 6,
+        "embedding.patch_len": 16,
+        "embedding.stride": 8,
+    }
+    small = fit_sizes(AUTO, 5)
+    assert (small["embedding.level"], small["embedding.patch_len"], small["embedding.stride"]) == (2, 5, 5)
+
+
+@pytest.mark.parametrize(
+    ("errors", "weight"),
+    [([1.0, 0.8, 2.0], 0.1), ([1.0, 0.995, 2.0], 0.0), ([2.0, 0.995, 1.0], 1.0), ([1.0, 1.0, 1.0], 0.0)],
+)
+def test_a_combination_must_gain_the_margin(errors, weight):
+    whole = [errors[0], errors[1], *[3.0] * 8, errors[2]]
+    assert MARGIN == 0.01
+    assert _best_weight(whole) == pytest.approx(weight)
+
+
+def test_split_leaves_a_validation_part_only_where_gradients_need_it():
+    trained = AUTO.replace({"training.max_steps": 10, "data.horizon": 24})
+    assert choose_split(np.array([1000]), AUTO) == "none"
+    assert choose_split(np.array([1000]), trained) == "0.8/0.2/0"
+    assert choose_split(np.array([80]), trained) == "0.67/0.33/0"
+    assert choose_split(np.array([40]), trained) == "none"
+
+
+def test_one_call_chooses_and_is_saved(tmp_path):
+    table = hourly(400, series=2)
+    forecaster = Forecaster(horizon=12).fit(table)
+    assert forecaster.config.automatic == []
+    assert forecaster.config.data.split == "none"
+    assert sum(forecaster.choice.weights.values()) == pytest.approx(1)
+    errors = forecaster.choice.errors
+    assert min(errors.values()) < 1, "better than seasonal naive"
+    assert any(name.startswith(CLOSED_FORM) for name in errors)
+    assert PANEL in errors
+    forecast = forecaster.predict(table)
+    forecaster.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(table), forecast)
+    chosen = loaded._trained().checkpoint.provenance["choice"]
+    assert chosen["errors"] == errors
+    assert forecaster.choice.lines()[0].startswith("forecast by: ")
+
+
+def test_a_second_fit_chooses_again():
+    forecaster = Forecaster(horizon=12).fit(hourly(400))
+    first = forecaster.config
+    again = forecaster.fit(hourly(120)).config
+    assert again.data.context < first.data.context
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 9, 12, 24, 25, 40])
+def test_any_length_is_forecast(rows):
+    table = hourly(rows)
+    forecast = Forecaster(horizon=12).fit(table).predict(table)
+    assert len(forecast) == 12
+    assert np.isfinite(forecast["yhat"]).all()
+
+
+def test_series_of_all_lengths_together():
+    table = walks(12, 40)
+    keep = table.groupby("unique_id").cumcount() < table["unique_id"].str[1:].astype(int) * 4 + 2
+    short = table[keep]
+    forecast = Forecaster(horizon=6).fit(short).predict(short)
+    assert forecast.groupby("unique_id").size().tolist() == [6] * 12
+    assert np.isfinite(forecast["yhat"]).all()
+
+
+def test_random_walks_are_forecast_near_their_last_value():
+    table = walks(40, 60)
+    known = table[table.groupby("unique_id").cumcount() < 54]
+    forecast = Forecaster(horizon=6).fit(known).predict(known)
+    truth = table[table.groupby("unique_id").cumcount() >= 54]["y"].to_numpy()
+    last = known.groupby("unique_id", sort=False)["y"].last().to_numpy().repeat(6)
+    assert np.abs(forecast["yhat"] - truth).mean() < 1.05 * np.abs(last - truth).mean()
+
+
+def test_never_negative_where_history_never_is():
+    rng = np.random.default_rng(0)
+    falling = pd.DataFrame(
+        {"ds": pd.date_range("2024", periods=90, freq="D"), "y": np.maximum(40 - np.arange(90.0), 0) + rng.random(90)}
+    )
+    assert (Forecaster(horizon=14).fit(falling).predict(falling)["yhat"] >= 0).all()
+    assert (
+        Forecaster(horizon=14)
+        .fit(falling.assign(y=falling["y"] - 60))
+        .predict(falling.assign(y=falling["y"] - 60))["yhat"]
+        < 0
+    ).all()
+
+
+def test_nothing_after_the_cutoff_or_in_the_test_part_changes_the_choice():
+    table = to_series(hourly(600))
+    changed = hourly(600)
+    changed.loc[480:, "s0"] += 1000
+    other = to_series(changed)
+    config = AUTO.replace({"data.horizon": 12, "data.split": "0.6/0.2/0.2"})
+    assert choose(table, config) == choose(other, config)
+    cutoff = "2024-01-20 23:00"
+    automatic = AUTO.replace({"data.horizon": 12})
+    assert choose(cut_series(table, cutoff), automatic) == choose(cut_series(other, cutoff), automatic)
+    assert choose(table, automatic)[1] != choose(other, automatic)[1], "the control: all rows are seen here"
+
+
+def test_blocks_are_forecast_from_the_rows_before_them_alone(monkeypatch):
+    """Raise the rows of every block and after it: what is fitted for the block must stay the same."""
+    from swt_time.selection import choosing
+
+    fitted = []
+    monkeypatch.setattr(
+        choosing, "solve", lambda train, *rest, real=choosing.solve: fitted.append(real(train, *rest)) or fitted[-1]
+    )
+    table = hourly(300)
+    config = AUTO.replace({"data.horizon": 12, "data.context": 48, "model.panel": False})
+    choose(to_series(table), config)
+    plain = [one.weight for one in fitted]
+    fitted.clear()
+    raised = table.copy()
+    raised.loc[270:, "s0"] += 1000  # the latest block
+    choose(to_series(raised), config)
+    assert (plain[0] == fitted[0].weight).all(), "the rows of a block changed what was fitted for it"
+    fitted.clear()
+    raised.loc[200:, "s0"] += 1000
+    choose(to_series(raised), config)
+    assert not (plain[0] == fitted[0].weight).all(), "the control: these rows lie before the block"
+
+
+def test_a_fixed_context_and_a_language_model_keep_their_values():
+    config, choice = choose(to_series(hourly(400)), AUTO.replace({"data.horizon": 12, "data.context": 60}))
+    assert config.data.context == 60
+    assert any("context 60" in name for name in choice.errors)
+
+
+def test_scoring_the_rows_of_training_is_noted():
+    table = hourly(200)
+    forecaster = Forecaster(horizon=12).fit(table)
+    with pytest.warns(UserWarning, match=r"trained on all rows"):
+        forecaster.cross_validation(table, windows=1)

@@ -1,0 +1,94 @@
+"""The error of a candidate: a slow twin, and what must not change it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swt_time.data.origins import contexts_at, known_values, values_after
+from swt_time.data.scaling import Scaler
+from swt_time.data.series import SeriesTable, to_series
+from swt_time.errors import TableError
+from swt_time.selection.blocks import held_out_blocks
+from swt_time.selection.errors import HeldOut, scales
+
+
+def make_table(*values: list[float], fill: str | None = None) -> SeriesTable:
+    frame = pd.concat(
+        pd.DataFrame({"unique_id": f"s{i}", "ds": pd.date_range("2024", periods=len(one), freq="D"), "y": one})
+        for i, one in enumerate(values)
+    )
+    return to_series(frame, fill=fill)
+
+
+def slow_error(table: SeriesTable, blocks: list, forecasts: np.ndarray, season: int) -> float:
+    """The definition, point by point."""
+    by_series: dict[int, list[float]] = {}
+    row = 0
+    earliest = {int(i): int(n) for block in blocks for i, n in zip(block.series, block.rows, strict=True)}
+    for block in blocks:
+        for index, origin in block.pairs.tolist():
+            known = table.values[index][: earliest[index]]
+            unit = np.mean(np.abs(known[season:] - known[:-season]))
+            for step, forecast in enumerate(forecasts[row]):
+                if table.observed[index][origin + step]:
+                    truth = table.values[index][origin + step]
+                    by_series.setdefault(index, []).append(abs(forecast - truth) / unit)
+            row += 1
+    return float(np.mean([np.mean(errors) for errors in by_series.values()]))
+
+
+def test_error_is_that_of_its_definition():
+    rng = np.random.default_rng(0)
+    table = make_table(*(rng.normal(size=n).cumsum().tolist() for n in (60, 45, 200)))
+    blocks = held_out_blocks(table.lengths, 5)
+    held_out = HeldOut(table, blocks, 5, 7)
+    forecasts = rng.normal(size=held_out.targets.shape)
+    assert held_out.error(forecasts) == pytest.approx(slow_error(table, blocks, forecasts, 7), rel=1e-12)
+    assert held_out.points == held_out.targets.size
+
+
+def test_filled_values_are_no_truth():
+    values = np.arange(40.0)
+    holes = values.copy()
+    holes[[31, 36]] = np.nan
+    table = make_table(holes.tolist(), fill="linear")
+    blocks = held_out_blocks(table.lengths, 5)
+    held_out = HeldOut(table, blocks, 5, 1)
+    assert held_out.points == 13
+    assert held_out.error(np.nan_to_num(held_out.targets, nan=1e9)) == 0.0
+
+
+def test_the_unit_of_a_series_does_not_matter():
+    rng = np.random.default_rng(1)
+    one = rng.normal(size=50).cumsum()
+    plain, large = make_table(one.tolist()), make_table((1000 * one).tolist())
+    blocks = held_out_blocks(plain.lengths, 5)
+    first, second = HeldOut(plain, blocks, 5, 1), HeldOut(large, blocks, 5, 1)
+    forecasts = rng.normal(size=first.targets.shape)
+    assert first.error(forecasts) == pytest.approx(second.error(1000 * forecasts))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([1.0, 3.0, 1.0, 3.0], 2.0), ([5.0, 5.0, 5.0, 5.0], 5.0), ([0.0, 0.0, 0.0, 0.0], 1.0)],
+)
+def test_scale_falls_back_from_season_to_neighbours_to_level(values, expected):
+    table = make_table([*values, 9.0, 9.0])
+    blocks = held_out_blocks([6], 2)[:1]
+    assert scales(table, blocks, 2).tolist() == [expected]
+
+
+def test_values_at_origins():
+    table = make_table([1.0, 2.0, 4.0, 8.0])
+    pairs = np.array([[0, 2], [0, 4]])
+    assert [one.tolist() for one in known_values(table, pairs)] == [[1.0, 2.0], [1.0, 2.0, 4.0, 8.0]]
+    np.testing.assert_array_equal(values_after(table, pairs, 3), [[4.0, 8.0, np.nan], [np.nan] * 3])
+
+
+def test_contexts_are_padded_on_the_left_by_their_mean():
+    table = make_table([1.0, 3.0, 4.0, 8.0])
+    plain = Scaler(np.zeros(1), np.ones(1))
+    contexts = contexts_at(table, np.array([[0, 2], [0, 4]]), 4, plain)
+    assert contexts.tolist() == [[2.0, 2.0, 1.0, 3.0], [1.0, 3.0, 4.0, 8.0]]
+    with pytest.raises(TableError, match="standard deviations"):
+        contexts_at(table, np.array([[0, 2]]), 4, Scaler(np.zeros(1), np.full(1, 1e-20)))
