@@ -448,12 +448,12 @@ ORDERS: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 
 def forecast_of(subject: Subject, frame: Any) -> tuple[dict[str, Tensor], list[tuple[Any, ...]]]:
-    """Train on a table; return the trained weights and the rows of the forecast."""
+    """Train on a table; return the trained weights and the rows of the forecast, sorted: series follow the table."""
     forecaster = subject.fit(frame)
     forecast = forecaster.predict(frame)
     times = pd.DatetimeIndex(forecast["ds"].to_list()).as_unit("us").asi8.tolist()
     rows = zip(map(str, forecast["unique_id"].to_list()), times, forecast["yhat"].to_list(), strict=True)
-    return forecaster.model.trained_state(), list(rows)
+    return forecaster.model.trained_state(), sorted(rows)
 
 
 def assert_same(subject: Subject, first: Any, second: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import swt_time
 from support.patterns import Dynamic, Use, find_patterns, slow_text
+from swt_time.data.csv_lines import GAP
 from swt_time.data.dates import QUARTERS
 from swt_time.data.numbers import COMMA, POINT
 
@@ -19,6 +20,9 @@ COMPUTED = {
     Dynamic("data/dates.py", "pattern.replace('%q', '(?P<q>[1-4])')"): [
         Use(form, re.escape(form).replace("%Y", YEAR).replace("%q", QUARTER), re.IGNORECASE, "fullmatch")
         for form in QUARTERS
+    ],
+    Dynamic("data/csv_lines.py", r"b'\\n{%d,}' % (GAP + 1)"): [
+        Use("data/csv_lines.py", b"\n{%d,}" % (GAP + 1), 0, "finditer"),
     ],
     Dynamic("data/numbers.py", "number"): [
         Use("data/numbers.py", style.pattern.pattern, re.IGNORECASE, "fullmatch") for style in (POINT, COMMA)

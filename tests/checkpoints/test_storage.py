@@ -234,7 +234,9 @@ def test_manifest_of_other_files_is_refused(tmp_path):
 
 def save_both(folder):
     """Save a checkpoint with a training state in it."""
-    config = Config.parse({"data": {"context": 48, "horizon": 12}, "backbone": {"name": "none"}})
+    # Few weights: the state must hold at least as many as the configuration describes.
+    sizes = {"embedding": {"kind": "patch", "d_model": 1}, "model": {"skip": "none"}}
+    config = Config.parse({"data": {"context": 48, "horizon": 12}, "backbone": {"name": "none"}, **sizes})
     weights = {"head.linear.bias": torch.arange(300.0)}
     history = [Validation(1, 0.1, 0.5, None, 1e-3, None, 20.0, 2.5, True)]
     write_checkpoint(folder, Checkpoint(config, weights, TrainedOn.unknown(), None, {"seed": 0}, history))

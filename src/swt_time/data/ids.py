@@ -10,6 +10,9 @@ import pandas as pd
 from swt_time.data.columns import is_missing, place
 from swt_time.errors import TableError
 
+PLAIN = (nw.String, nw.Categorical, nw.Enum)
+"""Types of polars, beside the integers, whose cells can be replaced by codes at once."""
+
 
 def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray, dict[str, int]]:
     """Sorted ids of a long table, the series index of each row, and the position of each id's first row."""
@@ -42,7 +45,7 @@ def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
     mixed = column.dtype.is_float() or isinstance(column.dtype, nw.Object | nw.Unknown)
     if isinstance(native, pd.Series) and not mixed:
         codes = pd.factorize(native, use_na_sentinel=False)[0]
-    elif column.implementation.is_polars() and not mixed:
+    elif column.implementation.is_polars() and (isinstance(column.dtype, PLAIN) or column.dtype.is_integer()):
         kinds = column.unique(maintain_order=True).to_list()
         codes = column.replace_strict(kinds, list(range(len(kinds))), return_dtype=nw.Int64).to_numpy()
     else:

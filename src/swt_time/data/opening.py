@@ -4,6 +4,7 @@ An address is ``scheme://...``. The packages behind it are optional: the extra `
 s3, other schemes need the packages that fsspec names.
 """
 
+import os
 import re
 import sys
 from difflib import get_close_matches
@@ -80,7 +81,7 @@ def _text(source: str | Path) -> str:
     if isinstance(source, str):
         return source
     text = source.as_posix()
-    return text if source.exists() else COLLAPSED.sub(r"\1://", text, count=1)
+    return text if os.path.exists(source) else COLLAPSED.sub(r"\1://", text, count=1)  # false for an unusable name
 
 
 def _standard_input() -> bytes:

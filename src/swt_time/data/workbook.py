@@ -69,8 +69,8 @@ def read_workbook(raw: bytes, name: str, kind: str, budget: Budget) -> pd.DataFr
         raise MissingDependencyError(
             f'{name} is an Excel workbook, which needs openpyxl: pip install "swt-time[excel]"'
         ) from error
-    _check_size(raw, name, budget)
     try:
+        _check_size(raw, name, budget)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns of styles and extensions that it does not read
             book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
@@ -81,7 +81,7 @@ def read_workbook(raw: bytes, name: str, kind: str, budget: Budget) -> pd.DataFr
             rows = list(_rows(sheet, name, budget))
     except (TableError, MemoryError):
         raise
-    except Exception as error:  # openpyxl raises errors of many types for a damaged workbook
+    except Exception as error:  # zipfile and openpyxl raise errors of many types for a damaged workbook
         raise TableError(f"{name} is a damaged Excel workbook ({first_line(error)}); save it again") from error
     count = len(book.worksheets)
     return _frame(rows, name, [] if count == 1 else [f"the first of {count} sheets was read: {sheet.title!r}"])
