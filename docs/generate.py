@@ -58,7 +58,10 @@ def _value(value: Any) -> str:
 def _values(annotation: Any, metadata: list[Any]) -> str:
     """The values that a field takes, in words."""
     if get_origin(annotation) in (Union, types.UnionType):
-        (annotation,) = [one for one in get_args(annotation) if one is not type(None)]
+        kinds = [one for one in get_args(annotation) if one is not type(None)]
+        if len(kinds) > 1:
+            return " or ".join(_values(kind, metadata) for kind in kinds)
+        (annotation,) = kinds
     if get_origin(annotation) is Annotated:
         annotation, *metadata = get_args(annotation)
     metadata = [one for item in metadata for one in getattr(item, "metadata", [item])]

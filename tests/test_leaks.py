@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import swt_time.data.parts
-import swt_time.forecaster
+import swt_time.evaluation.trained
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.config import Config
@@ -195,5 +195,7 @@ def test_rows_after_a_cutoff_do_not_change_its_forecast(prefix, hourly_wide, tin
     assert (cross_validated(forecaster, control) != expected).all()
     if prefix == "new":
         # Planted leak: the scaler of new series is fitted on all their rows.
-        monkeypatch.setattr(swt_time.forecaster, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600]))
+        monkeypatch.setattr(
+            swt_time.evaluation.trained, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
+        )
         assert (cross_validated(forecaster, changed) != cross_validated(forecaster, clean)).any()
