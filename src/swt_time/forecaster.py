@@ -236,7 +236,8 @@ class Forecaster:
                 model, result = fit_model(config, parts, report=report) if trains else leave_untrained(config)
                 checkpoint = make_checkpoint(config, model, parts, provenance, result)
             if choice is not None:
-                checkpoint = checkpoint.with_choice(choice, fit_blend(series, config, choice))
+                blend, choice = fit_blend(series, config, choice)
+                checkpoint = checkpoint.with_choice(choice, blend)
                 if out is not None:
                     write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
         self._found, self.result, self.choice = Trained(checkpoint, model), result, choice

@@ -7,7 +7,7 @@ seasonal naive, Theta and a pooled regression, combined), or a convex combinatio
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly, split_borders
 from swt_time.model.closed_form import Prior, solve
-from swt_time.panel import fit_panel
+from swt_time.panel import CANDIDATES, fit_panel
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
@@ -58,23 +58,31 @@ class Choice:
         series; empty if the series are too short for a block.
     blocks, points : int
         Held-out blocks of the longest series, and observed values in all blocks.
+    panel : str
+        What the panel consists of, once it is fitted.
     """
 
     weights: Mapping[str, float]
     errors: Mapping[str, float] = field(default_factory=dict)
     blocks: int = 0
     points: int = 0
+    panel: str = ""
 
     def lines(self) -> list[str]:
         """Describe the choice, one line for each candidate."""
         chosen = " + ".join(f"{weight:.0%} {name}" for name, weight in self.weights.items() if weight > 0)
+        panel = [f"the panel: {self.panel}"] if self.weights[PANEL] > 0 and self.panel else []
         if not self.errors:
-            return [f"forecast by: {chosen} (the series are too short to compare candidates)"]
+            return [f"forecast by: {chosen} (the series are too short to compare it with a closed form)", *panel]
         lines = [
             f"forecast by: {chosen}, chosen on {self.blocks} held-out blocks ({self.points:,} values); mean absolute "
             "error in units of seasonal naive:"
         ]
-        return lines + [f"  {name:28} {error:.4f}" for name, error in sorted(self.errors.items(), key=lambda x: x[1])]
+        return (
+            lines
+            + panel
+            + [f"  {name:28} {error:.4f}" for name, error in sorted(self.errors.items(), key=lambda x: x[1])]
+        )
 
 
 def choose(
@@ -146,12 +154,14 @@ def choose(
     return best, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}, errors, len(blocks), held_out.points)
 
 
-def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> Blend:
+def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
     """Fit the panel on all rows but those of a test part, beside the network with its chosen weight."""
     table = without_test(table, config.data.split)
     everything = np.stack([np.arange(len(table.ids)), table.lengths], axis=1)
     panel = fit_panel(known_values(table, everything), season_length(table.frequency), config.data.horizon)
-    return Blend(choice.weights[CLOSED_FORM], panel)
+    parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
+    described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
+    return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)
 
 
 def without_test(table: SeriesTable, split: str) -> SeriesTable:
