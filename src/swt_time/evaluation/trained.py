@@ -11,7 +11,7 @@ from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
-from swt_time.errors import SWTTimeError, SWTTimeWarning, TableError
+from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.selection import Blend
@@ -29,7 +29,10 @@ class Trained:
     blend: Blend | None = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "blend", Blend.from_tensors(self.checkpoint.weights))
+        blend, horizon = Blend.from_tensors(self.checkpoint.weights), self.checkpoint.config.data.horizon
+        if blend is not None and blend.panel.horizon != horizon:
+            raise CheckpointError(f"the panel forecasts {blend.panel.horizon} steps, the configuration says {horizon}")
+        object.__setattr__(self, "blend", blend)
 
     @property
     def context(self) -> int:

@@ -21,6 +21,9 @@ SHORTEST_THETA = 4
 SERIES = 2_000
 """Series that are forecast at once, which bounds memory."""
 
+LARGEST = 2**20
+"""Largest season, horizon or number of windows of a fitted panel that is read; a day has 86,400 seconds."""
+
 ARRAYS = (
     "season",
     "horizon",
@@ -225,6 +228,6 @@ def whole_number(read: Mapping[str, np.ndarray], name: str, least: int) -> int:
     CheckpointError
     """
     value = read[name]
-    if value.shape != () or not value >= least or value > 2**31 or value != np.floor(value):
+    if value.shape != () or not value >= least or value > LARGEST or value != np.floor(value):
         raise CheckpointError(f"{name} of the fitted panel is {value!r}; expected an integer of at least {least}")
     return int(value)

@@ -71,5 +71,4 @@ class Blend:
         weight = plain.pop("weight", np.array(np.nan))
         if weight.shape != () or not 0 <= weight <= 1:
             raise CheckpointError("the weight of the network beside the panel is missing or not from 0 to 1")
-        # both forecasts have as many steps as the configuration says, which the checkpoint compares
         return cls(float(weight), FittedPanel.from_arrays(plain))
