@@ -20,7 +20,7 @@ from swt_time.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from swt_time.config import Config, read_preset, resolve_names
+from swt_time.config import Config, DataConfig, read_preset, resolve_names
 from swt_time.data.forecasts import cross_validation_frame, forecast_frame
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable, read_series, too_short
@@ -206,8 +206,7 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        self._found = None
-        return self.fit_series(self.read_series(table), out=out, resume=resume, report=report)
+        return self.fit_series(self._read(table, self._asked.data), out=out, resume=resume, report=report)
 
     def fit_series(
         self,
@@ -358,14 +357,11 @@ class Forecaster:
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
         if self._found is None:
-            series = read_series(table, data)
-            _warn(series.notes)
-            return series
+            return self._read(table, data)
         known = self._found.checkpoint.trained_on
         if data.columns is None and data.target is None and known.layout == "wide":
             data = data.model_copy(update={"columns": tuple(known.ids)})
-        series = read_series(table, data)
-        _warn(series.notes)
+        series = self._read(table, data)
         if known.frequency is not None and series.frequency != known.frequency:
             _warn(
                 [
@@ -373,6 +369,12 @@ class Forecaster:
                     "forecast has the frequency of the table"
                 ]
             )
+        return series
+
+    @staticmethod
+    def _read(table: Any, data: DataConfig) -> SeriesTable:
+        series = read_series(table, data)
+        _warn(series.notes)
         return series
 
     def _trained(self) -> Trained:

@@ -185,3 +185,12 @@ def test_scoring_the_rows_of_training_is_noted():
     forecaster = Forecaster(horizon=12).fit(table)
     with pytest.warns(UserWarning, match=r"trained on all rows"):
         forecaster.cross_validation(table, windows=1)
+
+
+def test_a_fit_that_fails_loses_nothing():
+    table = hourly(200)
+    forecaster = Forecaster(horizon=12).fit(table)
+    before = forecaster.predict(table)
+    with pytest.raises(Exception, match="no rows"):
+        forecaster.fit(table.head(0))
+    pd.testing.assert_frame_equal(forecaster.predict(table), before)
