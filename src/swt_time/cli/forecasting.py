@@ -82,7 +82,8 @@ def forecast(
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    check_outputs({"--out": out, "--plot": plot, "--save": save}, {"--data": data}, {"--model": model})
+    inputs = {"--data": data, "--config": configuration.config}
+    check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
         check_picture(plot)
