@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import swt_time.data.parts
+import swt_time.data.series
 import swt_time.evaluation.trained
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
@@ -13,7 +14,7 @@ from swt_time.config import Config
 from swt_time.data import windows
 from swt_time.data.parts import split_table
 from swt_time.data.scaling import fit_scaler
-from swt_time.data.series import to_series
+from swt_time.data.series import SeriesTable, to_series
 from swt_time.evaluation.baselines import fit_baseline
 from swt_time.evaluation.scoring import evaluate_table
 
@@ -199,3 +200,75 @@ def test_rows_after_a_cutoff_do_not_change_its_forecast(prefix, hourly_wide, tin
             swt_time.evaluation.trained, "fit_scaler", lambda values, *_: fit_scaler(values, [600, 600])
         )
         assert (cross_validated(forecaster, changed) != cross_validated(forecaster, clean)).any()
+
+
+ROWS, FIRST = 160, 160 - 2 * HORIZON
+"""Rows of the backtested table, and rows before the first of its two cutoffs."""
+
+BACKTESTS = {"auto": {}, "fast": {"preset": "fast", "context": CONTEXT, "level": 3, "split": "none"}}
+"""Options of the forecasters that are backtested."""
+
+
+@pytest.fixture
+def frames(hourly_wide):
+    """By ``data.fill``: the last rows of a table, with linear filling without the values around the first cutoff."""
+    frame = hourly_wide.iloc[-ROWS:].reset_index(drop=True)
+    gap = frame.copy()
+    gap.loc[FIRST - 6 : FIRST + 5, "load"] = np.nan
+    return {None: frame, "linear": gap}
+
+
+def raised(frame, first, by=1000):
+    """Return the table with everything from a row on raised."""
+    changed = frame.copy()
+    changed.loc[first:, frame.columns[1:]] += by
+    return changed
+
+
+def backtested(kind, frame, fill, refit=False):
+    """Return the forecasts from two cutoffs, (2, 2 * HORIZON)."""
+    forecaster = Forecaster(horizon=HORIZON, fill=fill, **BACKTESTS[kind])
+    found = forecaster.backtest(frame, windows=2, refit=refit)
+    assert found["yhat"].notna().all()
+    return np.stack([one["yhat"].to_numpy() for _, one in found.groupby("cutoff")])
+
+
+@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+@pytest.mark.parametrize("fill", [None, "linear"])
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("kind", BACKTESTS)
+def test_rows_after_a_cutoff_do_not_change_a_backtest(kind, refit, fill, frames, monkeypatch):
+    frame = frames[fill]
+    clean, first, second = (
+        backtested(kind, one, fill, refit) for one in (frame, raised(frame, FIRST), raised(frame, FIRST + HORIZON))
+    )
+    np.testing.assert_array_equal(first[0], clean[0])
+    np.testing.assert_array_equal(second, clean)
+    # The control: the second cutoff sees the rows after the first one.
+    assert (first[1] != clean[1]).any()
+    # Planted leak: the model is fitted on all rows.
+    monkeypatch.setattr(SeriesTable, "cut", lambda table, rows: table)
+    clean, first = (backtested(kind, one, fill, refit) for one in (frame, raised(frame, FIRST)))
+    assert (first[0] != clean[0]).any()
+
+
+@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+def test_interpolation_up_to_a_later_value_is_detected_in_a_backtest(frames, monkeypatch):
+    def leaky(table, index, origin, length):
+        return table.values[index][origin - length : origin]
+
+    monkeypatch.setattr(SeriesTable, "context", leaky)
+    frame = frames["linear"]
+    clean, changed = (backtested("fast", one, "linear") for one in (frame, raised(frame, FIRST)))
+    assert (clean[0] != changed[0]).any()
+
+
+@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+def test_interpolation_up_to_a_later_value_does_not_change_the_unit_of_a_series(hourly_wide):
+    forecaster = Forecaster(horizon=HORIZON, fill="linear", **BACKTESTS["fast"]).fit(hourly_wide)
+    frame = hourly_wide.iloc[: CONTEXT + HORIZON].copy()
+    frame.loc[CONTEXT // 2 : CONTEXT - 1, "load"] = np.nan
+    clean, changed = (
+        forecaster.cross_validation(one, windows=1)["yhat"] for one in (frame, raised(frame, CONTEXT, 1e6))
+    )
+    np.testing.assert_array_equal(clean, changed)

@@ -21,11 +21,12 @@ from swt_time.checkpoints import (
     write_checkpoint,
 )
 from swt_time.config import Config, DataConfig, read_preset, resolve_names
-from swt_time.data.forecasts import cross_validation_frame, forecast_frame
+from swt_time.data.forecasts import forecast_frame
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable, read_series, too_short
-from swt_time.data.windows import plan_split, rolling_origins
+from swt_time.data.windows import plan_split
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
+from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.trained import Trained
 from swt_time.files import expand_user
 from swt_time.machine import resolve_device
@@ -33,11 +34,6 @@ from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
 from swt_time.training import Event, TrainingResult, fit_model, leave_untrained, raise_as_usual
-
-SEEN = (
-    "the model was trained on all rows of its table (data.split none): of that table it has seen the rows that are "
-    "scored; train with data.split 0.7/0.1/0.2 to keep a test part"
-)
 
 
 class Forecaster:
@@ -152,6 +148,11 @@ class Forecaster:
     def model(self) -> SWTTime:
         """The trained network; a CheckpointError before training."""
         return self._trained().model
+
+    @property
+    def trained(self) -> Trained:
+        """The trained network with its scales, and the panel beside it; a CheckpointError before training."""
+        return self._trained()
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the trained model as a checkpoint folder.
@@ -314,23 +315,32 @@ class Forecaster:
             observed.
         """
         series = self.read_series(table)
-        horizon, least = self.config.data.horizon, self._trained().least_rows
-        if self.config.data.split == "none":
-            _warn([SEEN])
-        origins, short = [], []
-        for i, rows in enumerate(series.lengths.tolist()):
-            try:
-                found = rolling_origins(rows, horizon, windows, step, least)
-            except TableError:
-                short.append(i)
-                if strict or len(short) == len(series.ids):
-                    raise
-                continue
-            origins.append(np.stack(np.broadcast_arrays(i, found), axis=1))
-        if short:
-            _warn([too_short(series, short, f"{windows} cutoffs need more rows")])
-        pairs = np.concatenate(origins)
-        return cross_validation_frame(series, pairs, self._trained().forecast_origins(series, pairs), table)
+        return cross_validate(self._trained(), series, windows, step, strict=strict).frame(table)
+
+    def backtest(self, table: Any, *, windows: int = 3, step: int | None = None, refit: bool = False) -> Any:
+        """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
+
+        This forecaster stays as it is; only its configuration is used.
+
+        Parameters
+        ----------
+        table : DataFrame
+        windows, step
+            See `cross_validation`. A series that is too short is left out, with a warning.
+        refit : bool
+            Fit before every cutoff; by default once, before the first one.
+
+        Returns
+        -------
+        DataFrame
+            As of `cross_validation`.
+        """
+        series, horizon = self.read_series(table), self._asked.data.horizon
+
+        def fit(known: SeriesTable) -> Trained:
+            return self.from_config(self._asked).fit_series(known).trained
+
+        return backtest(fit, series, horizon, windows, step, refit=refit).frame(table)
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Forecast scaled windows: contexts (M, T) to forecasts (M, H), float32."""

@@ -14,7 +14,7 @@ from swt_time.config import Config, dotted_keys
 from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
-COMMANDS = ("train", "forecast", "evaluate", "ablate", "import", "bands", "info", "data get")
+COMMANDS = ("train", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
 
 
 def plain_help(command: str) -> str:
@@ -39,7 +39,7 @@ def test_help_shows_every_default(command):
         # A switch has no default to show; a model has its own split and backbone, import the originals' sizes.
         if flag not in parameters(command) or key == "training.compile" or command in ("evaluate", "import"):
             continue
-        if command == "forecast" and flag in ("--backbone", "--horizon"):
+        if command in ("forecast", "backtest") and flag in ("--backbone", "--horizon"):
             continue
         _, default = describe_key(Config, key)
         if default not in (None, ""):
@@ -49,7 +49,7 @@ def test_help_shows_every_default(command):
     for one in own:
         found += 1
         assert f"[default: {one.default}]" in shown, one.name
-    assert found or command in ("info", "data get", "forecast", "evaluate")
+    assert found or command in ("info", "data get", "forecast", "evaluate", "backtest")
 
 
 def test_brackets_are_shown():

@@ -46,12 +46,20 @@ def disguises(root: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("how", ["itself", "parent", "link", "hard link"])
-@pytest.mark.parametrize("command", ["forecast --out", "forecast --plot", "train --out", "bands --out", "ablate --out"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("forecast --out", "forecast --plot", "train --out", "bands --out", "ablate --out"),
+        *("evaluate --by-series", "backtest --out", "backtest --by-series", "backtest --plot"),
+    ],
+)
 def test_the_table_is_never_overwritten(swt_time, model, how, command):
     path = disguises(model)[how]
     name, flag = command.split()
     words = {
         "forecast": ("--model", model / "model", *(() if flag == "--out" else ("--out", model / "f.csv"))),
+        "evaluate": ("--model", model / "model"),
+        "backtest": ("--model", model / "model"),
         "train": (*FAST, "--overwrite"),
         "bands": (),
         "ablate": ("--preset", "fast"),

@@ -33,6 +33,8 @@ COMMANDS = {
     "forecast": ["forecast", "--model", "model", "--data", "table.csv", "--out", "forecast.csv"],
     "plot": ["forecast", "--model", "model", "--data", "table.csv", "--out", "f.parquet", "--plot", "forecast.png"],
     "evaluate": ["evaluate", "--model", "model", "--data", "table.csv"],
+    "by series": ["evaluate", "--model", "model", "--data", "table.csv", "--by-series", "series.csv"],
+    "backtest": ["backtest", "--model", "model", "--data", "table.csv", "--windows", 2, "--out", "folds.csv"],
     "info": ["info", "--model", "model"],
     "bands": ["bands", "--model", "model", "--data", "table.csv", "--out", "bands.png"],
     "import": ["import", "weights.pth", "--out", "model", "--overwrite", "--backbone", "gpt2", *IMPORT],
@@ -47,6 +49,8 @@ OUTPUTS = {
     "forecast": {"forecast.csv"},
     "plot": {"f.parquet", "forecast.png"},
     "evaluate": set(),
+    "by series": {"series.csv"},
+    "backtest": {"folds.csv"},
     "info": set(),
     "bands": {"bands.png"},
     "import": {"model"},
@@ -54,7 +58,7 @@ OUTPUTS = {
 }
 """What each command may write."""
 
-EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png"}
+EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv"}
 """Outputs that exist before the command, with the content ``old``."""
 
 

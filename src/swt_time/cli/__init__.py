@@ -22,6 +22,7 @@ import typer
 
 from swt_time import __version__
 from swt_time.cli.ablating import ablate
+from swt_time.cli.backtesting import backtest
 from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
@@ -64,7 +65,7 @@ app = typer.Typer(
 data = typer.Typer(help="Public benchmark datasets.", no_args_is_help=True)
 data.command("get")(data_get)
 
-for _command in (train, forecast, evaluate, ablate):
+for _command in (train, forecast, evaluate, backtest, ablate):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +9,10 @@ import typer
 
 from swt_time.cli.options import (
     OUTPUT,
+    BySeriesOption,
     ConfigOptions,
     DataOption,
+    JsonOption,
     ModelOptions,
     TableOptions,
     TrainedOption,
@@ -20,7 +21,7 @@ from swt_time.cli.options import (
     option,
     stderr,
 )
-from swt_time.cli.outputs import check_outputs
+from swt_time.cli.outputs import check_outputs, printer
 from swt_time.config import Config, read_preset
 from swt_time.errors import ConfigError, SWTTimeWarning
 
@@ -75,28 +76,32 @@ def forecast(
     from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.series import cut_series
-    from swt_time.data.writing import check_output, is_standard_output, write_table
+    from swt_time.data.writing import check_output, write_table
 
     if model is not None and (horizon is not None or save is not None or configuration.given()):
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    check_outputs({"--out": out, "--plot": plot, "--save": save}, {"--data": data}, {"--model": model})
+    inputs = {"--data": data, "--config": configuration.config}
+    check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
         check_picture(plot)
     if save is not None:
         check_output_folder(save, overwrite=False)
-    forecaster = _load(model, options) if model is not None else _start(options, configuration, table, horizon)
-    frame, series = _read(forecaster, data, table)
+    forecaster = (
+        load_forecaster(model, options)
+        if model is not None
+        else start_forecaster(options, configuration, table, horizon)
+    )
+    frame, series = read_for(forecaster, data, table)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
-        _fit(forecaster, known, save)
+        fit_forecaster(forecaster, known, save)
     known = forecaster.forecastable(known, strict=strict)
     yhat = forecaster.predict_series(known)
     write_table(forecast_frame(known, yhat, frame), out)
-    # standard output then holds the table and nothing else
-    say = partial(typer.echo, err=is_standard_output(out))
+    say = printer(out)
     say(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
     if plot is not None:
         plot_forecasts(series_panels(series, known, yhat), plot)
@@ -113,15 +118,22 @@ def evaluate(
         str | None,
         option("--split", help="Another split than the model's.  [default: the model's]"),
     ] = None,
-    as_json: Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)] = False,
+    as_json: JsonOption = False,
+    by_series: BySeriesOption = None,
 ) -> None:
     """Score a model on every test window of a table, and seasonal naive beside it."""
     from swt_time.cli.progress import counting_progress
+    from swt_time.data.forecasts import series_frame
+    from swt_time.data.writing import check_output, write_table
+    from swt_time.evaluation.backtesting import SEEN
     from swt_time.evaluation.scoring import evaluate_table
-    from swt_time.forecaster import SEEN
 
-    forecaster = _load(model, options)
-    _, series = _read(forecaster, data, table)
+    check_outputs({"--by-series": by_series}, {"--data": data}, {"--model": model})
+    say = printer(by_series)
+    if by_series is not None:
+        check_output(by_series)
+    forecaster = load_forecaster(model, options)
+    frame, series = read_for(forecaster, data, table)
     settings = forecaster.config.data
     if settings.split == "none" and split is not None:
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
@@ -129,14 +141,18 @@ def evaluate(
         scores = evaluate_table(
             forecaster, series, split or settings.split, settings.steps, settings.horizon, report=report
         )
+    if by_series is not None:
+        write_table(series_frame(series, scores.by_series(), frame), by_series)
     if as_json:
-        typer.echo(json.dumps(scores.as_json()))
+        say(json.dumps(scores.as_json()))
         return
     for line in scores.as_text():
-        typer.echo(line)
+        say(line)
+    if by_series is not None:
+        say(f"errors by series: {by_series}")
 
 
-def _start(
+def start_forecaster(
     options: ModelOptions, configuration: ConfigOptions, table: TableOptions, horizon: int | None
 ) -> "Forecaster":
     """A forecaster to fit, of preset ``auto`` unless another configuration is named."""
@@ -146,7 +162,7 @@ def _start(
     return Forecaster.from_config(configuration.build(flags, table, Config.parse(read_preset("auto"))))
 
 
-def _fit(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
+def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
     """Fit a forecaster and say what was chosen."""
     from swt_time.cli.progress import training_progress
 
@@ -159,7 +175,7 @@ def _fit(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> 
         typer.echo(f"model: {save}", err=True)
 
 
-def _load(model: Path, options: ModelOptions) -> "Forecaster":
+def load_forecaster(model: Path, options: ModelOptions) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
@@ -170,7 +186,7 @@ def _load(model: Path, options: ModelOptions) -> "Forecaster":
     )
 
 
-def _read(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
+def read_for(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
     """Read a table as a frame and as series; columns, frequency and encoding as in training unless flags differ."""
     from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table

@@ -178,6 +178,16 @@ DataOption = Annotated[
         "such as https://host/table.csv.",
     ),
 ]
+JsonOption = Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)]
+BySeriesOption = Annotated[
+    Path | None,
+    option(
+        "--by-series",
+        help="Table to write with the errors of each series, scaled and in the units of the table, one row each: .csv, "
+        ".csv.gz or .parquet; - for CSV on standard output.",
+        panel=OUTPUT,
+    ),
+]
 DeviceOption = Annotated[str | None, key_option("training.device", "--device")]
 
 

@@ -2,8 +2,11 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+
+import typer
 
 from swt_time.data.opening import STANDARD_INPUT, local_path
 from swt_time.errors import InputError
@@ -45,6 +48,25 @@ def check_outputs(
             if _same(path, former):
                 raise InputError(f"{flag} and {other} are both {path}; choose two names")
         seen[flag] = path
+
+
+def printer(*tables: Path | None) -> Callable[[str], None]:
+    """Return a function that prints a line: to standard error where standard output holds a table and nothing else.
+
+    Parameters
+    ----------
+    *tables
+        The tables that the command writes; ``-`` is standard output.
+
+    Raises
+    ------
+    InputError
+        More than one table goes to standard output.
+    """
+    printed = sum(path is not None and str(path) == STANDARD_INPUT for path in tables)
+    if printed > 1:
+        raise InputError("standard output (-) holds one table; write the others to files")
+    return partial(typer.echo, err=printed > 0)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.zones import wall_times
 from swt_time.errors import InputError, MissingDependencyError
 from swt_time.evaluation.ablation import Difference
+from swt_time.evaluation.backtesting import Folds
 from swt_time.evaluation.bands import Bands
 from swt_time.folders import explained, replace_file
 
@@ -136,6 +137,41 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
         truth = now[name][seen : seen + horizon]
         panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
     return panels
+
+
+def plot_folds(folds: Folds, path: Path) -> None:
+    """Draw the end of each series with its cutoffs and the forecasts from them; one panel for each series.
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`.
+    """
+    plt = import_pyplot()
+    series, horizon = folds.series, folds.yhat.shape[2]
+    shown = (series.order or range(len(series.ids)))[:MOST_PANELS]
+    figure, axes = plt.subplots(
+        len(shown), 1, figsize=(10, 1.2 + 2.6 * len(shown)), squeeze=False, layout="constrained"
+    )
+    for axis, i in zip(axes[:, 0], shown, strict=True):
+        times, origins = wall_times(series.times[i]), folds.origins[i].tolist()
+        values = np.where(series.observed[i], series.values[i], np.nan)
+        # before the first cutoff, as much again as is forecast
+        first = max(origins[0] - max(2 * horizon, len(values) - origins[0]), 0)
+        axis.plot(times[first:], values[first:], color=INK, lw=1.1, label="truth")
+        for k, origin in enumerate(origins):
+            after = times[origin : origin + horizon]
+            style = {"marker": "."} if horizon == 1 else {}
+            axis.plot(after, folds.yhat[i, k], color=FORECAST, lw=1.6, label="" if k else "forecast", **style)
+            axis.axvline(times[origin - 1], color=INK, lw=0.8, ls=":", label="" if k else "cutoff")
+        axis.set_title(series.ids[i], loc="left", fontsize=10, color=INK, parse_math=False)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0.01)
+    # beside the panels, where it covers no curve
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", frameon=False, ncols=3)
+    if len(series.ids) > len(shown):
+        figure.suptitle(f"{len(shown)} of {len(series.ids)} series", color=INK)
+    _save(plt, figure, path)
 
 
 def plot_bands(

@@ -1,5 +1,6 @@
 """Forecasts as data frames of the user's library, with the columns ``unique_id``, ``ds`` and ``yhat``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import narwhals as nw
@@ -83,6 +84,28 @@ def cross_validation_frame(
     extra = {"cutoff": from_microseconds(np.concatenate(cutoffs), like_times), "y": np.concatenate(truth)}
     ds = from_microseconds(np.concatenate(stamps), like_times)
     return _frame(table, series, ds, extra, yhat.reshape(-1), like, name=name)
+
+
+def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: Any) -> Any:
+    """Build a frame with one row for each series.
+
+    Parameters
+    ----------
+    table : SeriesTable
+        ``N`` series.
+    columns : mapping of str to (N,) array
+        Numbers by name of the column, in the order of ``table.ids``.
+    like : DataFrame
+        See `forecast_frame`.
+
+    Returns
+    -------
+    DataFrame
+        ``unique_id`` and the columns; ids and the order of the series are those of `forecast_frame`.
+    """
+    order, backend = _order(table), nw.from_native(like, eager_only=True).implementation
+    found = [nw.new_series(name, np.asarray(values)[order], backend=backend) for name, values in columns.items()]
+    return nw.to_native(_ids(table, order, backend).to_frame().with_columns(*found))
 
 
 def _order(table: SeriesTable) -> np.ndarray:

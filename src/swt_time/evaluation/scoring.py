@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,10 @@ from swt_time.errors import ConfigError, TableError
 from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.forecasting import PartForecaster, WindowForecaster
 from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
+from swt_time.evaluation.text import METRICS, TITLES, finite_only, line, shortened, spread
 from swt_time.machine import peak_memory
 
 BATCH = 512
-
-METRICS = ("mse", "mae", "rmse", "mase", "smape")
-
-NAME_WIDTH = 18
-"""Width of the first column of the text; wider where shortened names would be equal."""
 
 SHOWN_SERIES = 10
 """Maximum number of series in the text; of a larger table, those with the largest errors are listed."""
@@ -44,7 +40,7 @@ class Scores:
     ----------
     scaled, original : dict
     per_series : dict
-        ``{id: {errors on scaled data, "original": {errors}}}``.
+        ``{id: {errors on scaled data, "original": {errors}, "points": observed targets}}``.
     per_step : dict
         ``{metric: [error of each step], "original": {...}}``.
     points, unobserved : int
@@ -113,7 +109,7 @@ def score(
     return Scores(
         scaled=scaled.overall(),
         original=original.overall(),
-        per_series=_by_series(table.ids, scaled, original),
+        per_series=errors_by_series(table.ids, scaled, original),
         per_step={**_lists(scaled.per_step()), "original": _lists(original.per_step())},
         points=int(scaled.points.sum()),
         unobserved=total * part.windows.horizon - int(scaled.points.sum()),
@@ -143,7 +139,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Return the scores as plain values; the errors of the model on scaled data are at the top level."""
         naive = {**self.seasonal_naive.scaled, "original": self.seasonal_naive.original, "season": self.season}
-        found: dict[str, Any] = _finite_only(
+        found: dict[str, Any] = finite_only(
             {
                 **self.model.scaled,
                 **{name: value for name, value in vars(self.model).items() if name != "scaled"},
@@ -152,6 +148,10 @@ class Evaluation:
             }
         )
         return found
+
+    def by_series(self) -> dict[str, np.ndarray]:
+        """Return the errors of each series as columns, see `series_columns`."""
+        return series_columns(self.model.per_series, {"seasonal_naive": self.seasonal_naive.per_series})
 
     def as_text(self) -> Iterator[str]:
         """Yield the lines of a text table."""
@@ -165,17 +165,17 @@ class Evaluation:
             total = model.points + model.unobserved
             yield f"{model.points:,} of {total:,} values were observed and are scored"
         yield ""
-        yield _line("scaled data", *(name.upper() for name in METRICS[:-1]), "sMAPE %")
+        yield line("scaled data", *TITLES)
         names = ("swt-time", f"seasonal naive {self.season}")
         for name, one in zip(names, (model, naive), strict=True):
-            yield _line(name, *(one.scaled[metric] for metric in METRICS))
-        yield _line("original units")
+            yield line(name, *(one.scaled[metric] for metric in METRICS))
+        yield line("original units")
         for name, one in zip(names, (model, naive), strict=True):
-            yield _line(name, *(one.original[metric] for metric in METRICS))
+            yield line(name, *(one.original[metric] for metric in METRICS))
         yield ""
-        yield _line("step (scaled)", *(name.upper() for name in METRICS[:-1]), "sMAPE %")
-        for step in _spread(model.horizon, SHOWN_STEPS):
-            yield _line(str(step + 1), *(model.per_step[metric][step] for metric in METRICS))
+        yield line("step (scaled)", *TITLES)
+        for step in spread(model.horizon, SHOWN_STEPS):
+            yield line(str(step + 1), *(model.per_step[metric][step] for metric in METRICS))
         if model.series > 1:
             yield ""
             shown = list(model.per_series.items())
@@ -183,10 +183,10 @@ class Evaluation:
             if worst:
                 shown = sorted(shown, key=lambda item: -np.nan_to_num(item[1]["mse"], nan=-1))[:SHOWN_SERIES]
             title = f"worst {SHOWN_SERIES} (scaled)" if worst else "series (scaled)"
-            shorter, width = _shortened([name for name, _ in shown])
-            yield _line(title, *(name.upper() for name in METRICS[:-1]), "sMAPE %", width=width)
+            shorter, width = shortened([name for name, _ in shown])
+            yield line(title, *TITLES, width=width)
             for name, (_, errors) in zip(shorter, shown, strict=True):
-                yield _line(name, *(errors[metric] for metric in METRICS), width=width)
+                yield line(name, *(errors[metric] for metric in METRICS), width=width)
 
 
 def evaluate_table(
@@ -248,48 +248,47 @@ def _unscaled(forecasts: np.ndarray, series: np.ndarray, scaler: Scaler) -> np.n
     return np.where(np.abs(values) <= rounding, 0.0, values)
 
 
-def _by_series(ids: tuple[str, ...], scaled: ErrorSums, original: ErrorSums) -> dict[str, dict[str, Any]]:
-    one, other = _lists(scaled.per_channel()), _lists(original.per_channel())
+def errors_by_series(ids: tuple[str, ...], scaled: ErrorSums, original: ErrorSums) -> dict[str, dict[str, Any]]:
+    """Errors of each series on scaled data, ``"original"`` ones, and the number of observed ``"points"``."""
+    one, other, points = _lists(scaled.per_channel()), _lists(original.per_channel()), original.points.sum(axis=1)
     return {
-        name: {**{k: v[i] for k, v in one.items()}, "original": {k: v[i] for k, v in other.items()}}
+        name: {
+            **{k: v[i] for k, v in one.items()},
+            "original": {k: v[i] for k, v in other.items()},
+            "points": int(points[i]),
+        }
         for i, name in enumerate(ids)
     }
 
 
+def series_columns(
+    model: Mapping[str, dict[str, Any]], baselines: Mapping[str, Mapping[str, dict[str, Any]]]
+) -> dict[str, np.ndarray]:
+    """Arrange errors by series as columns of a table.
+
+    Parameters
+    ----------
+    model : mapping
+        See `errors_by_series`.
+    baselines : mapping of str to mapping
+        The same of each baseline, by the prefix of its columns.
+
+    Returns
+    -------
+    dict of str to (N,) array
+        ``points``; the errors of the model in the units of the table, ``mse`` to ``smape``; ``scaled_mse``,
+        ``scaled_mae`` and ``scaled_rmse``; the errors of each baseline in the units of the table.
+    """
+    columns = {"points": np.array([one["points"] for one in model.values()], dtype=np.int64)}
+    for name in METRICS:
+        columns[name] = np.array([one["original"][name] for one in model.values()])
+    for name in METRICS[:3]:
+        columns[f"scaled_{name}"] = np.array([one[name] for one in model.values()])
+    for prefix, errors in baselines.items():
+        for name in METRICS:
+            columns[f"{prefix}_{name}"] = np.array([one["original"][name] for one in errors.values()])
+    return columns
+
+
 def _lists(errors: dict[str, np.ndarray]) -> dict[str, list[float]]:
     return {name: values.tolist() for name, values in errors.items()}
-
-
-def _finite_only(value: Any) -> Any:
-    """Replace NaN and infinities by None in plain values, since JSON has neither."""
-    if isinstance(value, dict):
-        return {key: _finite_only(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite_only(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _spread(count: int, shown: int) -> list[int]:
-    """Return at most ``shown`` evenly spread indices below ``count``, the first and the last included."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, shown))})
-
-
-def _line(name: str, *cells: str | float, width: int = NAME_WIDTH) -> str:
-    texts = [cell if isinstance(cell, str) else _number(cell) for cell in cells]
-    return f"{name:{width}}" + "".join(f"  {text:>10}" for text in texts)
-
-
-def _shortened(names: Sequence[str]) -> tuple[list[str], int]:
-    """Shorten long names in the middle, so that they stay distinct, and the width of the longest one."""
-    for width in range(NAME_WIDTH, max(NAME_WIDTH, *map(len, names)) + 1):
-        head, tail = (width - 3) // 2, width - 3 - (width - 3) // 2
-        short = [name if len(name) <= width else f"{name[:head]}...{name[-tail:]}" for name in names]
-        if len(set(short)) == len(names):
-            break
-    return short, width
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:.4f}" if value < 1e5 else f"{value:.4g}"

@@ -99,7 +99,7 @@ class Trained:
         np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
         own = fit_scaler(series.values, rows.tolist(), series.observed)
         scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
-        scaler, other = own.prefer(scales, series.ids, [v[:n] for v, n in zip(series.values, rows, strict=True)])
+        scaler, other = own.prefer(scales, series.ids, [series.context(i, n, n) for i, n in enumerate(rows.tolist())])
         if other:
             warnings.warn(
                 f"the scale of {listed(other)} differs from that of training by a factor of more than "

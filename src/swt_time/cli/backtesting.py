@@ -1,0 +1,127 @@
+"""``swt-time backtest``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swt_time.cli.forecasting import FITTING, fit_forecaster, load_forecaster, read_for, start_forecaster
+from swt_time.cli.options import (
+    OUTPUT,
+    BySeriesOption,
+    ConfigOptions,
+    DataOption,
+    JsonOption,
+    ModelOptions,
+    TableOptions,
+    expand_groups,
+    key_option,
+    option,
+)
+from swt_time.cli.outputs import check_outputs, printer
+from swt_time.errors import ConfigError
+
+if TYPE_CHECKING:
+    from swt_time.data.series import SeriesTable
+    from swt_time.evaluation.trained import Trained
+    from swt_time.forecaster import Forecaster
+
+
+@expand_groups
+def backtest(
+    data: DataOption,
+    options: ModelOptions,
+    table: TableOptions,
+    configuration: ConfigOptions,
+    windows: Annotated[
+        int,
+        option("--windows", help="Cutoffs of each series; the last one lies a horizon before its end.", min=1),
+    ] = 3,
+    step: Annotated[int | None, option("--step", help="Rows between cutoffs.  [default: the horizon]", min=1)] = None,
+    model: Annotated[
+        Path | None,
+        option(
+            "--model",
+            help="Checkpoint folder made by train, used as it is; without it a forecaster is fitted to the rows before "
+            "the first cutoff.",
+        ),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        key_option(
+            "data.horizon", "--horizon", FITTING, help="Steps to forecast; needed without --model.", default=False
+        ),
+    ] = None,
+    refit: Annotated[bool, option("--refit", help="Fit before every cutoff instead of once.", panel=FITTING)] = False,
+    out: Annotated[
+        Path | None,
+        option(
+            "--out",
+            help="Forecasts to write, with their cutoffs and the true values: .csv, .csv.gz or .parquet; - for CSV on "
+            "standard output.",
+            panel=OUTPUT,
+        ),
+    ] = None,
+    by_series: BySeriesOption = None,
+    plot: Annotated[
+        Path | None, option("--plot", help="Picture to draw: truth, cutoffs and forecasts.", panel=OUTPUT)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score forecasts from several cutoffs inside a table (rolling origin), beside seasonal naive and the last value.
+
+    Nothing after a cutoff changes the forecasts from it. The cutoffs of each series are counted back from its own end.
+    """
+    from swt_time.cli.pictures import check_picture, plot_folds
+    from swt_time.data.forecasts import series_frame
+    from swt_time.data.writing import check_output, write_table
+    from swt_time.evaluation import backtesting
+    from swt_time.evaluation.fold_scores import score_folds
+
+    if model is not None and (horizon is not None or refit or configuration.given()):
+        raise ConfigError("--model is fitted already: leave out --horizon, --refit, --preset, --config and --set")
+    if model is None and horizon is None:
+        raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps")
+    outputs = {"--out": out, "--by-series": by_series, "--plot": plot}
+    check_outputs(outputs, {"--data": data, "--config": configuration.config}, {"--model": model})
+    say = printer(out, by_series)
+    for path in (out, by_series):
+        if path is not None:
+            check_output(path)
+    if plot is not None:
+        check_picture(plot)
+
+    def start() -> "Forecaster":
+        return start_forecaster(options, configuration, table, horizon)
+
+    def fit(known: "SeriesTable") -> "Trained":
+        typer.echo(f"fitting on the rows up to {known.last.max()}", err=True)
+        forecaster = start()
+        fit_forecaster(forecaster, known, None)
+        return forecaster.trained
+
+    forecaster = start() if model is None else load_forecaster(model, options)
+    frame, series = read_for(forecaster, data, table)
+    if model is None:
+        folds = backtesting.backtest(fit, series, forecaster.config.data.horizon, windows, step, refit=refit)
+        how = f"fitted before {'every' if refit else 'the first'} cutoff"
+    else:
+        folds = backtesting.cross_validate(forecaster.trained, series, windows, step)
+        how = f"model {model} as it is"
+    scores = score_folds(folds)
+    if out is not None:
+        write_table(folds.frame(frame), out)
+    if by_series is not None:
+        write_table(series_frame(folds.series, scores.by_series(), frame), by_series)
+    if plot is not None:
+        plot_folds(folds, plot)
+    if as_json:
+        say(json.dumps({**scores.as_json(), "fitted": how}))
+        return
+    say(how)
+    for line in scores.as_text():
+        say(line)
+    for what, path in {"forecasts": out, "errors by series": by_series, "picture": plot}.items():
+        if path is not None:
+            say(f"{what}: {path}")

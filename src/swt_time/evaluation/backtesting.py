@@ -1,0 +1,166 @@
+"""Rolling origins: forecasts from several cutoffs inside a table, by a trained model or by one fitted before a cutoff.
+
+Shapes: ``N`` series, ``K`` cutoffs of each, ``H`` horizon.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from swt_time.data.forecasts import cross_validation_frame
+from swt_time.data.series import SeriesTable, series_sha256, too_short
+from swt_time.data.windows import rolling_origins, split_borders
+from swt_time.errors import SWTTimeWarning, TableError
+from swt_time.evaluation.trained import Trained
+
+SEEN = (
+    "the model was trained on all rows of its table (data.split none): of that table it has seen the rows that are "
+    "scored; train with data.split 0.7/0.1/0.2 to keep a test part"
+)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Forecasts from past cutoffs.
+
+    Attributes
+    ----------
+    series : SeriesTable
+        The series that were forecast.
+    origins : (N, K) int64 array
+        How many rows of each series are known at each cutoff, ascending.
+    yhat : (N, K, H) float64 array
+        Forecasts of the rows after each cutoff, in the units of the table.
+    """
+
+    series: SeriesTable
+    origins: np.ndarray
+    yhat: np.ndarray
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """Series index and known rows of each forecast, (N * K, 2)."""
+        return _pairs(self.origins)
+
+    def frame(self, like: Any) -> Any:
+        """Columns ``unique_id, ds, cutoff, y, yhat`` in the library of a frame, see `cross_validation_frame`."""
+        return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, self.yhat.shape[2]), like)
+
+
+def cross_validate(
+    trained: Trained, series: SeriesTable, windows: int, step: int | None = None, *, strict: bool = False
+) -> Folds:
+    """Forecast from several cutoffs of each series with a model as it is; see `Forecaster.cross_validation`."""
+    horizon = trained.checkpoint.config.data.horizon
+    chosen, origins = _roll(series, horizon, windows, step, trained.least_rows, strict)
+    _note_seen(trained, series, chosen, origins)
+    series = series.select(chosen)
+    yhat = trained.forecast_origins(series, _pairs(origins))
+    return Folds(series, origins, yhat.reshape(*origins.shape, horizon))
+
+
+def backtest(
+    fit: Callable[[SeriesTable], Trained],
+    series: SeriesTable,
+    horizon: int,
+    windows: int,
+    step: int | None = None,
+    *,
+    refit: bool = False,
+) -> Folds:
+    """Forecast from several cutoffs of each series, with a model that was fitted on the rows before.
+
+    Parameters
+    ----------
+    fit : callable
+        Fits a model on the rows that are known at a cutoff.
+    series : SeriesTable
+        A series that is too short for all cutoffs is left out, with a warning.
+    horizon, windows : int
+    step : int, optional
+        Rows between cutoffs; by default the horizon.
+    refit : bool
+        Fit before every cutoff; by default only before the first one.
+
+    Raises
+    ------
+    TableError
+        No series is long enough.
+    """
+    chosen, origins = _roll(series, horizon, windows, step, 1, strict=False)
+    series = series.select(chosen)
+    if len(np.unique(series.last)) > 1:
+        _warn(
+            "the series end at different times and their cutoffs are counted back from their own ends: a fit before a "
+            "cutoff of one series may see rows of another series that are later in the calendar"
+        )
+    kept = np.arange(len(series.ids))
+    yhat = np.empty((*origins.shape, horizon))
+    for first in range(windows) if refit else [0]:
+        trained = fit(series.cut(origins[:, first].tolist()))
+        kept = kept[origins[kept, first] >= trained.least_rows]
+        if len(kept) == 0:
+            raise TableError(
+                f"no series has the {trained.least_rows} rows before the first cutoff that the model needs (its "
+                "context); use fewer windows or a smaller step"
+            )
+        known = origins[kept, first : first + 1] if refit else origins[kept]
+        pairs = np.stack([np.repeat(kept, known.shape[1]), known.reshape(-1)], axis=1)
+        forecasts = trained.forecast_origins(series, pairs).reshape(*known.shape, horizon)
+        yhat[kept, first : first + known.shape[1]] = forecasts
+    if len(kept) < len(series.ids):
+        short = np.setdiff1d(np.arange(len(series.ids)), kept).tolist()
+        _warn(too_short(series, short, "the model needs more rows before a cutoff (its context)"))
+    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept])
+
+
+def _pairs(origins: np.ndarray) -> np.ndarray:
+    return np.stack([np.repeat(np.arange(len(origins)), origins.shape[1]), origins.reshape(-1)], axis=1)
+
+
+def _roll(
+    series: SeriesTable, horizon: int, windows: int, step: int | None, least: int, strict: bool
+) -> tuple[list[int], np.ndarray]:
+    """Indices of the series that are long enough, and their origins (N, K); a warning names the others."""
+    chosen: list[int] = []
+    short: list[int] = []
+    origins = []
+    for i, rows in enumerate(series.lengths.tolist()):
+        try:
+            found = rolling_origins(rows, horizon, windows, step, least)
+            if not series.observed[i][: found[0]].any():
+                raise TableError(f"series {series.ids[i]!r} has no observed value before the first cutoff")
+        except TableError:
+            short.append(i)
+            if strict or len(short) == len(series.ids):
+                raise
+            continue
+        chosen.append(i)
+        origins.append(found)
+    if short:
+        _warn(too_short(series, short, f"{windows} cutoffs need more rows"))
+    return chosen, np.stack(origins)
+
+
+def _note_seen(trained: Trained, series: SeriesTable, chosen: list[int], origins: np.ndarray) -> None:
+    """Warn if the model was trained on rows that it is about to be scored on."""
+    checkpoint = trained.checkpoint
+    split = checkpoint.config.data.split
+    if split == "none":
+        _warn(SEEN)
+        return
+    if checkpoint.provenance.get("data_sha256") != series_sha256(series):
+        return
+    test = np.array([split_borders(int(series.lengths[i]), split).test[0] for i in chosen])
+    if (origins[:, 0] < test).any():
+        _warn(
+            f"the model was trained on this table (data.split {split}) and has seen some of the rows that are scored: "
+            "the first cutoff lies before the test part; use fewer windows or a smaller step"
+        )
+
+
+def _warn(note: str) -> None:
+    warnings.warn(note, SWTTimeWarning, stacklevel=5)

@@ -1,0 +1,170 @@
+"""Errors of forecasts from several cutoffs, beside those of seasonal naive and of the last value on the same rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from swt_time.data.frequency import season_length
+from swt_time.data.origins import values_after
+from swt_time.data.scaling import fit_scaler
+from swt_time.data.series import SeriesTable
+from swt_time.errors import TableError
+from swt_time.evaluation.backtesting import Folds
+from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
+from swt_time.evaluation.scoring import errors_by_series, series_columns
+from swt_time.evaluation.text import METRICS, NAME_WIDTH, TITLES, finite_only, line, spread
+from swt_time.panel.naive import repeat_season
+
+MODEL, BASELINES = "swt-time", ("seasonal naive", "last value")
+
+SHOWN_CUTOFFS = 12
+"""Most cutoffs in the text."""
+
+Errors = dict[str, dict[str, float]]
+"""Errors by method, then by metric."""
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Errors of a model and of two baselines on the rows after each cutoff.
+
+    MASE is relative to the seasonal naive error within the rows before the first cutoff of each series, and errors on
+    scaled data are in units of the standard deviation of these rows.
+
+    Attributes
+    ----------
+    cutoffs : list of str or None
+        The last known time of each fold; None where it differs between series.
+    per_cutoff : list of dict
+        Errors of each fold in the units of the table.
+    original, scaled : dict
+        Errors over all folds in the units of the table, and on scaled data.
+    per_series : dict
+        By method, see `swt_time.evaluation.scoring.errors_by_series`.
+    points, unobserved : int
+        Values that were observed and scored, and values that were not observed and are left out.
+    series, horizon, season : int
+    """
+
+    cutoffs: list[str | None]
+    per_cutoff: list[Errors]
+    original: Errors
+    scaled: Errors
+    per_series: dict[str, dict[str, dict[str, Any]]]
+    points: int
+    unobserved: int
+    series: int
+    horizon: int
+    season: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the scores as plain values."""
+        folds = [{"cutoff": at, **errors} for at, errors in zip(self.cutoffs, self.per_cutoff, strict=True)]
+        own = {name: value for name, value in vars(self).items() if name != "cutoffs"}
+        found: dict[str, Any] = finite_only({**own, "windows": len(folds), "per_cutoff": folds})
+        return found
+
+    def by_series(self) -> dict[str, np.ndarray]:
+        """Return the errors of each series as columns, see `swt_time.evaluation.scoring.series_columns`."""
+        baselines = {name.replace(" ", "_"): self.per_series[name] for name in BASELINES}
+        return series_columns(self.per_series[MODEL], baselines)
+
+    def as_text(self) -> Iterator[str]:
+        """Yield the lines of a text table."""
+        yield f"{len(self.cutoffs)} cutoffs, {self.series} series, horizon {self.horizon}"
+        yield f"{self.points:,} of {self.points + self.unobserved:,} values were observed and are scored"
+        yield ""
+        yield line("original units", *TITLES, width=NAME_WIDTH + 4)
+        for k in spread(len(self.cutoffs), SHOWN_CUTOFFS):
+            at = self.cutoffs[k]
+            yield f"cutoff {k + 1}" + ("" if at is None else f", {at}")
+            yield from self._lines(self.per_cutoff[k])
+        yield "all cutoffs"
+        yield from self._lines(self.original)
+        yield "all cutoffs, scaled data"
+        yield from self._lines(self.scaled, METRICS[:3])
+
+    def _lines(self, errors: Errors, metrics: Sequence[str] = METRICS) -> Iterator[str]:
+        for name, one in errors.items():
+            shown = f"{name} {self.season}" if name == BASELINES[0] else name
+            yield line(f"  {shown}", *(one[metric] for metric in metrics), width=NAME_WIDTH + 4)
+
+
+def score_folds(folds: Folds) -> FoldScores:
+    """Score forecasts from past cutoffs.
+
+    Raises
+    ------
+    TableError
+        No value after a cutoff was observed.
+    """
+    series, origins, pairs = folds.series, folds.origins, folds.pairs
+    count, windows, horizon = folds.yhat.shape
+    season = season_length(series.frequency)
+    target = values_after(series, pairs, horizon)
+    if np.isnan(target).all():
+        raise TableError("no value after a cutoff was observed; provide more rows, or use more windows")
+    forecasts = {
+        MODEL: folds.yhat.reshape(-1, horizon),
+        BASELINES[0]: _repeat(series, pairs, season, horizon),
+        BASELINES[1]: _repeat(series, pairs, 1, horizon),
+    }
+    scaler = fit_scaler(series.values, origins[:, 0].tolist(), series.observed)
+    scales = _mase_scales(series, origins[:, 0], season)
+    fold = np.tile(np.arange(windows), count)
+    cutoff_errors: list[Errors] = [{} for _ in range(windows)]
+    original: Errors = {}
+    scaled: Errors = {}
+    per_series = {}
+    for name, yhat in forecasts.items():
+        whole = ErrorSums(horizon, count, scales)
+        relative = ErrorSums(horizon, count, scales / scaler.std)
+        whole.update(yhat, target, pairs[:, 0])
+        scaled_yhat, scaled_target = (scaler.apply_to_windows(one, pairs[:, 0]) for one in (yhat, target))
+        relative.update(scaled_yhat, scaled_target, pairs[:, 0])
+        original[name], scaled[name] = whole.overall(), relative.overall()
+        per_series[name] = errors_by_series(series.ids, relative, whole)
+        for k in range(windows):
+            part = ErrorSums(horizon, count, scales)
+            part.update(yhat[fold == k], target[fold == k], pairs[fold == k, 0])
+            cutoff_errors[k][name] = part.overall()
+    points = int(whole.points.sum())
+    return FoldScores(
+        cutoffs=[_common_time(series, origins[:, k]) for k in range(windows)],
+        per_cutoff=cutoff_errors,
+        original=original,
+        scaled=scaled,
+        per_series=per_series,
+        points=points,
+        unobserved=target.size - points,
+        series=count,
+        horizon=horizon,
+        season=season,
+    )
+
+
+def _repeat(series: SeriesTable, pairs: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Seasonal naive from what was known at each origin, in the units of the table."""
+    contexts = np.full((len(pairs), season), np.nan)
+    for row, (index, origin) in zip(contexts, pairs.tolist(), strict=True):
+        known = series.context(index, origin, min(season, origin))
+        row[season - len(known) :] = known
+    return repeat_season(contexts, season, horizon)
+
+
+def _mase_scales(series: SeriesTable, rows: np.ndarray, season: int) -> np.ndarray:
+    """Seasonal naive error within the first rows of each series, (N,); NaN if they are not longer than a season."""
+    scales = np.full(len(rows), np.nan)
+    for i, stop in enumerate(rows.tolist()):
+        if stop > season:
+            known = np.where(series.observed[i][:stop], series.values[i][:stop], np.nan)
+            scales[i] = seasonal_scale(known, season)
+    return scales
+
+
+def _common_time(series: SeriesTable, rows: np.ndarray) -> str | None:
+    """The last known time, if it is the same in all series."""
+    times = {str(times[stop - 1]) for times, stop in zip(series.times, rows.tolist(), strict=True)}
+    return times.pop() if len(times) == 1 else None
