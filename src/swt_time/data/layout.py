@@ -93,8 +93,8 @@ def find_layout(
         notes += [f"column {places[name]} without a name is blank and was ignored" for name in blank]
     taken.update(blank)
     rest = [name for name in places if name not in taken]
-    if id_column is None and target is None and columns is None:
-        id_column, rest = _set_text_aside(frame, time, rest, bool(times.calendar), notes)
+    if id_column is None and columns is None:
+        id_column, rest = _set_text_aside(frame, time, rest, target, bool(times.calendar), notes)
     if id_column is not None:
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
@@ -116,9 +116,9 @@ def find_layout(
 
 
 def _set_text_aside(
-    frame: nw.DataFrame, time: str, rest: list[str], calendar: bool, notes: list[str]
+    frame: nw.DataFrame, time: str, rest: list[str], target: str | None, calendar: bool, notes: list[str]
 ) -> tuple[str | None, list[str]]:
-    """Find the id among columns of text beside columns of numbers, else leave the text out; both with a note.
+    """Find the id among columns of text beside columns of numbers, else leave text and booleans out; with a note.
 
     A column of text is the id if times occur several times, but once for each of its values.
 
@@ -127,21 +127,33 @@ def _set_text_aside(
     id : str or None
     rest : list of str
         The other columns.
+
+    Raises
+    ------
+    TableError
+        If only several columns of text together tell the series apart.
     """
-    text = [name for name in rest if _holds_text(frame[name])]
-    if not text or len(text) == len(rest):
+    text = [name for name in rest if name != target and _holds_text(frame[name])]
+    aside = {*text, *(name for name in rest if name != target and frame[name].dtype == nw.Boolean)}
+    if not aside or len(aside) == len(rest):
         return None, rest
     repeated = not calendar and frame[time].n_unique() < len(frame)
     ids = [name for name in text if repeated and _is_unique(frame, time, name)]
-    others = [name for name in text if name not in ids[:1]]
     if repeated and not ids:
+        if len(text) > 1 and _is_unique(frame, time, *text):
+            raise TableError(
+                f"only together do the columns {listed(text)} tell the series apart; join them in one column of the "
+                "table, for example unique_id, or keep the rows of one series"
+            )
         return None, rest  # the refusal names the repeated time
+    others = [name for name in rest if name in aside and name not in ids[:1]]
     if ids:
         notes.append(f"column {ids[0]!r} was taken as the id of the series")
-    if others:
+    if others and target is None:
         holds, was = ("holds", "was") if len(others) == 1 else ("hold", "were")
-        notes.append(f"{listed(others)} {holds} text and {was} left out")
-    return ids[0] if ids else None, [name for name in rest if name not in text]
+        what = "booleans" if not set(others) & set(text) else "text" if set(others) <= set(text) else "text or booleans"
+        notes.append(f"{listed(others)} {holds} {what} and {was} left out")
+    return ids[0] if ids else None, [name for name in rest if name not in aside]
 
 
 def _holds_text(column: nw.Series) -> bool:
@@ -217,7 +229,7 @@ def _find_times(
     calendar = calendar_columns(names)
     unique = found
     if len(found) > 1 or (found and calendar):
-        unique = [name for name in found if _is_unique(frame, name, id_column)]
+        unique = [name for name in found if _is_unique(frame, name, *([id_column] if id_column else []))]
     if found and not (calendar and not unique):
         usable = unique or found
         time = usable[0] if len(usable) == 1 else _first_named(usable, TIME_NAMES)
@@ -267,10 +279,10 @@ def _only_digits(column: nw.Series) -> bool:
     return all(isinstance(cell, str) and cell.strip().isdigit() for cell in cells)
 
 
-def _is_unique(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:
+def _is_unique(frame: nw.DataFrame, name: str, *ids: str) -> bool:
     """Whether each series has every time of a column once, and none is missing."""
     cells = frame[name].to_list()
-    keys = cells if id_column is None else list(zip(frame[id_column].to_list(), cells, strict=True))
+    keys = list(zip(cells, *(frame[one].to_list() for one in ids), strict=True))
     return not any(map(is_missing, cells)) and len(set(keys)) == len(keys)
 
 
