@@ -5,13 +5,13 @@
     python benchmarks/tables.py --clones CLONES --data DATA --out benchmarks/results/tables.csv
     python benchmarks/tables.py --clones CLONES --only 'nottem,h2o' --out FILE
 
-The last ``horizon`` rows of each series of a file are cut off, and ``swt-time forecast --data FILE --horizon H`` runs on
-the rest in a process of its own, as a new user would type it; flags are added only after a refusal, those that its message
-names. No table is committed: each is known by its source and the hash of the whole file. DATA is the folder of the
-benchmark datasets.
+The last ``horizon`` rows of each series of a file are cut off, and ``swt-time forecast --data FILE --horizon H`` runs
+on the rest in a process of its own, as a new user would type it; flags are added only after a refusal, those that its
+message names. No table is committed: each is known by its source and the hash of the whole file. DATA is the folder of
+the benchmark datasets.
 
-MASE is the mean absolute error at the cut-off rows divided by the in-sample mean absolute error of seasonal naive, or of
-the last value for series of at most one season; the mean over series. Series whose scale is zero are left out. Last
+MASE is the mean absolute error at the cut-off rows divided by the in-sample mean absolute error of seasonal naive, or
+of the last value for series of at most one season; the mean over series. Series whose scale is zero are left out. Last
 value, seasonal naive and Theta forecast the same rows from the same values. Seconds are wall time of the whole command.
 """
 
@@ -56,8 +56,8 @@ class Table:
     Attributes
     ----------
     source : str
-        ``OWNER/NAME:PATH`` in a repository, ``package:PATH`` in an installed package, ``data:NAME`` in the folder of the
-        benchmark datasets, or the name of a function of `BUILT`.
+        ``OWNER/NAME:PATH`` in a repository, ``package:PATH`` in an installed package, ``data:NAME`` in the folder of
+        the benchmark datasets, or the name of a function of `BUILT`.
     horizon : int
     ids : tuple of str
         Columns that tell the series of a long table apart, for cutting off its ends.
@@ -120,7 +120,7 @@ TABLES = {
     "taxi": Table("numenta/NAB:data/realKnownCause/nyc_taxi.csv", 48),
     "twitter volume": Table("numenta/NAB:data/realTweets/Twitter_volume_AAPL.csv", 288),
     "nottem": Table("vincentarelbundock/Rdatasets:csv/datasets/nottem.csv", 12),
-    "lynx": Table("vincentarelbundock/Rdatasets:csv/datasets/lynx.csv", 10),
+    "lynx": Table("vincentarelbundock/Rdatasets:csv/datasets/lynx.csv", 10, answers=("--date-format %Y",)),
     "uk gas": Table("vincentarelbundock/Rdatasets:csv/datasets/UKgas.csv", 8),
     "iowa electricity": Table("package:vega_datasets/_data/iowa-electricity.csv", 3, ("source",)),
     "seattle weather": Table("package:vega_datasets/_data/seattle-weather.csv", 14),
@@ -222,7 +222,13 @@ def run(file: Path, table: Table, out: Path) -> tuple[list[str], list[str], floa
 
 def read(file: Path, flags: Sequence[str]) -> SeriesTable:
     """Read a table as the command does."""
-    keys = {"--id-column": "id_column", "--target": "target", "--fill": "fill", "--freq": "frequency"}
+    keys = {
+        "--id-column": "id_column",
+        "--target": "target",
+        "--fill": "fill",
+        "--freq": "frequency",
+        "--date-format": "date_format",
+    }
     options = {keys[flag.split(" ", 1)[0]]: flag.split(" ", 1)[1] for flag in flags}
     config = Config().replace({f"data.{key}": value for key, value in options.items()})
     with warnings.catch_warnings():

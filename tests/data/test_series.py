@@ -572,6 +572,22 @@ def test_names_of_months_with_hyphens_are_dates(form):
     assert table.times[0].equals(months.as_unit("us"))
 
 
+@pytest.mark.parametrize(("name", "per_year", "frequency"), [("time", 12, "MS"), ("year", 4, "QS-JAN")])
+@pytest.mark.parametrize("digits", [3, 14])
+def test_decimal_years_are_months(name, per_year, frequency, digits):
+    rows = 5 * per_year
+    years = np.round(1949 + np.arange(rows) / per_year, digits)
+    frame = pd.DataFrame({"rownames": range(1, rows + 1), name: years, "value": np.arange(rows) % 7})
+    table = to_series(frame)
+    assert (table.ids, table.time_column, table.frequency) == (("value",), name, frequency)
+    assert f"column {name!r}: numbers were read as years with months as fractions" in table.notes
+    months = pd.date_range("1949-01-01", periods=rows, freq="MS" if per_year == 12 else "QS")
+    assert table.times[0].equals(months.as_unit("us"))
+    for others in (years + 0.04, years - 1000):  # no whole months; before the year 1000
+        with pytest.raises(TableError):
+            to_series(frame.assign(**{name: others}))
+
+
 def test_stocks_are_a_long_table():
     table = to_series(read_table(vega("stocks.csv")), id_column="symbol", target="price")
     assert (table.ids, table.frequency) == (("AAPL", "AMZN", "GOOG", "IBM", "MSFT"), "MS")

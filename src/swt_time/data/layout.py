@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.columns import NUMBER, is_missing
-from swt_time.data.time_columns import calendar_columns, holds_epochs
+from swt_time.data.time_columns import calendar_columns, holds_decimal_years, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
 
@@ -18,13 +18,15 @@ ID_NAME = "unique_id"
 TIME_NAMES = ("ds", "date", "datetime", "date_time", "timestamp", "time")
 LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
+NUMERIC_TIMES = (*TIME_NAMES, "year")
+"""Names of columns whose numbers may be times."""
 
 NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
 SHOWN = 8
 """Names that a message lists."""
 
-COUNTER_NAMES = re.compile(r"index|level_\d+", re.IGNORECASE)
-"""Names that pandas gives to a column without a name, and to row numbers that became a column."""
+COUNTER_NAMES = re.compile(r"index|level_\d+|rownames", re.IGNORECASE)
+"""Names that pandas and R give to a column without a name, and to row numbers that became a column."""
 
 
 @dataclass(frozen=True)
@@ -254,12 +256,14 @@ def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, 
     """The columns that hold times."""
     schema = frame.schema
     # a frame takes long to give a column: of a wide table, ask for those that can be times
-    possible = [name for name in names if not schema[name].is_numeric() or _first_named([name], TIME_NAMES) is not None]
+    possible = [
+        name for name in names if not schema[name].is_numeric() or _first_named([name], NUMERIC_TIMES) is not None
+    ]
     found = [
         name
         for name in possible
         if looks_like_time(frame[name], date_format, coarse=coarse)
-        or (date_format is None and _is_named_epoch(frame, name))
+        or (date_format is None and _is_named_number(frame, name))
     ]
     if date_format is not None:
         return found
@@ -267,9 +271,11 @@ def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, 
     return [name for name in found if not _only_digits(frame[name])] or found
 
 
-def _is_named_epoch(frame: nw.DataFrame, name: str) -> bool:
-    """Whether a column has the name of a time column and holds times since 1970."""
-    return _first_named([name], TIME_NAMES) is not None and holds_epochs(frame[name])
+def _is_named_number(frame: nw.DataFrame, name: str) -> bool:
+    """Whether a column of numbers has the name of a time column and holds times since 1970 or decimal years."""
+    if _first_named([name], NUMERIC_TIMES) is None:
+        return False
+    return holds_epochs(frame[name]) or holds_decimal_years(frame[name])
 
 
 def _only_digits(column: nw.Series) -> bool:
