@@ -8,6 +8,7 @@ import pytest
 import swt_time.data.parts
 import swt_time.data.series
 import swt_time.evaluation.trained
+import swt_time.forecaster
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.config import Config

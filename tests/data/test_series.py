@@ -533,6 +533,61 @@ def test_seattle_weather_has_a_text_column():
     assert (table.ids, table.frequency, table.lengths.tolist()) == (("temp_max", "wind"), "D", [1461, 1461])
 
 
+def test_booleans_beside_numbers_are_left_out():
+    frame = pd.DataFrame({"ds": TIMES, "y": range(len(TIMES)), "holiday": [True, False] * (len(TIMES) // 2)})
+    table = to_series(frame)
+    assert table.ids == ("y",)
+    assert table.notes == ("'holiday' holds booleans and was left out",)
+    with pytest.raises(TableError, match="'holiday' holds booleans"):
+        to_series(frame, columns=["holiday"])
+    assert to_series(frame.assign(sky="blue")).notes == ("'holiday', 'sky' hold text or booleans and were left out",)
+
+
+def test_the_target_that_a_refusal_asks_for_is_enough():
+    frame = pd.DataFrame({"shop": ["a"] * 6 + ["b"] * 6, "ds": [*TIMES[:6]] * 2, "sold": range(12), "price": 1.0})
+    with pytest.raises(TableError, match=r"several columns could hold the values .*; choose one with data.target"):
+        to_series(frame)
+    table = to_series(frame, target="sold")
+    assert (table.ids, table.id_column, table.value_column) == (("a", "b"), "shop", "sold")
+
+
+def test_series_that_only_several_columns_tell_apart_are_named():
+    names = [(region, purpose) for region in ("north", "south") for purpose in ("work", "leisure")]
+    frame = pd.DataFrame(
+        [(*pair, day, 1.0) for pair in names for day in TIMES], columns=["region", "purpose", "ds", "y"]
+    )
+    remedy = r"only together do the columns 'region', 'purpose' tell the series apart; join them in one column"
+    for target in (None, "y"):
+        with pytest.raises(TableError, match=remedy):
+            to_series(frame, target=target)
+    joined = frame.assign(unique_id=frame["region"] + "/" + frame["purpose"]).drop(columns=["region", "purpose"])
+    assert to_series(joined).ids == ("north/leisure", "north/work", "south/leisure", "south/work")
+
+
+@pytest.mark.parametrize("form", ["%B-%Y", "%b-%d-%Y"])
+def test_names_of_months_with_hyphens_are_dates(form):
+    months = pd.date_range("2005-01-01", periods=24, freq="MS")
+    table = to_series(pd.DataFrame({"date": months.strftime(form), "y": range(24)}))
+    assert table.frequency == "MS"
+    assert table.times[0].equals(months.as_unit("us"))
+
+
+@pytest.mark.parametrize(("name", "per_year", "frequency"), [("time", 12, "MS"), ("year", 4, "QS-JAN")])
+@pytest.mark.parametrize("digits", [3, 14])
+def test_decimal_years_are_months(name, per_year, frequency, digits):
+    rows = 5 * per_year
+    years = np.round(1949 + np.arange(rows) / per_year, digits)
+    frame = pd.DataFrame({"rownames": range(1, rows + 1), name: years, "value": np.arange(rows) % 7})
+    table = to_series(frame)
+    assert (table.ids, table.time_column, table.frequency) == (("value",), name, frequency)
+    assert f"column {name!r}: numbers were read as years with months as fractions" in table.notes
+    months = pd.date_range("1949-01-01", periods=rows, freq="MS" if per_year == 12 else "QS")
+    assert table.times[0].equals(months.as_unit("us"))
+    for others in (years + 0.04, years - 1000):  # no whole months; before the year 1000
+        with pytest.raises(TableError):
+            to_series(frame.assign(**{name: others}))
+
+
 def test_stocks_are_a_long_table():
     table = to_series(read_table(vega("stocks.csv")), id_column="symbol", target="price")
     assert (table.ids, table.frequency) == (("AAPL", "AMZN", "GOOG", "IBM", "MSFT"), "MS")

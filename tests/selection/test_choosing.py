@@ -8,7 +8,7 @@ from swt_time import Forecaster
 from swt_time.config import Config, read_preset
 from swt_time.data.series import cut_series, to_series
 from swt_time.selection import CLOSED_FORM, choose
-from swt_time.selection.choosing import MARGIN, PANEL, _best_weight, choose_split
+from swt_time.selection.choosing import MARGIN, PANEL, WEIGHTS, best_weight, choose_split
 from swt_time.selection.contexts import feasible_contexts, fit_sizes
 
 AUTO = Config.parse(read_preset("auto"))
@@ -55,13 +55,21 @@ def test_sizes_fit_the_context():
 
 
 @pytest.mark.parametrize(
-    ("errors", "weight"),
-    [([1.0, 0.8, 2.0], 0.1), ([1.0, 0.995, 2.0], 0.0), ([2.0, 0.995, 1.0], 1.0), ([1.0, 1.0, 1.0], 0.0)],
+    ("gains", "weight"),
+    [
+        ([0.2, 0.3, 0.25], 0.4),  # every block agrees
+        ([0.6, -0.1, -0.1], 0.0),  # one block decides, the others lose
+        ([0.006, 0.006, 0.006], 0.0),  # less than the margin
+        ([0.5], 0.0),  # one block alone tells nothing of its own spread
+        ([-0.1, -0.1], 0.0),
+    ],
 )
-def test_a_combination_must_gain_the_margin(errors, weight):
-    whole = [errors[0], errors[1], *[3.0] * 8, errors[2]]
+def test_the_gain_of_the_closed_form_must_exceed_its_standard_error(gains, weight):
+    errors = np.full((len(WEIGHTS), len(gains)), 3.0)
+    errors[0] = 1.0
+    errors[4] = 1.0 - np.array(gains)
     assert MARGIN == 0.01
-    assert _best_weight(whole) == pytest.approx(weight)
+    assert WEIGHTS[best_weight(errors)] == pytest.approx(weight)
 
 
 def test_split_leaves_a_validation_part_only_where_gradients_need_it():

@@ -47,6 +47,24 @@ def test_error_is_that_of_its_definition():
     assert held_out.points == held_out.targets.size
 
 
+def test_errors_of_blocks_are_those_of_their_definition():
+    rng = np.random.default_rng(0)
+    table = make_table(*(rng.normal(size=n).cumsum().tolist() for n in (60, 45, 200)))
+    blocks = held_out_blocks(table.lengths, 5)
+    held_out = HeldOut(table, blocks, 5, 7)
+    forecasts = rng.normal(size=held_out.targets.shape)
+    every = np.abs(forecasts - held_out.targets) / held_out.units
+    start = 0
+    for block, found in zip(blocks, held_out.by_block(forecasts), strict=True):
+        here = slice(start, start + len(block.pairs))
+        sizes = {
+            i: (held_out.pairs[:, 0] == i).sum() for i in block.series
+        }  # all series have equal shares in all blocks
+        shares = np.array([1 / sizes[i] for i in block.pairs[:, 0]])
+        assert found == pytest.approx((every[here].mean(axis=1) * shares).sum() / shares.sum(), rel=1e-12)
+        start += len(block.pairs)
+
+
 def test_filled_values_are_no_truth():
     values = np.arange(40.0)
     holes = values.copy()

@@ -33,6 +33,7 @@ DATES = (
     "%d/%m/%y",
     "%m/%d/%y",
     "%b %d %Y",
+    "%b-%d-%Y",
     "%b %d, %Y",
     "%B %d, %Y",
     "%d %b %Y",
@@ -40,7 +41,7 @@ DATES = (
     "%d %B %Y",
 )
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y")
+MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%B-%Y")
 QUARTERS = ("%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
 WEEKS = ("%G-W%V", "%GW%V", "%G-W%V-%u")
 COARSE = {*QUARTERS, *WEEKS, "%m/%Y"}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.columns import NUMBER, is_missing
-from swt_time.data.time_columns import calendar_columns, holds_epochs
+from swt_time.data.time_columns import calendar_columns, holds_decimal_years, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
 
@@ -18,13 +18,15 @@ ID_NAME = "unique_id"
 TIME_NAMES = ("ds", "date", "datetime", "date_time", "timestamp", "time")
 LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
+NUMERIC_TIMES = (*TIME_NAMES, "year")
+"""Names of columns whose numbers may be times."""
 
 NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
 SHOWN = 8
 """Names that a message lists."""
 
-COUNTER_NAMES = re.compile(r"index|level_\d+", re.IGNORECASE)
-"""Names that pandas gives to a column without a name, and to row numbers that became a column."""
+COUNTER_NAMES = re.compile(r"index|level_\d+|rownames", re.IGNORECASE)
+"""Names that pandas and R give to a column without a name, and to row numbers that became a column."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ def find_layout(
         notes += [f"column {places[name]} without a name is blank and was ignored" for name in blank]
     taken.update(blank)
     rest = [name for name in places if name not in taken]
-    if id_column is None and target is None and columns is None:
-        id_column, rest = _set_text_aside(frame, time, rest, bool(times.calendar), notes)
+    if id_column is None and columns is None:
+        id_column, rest = _set_text_aside(frame, time, rest, target, bool(times.calendar), notes)
     if id_column is not None:
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
@@ -116,9 +118,9 @@ def find_layout(
 
 
 def _set_text_aside(
-    frame: nw.DataFrame, time: str, rest: list[str], calendar: bool, notes: list[str]
+    frame: nw.DataFrame, time: str, rest: list[str], target: str | None, calendar: bool, notes: list[str]
 ) -> tuple[str | None, list[str]]:
-    """Find the id among columns of text beside columns of numbers, else leave the text out; both with a note.
+    """Find the id among columns of text beside columns of numbers, else leave text and booleans out; with a note.
 
     A column of text is the id if times occur several times, but once for each of its values.
 
@@ -127,21 +129,33 @@ def _set_text_aside(
     id : str or None
     rest : list of str
         The other columns.
+
+    Raises
+    ------
+    TableError
+        If only several columns of text together tell the series apart.
     """
-    text = [name for name in rest if _holds_text(frame[name])]
-    if not text or len(text) == len(rest):
+    text = [name for name in rest if name != target and _holds_text(frame[name])]
+    aside = {*text, *(name for name in rest if name != target and frame[name].dtype == nw.Boolean)}
+    if not aside or len(aside) == len(rest):
         return None, rest
     repeated = not calendar and frame[time].n_unique() < len(frame)
     ids = [name for name in text if repeated and _is_unique(frame, time, name)]
-    others = [name for name in text if name not in ids[:1]]
     if repeated and not ids:
+        if len(text) > 1 and _is_unique(frame, time, *text):
+            raise TableError(
+                f"only together do the columns {listed(text)} tell the series apart; join them in one column of the "
+                "table, for example unique_id, or keep the rows of one series"
+            )
         return None, rest  # the refusal names the repeated time
+    others = [name for name in rest if name in aside and name not in ids[:1]]
     if ids:
         notes.append(f"column {ids[0]!r} was taken as the id of the series")
-    if others:
+    if others and target is None:
         holds, was = ("holds", "was") if len(others) == 1 else ("hold", "were")
-        notes.append(f"{listed(others)} {holds} text and {was} left out")
-    return ids[0] if ids else None, [name for name in rest if name not in text]
+        what = "booleans" if not set(others) & set(text) else "text" if set(others) <= set(text) else "text or booleans"
+        notes.append(f"{listed(others)} {holds} {what} and {was} left out")
+    return ids[0] if ids else None, [name for name in rest if name not in aside]
 
 
 def _holds_text(column: nw.Series) -> bool:
@@ -217,7 +231,7 @@ def _find_times(
     calendar = calendar_columns(names)
     unique = found
     if len(found) > 1 or (found and calendar):
-        unique = [name for name in found if _is_unique(frame, name, id_column)]
+        unique = [name for name in found if _is_unique(frame, name, *([id_column] if id_column else []))]
     if found and not (calendar and not unique):
         usable = unique or found
         time = usable[0] if len(usable) == 1 else _first_named(usable, TIME_NAMES)
@@ -242,12 +256,14 @@ def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, 
     """The columns that hold times."""
     schema = frame.schema
     # a frame takes long to give a column: of a wide table, ask for those that can be times
-    possible = [name for name in names if not schema[name].is_numeric() or _first_named([name], TIME_NAMES) is not None]
+    possible = [
+        name for name in names if not schema[name].is_numeric() or _first_named([name], NUMERIC_TIMES) is not None
+    ]
     found = [
         name
         for name in possible
         if looks_like_time(frame[name], date_format, coarse=coarse)
-        or (date_format is None and _is_named_epoch(frame, name))
+        or (date_format is None and _is_named_number(frame, name))
     ]
     if date_format is not None:
         return found
@@ -255,9 +271,11 @@ def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, 
     return [name for name in found if not _only_digits(frame[name])] or found
 
 
-def _is_named_epoch(frame: nw.DataFrame, name: str) -> bool:
-    """Whether a column has the name of a time column and holds times since 1970."""
-    return _first_named([name], TIME_NAMES) is not None and holds_epochs(frame[name])
+def _is_named_number(frame: nw.DataFrame, name: str) -> bool:
+    """Whether a column of numbers has the name of a time column and holds times since 1970 or decimal years."""
+    if _first_named([name], NUMERIC_TIMES) is None:
+        return False
+    return holds_epochs(frame[name]) or holds_decimal_years(frame[name])
 
 
 def _only_digits(column: nw.Series) -> bool:
@@ -267,10 +285,10 @@ def _only_digits(column: nw.Series) -> bool:
     return all(isinstance(cell, str) and cell.strip().isdigit() for cell in cells)
 
 
-def _is_unique(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:
+def _is_unique(frame: nw.DataFrame, name: str, *ids: str) -> bool:
     """Whether each series has every time of a column once, and none is missing."""
     cells = frame[name].to_list()
-    keys = cells if id_column is None else list(zip(frame[id_column].to_list(), cells, strict=True))
+    keys = list(zip(cells, *(frame[one].to_list() for one in ids), strict=True))
     return not any(map(is_missing, cells)) and len(set(keys)) == len(keys)
 
 

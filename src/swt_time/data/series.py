@@ -23,7 +23,7 @@ from swt_time.data.layout import Layout, find_layout, listed
 from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
-from swt_time.data.time_columns import from_epochs, join_calendar
+from swt_time.data.time_columns import from_decimal_years, from_epochs, join_calendar
 from swt_time.data.timestamps import timestamps
 from swt_time.data.zones import from_microseconds, microseconds
 from swt_time.errors import TableError
@@ -289,8 +289,10 @@ def _times(
     if layout.calendar:
         column = join_calendar(table, layout.calendar, rows)
     else:
-        column = table[layout.time]
-        if date_format is None and frequency != NO_FREQUENCY:  # else the digits are a date in that format, or a count
+        column, notes = from_decimal_years(table[layout.time], table)
+        if (
+            not notes and date_format is None and frequency != NO_FREQUENCY
+        ):  # else the digits are a date in that format, or a count
             column, notes = from_epochs(column, table, rows)
     times, form, more = timestamps(column, rows, codes, frequency=frequency, date_format=date_format)
     return times, form, notes + more

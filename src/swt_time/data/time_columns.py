@@ -1,6 +1,7 @@
-"""Times that a table holds as numbers: calendar columns (``year, month, day, hour``) and seconds since 1970.
+"""Times that a table holds as numbers: calendar columns (``year, month, day, hour``), seconds since 1970, and years
+with the month as a fraction (``1949.0833``).
 
-Both become one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
+Each becomes one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
 """
 
 import re
@@ -29,6 +30,9 @@ RANGES = {
 
 EPOCH = {10: ("s", "seconds"), 13: ("ms", "milliseconds"), 16: ("us", "microseconds"), 19: ("ns", "nanoseconds")}
 """Unit of a time since 1970 by its number of digits (2001 to 2286)."""
+
+FRACTION = 0.02
+"""Difference of a month in a decimal year from a whole number; two decimals would not tell months apart."""
 
 QUARTER = re.compile(r"[Qq]([1-4])")
 
@@ -171,6 +175,33 @@ def from_epochs(column: nw.Series, table: nw.DataFrame, rows: np.ndarray) -> tup
 def _are_hours(numbers: np.ndarray) -> bool:
     hours = pd.to_datetime(pd.Series(numbers.astype(str)), format="%Y%m%d%H", errors="coerce")
     return not bool(hours.isna().any())
+
+
+def holds_decimal_years(column: nw.Series) -> bool:
+    """Whether all cells are years with whole months as fractions, not all of them zero, and none is missing."""
+    if not column.dtype.is_float() or len(column) == 0 or column.is_null().any():
+        return False
+    years = column.to_numpy()
+    if not (np.isfinite(years).all() and years.min() >= 1000 and years.max() < 3000):
+        return False
+    months = 12 * years
+    return bool((np.abs(months - months.round()) < FRACTION).all() and (months.round() % 12 != 0).any())
+
+
+def from_decimal_years(column: nw.Series, table: nw.DataFrame) -> tuple[nw.Series, list[str]]:
+    """Convert years with months as fractions to the first days of these months; other columns are returned unchanged.
+
+    Returns
+    -------
+    column : nw.Series
+    notes : list of str
+    """
+    if not holds_decimal_years(column):
+        return column, []
+    months = (12 * column.to_numpy()).round().astype(np.int64) - 12 * 1970
+    stamps = months.astype("datetime64[M]").astype("datetime64[us]")
+    note = f"column {column.name!r}: numbers were read as years with months as fractions"
+    return _column(column.name, pd.DatetimeIndex(stamps), table), [note]
 
 
 def _column(name: str, times: pd.DatetimeIndex, table: nw.DataFrame) -> nw.Series:

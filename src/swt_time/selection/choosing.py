@@ -6,7 +6,7 @@ seasonal naive, Theta and a pooled regression, combined), or a convex combinatio
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -147,10 +147,11 @@ def choose(
     if not config.model.panel:
         return best, Choice({CLOSED_FORM: 1.0, PANEL: 0.0}, errors, len(blocks), held_out.points)
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
-    mixed = [held_out.error(w * forecasts[_name(best)] + (1 - w) * forecasts[PANEL]) for w in WEIGHTS]
-    weight = _best_weight(mixed)
+    mixed = [w * forecasts[_name(best)] + (1 - w) * forecasts[PANEL] for w in WEIGHTS]
+    position = best_weight(np.array([held_out.by_block(one) for one in mixed]))
+    weight = float(WEIGHTS[position])
     if 0 < weight < 1:
-        errors["combination"] = min(mixed)
+        errors["combination"] = held_out.error(mixed[position])
     return best, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}, errors, len(blocks), held_out.points)
 
 
@@ -194,12 +195,28 @@ def _settle(config: Config, context: int, wavelet: str) -> Config:
     return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
 
 
-def _best_weight(errors: Sequence[float]) -> float:
-    """The weight of the lowest error, or one forecast alone unless both together are better by the margin."""
-    alone = min(errors[0], errors[-1])
-    if min(errors) < (1 - MARGIN) * alone:
-        return float(WEIGHTS[int(np.argmin(errors))])
-    return 0.0 if errors[0] <= errors[-1] else 1.0
+def best_weight(errors: np.ndarray) -> int:
+    """Choose the weight of the closed form beside the panel.
+
+    The weight with the lowest mean error is taken if its gain over the panel alone is larger than the standard error of
+    that gain over blocks, and than the margin; else the closed form has no weight. So one block alone, or blocks that
+    disagree, leave the forecast to the panel.
+
+    Parameters
+    ----------
+    errors : (W, B) array
+        Errors of each of `WEIGHTS` on each block.
+
+    Returns
+    -------
+    int
+        Position in `WEIGHTS`.
+    """
+    best = int(np.argmin(errors.mean(axis=1)))
+    gains = errors[0] - errors[best]
+    if len(gains) < 2 or gains.mean() <= gains.std(ddof=1) / np.sqrt(len(gains)):
+        return 0
+    return best if gains.mean() > MARGIN * errors[0].mean() else 0
 
 
 def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.ndarray, str]:

@@ -55,6 +55,7 @@ class HeldOut:
         # every series counts as much as any other, however many of its values were observed
         self.shares = 1 / np.maximum(points[series], 1)[:, None]
         self.total = float(np.count_nonzero(points))
+        self.block = np.repeat(np.arange(len(blocks)), [len(block.pairs) for block in blocks])
 
     @property
     def points(self) -> int:
@@ -65,3 +66,13 @@ class HeldOut:
         """Mean absolute error of forecasts (M, H), in units of each series (`scales`), averaged over series."""
         errors = np.abs(forecasts - self.targets) / self.units
         return float(np.nansum(errors * self.shares)) / max(self.total, 1.0)
+
+    def by_block(self, forecasts: np.ndarray) -> np.ndarray:
+        """Mean absolute error in each block with an observed target, in the same units; series have equal shares."""
+        errors = np.abs(forecasts - self.targets) / self.units
+        known = ~np.isnan(errors)
+        sums, shares = (
+            np.bincount(self.block, weights=(one * self.shares).sum(axis=1))
+            for one in (np.where(known, errors, 0.0), known)
+        )
+        return sums[shares > 0] / shares[shares > 0]
