@@ -18,6 +18,7 @@ from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly, split_borders
+from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import fit_panel
 from swt_time.selection.blend import Blend
@@ -77,6 +78,8 @@ class Choice:
         return lines + [f"  {name:28} {error:.4f}" for name, error in sorted(self.errors.items(), key=lambda x: x[1])]
 
 
+@torch_defaults()
+@one_thread()
 def choose(
     table: SeriesTable, config: Config, report: Callable[[Compared], None] = lambda event: None
 ) -> tuple[Config, Choice]:
