@@ -159,6 +159,7 @@ def moments(
     shape = len(alpha), values.shape[1]
     smooth, r, g, weighted, product = np.zeros((5, *shape))
     sums = np.zeros((6 if free else 3, *shape))
+    unweighted = (weights == 1).all(axis=1)  # nearly all steps, where nothing is missing
     for t, (value, weight) in enumerate(zip(values, weights, strict=True)):
         if t:
             smooth *= keep
@@ -173,17 +174,18 @@ def moments(
         if not free:
             g *= STANDARD
             r -= g
-        np.multiply(weight, r, out=weighted)
-        sums[0] += np.multiply(weighted, r, out=product)
-        sums[1] += np.multiply(weighted, power, out=product)
+        times_r = r if unweighted[t] else np.multiply(weight, r, out=weighted)
+        sums[0] += np.multiply(times_r, r, out=product)
+        sums[1] += np.multiply(times_r, power, out=product)
         if free:
-            sums[3] += np.multiply(weighted, g, out=product)
-        np.multiply(weight, power, out=weighted)
-        sums[2] += np.multiply(weighted, power, out=product)
+            sums[3] += np.multiply(times_r, g, out=product)
+        times_power = power if unweighted[t] else np.multiply(weight, power, out=weighted)
+        sums[2] += times_power * power
         if free:
-            sums[4] += np.multiply(weighted, g, out=product)
+            sums[4] += np.multiply(times_power, g, out=product)
             g *= g
-            g *= weight
+            if not unweighted[t]:
+                g *= weight
             sums[5] += g
     return tuple(one.T for one in sums)
 

@@ -48,7 +48,7 @@ class Blend:
         both = np.array(network, dtype=np.float64)
         needed = np.flatnonzero((self.weight < 1) | np.isnan(both).any(axis=1))
         if len(needed):
-            panel, own = self.panel.forecast([histories[i] for i in needed]), both[needed]
+            panel, own = self.panel.forecast([histories[i] for i in needed.tolist()]), both[needed]
             both[needed] = np.where(np.isnan(own), panel, self.weight * own + (1 - self.weight) * panel)
         positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
         return np.where(positive[:, None], np.maximum(both, 0.0), both)
