@@ -62,6 +62,7 @@ def test_no_windows_give_an_empty_forecast(tiny_backbones, family):
 def test_the_branch_is_run_only_if_its_gate_is_not_zero(monkeypatch, tiny_backbones, family):
     model = make_model(tiny_backbones[family], **{"model.skip": "ridge"}).eval()
     model.skip.weight.normal_(generator=torch.Generator().manual_seed(0))
+    torch.nn.init.zeros_(model.gate)
     contexts = windows(BATCH_SIZE + 6)
     with torch.no_grad():
         whole = model(contexts).squeeze(-1).double().numpy()
