@@ -3,8 +3,9 @@
 git worktree add --detach /tmp/former COMMIT
 python benchmarks/many_series.py --former /tmp/former --out benchmarks/results/many_series.csv
 
-Every run is a fresh process. For tables, ``Forecaster(horizon=24).fit(table).predict(table)`` is timed without imports; for
-the command, the whole process. Medians over runs in turns; CPU time is comparable on a machine that does other work too.
+Every run is a fresh process. For tables, ``Forecaster(horizon=24).fit(table).predict(table)`` is timed without imports;
+for the command, the whole process. Medians over runs in turns; CPU time is comparable on a machine that does other
+work too. The former commit is timed with a few series only.
 """
 
 import argparse
@@ -25,8 +26,6 @@ from swt_time.provenance import package_versions, source_commit
 
 ROOT = Path(__file__).parent.parent
 ROWS = 1000
-FORMER_SERIES = 1000
-"""Most series that the former commit is timed with."""
 
 TABLE = """
 import json, resource, sys, time
@@ -90,6 +89,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--series", type=int, nargs="*", default=[100, 1000, 10_000])
+    parser.add_argument("--former-series", type=int, default=1000, help="Most series the former commit is timed with.")
     given = parser.parse_args()
     commit = ["git", "rev-parse", "--short=12", "HEAD"]
     former = subprocess.run(commit, cwd=given.former, check=True, capture_output=True, text=True).stdout.strip()
@@ -106,7 +106,7 @@ def main() -> None:
             found: dict[str, list[dict[str, float]]] = {"now": [], "former": []}
             for number in range(given.runs):
                 for who, root in (("former", given.former), ("now", ROOT)):
-                    if who == "now" or series <= FORMER_SERIES:
+                    if who == "now" or series <= given.former_series:
                         last = folder / f"{who}{number}.csv" if code == COMMAND else preset
                         found[who].append(run(root, code, path, last))
             row: dict[str, object] = {"case": case, "preset": preset, "series": series}
