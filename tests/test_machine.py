@@ -10,6 +10,7 @@ from swt_time.machine import (
     CLEAR_REFS,
     computes_bfloat16,
     describe_processor,
+    one_thread,
     peak_memory,
     physical_memory,
     reset_peak_memory,
@@ -101,3 +102,13 @@ def test_physical_memory_holds_this_process():
 
 def test_processor_has_a_description():
     assert describe_processor().strip()
+
+
+def test_one_thread_is_within_only_and_after_an_error_too():
+    torch.set_num_threads(2)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with pytest.raises(ValueError, match="no"), one_thread():
+        raise ValueError("no")
+    assert torch.get_num_threads() == 2

@@ -1,4 +1,4 @@
-"""Device, bfloat16 support, memory and CPU model of the machine."""
+"""Device, threads, bfloat16 support, memory and CPU model of the machine."""
 
 import contextlib
 import os
@@ -49,6 +49,21 @@ def torch_defaults() -> Iterator[None]:
             _depth -= 1
             if _depth == 0:
                 torch.set_default_dtype(_host_dtype)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread within.
+
+    Decompositions of a few hundred rows and products of thin matrices gain little from more threads. On a busy machine
+    they lose: a thread that waits for its turn keeps the others waiting, and those use the CPU while they wait.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def resolve_device(name: str) -> torch.device:

@@ -11,9 +11,9 @@ from support.series_windows import SeriesWindows, split_windows
 from swt_time import Forecaster
 from swt_time.cli import app
 from swt_time.config.choices import CLOSED_FORM_PARTS
-from swt_time.model.closed_form import solve
+from swt_time.model.closed_form import solve, solving
 from swt_time.model.closed_form.moments import moments
-from swt_time.model.closed_form.priors import Prior, band_grams, roots, season_root
+from swt_time.model.closed_form.priors import Prior, band_grams, roots, season_root, wavelet_roots
 from swt_time.model.closed_form.ridge import path
 from swt_time.model.closed_form.solving import LEAST_GAIN
 from swt_time.model.closed_form.structure import structural_map
@@ -198,3 +198,20 @@ def test_the_description_names_the_form_and_the_gains():
     assert f"held out {found.held_out_mse:.4f} in 6 folds" in text
     for gain in found.gains:
         assert f"{gain.part} {gain.gain:+.1%}{'' if gain.taken else ' (left out)'}" in text
+
+
+def test_the_wavelet_prior_is_computed_once_for_solutions_that_follow_each_other():
+    prior = Prior("haar", 2, "reflect")
+    first, second = wavelet_roots(CONTEXT, prior), wavelet_roots(CONTEXT, prior)
+    assert all(a.root is b.root for a, b in zip(first, second, strict=True))
+    assert torch.equal(first[0].root, roots(band_grams(CONTEXT, *prior), CONTEXT)[0].root)
+    assert not torch.equal(first[0].root, wavelet_roots(CONTEXT, Prior("db4", 2, "reflect"))[0].root)
+
+
+def test_the_closed_form_runs_on_one_thread(monkeypatch):
+    torch.set_num_threads(2)
+    seen = []
+    monkeypatch.setattr(solving, "_choose", lambda *args: seen.append(torch.get_num_threads()) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        solved([np.arange(400.0) % SEASON])
+    assert (seen, torch.get_num_threads()) == ([1], 2)

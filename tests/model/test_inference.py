@@ -57,3 +57,17 @@ def test_no_windows_give_an_empty_forecast(tiny_backbones, family):
     assert forecast.shape == (0, 24)
     assert forecast.dtype == np.float64
     assert forecast_windows(LastValues(), np.zeros((0, 10))).shape == (0, 3)
+
+
+def test_the_branch_is_run_only_if_its_gate_is_not_zero(monkeypatch, tiny_backbones, family):
+    model = make_model(tiny_backbones[family], **{"model.skip": "ridge"}).eval()
+    model.skip.weight.normal_(generator=torch.Generator().manual_seed(0))
+    torch.nn.init.zeros_(model.gate)
+    contexts = windows(BATCH_SIZE + 6)
+    with torch.no_grad():
+        whole = model(contexts).squeeze(-1).double().numpy()
+    monkeypatch.setattr(model.branch, "forward", lambda *args: pytest.fail("the branch was run"))
+    assert np.allclose(forecast_windows(model, contexts.squeeze(-1).numpy()), whole, rtol=1e-5, atol=1e-5)
+    torch.nn.init.ones_(model.gate)
+    with pytest.raises(pytest.fail.Exception, match="the branch was run"):
+        forecast_windows(model, contexts.squeeze(-1).numpy())

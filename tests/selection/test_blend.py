@@ -1,5 +1,7 @@
 """The stored combination: what it forecasts, and that a damaged one is refused."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,3 +88,15 @@ def test_a_panel_of_another_horizon_is_refused(fitted, tmp_path, panel):
     write_checkpoint(tmp_path / "m", checkpoint)
     with pytest.raises(CheckpointError, match="the panel forecasts 4 steps, the configuration says 7"):
         Forecaster.load(tmp_path / "m")
+
+
+def test_a_panel_without_weight_forecasts_only_the_rows_that_the_network_leaves(panel):
+    histories = [*PANEL, PANEL[0] + 5]
+    network = np.full((3, 4), 7.0)
+    network[[1, 2]] = np.nan
+    wrapped = Mock(wraps=panel)
+    found = Blend(1.0, wrapped).combine(network, histories)
+    assert [len(call.args[0]) for call in wrapped.forecast.call_args_list] == [2]
+    np.testing.assert_array_equal(found[1:], panel.forecast(histories[1:]))
+    np.testing.assert_array_equal(found[0], network[0])
+    assert np.isnan(network[1]).all(), "the network's forecasts must not be overwritten"

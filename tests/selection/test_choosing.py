@@ -7,7 +7,7 @@ import pytest
 from swt_time import Forecaster
 from swt_time.config import Config, read_preset
 from swt_time.data.series import cut_series, to_series
-from swt_time.selection import CLOSED_FORM, choose
+from swt_time.selection import CLOSED_FORM, Choice, choose, choosing, fit_blend
 from swt_time.selection.choosing import MARGIN, PANEL, WEIGHTS, best_weight, choose_split
 from swt_time.selection.contexts import feasible_contexts, fit_sizes
 
@@ -202,3 +202,14 @@ def test_a_fit_that_fails_loses_nothing():
     with pytest.raises(Exception, match="no rows"):
         forecaster.fit(table.head(0))
     pd.testing.assert_frame_equal(forecaster.predict(table), before)
+
+
+@pytest.mark.parametrize(("weight", "fitted"), [(1.0, 20), (0.7, 30)])
+def test_a_panel_without_weight_is_fitted_on_as_many_series_as_it_was_judged_with(monkeypatch, weight, fitted):
+    monkeypatch.setattr(choosing, "MOST_ORIGINS", 20)
+    sizes = []
+    fit_panel = choosing.fit_panel
+    monkeypatch.setattr(choosing, "fit_panel", lambda known, *rest: sizes.append(len(known)) or fit_panel(known, *rest))
+    config = Config().replace({"data.horizon": 2, "data.split": "none"})
+    blend, _ = fit_blend(to_series(walks(30, 25)), config, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}))
+    assert (sizes, blend.weight) == ([fitted], weight)

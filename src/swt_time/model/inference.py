@@ -1,10 +1,14 @@
 """Forecast many windows with one model, in batches."""
 
+import contextlib
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from swt_time.machine import torch_defaults
+from swt_time.machine import one_thread, torch_defaults
+from swt_time.model.network import SWTTime
 
 BATCH_SIZE = 64
 """Windows in one forward pass."""
@@ -27,6 +31,10 @@ def forecast_windows(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
     Returns
     -------
     (M, H) float64 array
+
+    Notes
+    -----
+    The branch of a model with a gate of zero is not run.
     """
     if len(contexts) == 0:
         # Only a forecast tells the horizon of an arbitrary module, and not every module accepts an empty batch.
@@ -36,6 +44,10 @@ def forecast_windows(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
     level = np.where(np.abs(mean) > FAR * spread, mean, 0.0)
     device = next(p for p in model.parameters() if p.requires_grad).device
     batches = torch.from_numpy((contexts - level).astype(np.float32)).split(BATCH_SIZE)
-    with torch_defaults(), torch.no_grad():
-        forecasts = [model(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu() for batch in batches]
+    forecast: Callable[[Tensor], Tensor] = model
+    threads: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if isinstance(model, SWTTime) and model.is_closed_form:
+        forecast, threads = model.forecast_closed_form, one_thread()
+    with torch_defaults(), torch.no_grad(), threads:
+        forecasts = [forecast(batch.to(device).unsqueeze(-1)).squeeze(-1).cpu() for batch in batches]
     return torch.cat(forecasts).numpy().astype(np.float64) + level

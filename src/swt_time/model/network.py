@@ -76,6 +76,17 @@ class SWTTime(nn.Module):
             forecast = self.skip(z, tokens) + self.gate * forecast
         return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
 
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether forecasts are those of the closed form alone, because the gate of the branch is zero."""
+        return isinstance(self.skip, RidgeSkip) and self.gate is not None and not self.gate.item()
+
+    def forecast_closed_form(self, context: Tensor) -> Tensor:
+        """Forecast windows ``(B, T, N)`` to ``(B, H, N)`` by the closed form alone, without running the branch."""
+        assert isinstance(self.skip, RidgeSkip)
+        z, scale = normalize(context)
+        return denormalize(self.skip(z).unflatten(0, z.shape[:2]), scale)
+
     def write_prompt(self, context: Tensor) -> Prompt | None:
         """Write prompts for windows ``(B, T, N)``, on their device; None for a model that reads no prompt.
 

@@ -15,6 +15,10 @@ import numpy as np
 
 from swt_time.panel.history import Scale
 
+BATCH = 512
+"""Rows in one product of matrices. NumPy computes products of that size on one thread, larger ones on all: where other
+programs use the CPU too, threads that wait for each other take many times the time of the arithmetic."""
+
 ITERATIONS = 4
 SMALLEST_ERROR = 0.2
 """Errors below this part of their median are weighted alike."""
@@ -108,13 +112,25 @@ def robust_ridge(x: np.ndarray, y: np.ndarray, penalty: np.ndarray, start: np.nd
         First solution, whose errors give the first weights.
     iterations : int
     """
+    rows = len(x)
+    x, y = in_batches(x), in_batches(y)
+    weights = np.zeros(y.shape)
     solution = start
     for _ in range(iterations):
-        errors = np.abs(y - x @ solution)
+        errors = np.abs(y - x @ solution).ravel()[:rows]
         middle = np.median(errors) or errors.mean()
         if middle == 0:
             break
-        weights = middle / np.maximum(errors, SMALLEST_ERROR * middle)
-        weighted = x * weights[:, None]
-        solution = np.linalg.solve(weighted.T @ x + penalty * (weights.sum() + WINDOWS), weighted.T @ y)
+        weights.ravel()[:rows] = middle / np.maximum(errors, SMALLEST_ERROR * middle)
+        weighted = (x * weights[:, :, None]).transpose(0, 2, 1)
+        products = (weighted @ x).sum(axis=0), (weighted @ y[:, :, None]).sum(axis=0)[:, 0]
+        solution = np.linalg.solve(products[0] + penalty * (weights.sum() + WINDOWS), products[1])
     return solution
+
+
+def in_batches(rows: np.ndarray) -> np.ndarray:
+    """Divide rows (N, ...) into batches (B, `BATCH`, ...), the last one filled with zeros."""
+    size = min(BATCH, len(rows))
+    filled = np.zeros((-(-len(rows) // size), size, *rows.shape[1:]))
+    filled.reshape(-1, *rows.shape[1:])[: len(rows)] = rows
+    return filled

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from swt_time.errors import ConfigError, TableError
 
-CELLS = 1 << 16
-"""Most values of a block, which bounds the memory of every method and keeps its arrays in the cache."""
+CELLS = 1 << 19
+"""Most values of a block, which bounds the memory of every method; enough that a call of NumPy costs less than its
+arithmetic."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
     weights = np.where(rows.observed, np.where(time < WARM_UP, FAINT, 1.0), 0.0)
     low, high = ALPHAS
     gap = (high - low) / (COARSE - 1)
-    grid = np.broadcast_to(np.linspace(low, high, COARSE), (len(rows), COARSE))
+    grid = np.linspace(low, high, COARSE)[None]  # the same for all series
     best = np.full(len(rows), np.inf)
     alpha, initial, weight = np.empty((3, len(rows)))
     for _ in range(3):
@@ -110,7 +110,8 @@ def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
         found = np.take_along_axis(errors, at, axis=1)[:, 0]
         better = found < best
         best = np.where(better, found, best)
-        alpha = np.where(better, np.take_along_axis(grid, at, axis=1)[:, 0], alpha)
+        tried = np.broadcast_to(grid, errors.shape)
+        alpha = np.where(better, np.take_along_axis(tried, at, axis=1)[:, 0], alpha)
         initial = np.where(better, np.take_along_axis(levels, at, axis=1)[:, 0], initial)
         weight = np.where(better, np.take_along_axis(ws, at, axis=1)[:, 0], weight)
         grid = np.clip(alpha[:, None] + gap * np.array([-2 / 3, -1 / 3, 1 / 3, 2 / 3]), low, high)
@@ -150,42 +151,43 @@ def moments(
     rr, rp, pp, rg, pg, gg : ndarray (M, G)
         Unless ``w`` is free, ``r`` is reduced by its half of ``g``, and the last three are left out.
     """
+    # Series are the last axis, so that every operation runs over contiguous values.
+    alpha, values, weights, intercept, slope = (one.T.copy() for one in (alpha, values, weights, intercept, slope))
     keep = 1 - alpha
     inverse = 1 / alpha
-    smooth, power, r, g, weighted, product = np.zeros((6, *alpha.shape))
-    power += 1
-    sums = np.zeros((6 if free else 3, *alpha.shape))
-    for t in range(values.shape[1]):
+    power = np.ones_like(alpha)
+    shape = len(alpha), values.shape[1]
+    smooth, r, g, weighted, product = np.zeros((5, *shape))
+    sums = np.zeros((6 if free else 3, *shape))
+    unweighted = (weights == 1).all(axis=1)  # nearly all steps, where nothing is missing
+    for t, (value, weight) in enumerate(zip(values, weights, strict=True)):
         if t:
             smooth *= keep
-            np.multiply(alpha, values[:, t - 1, None], out=product)
+            np.multiply(alpha, values[t - 1], out=product)
             smooth += product
             power *= keep
         line = max(t - 1, 0)
-        np.subtract(values[:, t, None], smooth, out=r)
-        np.multiply(power, keep, out=g)
-        np.subtract(1, g, out=g)
-        g *= inverse
-        g *= slope[:, line, None]
-        np.multiply(power, intercept[:, line, None], out=product)
+        np.subtract(value, smooth, out=r)
+        np.multiply((1 - power * keep) * inverse, slope[line], out=g)
+        np.multiply(power, intercept[line], out=product)
         g += product
         if not free:
             g *= STANDARD
             r -= g
-        weight = weights[:, t, None]
-        np.multiply(weight, r, out=weighted)
-        sums[0] += np.multiply(weighted, r, out=product)
-        sums[1] += np.multiply(weighted, power, out=product)
+        times_r = r if unweighted[t] else np.multiply(weight, r, out=weighted)
+        sums[0] += np.multiply(times_r, r, out=product)
+        sums[1] += np.multiply(times_r, power, out=product)
         if free:
-            sums[3] += np.multiply(weighted, g, out=product)
-        np.multiply(weight, power, out=weighted)
-        sums[2] += np.multiply(weighted, power, out=product)
+            sums[3] += np.multiply(times_r, g, out=product)
+        times_power = power if unweighted[t] else np.multiply(weight, power, out=weighted)
+        sums[2] += times_power * power
         if free:
-            sums[4] += np.multiply(weighted, g, out=product)
+            sums[4] += np.multiply(times_power, g, out=product)
             g *= g
-            g *= weight
+            if not unweighted[t]:
+                g *= weight
             sums[5] += g
-    return tuple(sums)
+    return tuple(one.T for one in sums)
 
 
 def solve(sums: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -208,8 +210,9 @@ def with_states(
 ) -> Theta:
     """Run the recursions with given parameters to the end of each series."""
     level = initial
-    for t in range(rows.values.shape[1]):
-        level = np.where(t < rows.lengths, alpha * rows.values[:, t] + (1 - alpha) * level, level)
+    keep = 1 - alpha
+    for t, values in enumerate(rows.values.T.copy()):
+        level = np.where(t < rows.lengths, alpha * values + keep * level, level)
     intercept, slope = (np.take_along_axis(one, rows.lengths[:, None] - 1, axis=1)[:, 0] for one in lines(rows, True))
     mean = rows.values.sum(axis=1) / rows.lengths
     return Theta(alpha, initial, weight, error, level, mean, intercept, slope, rows.lengths, dynamic)

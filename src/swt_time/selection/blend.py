@@ -43,10 +43,13 @@ class Blend:
         (M, H) float64 array
             Not negative for series without negative values.
         """
-        panel = self.panel.forecast(histories)
         if network is None or self.weight == 0:
-            return panel
-        both = np.where(np.isnan(network), panel, self.weight * network + (1 - self.weight) * panel)
+            return self.panel.forecast(histories)
+        both = np.array(network, dtype=np.float64)
+        needed = np.flatnonzero((self.weight < 1) | np.isnan(both).any(axis=1))
+        if len(needed):
+            panel, own = self.panel.forecast([histories[i] for i in needed.tolist()]), both[needed]
+            both[needed] = np.where(np.isnan(own), panel, self.weight * own + (1 - self.weight) * panel)
         positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
         return np.where(positive[:, None], np.maximum(both, 0.0), both)
 

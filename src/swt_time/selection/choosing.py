@@ -18,10 +18,11 @@ from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly, split_borders
+from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import CANDIDATES, fit_panel
 from swt_time.selection.blend import Blend
-from swt_time.selection.blocks import Block, held_out_blocks
+from swt_time.selection.blocks import MOST_ORIGINS, Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
 from swt_time.selection.errors import HeldOut
 from swt_time.training import Compared
@@ -85,6 +86,8 @@ class Choice:
         )
 
 
+@torch_defaults()
+@one_thread()
 def choose(
     table: SeriesTable, config: Config, report: Callable[[Compared], None] = lambda event: None
 ) -> tuple[Config, Choice]:
@@ -156,10 +159,16 @@ def choose(
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
-    """Fit the panel on all rows but those of a test part, beside the network with its chosen weight."""
+    """Fit the panel on all rows but those of a test part, beside the network with its chosen weight.
+
+    A panel without weight, which forecasts only series that are shorter than the context, is fitted on as many series
+    as it was judged with.
+    """
     table = without_test(table, config.data.split)
-    everything = np.stack([np.arange(len(table.ids)), table.lengths], axis=1)
-    panel = fit_panel(known_values(table, everything), season_length(table.frequency), config.data.horizon)
+    most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS
+    series = evenly(len(table.ids), most)
+    known = known_values(table, np.stack([series, table.lengths[series]], axis=1))
+    panel = fit_panel(known, season_length(table.frequency), config.data.horizon)
     parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
     described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
     return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,11 +154,16 @@ class _Run:
         self.report, self.save_best, self.save_state = report, save_best, save_state
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.random = RandomState(self.device) if random is None else random
-        self.optimizer = make_optimizer(model.parameters(), config)
+        self.learning_rate = config.learning_rate
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
         self.pace = Pace(config, len(self.batches), len(windows))
         self.result = TrainingResult(0, 0, None, "running", 0.0)
         self.best, self.train_loss = BestWeights(), RunningMean()
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Made for the first step: PyTorch loads its compiler with the first optimiser, which takes a second."""
+        return make_optimizer(self.model.parameters(), self.config)
 
     def loop(self, solve: Callable[[], Solution | None], stop: StopRequest) -> TrainingResult:
         """Train until the planned steps are done, the time budget or the patience is used up, or a signal arrives."""
@@ -221,7 +227,7 @@ class _Run:
             bad_rounds=self.best.bad_rounds,
             loss_sum=self.train_loss.total,
             loss_windows=self.train_loss.count,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.learning_rate,
             total_steps=pace.total_steps,
             validate_every=pace.validate_every,
             validation_seconds=pace.validation_seconds,
@@ -233,7 +239,7 @@ class _Run:
         tensors = StateTensors(
             self.model.trained_state(),
             self.best.weights,
-            optimizer_moments(self.optimizer, self._trained()),
+            optimizer_moments(self.optimizer, self._trained()) if self.result.steps else {},
             self.random.states(),
         )
         return TrainingState(asdict(progress), tensors.flatten())
@@ -251,7 +257,7 @@ class _Run:
         load_trained_state(self.model, tensors.weights)
         for name, moments in tensors.moments.items():
             self.optimizer.state[parameters[name]].update(moments)
-        self._set_learning_rate(progress.learning_rate)
+        self.learning_rate = progress.learning_rate
         self.best = BestWeights(progress.best_loss, tensors.best, progress.bad_rounds)
         self.train_loss = RunningMean(progress.loss_sum, progress.loss_windows)
         self.result = TrainingResult(
@@ -277,7 +283,9 @@ class _Run:
     def _step(self, step: int) -> None:
         began = time.monotonic()
         config = self.config
-        self._set_learning_rate(learning_rate(step, self.pace.total_steps, config.learning_rate, config.schedule))
+        self.learning_rate = learning_rate(step, self.pace.total_steps, config.learning_rate, config.schedule)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate
         self.model.train()
         indices = self.batches.batch(*divmod(step, len(self.batches)))
         self.optimizer.zero_grad(set_to_none=True)
@@ -306,10 +314,6 @@ class _Run:
         pace = self.pace
         pace.step_seconds.append(time.monotonic() - began)
         self.report(Step(step + 1, pace.total_steps, value, pace.windows_per_second, pace.seconds_left(step + 1)))
-
-    def _set_learning_rate(self, rate: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
 
     def _forecasts(self, windows: Windows, indices: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield forecasts and targets, both (M, H, 1), a micro-batch at a time."""
@@ -349,7 +353,7 @@ class _Run:
             epoch=round(step / len(self.batches), 4),
             train_loss=self.train_loss.take(),
             validation_loss=loss,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=self.learning_rate,
             gate=None if self.gate is None else self.gate.item(),
             windows_per_second=self.pace.windows_per_second,
             seconds=self.pace.seconds,

@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -66,6 +67,15 @@ def roots(grams: Sequence[Tensor] | None, context: int) -> list[Root]:
         assert isinstance(inverse, Tensor)
         found.append(Root("wavelet", tilt, _square_root(inverse)))
     return found
+
+
+@lru_cache(maxsize=2)
+def wavelet_roots(context: int, prior: Prior | None) -> tuple[Root, ...]:
+    """Return the roots of a transform's wavelet prior, or of the plain prior.
+
+    Kept for the next call, since held-out blocks are solved with the same prior one after the other; read only.
+    """
+    return tuple(roots(band_grams(context, *prior) if prior else None, context))
 
 
 def season_root(context: int, season: int) -> Root:

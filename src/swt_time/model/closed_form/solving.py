@@ -19,9 +19,10 @@ from torch import Tensor
 
 from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows, evenly
+from swt_time.machine import one_thread
 from swt_time.model.closed_form.folds import Blocks, Fold, completed
 from swt_time.model.closed_form.moments import Moments, moments
-from swt_time.model.closed_form.priors import Prior, Root, band_grams, roots, season_root
+from swt_time.model.closed_form.priors import Prior, Root, season_root, wavelet_roots
 from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
 from swt_time.model.closed_form.structure import structural_map
 
@@ -124,6 +125,7 @@ class _Form(NamedTuple):
     exponent: int = 0
 
 
+@one_thread()
 def solve(
     windows: Windows,
     validation: Windows | None,
@@ -155,7 +157,7 @@ def solve(
     """
     horizon = windows.gather(np.arange(1))[1].shape[1]
     season = windows.season
-    others = roots(band_grams(context, *prior) if prior else None, context)
+    others = list(wavelet_roots(context, prior))
     candidates = _Candidates([season_root(context, season)], others) if "season" in parts else _Candidates(others, [])
     folds_of = _folds(windows, validation, horizon, "blocks" in parts)
     form, gains, count = _choose(folds_of, candidates, season, parts)

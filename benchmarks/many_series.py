@@ -1,0 +1,129 @@
+"""Time and memory of fitting and forecasting many series, and of one small command, compared with a former commit.
+
+git worktree add --detach /tmp/former COMMIT
+python benchmarks/many_series.py --former /tmp/former --out benchmarks/results/many_series.csv
+
+Every run is a fresh process. For tables, ``Forecaster(horizon=24).fit(table).predict(table)`` is timed without imports;
+for the command, the whole process. Medians over runs in turns; CPU time is comparable on a machine that does other
+work too. The former commit is timed with a few series only.
+"""
+
+import argparse
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from swt_time.machine import describe_processor
+from swt_time.provenance import package_versions, source_commit
+
+ROOT = Path(__file__).parent.parent
+ROWS = 1000
+
+TABLE = """
+import json, resource, sys, time
+import pandas as pd
+from swt_time import Forecaster
+
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+table = pd.read_parquet(sys.argv[1])
+wall, used = time.perf_counter(), cpu()
+Forecaster(horizon=24, preset=sys.argv[2]).fit(table).predict(table)
+print(json.dumps({
+    "seconds": time.perf_counter() - wall,
+    "cpu_s": cpu() - used,
+    "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+}))
+"""
+
+COMMAND = """
+import json, os, resource, subprocess, sys, time
+wall = time.perf_counter()
+words = [sys.executable, "-m", "swt_time", "forecast", "--data", sys.argv[1], "--horizon", "12", "--out", sys.argv[2]]
+subprocess.run(words, check=True, capture_output=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({
+    "seconds": time.perf_counter() - wall,
+    "cpu_s": used.ru_utime + used.ru_stime,
+    "peak_mib": used.ru_maxrss / 2**10,
+}))
+"""
+
+
+def hourly(series: int, rows: int) -> pd.DataFrame:
+    """Noise around daily cycles of different size."""
+    draw = np.random.default_rng(0)
+    cycle = np.sin(2 * np.pi * np.arange(rows) / 24)
+    level, size = draw.normal(10, 2, size=(series, 1)), draw.gamma(2, 1, size=(series, 1))
+    values = level + size * cycle + draw.normal(size=(series, rows))
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat([f"series {i:05d}" for i in range(series)], rows),
+            "ds": np.tile(pd.date_range("2024-01-01", periods=rows, freq="h"), series),
+            "y": values.ravel().round(3),
+        }
+    )
+
+
+def run(root: Path, code: str, *words: object) -> dict[str, float]:
+    """One run in a fresh process with the package of a working tree."""
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, words)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def main() -> None:
+    """Measure all cases, and write the results as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--former", type=Path, required=True, help="Working tree of the former commit.")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--series", type=int, nargs="*", default=[100, 1000, 10_000])
+    parser.add_argument("--former-series", type=int, default=1000, help="Most series the former commit is timed with.")
+    given = parser.parse_args()
+    commit = ["git", "rev-parse", "--short=12", "HEAD"]
+    former = subprocess.run(commit, cwd=given.former, check=True, capture_output=True, text=True).stdout.strip()
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hourly(1, 200).to_csv(folder / "small.csv", index=False)
+        cases = [("swt-time forecast, 200 rows", "auto", 1, COMMAND, folder / "small.csv")]
+        for series in given.series:
+            path = folder / f"{series}.parquet"
+            hourly(series, ROWS).to_parquet(path)
+            cases += [("fit and predict", preset, series, TABLE, path) for preset in ("fast", "auto")]
+        for case, preset, series, code, path in cases:
+            found: dict[str, list[dict[str, float]]] = {"now": [], "former": []}
+            for number in range(given.runs):
+                for who, root in (("former", given.former), ("now", ROOT)):
+                    if who == "now" or series <= given.former_series:
+                        last = folder / f"{who}{number}.csv" if code == COMMAND else preset
+                        found[who].append(run(root, code, path, last))
+            row: dict[str, object] = {"case": case, "preset": preset, "series": series}
+            for key in ("cpu_s", "seconds", "peak_mib"):
+                now = statistics.median(one[key] for one in found["now"])
+                then = statistics.median(one[key] for one in found["former"]) if found["former"] else None
+                row |= {key: round(now, 2), f"former_{key}": then and round(then, 2)}
+                row[f"{key}_ratio"] = then and round(now / then, 3)
+            row |= {"runs": given.runs, "commit": source_commit(), "former_commit": former}
+            row |= {"torch": package_versions(["torch"])["torch"], "machine": describe_processor()}
+            rows.append(row)
+            print(f"{case}, {preset}, {series} series: CPU {row['cpu_s']} s (before {row['former_cpu_s']})", flush=True)
+            with given.out.open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
