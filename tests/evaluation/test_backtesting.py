@@ -123,9 +123,10 @@ def oracle(frame, history, season):
 
 @pytest.fixture
 def folds():
-    """Random forecasts of two series from three cutoffs; five of the 36 values were not observed."""
+    """Random forecasts of two series from three cutoffs; five of the 36 values, and four before, were not observed."""
     table = long_table({"a": 60, "b": 50})
-    table.loc[table.index[table["unique_id"] == "a"][45:50], "y"] = np.nan
+    for gap in (slice(20, 24), slice(45, 50)):
+        table.loc[table.index[table["unique_id"] == "a"][gap], "y"] = np.nan
     series = to_series(table, fill="linear")
     origins = np.array([[42, 48, 54], [32, 38, 44]])
     return Folds(series, origins, np.random.default_rng(1).normal(50, 5, size=(2, 3, 6))), table
