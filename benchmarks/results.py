@@ -44,7 +44,7 @@ def page(folder: Path) -> str:
         datasets = study["datasets"]
         show = differences_of if study["show"] == "differences" else scores_of
         blocks += [show(name, [f for f in mine if f[0].cell.dataset.name == name], numbers) for name in datasets]
-    blocks += [panels(folder), *speed(folder), origin(found), not_run(planned, rows)]
+    blocks += [panels(folder), public_tables(folder), *speed(folder), origin(found), not_run(planned, rows)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -166,6 +166,27 @@ def panels(folder: Path) -> str:
         f"{machines}, commit {commits}, {versions}."
     )
     return "\n\n".join(blocks)
+
+
+def public_tables(folder: Path) -> str:
+    """Return MASE and seconds of the one command on public tables; empty if they were not measured."""
+    rows = read_csv(folder / "tables.csv")
+    if not rows:
+        return ""
+    heads = ["rows", "horizon", "messages", "swt-time", "seasonal naive", "last value", "theta", "ratio", "seconds"]
+    lines = [[row["table"], *(row[head] or "refused" for head in heads)] for row in rows]
+    ratios = [float(row["ratio"]) for row in rows if row["ratio"]]
+    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    return "\n\n".join(
+        [
+            "## Public tables in one command",
+            table(["table", *heads], lines),
+            f"MASE on the last rows of each table, which the command did not see; ratio to the best of the three in "
+            f"hindsight, geometric mean {statistics.geometric_mean(ratios):.3f}, at most 1.05 on "
+            f"{sum(ratio <= 1.05 for ratio in ratios)} of {len(ratios)}. `python benchmarks/tables.py`. "
+            f"{machines}, commit {commits}, {versions}.",
+        ]
+    )
 
 
 ORIGIN = ("versions", "commit", "machine")

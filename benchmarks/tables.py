@@ -74,7 +74,7 @@ class Table:
 TABLES = {
     "airline passengers": Table("jbrownlee/Datasets:airline-passengers.csv", 12),
     "minimum temperatures": Table("jbrownlee/Datasets:daily-min-temperatures.csv", 28, answers=("--fill linear",)),
-    "shampoo": Table("jbrownlee/Datasets:monthly-shampoo-sales.csv", 6, answers=("--freq none",)),
+    "shampoo": Table("jbrownlee/Datasets:monthly-shampoo-sales.csv", 6),
     "monthly sunspots": Table("jbrownlee/Datasets:monthly-sunspots.csv", 24),
     "births": Table("jbrownlee/Datasets:daily-total-female-births.csv", 14),
     "pollution": Table("jbrownlee/Datasets:pollution.csv", 24, answers=("--fill linear",)),
@@ -92,7 +92,10 @@ TABLES = {
     "economics": Table("selva86/datasets:economics.csv", 12),
     "norway car sales": Table("selva86/datasets:norway_new_car_sales_by_month.csv", 6, answers=("--fill linear",)),
     "market arrivals": Table(
-        "selva86/datasets:MarketArrivals.csv", 3, ("market",), ("--target quantity", "--fill linear")
+        "selva86/datasets:MarketArrivals.csv",
+        3,
+        ("market",),
+        ("--time-column date", "--target quantity", "--fill linear"),
     ),
     "yahoo": Table("selva86/datasets:yahoo.csv", 20, answers=("--fill ffill",)),
     "stock price": Table("selva86/datasets:stock_price.csv", 10, answers=("--fill ffill",)),
