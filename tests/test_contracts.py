@@ -84,6 +84,8 @@ def choices(section: type, prefix: str) -> dict[str, tuple[Any, ...]]:
     """Return every option of a section that is a name or a boolean, with its choices."""
     found = {}
     for name, field in section.model_fields.items():
+        if name == "panel":  # forecasters beside the network, which is the same with and without them
+            continue
         if field.annotation is bool:
             found[f"{prefix}.{name}"] = (False, True)
         elif typing.get_origin(field.annotation) is typing.Literal:

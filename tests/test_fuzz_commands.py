@@ -48,6 +48,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "train": ("--data", "in/table.csv", "--out", "out/model", *TRAIN, *SETS),
     "forecast": ("--data", "in/table.csv", "--out", "out/forecast.csv", *MODEL),
     "evaluate": ("--data", "in/table.csv", *MODEL),
+    "backtest": ("--data", "in/table.csv", "--windows", "1", *MODEL),
     "ablate": ("--data", "in/table.csv", "--out", "out/results.csv", "--list", "--seeds", "0"),
     "import": ("in/weights.pt", "--out", "out/model", "--backbone", "none"),
     "bands": ("--data", "in/table.csv", "--out", "out/picture.txt"),

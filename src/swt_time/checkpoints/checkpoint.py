@@ -37,7 +37,7 @@ from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable, series_sha256
-from swt_time.errors import CheckpointError, SWTTimeWarning
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.folders import explained
 from swt_time.language import BackboneIdentity
@@ -316,7 +316,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     def parsed(name: str) -> dict[str, Any]:
         return parse_json(content[name], str(folder / name), CheckpointError)
 
-    config = Config.parse(parsed("config.json"))
+    try:
+        config = Config.parse(parsed("config.json"))
+    except ConfigError as error:
+        raise ConfigError(f"{folder / 'config.json'}: {error}") from None
     trained_on = _parse(TrainedOn, parsed("scaler.json"), folder / "scaler.json")
     provenance = parsed("provenance.json")
     identity = provenance.pop("backbone", None)

@@ -28,10 +28,10 @@ def to_flags(message: str, known: set[str]) -> str:
 
     Notes
     -----
-    Messages about an unknown key refer to a configuration file or to ``--set``, so they are returned unchanged. Quoted
-    text stays unchanged too.
+    Messages about an unknown key, and about the configuration of a model, refer to a file or to ``--set``, so they are
+    returned unchanged. Quoted text stays unchanged too.
     """
-    if message.startswith("unknown configuration key"):
+    if message.startswith("unknown configuration key") or "config.json: " in message:
         return message
     for argument, flag in ARGUMENTS.items():
         if flag.split()[0] in known:

@@ -164,7 +164,10 @@ def _holds_text(column: nw.Series) -> bool:
         return False
     if not isinstance(column.dtype, nw.String | nw.Object | nw.Categorical | nw.Enum):
         return False
-    cells = [cell.strip() for cell in column.drop_nulls().unique().to_list() if not is_missing(cell)]
+    cells = [cell for cell in column.drop_nulls().unique().to_list() if not is_missing(cell)]
+    if not all(isinstance(cell, str) for cell in cells):  # categories may be of any type
+        return False
+    cells = [cell.strip() for cell in cells]
     return bool(cells) and all(cell[:1].isalpha() and not NUMBER.fullmatch(cell) for cell in cells)
 
 
