@@ -27,6 +27,14 @@ torch.set_num_threads(1)  # more threads slow tiny models down
 OUTCOME = pytest.StashKey[str]()
 
 
+@pytest.fixture(autouse=True)
+def _threads():
+    """Restore the number of threads, on which the last digits of a result depend."""
+    yield
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
     """Store the outcome of each test for `claims_on_record`."""
