@@ -26,6 +26,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from support.command_cases import original_state
 from support.flawed_tables import zstd_module
 from support.parquet_files import (
     BYTE_ARRAY,
@@ -43,7 +44,6 @@ from support.trust import VARIABLE, record
 from swt_time.checkpoints.checkpoint import FILES, Checkpoint, TrainedOn, write_checkpoint
 from swt_time.config import Config
 from swt_time.forecaster import Forecaster
-from swt_time.language.loading import load_language_model
 from swt_time.model import build_model
 
 MEMORY = 2**32
@@ -526,18 +526,7 @@ def _(file, sign):
 
 def original(backbones) -> dict[str, torch.Tensor]:
     """Return a state dict of an original with the sizes in ``IMPORT``."""
-    words, width = load_language_model(str(backbones["gpt2"]), precision="float32").word_embeddings.shape
-    shapes = {
-        "mapping_layer": (20, words),
-        "reprogramming_layer.query_projection": (16, 8),
-        "reprogramming_layer.key_projection": (16, width),
-        "reprogramming_layer.value_projection": (16, width),
-        "reprogramming_layer.out_projection": (width, 16),
-        "output_projection.linear": (12, 8 * 6),
-    }
-    state = {f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}
-    state |= {f"{name}.bias": torch.ones(shape[0]) for name, shape in shapes.items()}
-    return state | {"patch_embedding.value_embedding.tokenConv.weight": torch.ones(8, 16, 3)}
+    return original_state(backbones["gpt2"])
 
 
 IMPORT = ["--context", "48", "--horizon", "12", "--d-model", "8", "--d-ff", "8", "--n-heads", "2"]

@@ -76,7 +76,7 @@ def make_case(folder: Path, backbone: Path) -> None:
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=220, freq="h"), "load": y})
     table.to_csv(folder / "table.csv", index=False)
     shutil.copytree(backbone, folder / "gpt2")
-    torch.save(_original(backbone), folder / "weights.pth")
+    torch.save(original_state(backbone), folder / "weights.pth")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Forecaster(backbone="none", seed=3, **TINY, **SHORT).fit(table, out=folder / "model")
@@ -92,7 +92,7 @@ def make_case(folder: Path, backbone: Path) -> None:
         (folder / name).write_text("old")
 
 
-def _original(backbone: Path) -> dict[str, torch.Tensor]:
+def original_state(backbone: Path) -> dict[str, torch.Tensor]:
     """A state dict of Time-LLM with the sizes in ``IMPORT``."""
     words, width = load_language_model(str(backbone), precision="float32").word_embeddings.shape
     shapes = {

@@ -12,8 +12,8 @@ from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import TableError
 from swt_time.evaluation.backtesting import Folds
-from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
-from swt_time.evaluation.scoring import errors_by_series, series_columns
+from swt_time.evaluation.metrics import ErrorSums
+from swt_time.evaluation.scoring import errors_by_series, mase_scales, series_columns
 from swt_time.evaluation.text import METRICS, NAME_WIDTH, TITLES, finite_only, line, spread
 from swt_time.panel.naive import repeat_season
 
@@ -112,7 +112,7 @@ def score_folds(folds: Folds) -> FoldScores:
         BASELINES[1]: _repeat(series, pairs, 1, horizon),
     }
     scaler = fit_scaler(series.values, origins[:, 0].tolist(), series.observed)
-    scales = _mase_scales(series, origins[:, 0], season)
+    scales = mase_scales(series, origins[:, 0].tolist())
     fold = np.tile(np.arange(windows), count)
     cutoff_errors: list[Errors] = [{} for _ in range(windows)]
     original: Errors = {}
@@ -152,16 +152,6 @@ def _repeat(series: SeriesTable, pairs: np.ndarray, season: int, horizon: int) -
         known = series.context(index, origin, min(season, origin))
         row[season - len(known) :] = known
     return repeat_season(contexts, season, horizon)
-
-
-def _mase_scales(series: SeriesTable, rows: np.ndarray, season: int) -> np.ndarray:
-    """Seasonal naive error within the first rows of each series, (N,); NaN if they are not longer than a season."""
-    scales = np.full(len(rows), np.nan)
-    for i, stop in enumerate(rows.tolist()):
-        if stop > season:
-            known = np.where(series.observed[i][:stop], series.values[i][:stop], np.nan)
-            scales[i] = seasonal_scale(known, season)
-    return scales
 
 
 def _common_time(series: SeriesTable, rows: np.ndarray) -> str | None:

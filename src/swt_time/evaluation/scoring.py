@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from swt_time.data.frequency import season_length
+from swt_time.data.origins import known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
@@ -94,7 +95,7 @@ def score(
     """
     began = time.perf_counter()
     table, scaler, total = part.table, part.scaler, len(part)
-    scales = _mase_scales(part)
+    scales = mase_scales(table, part.train_rows)
     scaled = ErrorSums(part.windows.horizon, len(table.ids), scales / scaler.std)
     original = ErrorSums(part.windows.horizon, len(table.ids), scales)
     for begin in range(0, total, BATCH):
@@ -232,12 +233,11 @@ def evaluate_table(
     return Evaluation(model, naive, season, split)
 
 
-def _mase_scales(part: PartWindows) -> np.ndarray:
-    """Seasonal naive error within the train part of each series, (C,); NaN if it is not longer than a season."""
-    season, table = season_length(part.table.frequency), part.table
-    observed = [np.where(known, one, np.nan) for one, known in zip(table.values, table.observed, strict=True)]
-    pairs = zip(observed, part.train_rows, strict=True)
-    return np.array([seasonal_scale(v[:rows], season) if rows > season else math.nan for v, rows in pairs])
+def mase_scales(table: SeriesTable, rows: Sequence[int]) -> np.ndarray:
+    """Seasonal naive error within the first rows of each series, (N,); NaN if they are not longer than a season."""
+    season = season_length(table.frequency)
+    known = known_values(table, np.stack([np.arange(len(table.ids)), rows], axis=1))
+    return np.array([seasonal_scale(one, season) if len(one) > season else math.nan for one in known])
 
 
 def _unscaled(forecasts: np.ndarray, series: np.ndarray, scaler: Scaler) -> np.ndarray:
