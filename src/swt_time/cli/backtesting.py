@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swt_time.cli.forecasting import FITTING, fit_forecaster, load_forecaster, read_for, start_forecaster
+from swt_time.cli.forecasting import (
+    FITTING,
+    HorizonOption,
+    fit_forecaster,
+    load_forecaster,
+    read_for,
+    start_forecaster,
+)
 from swt_time.cli.options import (
     OUTPUT,
     BySeriesOption,
@@ -16,7 +23,6 @@ from swt_time.cli.options import (
     ModelOptions,
     TableOptions,
     expand_groups,
-    key_option,
     option,
 )
 from swt_time.cli.outputs import check_outputs, printer
@@ -47,12 +53,7 @@ def backtest(
             "the first cutoff.",
         ),
     ] = None,
-    horizon: Annotated[
-        int | None,
-        key_option(
-            "data.horizon", "--horizon", FITTING, help="Steps to forecast; needed without --model.", default=False
-        ),
-    ] = None,
+    horizon: HorizonOption = None,
     refit: Annotated[bool, option("--refit", help="Fit before every cutoff instead of once.", panel=FITTING)] = False,
     out: Annotated[
         Path | None,

@@ -28,6 +28,11 @@ from swt_time.errors import ConfigError, SWTTimeWarning
 FITTING = "Fitting without --model"
 """Panel of the help."""
 
+HorizonOption = Annotated[
+    int | None,
+    key_option("data.horizon", "--horizon", FITTING, help="Steps to forecast; needed without --model.", default=False),
+]
+
 if TYPE_CHECKING:
     from swt_time.data.series import SeriesTable
     from swt_time.forecaster import Forecaster
@@ -46,12 +51,7 @@ def forecast(
         Path | None,
         option("--model", help="Checkpoint folder made by train; without it a forecaster is fitted to the table."),
     ] = None,
-    horizon: Annotated[
-        int | None,
-        key_option(
-            "data.horizon", "--horizon", FITTING, help="Steps to forecast; needed without --model.", default=False
-        ),
-    ] = None,
+    horizon: HorizonOption = None,
     save: Annotated[
         Path | None, option("--save", help="Folder to save the fitted model in, for --model.", panel=FITTING)
     ] = None,
