@@ -1,11 +1,9 @@
 """Device, memory and CPU model of this machine."""
 
-import mmap
-
-import numpy as np
 import pytest
 import torch
 
+from support.memory import touched_array
 from swt_time import machine
 from swt_time.errors import ConfigError
 from swt_time.machine import (
@@ -25,13 +23,6 @@ CPU = torch.device("cpu")
 ACCURACY = 0.98
 """Linux updates the memory counters of a process in batches of some hundred pages."""
 on_linux = pytest.mark.skipif(not CLEAR_REFS.exists(), reason="a process resets its peak memory on Linux only")
-
-
-def touched_array() -> np.ndarray:
-    """Ones in 64 MiB of new pages; NumPy itself may reuse memory that is resident since an earlier test."""
-    array = np.frombuffer(mmap.mmap(-1, 64 * MEBIBYTE), np.uint8)
-    array[:] = 1
-    return array
 
 
 @pytest.mark.parametrize("available", [True, False])
@@ -72,13 +63,13 @@ def test_bfloat16_needs_avx512_and_its_extension(monkeypatch, capability, suppor
 def test_peak_memory_grows_by_a_touched_array():
     reset_peak_memory(CPU)
     before = peak_memory(CPU)
-    array = touched_array()
+    array = touched_array(64 * MEBIBYTE)
     assert peak_memory(CPU) - before >= ACCURACY * array.nbytes
 
 
 @on_linux
 def test_peak_memory_is_kept_until_it_is_reset():
-    array = touched_array()
+    array = touched_array(64 * MEBIBYTE)
     size = array.nbytes
     del array
     before = peak_memory(CPU)
@@ -90,7 +81,7 @@ def test_peak_memory_is_kept_until_it_is_reset():
 @on_linux
 def test_resident_memory_grows_by_a_touched_array():
     before = resident_memory()
-    array = touched_array()
+    array = touched_array(64 * MEBIBYTE)
     assert resident_memory() - before >= ACCURACY * array.nbytes
 
 
