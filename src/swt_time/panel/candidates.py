@@ -28,14 +28,15 @@ def forecast_candidates(
 ) -> np.ndarray:
     """Return the forecasts of all candidates (C, W, H) in the units of the histories.
 
-    The pooled ones are zero at origins without a map.
+    A map serves the origins from its cut to the next map's; at origins before all maps the pooled forecasts are zero.
     """
     plain, log, positive = histories.plain, histories.log, histories.positive[:, None]
     last = np.broadcast_to(histories.last[:, None], histories.naive.shape)
     theta, dynamic = plain.restore(plain.theta), plain.restore(plain.dynamic)
     pooled, log_pooled = np.zeros_like(theta), np.zeros_like(theta)
-    for cut, (on_plain, on_log) in maps.items():
-        here = origins.cut == cut
+    cuts = np.array(sorted(maps), dtype=int)
+    for position, (on_plain, on_log) in enumerate(maps[cut] for cut in cuts.tolist()):
+        here = np.searchsorted(cuts, origins.cut) == position
         pooled[here] = on_plain.forecast(plain.take(here))
         log_pooled[here] = on_log.forecast(log.take(here))
     log_theta = np.where(positive, log.restore(log.theta), theta)

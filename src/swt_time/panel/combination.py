@@ -11,7 +11,7 @@ ADDED = 12
 PRIOR = 8
 """Weight of the prior weights, in candidates."""
 
-SHARPNESSES = (0.0, 1.0, 2.0)
+SHARPNESSES = (0.0, 1.0, 2.0, 4.0)
 """Powers of a series' own relative errors in its weights; with 0 all series have the same weights."""
 
 SMALLEST = 1e-3

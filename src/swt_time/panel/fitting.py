@@ -9,7 +9,7 @@ from swt_time.panel.candidates import CANDIDATES, COMBINATION, NAIVE, forecast_c
 from swt_time.panel.combination import choose, find_sharpness, greedy_weights, window_errors
 from swt_time.panel.fitted import FittedPanel
 from swt_time.panel.history import Histories, describe
-from swt_time.panel.origins import Origins, cuts_of, judged_cuts, longest_history, make_origins
+from swt_time.panel.origins import Origins, cuts_of, fitted_cuts, judged_cuts, longest_history, make_origins
 from swt_time.panel.pooled import Pooled, fit_pooled
 from swt_time.panel.rows import check_panel, check_steps
 
@@ -67,13 +67,14 @@ def fit_panel(panel: Sequence[ArrayLike], season: int, horizon: int, margin: flo
     """
     check_steps(season, horizon)
     series = check_panel(panel)
-    cuts = cuts_of(horizon)
+    cuts = cuts_of(horizon, len(series))
     every = -(-len(series) * len(cuts) * horizon // TARGETS)
     origins = make_origins(series[::every], cuts, season, horizon, longest_history(season))
     histories = describe(origins.histories, season, horizon)
     targets = np.ldexp(origins.targets, -histories.exponent[:, None])
-    maps = {cut: fit_maps(histories, origins, targets, cut) for cut in [0, *judged_cuts(origins.cut, horizon)]}
-    judged = judgeable(origins, list(maps))
+    judges = judged_cuts(origins.cut, horizon)
+    maps = {cut: fit_maps(histories, origins, targets, cut) for cut in [0, *fitted_cuts(judges)]}
+    judged = judgeable(origins, judges)
     if not judged.any():
         middle = {0: (maps[0][0][1], maps[0][1][1])}
         strengths = (STRENGTHS[1], STRENGTHS[1])

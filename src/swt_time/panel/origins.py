@@ -8,14 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CUTS = 12
-"""Origins before the end of the panel."""
+CUTS = (12, 60)
+"""Fewest and most origins before the end of the panel."""
+
+WINDOWS = 600
+"""Windows that a panel of few series has, if they are long enough, by more origins."""
 
 CUTS_PER_HORIZON = 3
 """Origins within one horizon."""
 
 JUDGES = 8
-"""Origins whose forecasts are compared with what followed."""
+"""Origins at which the pooled regressions are fitted again, for forecasts that are compared with what followed."""
+
+JUDGED = 2 / 3
+"""Share of the origins at which candidates are judged, if that is more: the earlier ones have no regression."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,10 @@ def longest_history(season: int) -> int:
     return max(120, 10 * season)
 
 
-def cuts_of(horizon: int) -> list[int]:
-    """Return the cuts of all origins, the end of the panel first."""
+def cuts_of(horizon: int, count: int) -> list[int]:
+    """Return the cuts of all origins of a panel of ``count`` series, the end of the panel first."""
     step = -(-horizon // CUTS_PER_HORIZON)
-    return [step * k for k in range(CUTS + 1)]
+    return [step * k for k in range(int(np.clip(-(-WINDOWS // count), *CUTS)) + 1)]
 
 
 def judged_cuts(cuts: np.ndarray, horizon: int) -> list[int]:
@@ -72,7 +78,24 @@ def judged_cuts(cuts: np.ndarray, horizon: int) -> list[int]:
     horizon : int
     """
     found = sorted(set(cuts[cuts > 0].tolist()))
-    return [cut for cut in found if cut >= horizon][:JUDGES] or found[-1:]
+    whole = [cut for cut in found if cut >= horizon]
+    return whole[: max(JUDGES, int(JUDGED * len(whole)))] or found[-1:]
+
+
+def fitted_cuts(judged: Sequence[int]) -> list[int]:
+    """Choose at most about `JUDGES` of the judged origins, the earliest among them.
+
+    What is fitted at one of them serves the judged origins from there to the next later one: it knows less than they
+    do, never more.
+    """
+    every = -(-len(judged) // JUDGES)
+    return sorted({*judged[every - 1 :: every], *judged[-1:]})
+
+
+def judged_by(fitted: Sequence[int], horizon: int) -> list[int]:
+    """Return the judged origins of a panel whose regressions were fitted at these cuts, 0 among them."""
+    earliest, step = max(fitted), -(-horizon // CUTS_PER_HORIZON)
+    return [cut for cut in range(step, earliest + 1, step) if cut >= min(horizon, earliest)]
 
 
 def make_origins(series: Sequence[np.ndarray], cuts: Sequence[int], season: int, horizon: int, longest: int) -> Origins:
