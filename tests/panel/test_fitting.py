@@ -123,7 +123,7 @@ def test_large_panels_are_fitted_on_a_sample(panel, fitted, monkeypatch):
 
 def held_out(panel, cut, leak):
     """Return the forecasts of all candidates at an origin; a leak gives the regression the targets that follow it."""
-    origins = make_origins(panel, cuts_of(HORIZON), SEASON, HORIZON, longest_history(SEASON))
+    origins = make_origins(panel, cuts_of(HORIZON, len(panel)), SEASON, HORIZON, longest_history(SEASON))
     histories = describe(origins.histories, SEASON, HORIZON)
     targets = np.ldexp(origins.targets, -histories.exponent[:, None])
     plain, log = module.fit_maps(histories, origins, targets, 0 if leak else cut)

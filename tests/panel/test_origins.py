@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from swt_time.panel.origins import CUTS, JUDGES, cuts_of, judged_cuts, make_origins, shortest_window
+import pytest
+
+from swt_time.panel.origins import (
+    CUTS,
+    JUDGES,
+    cuts_of,
+    fitted_cuts,
+    judged_cuts,
+    make_origins,
+    shortest_window,
+)
 
 
 def test_windows_equal_slices():
@@ -48,9 +58,24 @@ def test_targets_behind_an_origin_are_hidden():
 
 
 def test_judged_cuts_leave_a_whole_horizon():
-    cuts = cuts_of(8)
-    assert cuts == [3 * k for k in range(CUTS + 1)]
+    cuts = cuts_of(8, 1000)
+    assert cuts == [3 * k for k in range(CUTS[0] + 1)]
     assert judged_cuts(np.array(cuts), 8) == [9, 12, 15, 18, 21, 24, 27, 30]
     assert len(judged_cuts(np.array(cuts), 8)) == JUDGES
     assert judged_cuts(np.array([0, 3, 6]), 8) == [6]
     assert judged_cuts(np.array([0]), 8) == []
+
+
+def test_few_series_have_more_origins():
+    assert [len(cuts_of(8, count)) - 1 for count in (1, 10, 20, 50, 5000)] == [60, 60, 30, 12, 12]
+    assert len(judged_cuts(np.array(cuts_of(8, 1)), 8)) == 38
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 8, 24])
+@pytest.mark.parametrize("existing", [1, 2, 8, 30, 61])
+def test_regressions_of_judged_origins_know_less_than_their_forecasts(horizon, existing):
+    judged = judged_cuts(np.array(cuts_of(horizon, 1)[:existing]), horizon)
+    fitted = fitted_cuts(judged)
+    assert len(fitted) <= JUDGES
+    assert set(fitted) <= set(judged)
+    assert all(max(fitted) >= cut for cut in judged)

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.selection.blocks import BLOCKS, MOST_ORIGINS, held_out_blocks
+from swt_time.selection.blocks import MOST_ORIGINS, SHORT_BLOCKS, held_out_blocks
 
 
 def test_blocks_of_one_series_end_where_the_next_begins():
     blocks = held_out_blocks([100], horizon=10)
-    assert [block.rows.tolist() for block in blocks] == [[90], [80], [70]]
-    assert [block.pairs.tolist() for block in blocks] == [[[0, 90]], [[0, 80]], [[0, 70]]]
+    assert [block.rows.tolist() for block in blocks] == [[90], [80], [70], [60], [50]]
+    assert [block.pairs.tolist() for block in blocks] == [[[0, rows]] for rows in (90, 80, 70, 60, 50)]
 
 
 def test_a_long_series_has_several_origins_in_a_block_of_a_tenth():
@@ -22,14 +22,16 @@ def test_a_long_series_has_several_origins_in_a_block_of_a_tenth():
     assert len(first.pairs) == 91
 
 
-@pytest.mark.parametrize(("rows", "count"), [(20, 1), (19, 0), (30, 2), (40, 3), (400, 3)])
+@pytest.mark.parametrize(
+    ("rows", "count"), [(20, 1), (19, 0), (30, 2), (40, 3), (70, 3), (80, 4), (109, 5), (110, 3), (400, 3)]
+)
 def test_a_block_needs_as_many_rows_before_it_as_the_horizon(rows, count):
     assert len(held_out_blocks([rows], horizon=10)) == count
 
 
 def test_short_series_leave_the_earlier_blocks():
     blocks = held_out_blocks([20, 100, 5], horizon=10)
-    assert [block.series.tolist() for block in blocks] == [[0, 1], [1], [1]]
+    assert [block.series.tolist() for block in blocks] == [[0, 1], *[[1]] * 4]
 
 
 def test_of_many_series_an_even_sample_is_used():
@@ -45,7 +47,7 @@ def test_of_many_series_an_even_sample_is_used():
 )
 def test_targets_lie_in_their_block_and_known_rows_before_it(lengths, horizon):
     blocks = held_out_blocks(lengths, horizon)
-    assert len(blocks) <= BLOCKS
+    assert len(blocks) <= SHORT_BLOCKS
     ends = np.array(lengths)
     for block in blocks:
         known = dict(zip(block.series.tolist(), block.rows.tolist(), strict=True))

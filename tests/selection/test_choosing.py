@@ -57,19 +57,29 @@ def test_sizes_fit_the_context():
 @pytest.mark.parametrize(
     ("gains", "weight"),
     [
-        ([0.2, 0.3, 0.25], 0.4),  # every block agrees
-        ([0.6, -0.1, -0.1], 0.0),  # one block decides, the others lose
+        ([0.2, 0.3, 0.25], 0.4),  # every group agrees
+        ([0.1, 0.3, 0.2], 0.3),  # with a standard error of 0.058, the doubt is 0.083 * 3
+        ([0.6, -0.1, -0.1], 0.0),  # one group decides, the others lose
         ([0.006, 0.006, 0.006], 0.0),  # less than the margin
-        ([0.5], 0.0),  # one block alone tells nothing of its own spread
+        ([0.5], 0.0),  # one group alone tells nothing of its own spread
         ([-0.1, -0.1], 0.0),
     ],
 )
-def test_the_gain_of_the_closed_form_must_exceed_its_standard_error(gains, weight):
+def test_the_weight_of_the_closed_form_follows_the_certainty_of_its_gain(gains, weight):
     errors = np.full((len(WEIGHTS), len(gains)), 3.0)
     errors[0] = 1.0
     errors[4] = 1.0 - np.array(gains)
     assert MARGIN == 0.01
-    assert WEIGHTS[best_weight(errors)] == pytest.approx(weight)
+    assert best_weight(errors) == weight
+
+
+@pytest.mark.parametrize(("spread", "weight"), [(0.0, 1.0), (0.2, 1.0), (0.3, 0.6), (0.5, 0.0)])
+def test_a_closed_form_with_little_doubt_is_not_mixed(spread, weight):
+    """The mixture at 0.8 is better by half the margin."""
+    errors = np.ones((len(WEIGHTS), 3))
+    errors[8] = 0.5
+    errors[-1] = 0.5025 + spread * np.array([-1, 0, 1])
+    assert best_weight(errors) == weight
 
 
 def test_split_leaves_a_validation_part_only_where_gradients_need_it():

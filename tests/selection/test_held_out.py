@@ -47,22 +47,28 @@ def test_error_is_that_of_its_definition():
     assert held_out.points == held_out.targets.size
 
 
-def test_errors_of_blocks_are_those_of_their_definition():
+def test_errors_of_groups_are_those_of_their_definition():
     rng = np.random.default_rng(0)
     table = make_table(*(rng.normal(size=n).cumsum().tolist() for n in (60, 45, 200)))
     blocks = held_out_blocks(table.lengths, 5)
     held_out = HeldOut(table, blocks, 5, 7)
     forecasts = rng.normal(size=held_out.targets.shape)
     every = np.abs(forecasts - held_out.targets) / held_out.units
-    start = 0
-    for block, found in zip(blocks, held_out.by_block(forecasts), strict=True):
-        here = slice(start, start + len(block.pairs))
-        sizes = {
-            i: (held_out.pairs[:, 0] == i).sum() for i in block.series
-        }  # all series have equal shares in all blocks
-        shares = np.array([1 / sizes[i] for i in block.pairs[:, 0]])
-        assert found == pytest.approx((every[here].mean(axis=1) * shares).sum() / shares.sum(), rel=1e-12)
-        start += len(block.pairs)
+    origins = {i: (held_out.pairs[:, 0] == i).sum() for i in range(3)}  # all series have equal shares in all groups
+    rows: dict[tuple[int, int], list[int]] = {}
+    row = 0
+    for number, block in enumerate(blocks):
+        first = dict(zip(block.series.tolist(), block.rows.tolist(), strict=True))
+        for index, origin in block.pairs.tolist():
+            rows.setdefault((number, (origin - first[index]) // 5), []).append(row)
+            row += 1
+    found = held_out.by_group(forecasts)
+    assert len(found) == len(rows) > len(blocks)
+    for key, here in zip(sorted(rows), found, strict=True):
+        shares = np.array([1 / origins[i] for i in held_out.pairs[rows[key], 0]])
+        absolute = np.average(every[rows[key]].mean(axis=1), weights=shares)
+        squared = np.average((every[rows[key]] ** 2).mean(axis=1), weights=shares)
+        assert here == pytest.approx((absolute + np.sqrt(squared)) / 2, rel=1e-12)
 
 
 def test_filled_values_are_no_truth():
@@ -72,7 +78,7 @@ def test_filled_values_are_no_truth():
     table = make_table(holes.tolist(), fill="linear")
     blocks = held_out_blocks(table.lengths, 5)
     held_out = HeldOut(table, blocks, 5, 1)
-    assert held_out.points == 13
+    assert held_out.points == 5 * len(blocks) - 2
     assert held_out.error(np.nan_to_num(held_out.targets, nan=1e9)) == 0.0
 
 

@@ -11,7 +11,7 @@ from swt_time.errors import CheckpointError
 from swt_time.panel.candidates import CANDIDATES, COMBINATION, forecast_candidates, judge, judgeable, only
 from swt_time.panel.combination import SHARPNESSES, relative_errors, weights_of_series
 from swt_time.panel.history import describe
-from swt_time.panel.origins import judged_by, longest_history, make_origins, shortest_window
+from swt_time.panel.origins import longest_history, make_origins, shortest_window
 from swt_time.panel.pooled import Pooled
 from swt_time.panel.rows import check_panel
 
@@ -108,13 +108,13 @@ class FittedPanel:
         return np.concatenate([self._forecast(chunk) for chunk in chunks])
 
     def _forecast(self, series: list[np.ndarray]) -> np.ndarray:
-        judges = judged_by(list(self.maps), self.horizon) if self.sharpness else []
-        origins = make_origins(series, [0, *judges], self.season, self.horizon, longest_history(self.season))
+        cuts = sorted(self.maps) if self.sharpness else [0]
+        origins = make_origins(series, cuts, self.season, self.horizon, longest_history(self.season))
         histories = describe(origins.histories, self.season, self.horizon)
         candidates = forecast_candidates(histories, origins, self.maps)
         weights = np.repeat(self.weights[:, None], len(series), axis=1)
         if self.sharpness:
-            judged = judgeable(origins, judges)
+            judged = judgeable(origins, cuts)
             errors = judge(candidates, histories, origins, judged)
             relative = relative_errors(errors, origins.series[judged], len(series))
             weights = weights_of_series(self.weights, relative, self.sharpness)

@@ -63,7 +63,7 @@ def fit_panel(panel: Sequence[ArrayLike], season: int, horizon: int, margin: flo
     >>> fitted.forecast(panel).shape
     (3, 6)
     >>> fitted.judged
-    24
+    42
     """
     check_steps(season, horizon)
     series = check_panel(panel)
@@ -96,7 +96,9 @@ def fit_panel(panel: Sequence[ArrayLike], season: int, horizon: int, margin: flo
     chosen = (*CANDIDATES, COMBINATION)[choose(errors, NAIVE, margin)]
     sharpness = 0.0
     if chosen == COMBINATION:
-        sharpness = find_sharpness(candidates, truth, spread, weights, origins.series[judged], origins.cut[judged])
+        own = np.isin(origins.cut[judged], list(maps))  # the origins at which a forecast judges a series again
+        series_of, cut_of = origins.series[judged][own], origins.cut[judged][own]
+        sharpness = find_sharpness(candidates[:, own], truth[own], spread[own], weights, series_of, cut_of)
     else:
         weights = only(chosen)
     return FittedPanel(

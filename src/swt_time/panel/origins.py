@@ -88,14 +88,8 @@ def fitted_cuts(judged: Sequence[int]) -> list[int]:
     What is fitted at one of them serves the judged origins from there to the next later one: it knows less than they
     do, never more.
     """
-    every = -(-len(judged) // JUDGES)
+    every = max(-(-len(judged) // JUDGES), 1)
     return sorted({*judged[every - 1 :: every], *judged[-1:]})
-
-
-def judged_by(fitted: Sequence[int], horizon: int) -> list[int]:
-    """Return the judged origins of a panel whose regressions were fitted at these cuts, 0 among them."""
-    earliest, step = max(fitted), -(-horizon // CUTS_PER_HORIZON)
-    return [cut for cut in range(step, earliest + 1, step) if cut >= min(horizon, earliest)]
 
 
 def make_origins(series: Sequence[np.ndarray], cuts: Sequence[int], season: int, horizon: int, longest: int) -> Origins:

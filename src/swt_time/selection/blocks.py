@@ -8,6 +8,9 @@ import numpy as np
 BLOCKS = 3
 """Held-out blocks of a series that is long enough."""
 
+SHORT_BLOCKS = 8
+"""Most held-out blocks of a series whose blocks are one horizon long; the later half of its rows at most."""
+
 SHARE = 10
 """A block is at least this part of a long series (a tenth), so that one bad day does not decide."""
 
@@ -56,9 +59,12 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[B
     size = np.maximum(horizon, lengths // SHARE)
     least = max(horizon, 2)
     blocks = []
-    for number in range(1, BLOCKS + 1):
+    for number in range(1, SHORT_BLOCKS + 1):
         rows = lengths - number * size
-        series = np.flatnonzero(rows >= least)
+        enough = rows >= least
+        if number > BLOCKS:
+            enough &= (size == horizon) & (2 * rows >= lengths)
+        series = np.flatnonzero(enough)
         if not len(series):
             break
         if len(series) > MOST_ORIGINS:

@@ -42,6 +42,9 @@ FORMS: tuple[ClosedFormPart, ...] = ("season", "structure", "last")
 """What the closed form of a candidate tries, of what the configuration names; the others take longer than they matter
 for a comparison."""
 
+DOUBT = 0.25
+"""A closed form that is preferred to mixtures is not mixed for less doubt than this."""
+
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 """Weights of the closed form beside the panel that are tried."""
 
@@ -150,11 +153,13 @@ def choose(
     if not config.model.panel:
         return best, Choice({CLOSED_FORM: 1.0, PANEL: 0.0}, errors, len(blocks), held_out.points)
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
-    mixed = [w * forecasts[_name(best)] + (1 - w) * forecasts[PANEL] for w in WEIGHTS]
-    position = best_weight(np.array([held_out.by_block(one) for one in mixed]))
-    weight = float(WEIGHTS[position])
+
+    def mix(weight: float) -> np.ndarray:
+        return weight * forecasts[_name(best)] + (1 - weight) * forecasts[PANEL]
+
+    weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
     if 0 < weight < 1:
-        errors["combination"] = held_out.error(mixed[position])
+        errors["combination"] = held_out.error(mix(weight))
     return best, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}, errors, len(blocks), held_out.points)
 
 
@@ -204,28 +209,39 @@ def _settle(config: Config, context: int, wavelet: str) -> Config:
     return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
 
 
-def best_weight(errors: np.ndarray) -> int:
+def best_weight(errors: np.ndarray) -> float:
     """Choose the weight of the closed form beside the panel.
 
-    The weight with the lowest mean error is taken if its gain over the panel alone is larger than the standard error of
-    that gain over blocks, and than the margin; else the closed form has no weight. So one block alone, or blocks that
-    disagree, leave the forecast to the panel.
+    It is the weight with the lowest mean error, or one if the closed form alone is within the margin of it; times
+    ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``, where ``gain`` is that over the panel alone and
+    ``s`` its standard error over ``G`` groups of origins. So the less certain the gain, the more the forecast stays
+    with the panel; one group alone, or groups that disagree, leave it there, and a gain within the margin counts as
+    none. The closed form alone stays alone if there is little doubt: a mixture takes the time of both.
+
+    Source: the factor is that of James and Stein (1961), with an allowance for a standard error of few groups.
 
     Parameters
     ----------
-    errors : (W, B) array
-        Errors of each of `WEIGHTS` on each block.
+    errors : (W, G) array
+        Errors of each of `WEIGHTS` on each group.
 
     Returns
     -------
-    int
-        Position in `WEIGHTS`.
+    float
+        From 0 to 1, a multiple of 0.1.
     """
-    best = int(np.argmin(errors.mean(axis=1)))
+    means = errors.mean(axis=1)
+    best = int(np.argmin(means))
+    if means[-1] <= (1 + MARGIN) * means[best]:
+        best = len(WEIGHTS) - 1
     gains = errors[0] - errors[best]
-    if len(gains) < 2 or gains.mean() <= gains.std(ddof=1) / np.sqrt(len(gains)):
-        return 0
-    return best if gains.mean() > MARGIN * errors[0].mean() else 0
+    count, gain = len(gains), gains.mean()
+    if count < 2 or gain <= MARGIN * means[0]:
+        return 0.0
+    doubt = gains.var(ddof=1) / count / gain**2 * (count + 3) / (count - 1)
+    if best == len(WEIGHTS) - 1 and doubt < DOUBT:
+        return 1.0
+    return float(round(WEIGHTS[best] * max(1 - doubt, 0.0), 1))
 
 
 def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.ndarray, str]:

@@ -55,7 +55,11 @@ class HeldOut:
         # every series counts as much as any other, however many of its values were observed
         self.shares = 1 / np.maximum(points[series], 1)[:, None]
         self.total = float(np.count_nonzero(points))
-        self.block = np.repeat(np.arange(len(blocks)), [len(block.pairs) for block in blocks])
+        # a group is a block, or a stretch of a long block in which origins lie within one horizon
+        number = np.repeat(np.arange(len(blocks)), [len(block.pairs) for block in blocks])
+        first = np.concatenate([block.rows[np.searchsorted(block.series, block.pairs[:, 0])] for block in blocks])
+        stretch = (self.pairs[:, 1] - first) // horizon
+        _, self.group = np.unique(np.stack([number, stretch], axis=1), axis=0, return_inverse=True)
 
     @property
     def points(self) -> int:
@@ -67,12 +71,18 @@ class HeldOut:
         errors = np.abs(forecasts - self.targets) / self.units
         return float(np.nansum(errors * self.shares)) / max(self.total, 1.0)
 
-    def by_block(self, forecasts: np.ndarray) -> np.ndarray:
-        """Mean absolute error in each block with an observed target, in the same units; series have equal shares."""
+    def by_group(self, forecasts: np.ndarray) -> np.ndarray:
+        """Error in each group of origins with an observed target: the mean of absolute and root mean squared error.
+
+        A group is a block, or a stretch of a long block whose origins lie within one horizon; so groups hardly overlap.
+        Series have equal shares.
+        """
         errors = np.abs(forecasts - self.targets) / self.units
         known = ~np.isnan(errors)
-        sums, shares = (
-            np.bincount(self.block, weights=(one * self.shares).sum(axis=1))
-            for one in (np.where(known, errors, 0.0), known)
+        absolute, squared, shares = (
+            np.bincount(self.group, weights=(one * self.shares).sum(axis=1))
+            for one in (np.where(known, errors, 0.0), np.where(known, errors**2, 0.0), known)
         )
-        return sums[shares > 0] / shares[shares > 0]
+        counted = shares > 0
+        absolute, squared = absolute[counted] / shares[counted], squared[counted] / shares[counted]
+        return (absolute + np.sqrt(squared)) / 2
