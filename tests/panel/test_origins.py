@@ -1,7 +1,6 @@
 """Windows of a panel: what is known at an origin and what followed."""
 
 import numpy as np
-
 import pytest
 
 from swt_time.panel.origins import (
