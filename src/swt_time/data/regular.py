@@ -1,5 +1,7 @@
 """Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -208,8 +210,17 @@ def _cut(block: Block, starts: np.ndarray) -> GaplessSeries:
     if not block.long:
         values, times = tuple(block.values), (block.times,) * len(block.ids)
     else:
-        ends = np.append(starts[1:], len(block.times))
-        spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-        values = tuple(block.values[0, span] for span in spans)
-        times = tuple(block.times[span] for span in spans)
+        spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(block.times)], strict=True))
+        values, times = tuple(block.values[0, start:end] for start, end in spans), _times(block.times, spans)
     return GaplessSeries(block.ids, values, times, tuple(np.ones(len(one), dtype=bool) for one in values))
+
+
+def _times(times: pd.Index, spans: Sequence[tuple[int, int]]) -> tuple[pd.Index, ...]:
+    """The times of each span of rows; neighbours with equal times share one index, which many tables have one of."""
+    stamps = microseconds(times, wall=False)
+    found: list[pd.Index] = []
+    for number, (start, end) in enumerate(spans):
+        former = spans[number - 1] if number else (0, 0)
+        alike = number and np.array_equal(stamps[start:end], stamps[slice(*former)])
+        found.append(found[-1] if alike else times[start:end])
+    return tuple(found)
