@@ -36,7 +36,10 @@ INNER_SPLIT = "0.85/0.15/0"
 """Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
 
 MOST_WINDOWS = 2**13
-"""Most training windows of a candidate."""
+"""Most training windows of a candidate that are read one by one."""
+
+MOST_CONSECUTIVE = 2**20
+"""Most windows of a candidate that are summed over without reading each one; see `swt_time.model.closed_form`."""
 
 FORMS: tuple[ClosedFormPart, ...] = ("season", "structure", "last")
 """What the closed form of a candidate tries, of what the configuration names; the others take longer than they matter
@@ -272,6 +275,10 @@ class Sample:
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contexts and targets of each window."""
         return self.part.gather(self.indices[indices])
+
+    def runs(self) -> list[np.ndarray] | None:
+        """The rows that all windows of the part cover, unless they are very many; sums over them take no longer."""
+        return self.part.runs() if len(self.part) <= MOST_CONSECUTIVE else None
 
 
 def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:
