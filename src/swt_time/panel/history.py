@@ -12,7 +12,7 @@ import numpy as np
 from swt_time.panel.naive import repeat_season
 from swt_time.panel.rows import Rows, blocks
 from swt_time.panel.seasonality import find_season
-from swt_time.panel.theta import fit_theta
+from swt_time.panel.theta import fit_theta, lines
 
 MEANS = (1, 2, 4, 8, 16, 32)
 """Lengths of the means of the latest values."""
@@ -157,7 +157,8 @@ def describe_block(rows: Rows, season: int, horizon: int, logarithm: bool) -> di
     adjusted = np.where(rows.inside, found.remove(rows.values, time), 0.0)
     rows = Rows(adjusted, rows.observed, rows.lengths, rows.gaps)
     ahead = rows.gaps[:, None] + np.arange(horizon)
-    standard, optimised = fit_theta(rows), fit_theta(rows, dynamic=True)
+    through = lines(rows)
+    standard, optimised = fit_theta(rows, False, through), fit_theta(rows, True, through)
     theta, dynamic = (np.take_along_axis(one.forecast(ahead.max() + 1), ahead, axis=1) for one in (standard, optimised))
     level = standard.flat[:, None]
 
