@@ -35,7 +35,9 @@ def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[lis
         _check_types(cells)
     rows_of = np.full(len(ids), len(codes), dtype=np.int64)
     np.minimum.at(rows_of, merged, first)
-    return ids, merged.astype(np.int64)[codes], dict(zip(ids, rows_of.tolist(), strict=True))
+    in_order = np.array_equal(merged, np.arange(len(merged)))
+    codes = codes if in_order else merged.astype(np.int64)[codes]
+    return ids, codes, dict(zip(ids, rows_of.tolist(), strict=True))
 
 
 def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:

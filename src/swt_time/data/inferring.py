@@ -107,8 +107,9 @@ def place_rows(
     """
     wall = nominal_wall(times, starts)
     ordinals, fits = grid.ordinals(times, wall)
-    inner = np.diff(codes) == 0
-    fits[1:] &= ~inner | (np.diff(ordinals) % grid.step == 0)
+    inner, steps = codes[1:] == codes[:-1], np.diff(ordinals)
+    if (steps[inner] != grid.step).any():  # a remainder of each step takes longer than all else here
+        fits[1:] &= ~inner | (steps % grid.step == 0)
     if grid.kind in ("day", "business", "month"):
         fits[1:] &= ~inner | (np.diff(wall % DAY) == 0)
     return ordinals, fits

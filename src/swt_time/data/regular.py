@@ -48,22 +48,27 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     block = _without_future(_sorted(block, notes), notes)
     _refuse_duplicates(block)
     _refuse_empty(block)
-    starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
+    starts = np.flatnonzero(np.append(True, ~_inner(block)))
     grid: Frequency | RowCount = RowCount(block.times)
     if frequency != NO_FREQUENCY:
         grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid, given=frequency)
     bad = ~_usable(block.values)
-    inner = np.diff(block.codes) == 0
-    skipped = np.where(inner, np.diff(ordinals) // grid.step - 1, 0)
+    steps = np.diff(ordinals)
+    gaps = np.flatnonzero(_inner(block) & (steps != grid.step))
     if fill is None:
-        _refuse_gaps(block, grid, skipped, ordinals)
+        _refuse_gaps(block, grid, gaps, steps, ordinals)
         _refuse_missing(block, bad)
-    if not bad.any() and not skipped.any():
+    if not bad.any() and not len(gaps):
         return _cut(block, starts), grid.alias, notes
     assert fill is not None
     filling = Filling(block, grid, ordinals, bad, fill)
     return filling.series(starts), grid.alias, [*notes, *filling.notes()]
+
+
+def _inner(block: Block) -> np.ndarray:
+    """Which rows but the last are followed by one of the same series."""
+    return np.asarray(block.codes[1:] == block.codes[:-1])
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
@@ -73,8 +78,7 @@ def _usable(values: np.ndarray) -> np.ndarray:
 
 def _sorted(block: Block, notes: list[str]) -> Block:
     stamps = microseconds(block.times, wall=False)
-    series = np.diff(block.codes)
-    if ((series > 0) | ((series == 0) & (np.diff(stamps) >= 0))).all():
+    if ((block.codes[1:] > block.codes[:-1]) | (_inner(block) & (stamps[1:] >= stamps[:-1]))).all():
         return block
     grouped = np.argsort(block.codes, kind="stable")
     if (np.diff(stamps[grouped])[np.diff(block.codes[grouped]) == 0] < 0).any():
@@ -96,7 +100,8 @@ def _without_future(block: Block, notes: list[str]) -> Block:
 
 
 def _refuse_duplicates(block: Block) -> None:
-    same = (np.diff(microseconds(block.times, wall=False)) == 0) & (np.diff(block.codes) == 0)
+    stamps = microseconds(block.times, wall=False)
+    same = (stamps[1:] == stamps[:-1]) & _inner(block)
     if not same.any():
         return
     i = int(np.argmax(same))
@@ -154,15 +159,14 @@ def _mixed(found: dict[str, str]) -> TableError:
 def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given: str | None) -> np.ndarray:
     """Ordinals of all rows; refuses timestamps that do not fit the frequency and series with a longer step."""
     ordinals, fits = place_rows(block.times, block.codes, grid, starts)
-    steps = np.diff(ordinals)
-    inner = np.diff(block.codes) == 0
     if not fits.all():
         i = int(np.argmin(fits))
         raise TableError(
             f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
             f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
         )
-    if given is None:
+    steps, inner = np.diff(ordinals), _inner(block)
+    if given is None and (steps[inner] != grid.step).any():
         never = np.iinfo(np.int64).max
         smallest = np.minimum.reduceat(np.append(np.where(inner, steps, never), never), starts)
         coarse = (smallest > grid.step) & (smallest < never)
@@ -176,10 +180,13 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given
     return ordinals
 
 
-def _refuse_gaps(block: Block, grid: Frequency | RowCount, skipped: np.ndarray, ordinals: np.ndarray) -> None:
-    if not skipped.any():
+def _refuse_gaps(
+    block: Block, grid: Frequency | RowCount, gaps: np.ndarray, steps: np.ndarray, ordinals: np.ndarray
+) -> None:
+    if not len(gaps):
         return
-    i = int(np.argmax(skipped > 0))
+    i = int(gaps[0])
+    skipped = steps[gaps] // grid.step - 1
     missing = grid.stamps(ordinals[i : i + 1] + grid.step, block.times[i : i + 1])[0]
     raise TableError(
         f"{int(skipped.sum())} missing timestamps (frequency {grid.alias}), the first {missing}"
