@@ -14,7 +14,6 @@ minimise the sum of squared one-step errors from the fourth value on. For a give
 Shapes: ``M`` series, ``L`` values, ``G`` values of alpha, ``S`` steps.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,8 +99,9 @@ def fit_theta(rows: Rows, dynamic: bool = False, through: tuple[np.ndarray, np.n
         Their `lines`, if they are known already.
     """
     through = lines(rows) if through is None else through
-    last = tuple(one[rows.lengths - 1, np.arange(len(rows))] for one in through)
-    errors = OneStepErrors.of(rows, *(through if dynamic else (one[None] for one in last)), free=dynamic)
+    intercept, slope = (one[rows.lengths - 1, np.arange(len(rows))] for one in through)
+    known = through if dynamic else (intercept[None], slope[None])
+    errors = OneStepErrors.of(rows, known, free=dynamic)
     low, high = ALPHAS
     gap = (high - low) / (COARSE - 1)
     grid = np.linspace(low, high, COARSE)[:, None]  # the same for all series
@@ -120,7 +120,7 @@ def fit_theta(rows: Rows, dynamic: bool = False, through: tuple[np.ndarray, np.n
         grid = np.clip(alpha + gap * np.array([-2 / 3, -1 / 3, 1 / 3, 2 / 3])[:, None], low, high)
         gap /= 3
     error = best / np.maximum(errors.weights.sum(axis=0), FAINT)
-    return with_states(rows, last, alpha, initial, weight, error, dynamic)
+    return with_states(rows, (intercept, slope), alpha, initial, weight, error, dynamic)
 
 
 def lines(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
@@ -171,8 +171,9 @@ class OneStepErrors:
     free: bool
 
     @classmethod
-    def of(cls, rows: Rows, intercept: np.ndarray, slope: np.ndarray, free: bool) -> "OneStepErrors":
-        """Prepare the errors of a block with lines (L, M), or with one line (1, M) for all values."""
+    def of(cls, rows: Rows, known: tuple[np.ndarray, np.ndarray], free: bool) -> "OneStepErrors":
+        """Prepare the errors of a block with intercepts and slopes (L, M), or with (1, M) for all values."""
+        intercept, slope = known
         changes = rows.values.T.copy()
         changes[1:] -= rows.values.T[:-1]
         if not free:
@@ -238,14 +239,14 @@ def solve(sums: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def with_states(
     rows: Rows,
-    last: Sequence[np.ndarray],
+    line: tuple[np.ndarray, np.ndarray],
     alpha: np.ndarray,
     initial: np.ndarray,
     weight: np.ndarray,
     error: np.ndarray,
     dynamic: bool,
 ) -> Theta:
-    """Run the recursions with given parameters to the end of each series; ``last`` is the line through all values."""
+    """Run the recursions with given parameters to the end of each series; ``line`` goes through all values."""
     level = initial.astype(np.float64)
     gain = np.where(rows.inside.T, alpha, 0.0)
     change = np.empty_like(level)
@@ -254,4 +255,4 @@ def with_states(
         change *= part
         level += change
     mean = rows.values.sum(axis=1) / rows.lengths
-    return Theta(alpha, initial, weight, error, level, mean, *last, rows.lengths, dynamic)
+    return Theta(alpha, initial, weight, error, level, mean, *line, rows.lengths, dynamic)
