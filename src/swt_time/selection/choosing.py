@@ -45,6 +45,9 @@ FORMS: tuple[ClosedFormPart, ...] = ("season", "structure", "last")
 """What the closed form of a candidate tries, of what the configuration names; the others take longer than they matter
 for a comparison."""
 
+SPARE = 64
+"""Series that a panel is fitted on which forecasts none of the table."""
+
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 """Weights of the closed form beside the panel that are tried."""
 
@@ -164,11 +167,12 @@ def choose(
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
     """Fit the panel on all rows but those of a test part, beside the network with its chosen weight.
 
-    A panel without weight, which forecasts only series that are shorter than the context, is fitted on as many series
-    as it was judged with.
+    A panel without weight forecasts only series that are shorter than the context. It is fitted on as many series as it
+    was judged with, or on `SPARE` where the table has no such series.
     """
     table = without_test(table, config.data.split)
-    most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS
+    short = table.lengths.min() < config.data.steps
+    most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS if short else SPARE
     series = evenly(len(table.ids), most)
     known = known_values(table, np.stack([series, table.lengths[series]], axis=1))
     panel = fit_panel(known, season_length(table.frequency), config.data.horizon)
