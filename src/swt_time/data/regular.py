@@ -9,7 +9,7 @@ from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.filling import Filling
 from swt_time.data.frequency import NO_FREQUENCY, Frequency, RowCount, parse_frequency
-from swt_time.data.inferring import infer_frequency, place_rows
+from swt_time.data.inferring import all_steps_equal, infer_frequency, place_rows
 from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 
@@ -54,10 +54,11 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
         grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid, given=frequency)
     bad = ~_usable(block.values)
-    steps = np.diff(ordinals)
-    gaps = np.flatnonzero(_inner(block) & (steps != grid.step))
+    inner, gaps = _inner(block), np.empty(0, dtype=np.int64)
+    if not all_steps_equal(ordinals, inner, grid.step):
+        gaps = np.flatnonzero(inner & (np.diff(ordinals) != grid.step))
     if fill is None:
-        _refuse_gaps(block, grid, gaps, steps, ordinals)
+        _refuse_gaps(block, grid, gaps, ordinals)
         _refuse_missing(block, bad)
     if not bad.any() and not len(gaps):
         return _cut(block, starts), grid.alias, notes
@@ -89,9 +90,9 @@ def _sorted(block: Block, notes: list[str]) -> Block:
 def _without_future(block: Block, notes: list[str]) -> Block:
     """Remove the rows after the last value of the whole table, where no value was observed yet."""
     known = ~np.isnan(block.values).all(axis=0)
-    stamps = microseconds(block.times, wall=False)
-    if not known.any():
+    if known.all() or not known.any():
         return block
+    stamps = microseconds(block.times, wall=False)
     future = stamps > stamps[known].max()
     if not future.any():
         return block
@@ -165,8 +166,9 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given
             f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
             f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
         )
-    steps, inner = np.diff(ordinals), _inner(block)
-    if given is None and (steps[inner] != grid.step).any():
+    inner = _inner(block)
+    if given is None and not all_steps_equal(ordinals, inner, grid.step):
+        steps = np.diff(ordinals)
         never = np.iinfo(np.int64).max
         smallest = np.minimum.reduceat(np.append(np.where(inner, steps, never), never), starts)
         coarse = (smallest > grid.step) & (smallest < never)
@@ -180,13 +182,11 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given
     return ordinals
 
 
-def _refuse_gaps(
-    block: Block, grid: Frequency | RowCount, gaps: np.ndarray, steps: np.ndarray, ordinals: np.ndarray
-) -> None:
+def _refuse_gaps(block: Block, grid: Frequency | RowCount, gaps: np.ndarray, ordinals: np.ndarray) -> None:
     if not len(gaps):
         return
     i = int(gaps[0])
-    skipped = steps[gaps] // grid.step - 1
+    skipped = (ordinals[gaps + 1] - ordinals[gaps]) // grid.step - 1
     missing = grid.stamps(ordinals[i : i + 1] + grid.step, block.times[i : i + 1])[0]
     raise TableError(
         f"{int(skipped.sum())} missing timestamps (frequency {grid.alias}), the first {missing}"

@@ -226,7 +226,7 @@ def to_series(
     if layout.id is None:
         names: list[str] = sorted(layout.values)
         check_alike(names, alike)
-        codes = np.zeros(len(rows), dtype=np.int64)
+        codes = np.zeros(len(rows), dtype=np.int32)
         first = {name: i for i, name in enumerate(table.columns)}
     else:
         names, codes, first = find_ids(table[layout.id], rows, alike)
