@@ -55,6 +55,11 @@ def longest_history(season: int) -> int:
     return max(120, 10 * season)
 
 
+def reach(season: int, horizon: int) -> int:
+    """Return how many of the latest values of a gapless series a fit and its forecasts depend on."""
+    return longest_history(season) + cuts_of(horizon)[-1] + horizon
+
+
 def cuts_of(horizon: int) -> list[int]:
     """Return the cuts of all origins, the end of the panel first."""
     step = -(-horizon // CUTS_PER_HORIZON)
