@@ -20,7 +20,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly, split_borders
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
-from swt_time.panel import CANDIDATES, fit_panel
+from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import MOST_ORIGINS, Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
@@ -119,7 +119,8 @@ def choose(
         config = config.replace({"data.split": choose_split(table.lengths, config)})
     else:
         table = without_test(table, config.data.split)
-    blocks = held_out_blocks(table.lengths, horizon)
+    history = min(longest_history(season), int(table.lengths.max()))
+    blocks = held_out_blocks(table.lengths, horizon, history)
     known = [block.rows for block in blocks] or [table.lengths]
     contexts = feasible_contexts(known, horizon, season) if config.data.context == "auto" else [config.data.steps]
     if not blocks or not contexts:
@@ -174,8 +175,9 @@ def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend
     short = table.lengths.min() < config.data.steps
     most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS if short else SPARE
     series = evenly(len(table.ids), most)
-    known = known_values(table, np.stack([series, table.lengths[series]], axis=1))
-    panel = fit_panel(known, season_length(table.frequency), config.data.horizon)
+    season, horizon = season_length(table.frequency), config.data.horizon
+    known = known_values(table, np.stack([series, table.lengths[series]], axis=1), reach(season, horizon))
+    panel = fit_panel(known, season, horizon)
     parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
     described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
     return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)
@@ -287,5 +289,6 @@ class Sample:
 
 def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:
     """Forecasts of a block (M, H) by the panel of the rows before it."""
-    before = np.stack([block.series, block.rows], axis=1)
-    return fit_panel(known_values(table, before), season, horizon).forecast(known_values(table, block.pairs))
+    before, most = np.stack([block.series, block.rows], axis=1), reach(season, horizon)
+    panel = fit_panel(known_values(table, before, most), season, horizon)
+    return panel.forecast(known_values(table, block.pairs, most))
