@@ -1,11 +1,12 @@
-"""Time and memory of fitting and forecasting many series, and of one small command, compared with a former commit.
+"""Time and memory of fitting and forecasting many series, one long series, and a small table from the command line,
+compared with a former commit.
 
 git worktree add --detach /tmp/former COMMIT
 python benchmarks/many_series.py --former /tmp/former --out benchmarks/results/many_series.csv
 
 Every run is a fresh process. For tables, ``Forecaster(horizon=24).fit(table).predict(table)`` is timed without imports;
 for the command, the whole process. Medians over runs in turns; CPU time is comparable on a machine that does other
-work too. The former commit is timed with a few series only.
+work too. The former commit is not timed with the long series: it does not finish within minutes.
 """
 
 import argparse
@@ -26,6 +27,9 @@ from swt_time.provenance import package_versions, source_commit
 
 ROOT = Path(__file__).parent.parent
 ROWS = 1000
+LONG = 10_000_000
+MODEL = object()
+"""Stands for the folder of the model that a commit saved."""
 
 TABLE = """
 import json, resource, sys, time
@@ -51,7 +55,7 @@ print(json.dumps({
 COMMAND = """
 import json, os, resource, subprocess, sys, time
 wall = time.perf_counter()
-words = [sys.executable, "-m", "swt_time", "forecast", "--data", sys.argv[1], "--horizon", "12", "--out", sys.argv[2]]
+words = [sys.executable, "-m", "swt_time", "forecast", "--data", sys.argv[1], *sys.argv[2:]]
 subprocess.run(words, check=True, capture_output=True)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps({
@@ -77,6 +81,13 @@ def hourly(series: int, rows: int) -> pd.DataFrame:
     )
 
 
+def minutely(rows: int) -> pd.DataFrame:
+    """One series: noise around a daily cycle."""
+    cycle = np.sin(2 * np.pi * np.arange(rows) / 1440)
+    times = pd.date_range("2000-01-01", periods=rows, freq="min")
+    return pd.DataFrame({"ds": times, "y": cycle + np.random.default_rng(0).normal(size=rows)})
+
+
 def run(root: Path, code: str, *words: object) -> dict[str, float]:
     """One run in a fresh process with the package of a working tree."""
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
@@ -91,27 +102,39 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--series", type=int, nargs="*", default=[100, 1000, 10_000])
-    parser.add_argument("--former-series", type=int, default=1000, help="Most series the former commit is timed with.")
+    parser.add_argument("--long", type=int, default=LONG, help="Rows of the long series; 0 leaves it out.")
     given = parser.parse_args()
     commit = ["git", "rev-parse", "--short=12", "HEAD"]
     former = subprocess.run(commit, cwd=given.former, check=True, capture_output=True, text=True).stdout.strip()
+    trees = {"former": given.former, "now": ROOT}
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        hourly(1, 200).to_csv(folder / "small.csv", index=False)
-        cases = [("swt-time forecast, 200 rows", "auto", 1, COMMAND, folder / "small.csv")]
+        small = folder / "small.csv"
+        hourly(1, 200).to_csv(small, index=False)
+        out, fit = ["--out", folder / "out.csv"], ["--horizon", 12]
+        for who, root in trees.items():
+            run(root, COMMAND, small, *fit, *out, "--save", folder / who)
+        cases: list[tuple[str, str, int, int, str, list[object]]] = [
+            ("swt-time forecast", "auto", 1, 200, COMMAND, [small, *fit, *out]),
+            ("swt-time forecast --model", "auto", 1, 200, COMMAND, [small, *out, "--model", MODEL]),
+        ]
         for series in given.series:
             path = folder / f"{series}.parquet"
             hourly(series, ROWS).to_parquet(path)
-            cases += [("fit and predict", preset, series, TABLE, path) for preset in ("fast", "auto")]
-        for case, preset, series, code, path in cases:
+            cases += [("fit and predict", preset, series, ROWS, TABLE, [path, preset]) for preset in ("fast", "auto")]
+        if given.long:
+            path = folder / "long.parquet"
+            minutely(given.long).to_parquet(path)
+            cases += [("fit and predict", "auto", 1, given.long, TABLE, [path, "auto"])]
+        for case, preset, series, length, code, words in cases:
             found: dict[str, list[dict[str, float]]] = {"now": [], "former": []}
-            for number in range(given.runs):
-                for who, root in (("former", given.former), ("now", ROOT)):
-                    if who == "now" or series <= given.former_series:
-                        last = folder / f"{who}{number}.csv" if code == COMMAND else preset
-                        found[who].append(run(root, code, path, last))
-            row: dict[str, object] = {"case": case, "preset": preset, "series": series}
+            for _ in range(given.runs):
+                for who, root in trees.items():
+                    if who == "now" or length < given.long:
+                        own = [folder / who if word is MODEL else word for word in words]
+                        found[who].append(run(root, code, *own))
+            row: dict[str, object] = {"case": case, "preset": preset, "series": series, "rows": length}
             for key in ("cpu_s", "seconds", "peak_mib"):
                 now = statistics.median(one[key] for one in found["now"])
                 then = statistics.median(one[key] for one in found["former"]) if found["former"] else None
@@ -120,7 +143,10 @@ def main() -> None:
             row |= {"runs": given.runs, "commit": source_commit(), "former_commit": former}
             row |= {"torch": package_versions(["torch"])["torch"], "machine": describe_processor()}
             rows.append(row)
-            print(f"{case}, {preset}, {series} series: CPU {row['cpu_s']} s (before {row['former_cpu_s']})", flush=True)
+            print(
+                f"{case}, {preset}, {series} x {length}: CPU {row['cpu_s']} s (before {row['former_cpu_s']})",
+                flush=True,
+            )
             with given.out.open("w", newline="") as file:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swt_time.data import inferring
 from swt_time.data.frequency import parse_frequency
 from swt_time.data.future import future_times
-from swt_time.data.inferring import infer_frequency
+from swt_time.data.inferring import all_steps_equal, infer_frequency
 from swt_time.errors import TableError
 
 ALIASES = [
@@ -233,3 +234,16 @@ def test_business_days_with_holidays():
     ordinals, fits = parse_frequency("B").ordinals(days)
     assert fits.all()
     assert (np.diff(ordinals) == 1).all()
+
+
+@pytest.mark.parametrize("place", [0, 3, 4, 5, 9, 14])
+def test_one_irregular_step_is_found_wherever_it_is(monkeypatch, place):
+    monkeypatch.setattr(inferring, "AT_ONCE", 5)
+    inner, values = np.ones(15, dtype=bool), 3 * np.arange(16)
+    assert all_steps_equal(values, inner, 3)
+    values[place + 1 :] += 1
+    assert not all_steps_equal(values, inner, 3)
+    assert not all_steps_equal(values, inner, 0, modulus=3)
+    inner[place] = False
+    assert all_steps_equal(values, inner, 3)
+    assert all_steps_equal(values, inner, 0, modulus=3)

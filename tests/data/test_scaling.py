@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swt_time.data import scaling
 from swt_time.data.scaling import fit_scaler
 
 
@@ -100,3 +101,31 @@ def test_invert_undoes_apply_to_windows(fitted):
 def test_apply_to_windows_overflows_to_infinity():
     scaler = fit_scaler([np.array([0.0, 1e-200])], [2])
     assert scaler.apply_to_windows(np.array([[1e200, -1e200]]), np.array([0])).tolist() == [[np.inf, -np.inf]]
+
+
+def test_a_scale_is_the_same_in_any_company():
+    draw = np.random.default_rng(0)
+    series = [draw.normal(5, 10.0 ** draw.integers(-200, 200), size=n) for n in draw.integers(0, 40, size=200)]
+    series.append(np.full(7, 3.3))
+    together = fit_scaler(series, [40] * len(series))
+    for index, values in enumerate(series):
+        alone = fit_scaler([values], [40])
+        assert (together.mean[index], together.std[index]) == (alone.mean[0], alone.std[0])
+
+
+def test_equally_long_series_come_together_in_parts_that_fit_the_cache(monkeypatch):
+    monkeypatch.setattr(scaling, "TOGETHER", 9)
+    series = [np.full(n, float(i)) for i, n in enumerate([4, 3, 4, 0, 4, 20])]
+    found = [(indices.tolist(), rows[:, :1].ravel().tolist()) for indices, rows in scaling.equally_long(series)]
+    assert found == [([3], []), ([1], [1.0]), ([0, 2], [0.0, 2.0]), ([4], [4.0]), ([5], [5.0])]
+
+
+def test_scales_of_training_are_preferred_unless_the_unit_differs():
+    ramp = np.arange(100.0)
+    series = [ramp, 1e6 * ramp, ramp, np.full(100, 7.0), ramp[:50]]
+    own = fit_scaler(series, [100] * 5)
+    known = dict.fromkeys(("a", "b ", "d", "e"), (1.0, 30.0))
+    found, other = own.prefer(known, ["a", "b", "c", "d", " e"], series)
+    assert other == ["b"]
+    assert found.mean.tolist() == [1.0, own.mean[1], own.mean[2], 1.0, 1.0]
+    assert found.std.tolist() == [30.0, own.std[1], own.std[2], 30.0, 30.0]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from swt_time.data.origins import known_values
 from swt_time.data.reading import read_table
 from swt_time.data.series import SeriesTable, cut_series, to_series
 from swt_time.errors import TableError
@@ -607,3 +608,27 @@ def test_stocks_are_a_long_table():
 def test_times_that_pandas_cannot_display_are_refused(times):
     with pytest.raises(TableError, match=r"column 'ds', row [23]: the year \d+ is out of range; expected 1678 to 2261"):
         to_series(pd.DataFrame({"ds": times, "y": [1.0, 2.0]}))
+
+
+def test_series_with_equal_times_share_one_index():
+    hours = pd.date_range("2024-01-01", periods=5, freq="h")
+    spans = {"a": hours, "b": hours, "c": hours[1:], "d": hours[1:]}
+    frame = pd.concat([pd.DataFrame({"unique_id": name, "ds": ds, "y": 1.0}) for name, ds in spans.items()])
+    table = to_series(frame)
+    a, b, c, d = table.times
+    assert a is b
+    assert c is d
+    assert (len(a), len(c)) == (5, 4)
+    a, b, c, d = table.cut([3, 3, 2, 1]).times
+    assert a is b
+    assert [len(one) for one in (a, c, d)] == [3, 2, 1]
+    assert table.future(2).tolist() == [hours[-1] + pd.Timedelta(n, "h") for _ in spans for n in (1, 2)]
+
+
+def test_values_before_an_origin_are_all_kept_where_one_was_not_observed():
+    frame = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=9), "a": np.arange(9.0), "b": np.arange(9.0)})
+    frame.loc[5, "b"] = np.nan
+    table = to_series(frame, fill="linear")
+    known = known_values(table, np.array([[0, 7], [1, 7], [1, 9], [0, 2]]), 3)
+    assert [one.tolist() for one in (known[0], known[2], known[3])] == [[4, 5, 6], [6, 7, 8], [0, 1]]
+    np.testing.assert_array_equal(known[1], [0, 1, 2, 3, 4, np.nan, 6])

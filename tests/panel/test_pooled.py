@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from swt_time.panel.history import describe
-from swt_time.panel.pooled import fit_pooled, robust_ridge
+from swt_time.panel.pooled import RobustRidge, fit_pooled
 
 
 def windows(count=200, season=4, seed=0):
@@ -64,7 +64,9 @@ def test_regression_is_robust():
     x = random.normal(size=(400, 2))
     y = x @ [1.0, -2.0] + 0.1 * random.normal(size=400)
     y[:60] += 50.0
-    found = robust_ridge(x, y, 1e-6 * np.eye(2), np.zeros(2), 10)
+    ridge = RobustRidge(len(x), 2)
+    ridge.load(x, y)
+    found = ridge.solve(1e-6 * np.eye(2), np.zeros(2), 10)
     np.testing.assert_allclose(found, [1.0, -2.0], atol=0.05)
     squares = np.linalg.lstsq(x, y, rcond=None)[0]
     assert np.abs(squares - [1.0, -2.0]).max() > 0.1

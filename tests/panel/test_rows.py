@@ -64,3 +64,14 @@ def test_gaps_take_the_phase_of_the_season():
 
 def test_gaps_without_both_neighbours_of_the_phase_are_linear():
     np.testing.assert_array_equal(interpolate(np.array([1.0, np.nan, 3.0, 4.0, 5.0, 6.0]), 4), [1, 2, 3, 4, 5, 6])
+
+
+def test_latest_values_are_those_of_shorter_series():
+    draw = np.random.default_rng(0)
+    series = [draw.normal(size=length) for length in (9, 5, 3)]
+    series[0][6] = np.nan
+    found, expected = as_rows(series, 1).latest(5), as_rows([one[-5:] for one in series], 1)
+    for name in ("values", "observed", "lengths", "gaps"):
+        kept = getattr(expected, name)
+        np.testing.assert_allclose(getattr(found, name), kept, err_msg=name)
+    assert found.values[0, 2] == pytest.approx((series[0][5] + series[0][7]) / 2)

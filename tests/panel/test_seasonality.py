@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from support.reference_panel import is_seasonal, seasonal_indices
+from swt_time.panel import seasonality
 from swt_time.panel.rows import as_rows
-from swt_time.panel.seasonality import find_season
+from swt_time.panel.seasonality import autocovariances, find_season
 
 
 def panel(season, seed=0):
@@ -58,3 +59,13 @@ def test_additive_on_demand():
     found = find_season(rows, 12, additive=True)
     assert found.seasonal[0]
     assert not found.multiplicative[0]
+
+
+def test_many_lags_are_summed_by_fourier_transforms(monkeypatch):
+    series = np.random.default_rng(0).normal(size=(3, 400))
+    summed = autocovariances(series, 50)
+    monkeypatch.setattr(seasonality, "FEW_LAGS", 0)
+    np.testing.assert_allclose(autocovariances(series, 50), summed, atol=1e-10)
+    np.testing.assert_array_equal(autocovariances(series[1:2], 50)[0], autocovariances(series, 50)[1])
+    monkeypatch.setattr(np, "einsum", lambda *given: pytest.fail("summed lag by lag"))
+    autocovariances(series, 50)

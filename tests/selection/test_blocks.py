@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.selection.blocks import MOST_ORIGINS, SHORT_BLOCKS, held_out_blocks
+from swt_time.selection.blocks import FEWEST_ORIGINS, MOST_ORIGINS, MOST_VALUES, SHORT_BLOCKS, held_out_blocks
 
 
 def test_blocks_of_one_series_end_where_the_next_begins():
@@ -56,3 +56,13 @@ def test_targets_lie_in_their_block_and_known_rows_before_it(lengths, horizon):
         for index, origin in block.pairs.tolist():
             assert known[index] <= origin <= ends[index] - horizon
         ends[block.series] = block.rows
+
+
+def test_forecasts_that_look_far_back_begin_at_fewer_rows():
+    near, far, farthest = (
+        held_out_blocks([1_000_000], horizon=10, history=history)[0].pairs for history in (240, 14_400, 10**6)
+    )
+    assert len(near) == MOST_ORIGINS
+    assert len(far) == MOST_VALUES // 14_400
+    assert len(farthest) == FEWEST_ORIGINS
+    assert near[[0, -1]].tolist() == far[[0, -1]].tolist() == farthest[[0, -1]].tolist()

@@ -214,12 +214,13 @@ def test_a_fit_that_fails_loses_nothing():
     pd.testing.assert_frame_equal(forecaster.predict(table), before)
 
 
-@pytest.mark.parametrize(("weight", "fitted"), [(1.0, 20), (0.7, 30)])
-def test_a_panel_without_weight_is_fitted_on_as_many_series_as_it_was_judged_with(monkeypatch, weight, fitted):
+@pytest.mark.parametrize(("weight", "context", "fitted"), [(1.0, 26, 20), (1.0, 25, 10), (0.7, 26, 30), (0.7, 25, 30)])
+def test_a_panel_without_weight_is_fitted_on_few_series(monkeypatch, weight, context, fitted):
     monkeypatch.setattr(choosing, "MOST_ORIGINS", 20)
+    monkeypatch.setattr(choosing, "SPARE", 10)
     sizes = []
     fit_panel = choosing.fit_panel
     monkeypatch.setattr(choosing, "fit_panel", lambda known, *rest: sizes.append(len(known)) or fit_panel(known, *rest))
-    config = Config().replace({"data.horizon": 2, "data.split": "none"})
+    config = Config().replace({"data.horizon": 2, "data.split": "none", "data.context": context})
     blend, _ = fit_blend(to_series(walks(30, 25)), config, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}))
     assert (sizes, blend.weight) == ([fitted], weight)

@@ -50,7 +50,7 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
         raise TableError(f"cannot read a table from {type(frame).__name__}; {remedy}") from error
     if not isinstance(table, nw.DataFrame):
         raise TableError(f"cannot read a table from {type(frame).__name__}; expected a DataFrame")
-    return table, np.arange(2, len(table) + 2) if rows is None else rows, notes
+    return table, np.arange(2, len(table) + 2, dtype=np.int32) if rows is None else rows, notes
 
 
 def take_rows(column: Any, indices: Sequence[int]) -> Any:

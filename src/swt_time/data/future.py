@@ -37,12 +37,12 @@ def continue_series(times: Sequence[pd.Index], frequency: str, horizon: int) -> 
         steps = median_steps(times)
         ahead = [_by_steps(one, step, horizon) for one, step in zip(times, steps, strict=True)]
         return ahead[0].append(ahead[1:])
-    walls: dict[int, int] = {}  # the series of a wide table share one index
-    for one in times:
-        if id(one) not in walls:
-            walls[id(one)] = int(nominal_wall(one)[-1])
-    last = from_microseconds(np.array([microseconds(one[-1:], wall=False)[0] for one in times]), times[0])
-    return future_times(last, frequency, horizon, np.array([walls[id(one)] for one in times]))
+    distinct = {id(one): one for one in times}  # many series share one index
+    place = {key: number for number, key in enumerate(distinct)}
+    series = np.array([place[id(one)] for one in times])
+    last = np.array([microseconds(one, wall=False)[-1] for one in distinct.values()])[series]
+    walls = np.array([nominal_wall(one)[-1] for one in distinct.values()])[series]
+    return future_times(from_microseconds(last, times[0]), frequency, horizon, walls)
 
 
 def median_steps(times: Sequence[pd.Index]) -> list[int]:

@@ -35,7 +35,9 @@ def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[lis
         _check_types(cells)
     rows_of = np.full(len(ids), len(codes), dtype=np.int64)
     np.minimum.at(rows_of, merged, first)
-    return ids, merged.astype(np.int64)[codes], dict(zip(ids, rows_of.tolist(), strict=True))
+    in_order = np.array_equal(merged, np.arange(len(merged)))
+    codes = codes if in_order else merged.astype(np.int32)[codes]
+    return ids, codes, dict(zip(ids, rows_of.tolist(), strict=True))
 
 
 def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +53,7 @@ def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
     else:
         cells = [f"{type(cell).__name__} {cell}" for cell in column.to_list()]
         codes = pd.factorize(np.array(cells, dtype=object))[0]
-    codes = np.asarray(codes, dtype=np.int64)
+    codes = np.asarray(codes, dtype=np.int32)  # half the memory: a table has as many codes as rows
     first = np.empty(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # of equal indices the last one counts
     return codes, first

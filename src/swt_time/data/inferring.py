@@ -9,6 +9,9 @@ from swt_time.data.frequency import Anchor, Frequency, RowCount, parse_frequency
 from swt_time.data.zones import DAY, microseconds, most_frequent, nominal_wall
 from swt_time.errors import TableError
 
+AT_ONCE = 2**18
+"""Rows that are compared in one call; they fit into the cache of a core."""
+
 
 def infer_frequency(
     times: pd.Index,
@@ -51,7 +54,7 @@ def infer_frequency(
     wall = nominal_wall(times, starts)
     for candidate in _candidates(times, wall, inner):
         ordinals, fits = candidate.ordinals(times, wall)
-        if fits.all() and _is_step(np.diff(ordinals)[inner], candidate.step):
+        if fits.all() and _is_step(ordinals, inner, candidate.step):
             return candidate.alias
     raise TableError(_irregular(times, inner, where))
 
@@ -107,8 +110,9 @@ def place_rows(
     """
     wall = nominal_wall(times, starts)
     ordinals, fits = grid.ordinals(times, wall)
-    inner = np.diff(codes) == 0
-    fits[1:] &= ~inner | (np.diff(ordinals) % grid.step == 0)
+    inner = codes[1:] == codes[:-1]
+    if not all_steps_equal(ordinals, inner, grid.step):
+        fits[1:] &= ~inner | (np.diff(ordinals) % grid.step == 0)
     if grid.kind in ("day", "business", "month"):
         fits[1:] &= ~inner | (np.diff(wall % DAY) == 0)
     return ordinals, fits
@@ -117,12 +121,12 @@ def place_rows(
 def _candidates(times: pd.Index, wall: np.ndarray, inner: np.ndarray) -> list[Frequency]:
     """Frequencies to test, the longest unit first."""
     found: list[Frequency] = []
-    if not (np.diff(wall % DAY)[inner] == 0).all():
-        return [Frequency("elapsed", most_frequent(np.diff(microseconds(times, wall=False))[inner]))]
+    if not all_steps_equal(wall, inner, 0, DAY):
+        return [Frequency("elapsed", _usual_step(microseconds(times, wall=False), inner))]
     days = wall // DAY
-    day_step = most_frequent(np.diff(days)[inner])
+    day_step = _usual_step(days, inner)
     months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    month_step = most_frequent(np.diff(months)[inner])
+    month_step = _usual_step(months, inner)
     if month_step > 0 and day_step >= 28:
         anchors: tuple[Anchor, ...] = ("start", "end", "business start", "business end")
         for anchor in anchors:
@@ -137,12 +141,42 @@ def _candidates(times: pd.Index, wall: np.ndarray, inner: np.ndarray) -> list[Fr
     return found
 
 
-def _is_step(differences: np.ndarray, step: int) -> bool:
-    """Whether all differences are multiples of the step and at least half equal it."""
-    equal = int(np.count_nonzero(differences == step))
-    if step <= 0 or (equal < len(differences) and (differences % step).any()):
-        return False
-    return 2 * equal >= len(differences)
+def all_steps_equal(values: np.ndarray, inner: np.ndarray, step: int, modulus: int | None = None) -> bool:
+    """Whether all neighbours of one series differ by a step.
+
+    Decided part by part, so that a large regular table needs no array of all steps, and another one ends it early.
+
+    Parameters
+    ----------
+    values : (n,) int array
+    inner : (n - 1,) bool array
+        Whether each value is followed by one of its series.
+    step : int
+    modulus : int, optional
+        Compare the remainders of the values.
+    """
+    for begin in range(0, len(inner), AT_ONCE):
+        part = values[begin : begin + AT_ONCE + 1]
+        if modulus is not None:
+            part = part % modulus
+        if (inner[begin : begin + AT_ONCE] & (np.diff(part) != step)).any():
+            return False
+    return True
+
+
+def _usual_step(values: np.ndarray, inner: np.ndarray) -> int:
+    """The most frequent difference of neighbours of one series."""
+    first = int(np.argmax(inner))
+    step = int(values[first + 1] - values[first])
+    return step if all_steps_equal(values, inner, step) else most_frequent(np.diff(values)[inner])
+
+
+def _is_step(values: np.ndarray, inner: np.ndarray, step: int) -> bool:
+    """Whether all neighbours of one series differ by multiples of the step and at least half by the step itself."""
+    if step <= 0 or all_steps_equal(values, inner, step):
+        return step > 0
+    steps = np.diff(values)[inner]
+    return 2 * int(np.count_nonzero(steps == step)) >= len(steps) and not (steps % step).any()
 
 
 def _irregular(times: pd.Index, inner: np.ndarray, where: Callable[[int], str] | None) -> str:

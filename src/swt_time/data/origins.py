@@ -42,12 +42,18 @@ def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Sca
     return contexts
 
 
-def known_values(table: SeriesTable, pairs: np.ndarray) -> list[np.ndarray]:
-    """The observed values before each origin, NaN where nothing was observed."""
+def known_values(table: SeriesTable, pairs: np.ndarray, most: int | None = None) -> list[np.ndarray]:
+    """The observed values before each origin, NaN where nothing was observed.
+
+    With ``most``, only so many of the latest ones where all of them were observed.
+    """
     found = []
     for index, origin in pairs.tolist():
         values, known = table.values[index][:origin], table.observed[index][:origin]
-        found.append(values if known.all() else np.where(known, values, np.nan))
+        if most is not None and known[-most:].all():
+            found.append(values[-most:])
+        else:
+            found.append(values if known.all() else np.where(known, values, np.nan))
     return found
 
 

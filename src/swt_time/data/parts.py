@@ -45,6 +45,15 @@ class PartWindows:
         """Series index and first context row of each window, (B, 2) int64."""
         return self.windows.pairs(indices)
 
+    def runs(self) -> list[np.ndarray] | None:
+        """The scaled rows that the windows of each series cover, float64; None if some value was not observed."""
+        series, windows = self.series, self.windows
+        if series.observed is not None or windows.stride > 1:
+            return None
+        more = windows.context + windows.horizon - 1
+        begins = (series.offsets + windows.first).tolist()
+        return [series.flat[i : i + n + more] for i, n in zip(begins, windows.counts.tolist(), strict=True) if n]
+
     @property
     def season(self) -> int:
         """Rows of a season of the table's frequency; 1 if it has none."""

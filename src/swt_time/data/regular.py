@@ -1,5 +1,7 @@
 """Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,7 @@ from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.filling import Filling
 from swt_time.data.frequency import NO_FREQUENCY, Frequency, RowCount, parse_frequency
-from swt_time.data.inferring import infer_frequency, place_rows
+from swt_time.data.inferring import all_steps_equal, infer_frequency, place_rows
 from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 
@@ -46,22 +48,28 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     block = _without_future(_sorted(block, notes), notes)
     _refuse_duplicates(block)
     _refuse_empty(block)
-    starts = np.flatnonzero(np.diff(block.codes, prepend=-1))
+    starts = np.flatnonzero(np.append(True, ~_inner(block)))
     grid: Frequency | RowCount = RowCount(block.times)
     if frequency != NO_FREQUENCY:
         grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid, given=frequency)
     bad = ~_usable(block.values)
-    inner = np.diff(block.codes) == 0
-    skipped = np.where(inner, np.diff(ordinals) // grid.step - 1, 0)
+    inner, gaps = _inner(block), np.empty(0, dtype=np.int64)
+    if not all_steps_equal(ordinals, inner, grid.step):
+        gaps = np.flatnonzero(inner & (np.diff(ordinals) != grid.step))
     if fill is None:
-        _refuse_gaps(block, grid, skipped, ordinals)
+        _refuse_gaps(block, grid, gaps, ordinals)
         _refuse_missing(block, bad)
-    if not bad.any() and not skipped.any():
+    if not bad.any() and not len(gaps):
         return _cut(block, starts), grid.alias, notes
     assert fill is not None
     filling = Filling(block, grid, ordinals, bad, fill)
     return filling.series(starts), grid.alias, [*notes, *filling.notes()]
+
+
+def _inner(block: Block) -> np.ndarray:
+    """Which rows but the last are followed by one of the same series."""
+    return np.asarray(block.codes[1:] == block.codes[:-1])
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
@@ -71,8 +79,7 @@ def _usable(values: np.ndarray) -> np.ndarray:
 
 def _sorted(block: Block, notes: list[str]) -> Block:
     stamps = microseconds(block.times, wall=False)
-    series = np.diff(block.codes)
-    if ((series > 0) | ((series == 0) & (np.diff(stamps) >= 0))).all():
+    if ((block.codes[1:] > block.codes[:-1]) | (_inner(block) & (stamps[1:] >= stamps[:-1]))).all():
         return block
     grouped = np.argsort(block.codes, kind="stable")
     if (np.diff(stamps[grouped])[np.diff(block.codes[grouped]) == 0] < 0).any():
@@ -83,9 +90,9 @@ def _sorted(block: Block, notes: list[str]) -> Block:
 def _without_future(block: Block, notes: list[str]) -> Block:
     """Remove the rows after the last value of the whole table, where no value was observed yet."""
     known = ~np.isnan(block.values).all(axis=0)
-    stamps = microseconds(block.times, wall=False)
-    if not known.any():
+    if known.all() or not known.any():
         return block
+    stamps = microseconds(block.times, wall=False)
     future = stamps > stamps[known].max()
     if not future.any():
         return block
@@ -94,7 +101,8 @@ def _without_future(block: Block, notes: list[str]) -> Block:
 
 
 def _refuse_duplicates(block: Block) -> None:
-    same = (np.diff(microseconds(block.times, wall=False)) == 0) & (np.diff(block.codes) == 0)
+    stamps = microseconds(block.times, wall=False)
+    same = (stamps[1:] == stamps[:-1]) & _inner(block)
     if not same.any():
         return
     i = int(np.argmax(same))
@@ -152,15 +160,15 @@ def _mixed(found: dict[str, str]) -> TableError:
 def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given: str | None) -> np.ndarray:
     """Ordinals of all rows; refuses timestamps that do not fit the frequency and series with a longer step."""
     ordinals, fits = place_rows(block.times, block.codes, grid, starts)
-    steps = np.diff(ordinals)
-    inner = np.diff(block.codes) == 0
     if not fits.all():
         i = int(np.argmin(fits))
         raise TableError(
             f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
             f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
         )
-    if given is None:
+    inner = _inner(block)
+    if given is None and not all_steps_equal(ordinals, inner, grid.step):
+        steps = np.diff(ordinals)
         never = np.iinfo(np.int64).max
         smallest = np.minimum.reduceat(np.append(np.where(inner, steps, never), never), starts)
         coarse = (smallest > grid.step) & (smallest < never)
@@ -174,10 +182,11 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given
     return ordinals
 
 
-def _refuse_gaps(block: Block, grid: Frequency | RowCount, skipped: np.ndarray, ordinals: np.ndarray) -> None:
-    if not skipped.any():
+def _refuse_gaps(block: Block, grid: Frequency | RowCount, gaps: np.ndarray, ordinals: np.ndarray) -> None:
+    if not len(gaps):
         return
-    i = int(np.argmax(skipped > 0))
+    i = int(gaps[0])
+    skipped = (ordinals[gaps + 1] - ordinals[gaps]) // grid.step - 1
     missing = grid.stamps(ordinals[i : i + 1] + grid.step, block.times[i : i + 1])[0]
     raise TableError(
         f"{int(skipped.sum())} missing timestamps (frequency {grid.alias}), the first {missing}"
@@ -208,8 +217,17 @@ def _cut(block: Block, starts: np.ndarray) -> GaplessSeries:
     if not block.long:
         values, times = tuple(block.values), (block.times,) * len(block.ids)
     else:
-        ends = np.append(starts[1:], len(block.times))
-        spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-        values = tuple(block.values[0, span] for span in spans)
-        times = tuple(block.times[span] for span in spans)
+        spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(block.times)], strict=True))
+        values, times = tuple(block.values[0, start:end] for start, end in spans), _times(block.times, spans)
     return GaplessSeries(block.ids, values, times, tuple(np.ones(len(one), dtype=bool) for one in values))
+
+
+def _times(times: pd.Index, spans: Sequence[tuple[int, int]]) -> tuple[pd.Index, ...]:
+    """The times of each span of rows; neighbours with equal times share one index, which many tables have one of."""
+    stamps = microseconds(times, wall=False)
+    found: list[pd.Index] = []
+    for number, (start, end) in enumerate(spans):
+        former = spans[number - 1] if number else (0, 0)
+        alike = number and np.array_equal(stamps[start:end], stamps[slice(*former)])
+        found.append(found[-1] if alike else times[start:end])
+    return tuple(found)

@@ -1,6 +1,6 @@
 """Standardization of series, fitted on train rows only. Pure NumPy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,9 @@ OTHER_UNIT = 1e3
 """Factor between the spread of a series now and in training above which it is taken to be in another unit."""
 
 EPSILON = float(np.finfo(np.float64).eps)
+
+TOGETHER = 2**17
+"""Values of series of equal length that are computed at once; they fit into the cache of a core."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,17 @@ class Scaler:
         other : list of str
             Series in another unit.
         """
-        mean, std, other = self.mean.copy(), self.std.copy(), []
         known = {name.strip(): scale for name, scale in scales.items()}
-        for i, (name, one) in enumerate(zip(ids, values, strict=True)):
-            scale = known.get(name.strip())
-            if scale is None:
-                continue
-            low, high = np.quantile(one, [0.25, 0.75])
-            if high > low and not 1 / OTHER_UNIT < (high - low) / scale[1] < OTHER_UNIT:
-                other.append(name)
-            else:
-                mean[i], std[i] = scale
-        return Scaler(mean, std), other
+        found = [known.get(name.strip()) for name in ids]
+        used = [i for i, scale in enumerate(found) if scale is not None]
+        mean, std, spread = self.mean.copy(), self.std.copy(), np.zeros(len(ids))
+        mean[used], std[used] = np.array([found[i] for i in used]).reshape(-1, 2).T
+        for indices, rows in equally_long([values[i] for i in used]):
+            low, high = np.quantile(rows, [0.25, 0.75], axis=1)
+            spread[np.array(used)[indices]] = high - low
+        other = [i for i in used if spread[i] > 0 and not 1 / OTHER_UNIT < spread[i] / std[i] < OTHER_UNIT]
+        mean[other], std[other] = self.mean[other], self.std[other]
+        return Scaler(mean, std), [ids[i] for i in other]
 
 
 def fit_scaler(
@@ -109,21 +111,36 @@ def fit_scaler(
     rows = [np.asarray(one[:stop], np.float64) for one, stop in zip(values, stops, strict=True)]
     if observed is not None:
         rows = [one[known[: len(one)]] for one, known in zip(rows, observed, strict=True)]
-    pairs = [_mean_and_std(one) for one in rows]
-    return Scaler(np.array([mean for mean, _ in pairs]), np.array([std for _, std in pairs]))
+    mean, std = np.zeros(len(rows)), np.ones(len(rows))
+    for indices, together in equally_long(rows):
+        if together.shape[1]:
+            mean[indices], std[indices] = _mean_and_std(together)
+    return Scaler(mean, std)
 
 
-def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
-    if len(values) == 0:
-        return 0.0, 1.0
+def equally_long(series: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield series of equal lengths together: their indices (M,), and their values as one array (M, n).
+
+    The sums over a row are the same, to the last bit, in whatever company it is.
+    """
+    lengths = np.array([len(one) for one in series], dtype=np.int64)
+    order = np.argsort(lengths, kind="stable")
+    for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []:
+        most = max(TOGETHER // max(int(lengths[alike[0]]), 1), 1)
+        for begin in range(0, len(alike), most):
+            indices = alike[begin : begin + most]
+            yield indices, np.stack([series[i] for i in indices])
+
+
+def _mean_and_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of rows (M, n)."""
     # scaling by a power of two is exact, and keeps the squares of 1e300 and 1e-300 in the range of float64
-    _, exponent = np.frexp(np.abs(values).max())
-    exponent = min(max(int(exponent), -1000), 1000)
-    scaled = np.ldexp(values, -exponent)
-    mean = float(scaled.mean())
-    variance = float(np.mean((scaled - mean) ** 2))
-    rounding = len(values) * EPSILON * variance + (len(values) * mean * EPSILON) ** 2
-    if variance <= rounding:
-        return float(np.ldexp(mean, exponent)), 1.0
+    exponent = np.clip(np.frexp(np.abs(values).max(axis=1))[1], -1000, 1000)
+    scaled = np.ldexp(values, -exponent[:, None])
+    mean = scaled.mean(axis=1)
+    variance = np.mean((scaled - mean[:, None]) ** 2, axis=1)
+    count = values.shape[1]
+    constant = variance <= count * EPSILON * variance + (count * mean * EPSILON) ** 2
+    std = np.ldexp(np.sqrt(variance), exponent)
     # a std that underflows to 0 is treated as that of a constant series
-    return float(np.ldexp(mean, exponent)), float(np.ldexp(np.sqrt(variance), exponent)) or 1.0
+    return np.ldexp(mean, exponent), np.where(constant | (std == 0), 1.0, std)

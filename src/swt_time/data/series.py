@@ -87,7 +87,9 @@ class SeriesTable:
         values = tuple(one[:n] for one, n in zip(self.values, rows, strict=True))
         if self.fill == "linear":
             values = tuple(hold_last(one, known) for one, known in zip(values, observed, strict=True))
-        times = tuple(one[:n] for one, n in zip(self.times, rows, strict=True))
+        ends = list(zip(self.times, rows, strict=True))
+        shared = {(id(one), n): one[:n] for one, n in {(id(one), n): (one, n) for one, n in ends}.values()}
+        times = tuple(shared[id(one), n] for one, n in ends)
         return replace(self, values=values, times=times, observed=observed)
 
     def context(self, index: int, origin: int, length: int) -> np.ndarray:
@@ -129,7 +131,7 @@ class SeriesTable:
     @property
     def last(self) -> pd.Index:
         """Last timestamp of each of the ``N`` series."""
-        stamps = np.array([microseconds(times[-1:], wall=False)[0] for times in self.times], dtype=np.int64)
+        stamps = np.array([microseconds(times, wall=False)[-1] for times in self.times], dtype=np.int64)
         return from_microseconds(stamps, self.times[0])
 
     def index(self, name: str) -> int:
@@ -224,7 +226,7 @@ def to_series(
     if layout.id is None:
         names: list[str] = sorted(layout.values)
         check_alike(names, alike)
-        codes = np.zeros(len(rows), dtype=np.int64)
+        codes = np.zeros(len(rows), dtype=np.int32)
         first = {name: i for i, name in enumerate(table.columns)}
     else:
         names, codes, first = find_ids(table[layout.id], rows, alike)
@@ -333,9 +335,10 @@ def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
 def series_sha256(series: SeriesTable) -> str:
     """SHA-256 of the ids, timestamps and values of a table, independent of its file or frame type."""
     digest = hashlib.sha256()
+    stamps = {id(times): np.ascontiguousarray(microseconds(times, wall=False)) for times in series.times}
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):
         digest.update(f"{name}\0{len(values)}\0".encode())
-        digest.update(np.ascontiguousarray(microseconds(times, wall=False)).data)
+        digest.update(stamps[id(times)].data)
         digest.update(np.ascontiguousarray(values, np.float64).data)
     if not series.gapless:
         digest.update(np.concatenate(series.observed).data)

@@ -363,17 +363,24 @@ def _unreadable(cells: list[str], one: TimeColumn) -> TableError:
 
 def _microseconds(times: pd.DatetimeIndex, one: TimeColumn) -> pd.DatetimeIndex:
     # NumPy can compute any year that an int64 timestamp holds, pandas cannot
-    years = times.asi8.view(f"datetime64[{times.unit}]").astype("datetime64[Y]").astype(np.int64) + 1970
-    far = (years < YEARS[0]) | (years > YEARS[1])
-    if far.any():
+    stamps = times.asi8.view(f"datetime64[{times.unit}]")
+    if _far(np.array([stamps.min(), stamps.max()])).any():
+        far = _far(stamps)
         i = int(np.argmax(far))
+        year = stamps[i].astype("datetime64[Y]").astype(np.int64) + 1970
         raise TableError(
-            f"{one.place(i)}: the year {years[i]} is out of range; expected {YEARS[0]} to {YEARS[1]}: correct the date"
+            f"{one.place(i)}: the year {year} is out of range; expected {YEARS[0]} to {YEARS[1]}: correct the date"
         )
     exact = times.as_unit("us")
-    lost = np.asarray(exact != times)
+    lost = np.asarray(exact != times) if times.unit == "ns" else np.zeros(0, dtype=bool)
     if lost.any():
         raise TableError(
             f"{one.place(int(np.argmax(lost)))}: the time is finer than microseconds; round times to microseconds"
         )
     return exact.rename(None)
+
+
+def _far(stamps: np.ndarray) -> np.ndarray:
+    """Which timestamps lie in a year out of range; NaT does too."""
+    years = stamps.astype("datetime64[Y]").astype(np.int64) + 1970
+    return (years < YEARS[0]) | (years > YEARS[1])

@@ -11,9 +11,10 @@ Targets of different parts never overlap.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from swt_time.data.observed import last_observed
 from swt_time.errors import ConfigError, TableError
@@ -215,6 +216,15 @@ class Windows(Protocol):
         ...
 
 
+@runtime_checkable
+class ConsecutiveWindows(Windows, Protocol):
+    """Windows that follow each other row by row, so that sums over them need not read each one."""
+
+    def runs(self) -> list[np.ndarray] | None:
+        """Return the scaled rows that the windows of each series cover; None if some value was not observed."""
+        ...
+
+
 class WindowIndex:
     """Index arithmetic of all windows of one part: maps a window index to its series and first row.
 
@@ -340,6 +350,9 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
     target : (B, H) float64 array
         NaN where nothing was observed.
     """
+    if series.observed is None and len(pairs) and pairs[:, 1].min() >= 0:
+        rows = sliding_window_view(series.flat, context + horizon)[series.offsets[pairs[:, 0]] + pairs[:, 1]]
+        return rows[:, :context], rows[:, context:]
     columns = pairs[:, 1:] + np.arange(context + horizon)
     rows = series.offsets[pairs[:, :1]] + np.maximum(columns, 0)
     values = series.flat[rows]

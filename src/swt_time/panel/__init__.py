@@ -7,5 +7,6 @@ pooled over all series), judges them on held-out windows, and keeps the winner o
 from swt_time.panel.candidates import CANDIDATES, COMBINATION
 from swt_time.panel.fitted import FittedPanel
 from swt_time.panel.fitting import fit_panel
+from swt_time.panel.origins import longest_history, reach
 
-__all__ = ["CANDIDATES", "COMBINATION", "FittedPanel", "fit_panel"]
+__all__ = ["CANDIDATES", "COMBINATION", "FittedPanel", "fit_panel", "longest_history", "reach"]

@@ -12,13 +12,16 @@ import numpy as np
 from swt_time.panel.naive import repeat_season
 from swt_time.panel.rows import Rows, blocks
 from swt_time.panel.seasonality import find_season
-from swt_time.panel.theta import fit_theta
+from swt_time.panel.theta import fit_theta, lines
 
 MEANS = (1, 2, 4, 8, 16, 32)
 """Lengths of the means of the latest values."""
 
 LARGEST_LOG = np.log(100.0)
 """A forecast on the log scale is at most a hundred times the largest value."""
+
+THETA_VALUES = 1024
+"""Latest values that the Theta methods are fitted on; with a smoothing of at least 0.1 earlier ones hardly matter."""
 
 FLOORS = (1e-3, 1e-2)
 """Added to the mean change of a series, relative to its level, on the plain and on the log scale."""
@@ -157,25 +160,27 @@ def describe_block(rows: Rows, season: int, horizon: int, logarithm: bool) -> di
     adjusted = np.where(rows.inside, found.remove(rows.values, time), 0.0)
     rows = Rows(adjusted, rows.observed, rows.lengths, rows.gaps)
     ahead = rows.gaps[:, None] + np.arange(horizon)
-    standard, optimised = fit_theta(rows), fit_theta(rows, dynamic=True)
+    latest = rows.latest(THETA_VALUES)
+    through = lines(latest)
+    standard, optimised = fit_theta(latest, False, through), fit_theta(latest, True, through)
     theta, dynamic = (np.take_along_axis(one.forecast(ahead.max() + 1), ahead, axis=1) for one in (standard, optimised))
     level = standard.flat[:, None]
 
     reach = max(MEANS[-1], 2 * season)
     back = rows.lengths[:, None] - 1 - np.arange(reach)
     known = back >= 0
-    latest = np.where(known, np.take_along_axis(adjusted, np.maximum(back, 0), axis=1), 0.0)
+    newest = np.where(known, np.take_along_axis(adjusted, np.maximum(back, 0), axis=1), 0.0)
     counts = np.cumsum(known, axis=1)
-    means = np.cumsum(latest, axis=1) / counts
+    means = np.cumsum(newest, axis=1) / counts
     flat = [means[:, k - 1, None] - level for k in MEANS]
     index = found.at(rows.lengths[:, None] + ahead)
     seasonal = []
     if season > 1:
         flat.append(means[:, season - 1, None] - level)
         lag = season - 1 - ahead % season
-        one = np.where(np.take_along_axis(known, lag, axis=1), np.take_along_axis(latest, lag, axis=1) - level, 0.0)
+        one = np.where(np.take_along_axis(known, lag, axis=1), np.take_along_axis(newest, lag, axis=1) - level, 0.0)
         both = np.take_along_axis(known, lag + season, axis=1)
-        two = np.where(both, np.take_along_axis(latest, lag + season, axis=1) - level, one)
+        two = np.where(both, np.take_along_axis(newest, lag + season, axis=1) - level, one)
         strength = np.where(found.multiplicative[:, None], (index - 1) * level, index)
         seasonal = [one, (one + two) / 2, strength]
 

@@ -61,6 +61,11 @@ def longest_history(season: int) -> int:
     return max(120, 10 * season)
 
 
+def reach(season: int, horizon: int, count: int) -> int:
+    """Return how many of the latest values of gapless series a fit of ``count`` series and its forecasts use."""
+    return longest_history(season) + cuts_of(horizon, count)[-1] + horizon
+
+
 def cuts_of(horizon: int, count: int) -> list[int]:
     """Return the cuts of all origins of a panel of ``count`` series, the end of the panel first."""
     step = -(-horizon // CUTS_PER_HORIZON)

@@ -87,50 +87,77 @@ def fit_pooled(scale: Scale, targets: np.ndarray, windows: np.ndarray, strengths
     coefficients = np.zeros((len(strengths), horizon, count))
     penalty = np.eye(count)
     penalty[-1, -1] = CONSTANT
+    ridge = RobustRidge(len(chosen), count)
     for step in range(horizon):
         rows = known[:, step]
         if not rows.any():
             coefficients[:, step] = coefficients[:, max(step - 1, 0)]
             continue
-        x, y = design[rows, step], goals[rows, step]
+        ridge.load(design[rows, step], goals[rows, step])
         solution = np.zeros(count)
         for position, strength in enumerate(strengths):
-            solution = robust_ridge(x, y, strength * penalty, solution, ITERATIONS if position == 0 else 2)
+            solution = ridge.solve(strength * penalty, solution, ITERATIONS if position == 0 else 2)
             coefficients[position, step] = solution
     return [Pooled(one, deviation) for one in coefficients]
 
 
-def robust_ridge(x: np.ndarray, y: np.ndarray, penalty: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
-    """Solve a penalised least-absolute-error regression by iteratively reweighted least squares.
+class RobustRidge:
+    """A penalised least-absolute-error regression by iteratively reweighted least squares.
+
+    Its arrays are kept from one system of equations to the next: to allocate them takes longer than the arithmetic.
 
     Parameters
     ----------
-    x : ndarray (N, F)
-    y : ndarray (N,)
-    penalty : ndarray (F, F)
-    start : ndarray (F,)
-        First solution, whose errors give the first weights.
-    iterations : int
+    rows : int
+        Rows of the largest system.
+    features : int
+        ``F``.
     """
-    rows = len(x)
-    x, y = in_batches(x), in_batches(y)
-    weights = np.zeros(y.shape)
-    solution = start
-    for _ in range(iterations):
-        errors = np.abs(y - x @ solution).ravel()[:rows]
-        middle = np.median(errors) or errors.mean()
-        if middle == 0:
-            break
-        weights.ravel()[:rows] = middle / np.maximum(errors, SMALLEST_ERROR * middle)
-        weighted = (x * weights[:, :, None]).transpose(0, 2, 1)
-        products = (weighted @ x).sum(axis=0), (weighted @ y[:, :, None]).sum(axis=0)[:, 0]
-        solution = np.linalg.solve(products[0] + penalty * (weights.sum() + WINDOWS), products[1])
-    return solution
+
+    def __init__(self, rows: int, features: int) -> None:
+        self._size = max(min(BATCH, rows), 1)
+        batches = -(-rows // self._size)
+        self._x, self._weighted = np.zeros((2, batches, features, self._size))
+        self._y, self._weights = np.zeros((2, batches, self._size))
+        self._rows = 0
+
+    def load(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Take the rows (N, F) and the values (N,) of a system."""
+        self._rows = len(x)
+        for batch, begin in enumerate(range(0, len(x), self._size)):
+            some = x[begin : begin + self._size]
+            self._x[batch, :, : len(some)] = some.T
+        self._y.ravel()[: len(y)] = y
+
+    def solve(self, penalty: np.ndarray, start: np.ndarray, iterations: int) -> np.ndarray:
+        """Return the solution (F,).
+
+        Parameters
+        ----------
+        penalty : ndarray (F, F)
+        start : ndarray (F,)
+            First solution, whose errors give the first weights.
+        iterations : int
+        """
+        rows, batches = self._rows, -(-self._rows // self._size)
+        x, y, weights, weighted = (one[:batches] for one in (self._x, self._y, self._weights, self._weighted))
+        weights.ravel()[rows:] = 0.0  # rows of an earlier system behind the end
+        solution = start
+        for _ in range(iterations):
+            errors = np.abs(y - solution @ x).ravel()[:rows]
+            middle = median(errors) or errors.mean()
+            if middle == 0:
+                break
+            weights.ravel()[:rows] = middle / np.maximum(errors, SMALLEST_ERROR * middle)
+            np.multiply(x, weights[:, None, :], out=weighted)
+            squares = (weighted @ x.transpose(0, 2, 1)).sum(axis=0)
+            products = (weighted @ y[:, :, None]).sum(axis=0)[:, 0]
+            solution = np.linalg.solve(squares + penalty * (weights.sum() + WINDOWS), products)
+        return solution
 
 
-def in_batches(rows: np.ndarray) -> np.ndarray:
-    """Divide rows (N, ...) into batches (B, `BATCH`, ...), the last one filled with zeros."""
-    size = min(BATCH, len(rows))
-    filled = np.zeros((-(-len(rows) // size), size, *rows.shape[1:]))
-    filled.reshape(-1, *rows.shape[1:])[: len(rows)] = rows
-    return filled
+def median(values: np.ndarray) -> float:
+    """Return the median of finite values; `numpy.median` takes several times as long for few of them."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    parted = np.partition(values, (low, high))
+    return float(parted[low] + parted[high]) / 2

@@ -46,6 +46,17 @@ class Rows:
         """Boolean (M, L): True up to the end of each series."""
         return np.arange(self.values.shape[1]) < self.lengths[:, None]
 
+    def latest(self, most: int) -> "Rows":
+        """Return at most the latest ``most`` values of each series."""
+        if self.values.shape[1] <= most:
+            return self
+        lengths = np.minimum(self.lengths, most)
+        position = np.arange(most)
+        at = np.minimum((self.lengths - lengths)[:, None] + position, self.values.shape[1] - 1)
+        inside = position < lengths[:, None]
+        values, observed = (np.take_along_axis(one, at, axis=1) for one in (self.values, self.observed))
+        return Rows(np.where(inside, values, 0.0), observed & inside, lengths, self.gaps)
+
 
 def check_panel(panel: Sequence[ArrayLike]) -> list[np.ndarray]:
     """Return the series of a panel as float64 arrays.

@@ -12,6 +12,9 @@ from swt_time.panel.rows import Rows
 CRITICAL = 1.6448536269514722
 """Two-sided 90 % quantile of the normal distribution."""
 
+FEW_LAGS = 64
+"""Lags up to which products are summed for each lag; Fourier transforms take less time for more of them."""
+
 SMALLEST_INDEX = 0.01
 """A multiplicative index below it makes the decomposition additive, as in statsforecast."""
 
@@ -93,13 +96,23 @@ def is_seasonal(rows: Rows, season: int) -> np.ndarray:
     largest = np.abs(rows.values).max(axis=1)
     varies = variance > rows.lengths * (1e-12 * largest) ** 2
     variance = np.where(varies, variance, 1.0)
-    squares = np.zeros(len(rows))
-    for lag in range(1, season + 1):
-        correlation = np.einsum("ml,ml->m", deviation[:, :-lag], deviation[:, lag:]) / variance
-        if lag < season:
-            squares += correlation**2
+    correlations = autocovariances(deviation, season) / variance[:, None]
+    squares = (correlations[:, :-1] ** 2).sum(axis=1)
     limit = CRITICAL * np.sqrt((1 + 2 * squares) / rows.lengths)
-    return np.asarray(varies & (rows.lengths >= 2 * season) & (np.abs(correlation) > limit))
+    return np.asarray(varies & (rows.lengths >= 2 * season) & (np.abs(correlations[:, -1]) > limit))
+
+
+def autocovariances(deviation: np.ndarray, most: int) -> np.ndarray:
+    """Return the sums of products of values (M, L) that lie 1 to ``most`` steps apart, (M, most)."""
+    if most <= FEW_LAGS:
+        lags = range(1, most + 1)
+        return np.stack([np.einsum("ml,ml->m", deviation[:, :-lag], deviation[:, lag:]) for lag in lags], axis=1)
+    length = 1 << (deviation.shape[1] + most - 1).bit_length()
+    found = np.empty((len(deviation), most))
+    for row, values in zip(found, deviation, strict=True):  # one by one, so that a row is the same in any company
+        spectrum = np.fft.rfft(values, length)
+        row[:] = np.fft.irfft(spectrum * spectrum.conj(), length)[1 : most + 1]
+    return found
 
 
 def moving_average(rows: Rows, season: int) -> tuple[np.ndarray, np.ndarray]:

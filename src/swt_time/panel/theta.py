@@ -87,7 +87,7 @@ class Theta:
         return out
 
 
-def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
+def fit_theta(rows: Rows, dynamic: bool = False, through: tuple[np.ndarray, np.ndarray] | None = None) -> Theta:
     """Fit the standard Theta method, or the dynamic optimised one, to series without a season.
 
     Parameters
@@ -95,103 +95,135 @@ def fit_theta(rows: Rows, dynamic: bool = False) -> Theta:
     rows : Rows
         Seasonally adjusted series of at least two values.
     dynamic : bool
+    through : tuple of ndarray, optional
+        Their `lines`, if they are known already.
     """
-    intercept, slope = lines(rows, dynamic)
-    time = np.arange(rows.values.shape[1])
-    weights = np.where(rows.observed, np.where(time < WARM_UP, FAINT, 1.0), 0.0)
+    through = lines(rows) if through is None else through
+    intercept, slope = (one[rows.lengths - 1, np.arange(len(rows))] for one in through)
+    known = through if dynamic else (intercept[None], slope[None])
+    errors = OneStepErrors.of(rows, known, free=dynamic)
     low, high = ALPHAS
     gap = (high - low) / (COARSE - 1)
-    grid = np.linspace(low, high, COARSE)[None]  # the same for all series
+    grid = np.linspace(low, high, COARSE)[:, None]  # the same for all series
     best = np.full(len(rows), np.inf)
     alpha, initial, weight = np.empty((3, len(rows)))
     for _ in range(3):
-        levels, ws, errors = solve(moments(rows.values, weights, intercept, slope, grid, free=dynamic))
-        at = errors.argmin(axis=1)[:, None]
-        found = np.take_along_axis(errors, at, axis=1)[:, 0]
+        levels, ws, sums = solve(errors.moments(grid))
+        at = sums.argmin(axis=0)[None]
+        found = np.take_along_axis(sums, at, axis=0)[0]
         better = found < best
         best = np.where(better, found, best)
-        tried = np.broadcast_to(grid, errors.shape)
-        alpha = np.where(better, np.take_along_axis(tried, at, axis=1)[:, 0], alpha)
-        initial = np.where(better, np.take_along_axis(levels, at, axis=1)[:, 0], initial)
-        weight = np.where(better, np.take_along_axis(ws, at, axis=1)[:, 0], weight)
-        grid = np.clip(alpha[:, None] + gap * np.array([-2 / 3, -1 / 3, 1 / 3, 2 / 3]), low, high)
+        tried = np.broadcast_to(grid, sums.shape)
+        alpha = np.where(better, np.take_along_axis(tried, at, axis=0)[0], alpha)
+        initial = np.where(better, np.take_along_axis(levels, at, axis=0)[0], initial)
+        weight = np.where(better, np.take_along_axis(ws, at, axis=0)[0], weight)
+        grid = np.clip(alpha + gap * np.array([-2 / 3, -1 / 3, 1 / 3, 2 / 3])[:, None], low, high)
         gap /= 3
-    return with_states(rows, alpha, initial, weight, best / np.maximum(weights.sum(axis=1), FAINT), dynamic)
+    error = best / np.maximum(errors.weights.sum(axis=0), FAINT)
+    return with_states(rows, (intercept, slope), alpha, initial, weight, error, dynamic)
 
 
-def lines(rows: Rows, dynamic: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return intercept and slope of the least-squares line over ``t = 1, 2, ...``.
+def lines(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return intercept and slope of the least-squares line over ``t = 1, 2, ...`` through the values up to each one.
 
-    Arrays (M, L): at each value, the line through the values up to it (``dynamic``) or through the whole series.
+    Arrays (L, M): series are the last axis, so that every operation of the methods runs over contiguous values.
     """
-    n = np.arange(1, rows.values.shape[1] + 1)
-    first = rows.values[:, :1]
-    deviation = rows.values - first
-    mean = np.cumsum(deviation, axis=1) / n
-    moment = np.cumsum(deviation * n, axis=1) / n
-    slope = np.where(n > 1, 6 * (2 * moment - (n + 1) * mean) / np.maximum(n * n - 1, 1), 0.0)
-    intercept = first + mean - slope * (n + 1) / 2
-    if dynamic:
-        return intercept, slope
-    last = rows.lengths[:, None] - 1
-    shape = rows.values.shape
-    return (
-        np.broadcast_to(np.take_along_axis(intercept, last, axis=1), shape),
-        np.broadcast_to(np.take_along_axis(slope, last, axis=1), shape),
-    )
+    values = rows.values.T
+    n = np.arange(1, len(values) + 1)[:, None]
+    deviation = values - values[0]
+    mean = np.cumsum(deviation, axis=0) / n
+    deviation *= n
+    slope = np.cumsum(deviation, axis=0) / n
+    slope *= 2
+    slope -= (n + 1) * mean
+    slope *= np.where(n > 1, 6 / np.maximum(n * n - 1, 1), 0.0)
+    intercept = mean
+    intercept -= slope * (n + 1) / 2
+    intercept += values[0]
+    return intercept, slope
 
 
-def moments(
-    values: np.ndarray, weights: np.ndarray, intercept: np.ndarray, slope: np.ndarray, alpha: np.ndarray, free: bool
-) -> tuple[np.ndarray, ...]:
-    """Return weighted sums of products of ``r``, ``p``, ``g``, the parts of the one-step errors ``r - l_{-1} p - w g``.
+@dataclass(frozen=True)
+class OneStepErrors:
+    """The one-step errors ``r - l_{-1} p - w g`` of a block, as sums of products of their parts.
 
-    Returns
-    -------
-    rr, rp, pp, rg, pg, gg : ndarray (M, G)
-        Unless ``w`` is free, ``r`` is reduced by its half of ``g``, and the last three are left out.
+    With ``q = 1 - alpha``, ``p_t = q^t`` and ``r_t = q r_{t-1} + y_t - y_{t-1}``. For a line that stays the same
+    ``g_t = q g_{t-1} + slope`` too, and a weight that is not free is included in ``r``.
+
+    Attributes
+    ----------
+    changes : ndarray (L, M)
+        What is added to ``r`` at each step.
+    weights : ndarray (L, M)
+    unweighted : ndarray of bool (L,)
+        Steps where all weights are one: nearly all, where nothing is missing.
+    intercept, slope : ndarray (L, M)
+        The line before each value; used if the weight is free.
+    free : bool
+        Whether ``w`` is free.
     """
-    # Series are the last axis, so that every operation runs over contiguous values.
-    alpha, values, weights, intercept, slope = (one.T.copy() for one in (alpha, values, weights, intercept, slope))
-    keep = 1 - alpha
-    inverse = 1 / alpha
-    power = np.ones_like(alpha)
-    shape = len(alpha), values.shape[1]
-    smooth, r, g, weighted, product = np.zeros((5, *shape))
-    sums = np.zeros((6 if free else 3, *shape))
-    unweighted = (weights == 1).all(axis=1)  # nearly all steps, where nothing is missing
-    for t, (value, weight) in enumerate(zip(values, weights, strict=True)):
-        if t:
-            smooth *= keep
-            np.multiply(alpha, values[t - 1], out=product)
-            smooth += product
-            power *= keep
-        line = max(t - 1, 0)
-        np.subtract(value, smooth, out=r)
-        np.multiply((1 - power * keep) * inverse, slope[line], out=g)
-        np.multiply(power, intercept[line], out=product)
-        g += product
+
+    changes: np.ndarray
+    weights: np.ndarray
+    unweighted: np.ndarray
+    intercept: np.ndarray
+    slope: np.ndarray
+    free: bool
+
+    @classmethod
+    def of(cls, rows: Rows, known: tuple[np.ndarray, np.ndarray], free: bool) -> "OneStepErrors":
+        """Prepare the errors of a block with intercepts and slopes (L, M), or with (1, M) for all values."""
+        intercept, slope = known
+        changes = rows.values.T.copy()
+        changes[1:] -= rows.values.T[:-1]
         if not free:
-            g *= STANDARD
-            r -= g
-        times_r = r if unweighted[t] else np.multiply(weight, r, out=weighted)
-        sums[0] += np.multiply(times_r, r, out=product)
-        sums[1] += np.multiply(times_r, power, out=product)
-        if free:
-            sums[3] += np.multiply(times_r, g, out=product)
-        times_power = power if unweighted[t] else np.multiply(weight, power, out=weighted)
-        sums[2] += times_power * power
-        if free:
-            sums[4] += np.multiply(times_power, g, out=product)
-            g *= g
-            if not unweighted[t]:
-                g *= weight
-            sums[5] += g
-    return tuple(one.T for one in sums)
+            changes[0] -= STANDARD * intercept[0]
+            changes -= STANDARD * slope
+        weights = rows.observed.T.astype(np.float64, order="C")
+        weights[:WARM_UP] *= FAINT
+        return cls(changes, weights, (weights == 1).all(axis=1), intercept, slope, free)
+
+    def moments(self, alpha: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return weighted sums of products of ``r``, ``p`` and ``g`` for values of alpha (G, M), or (G, 1) for all.
+
+        Returns
+        -------
+        rr, rp, pp, rg, pg, gg : ndarray (G, M)
+            Unless ``w`` is free, the last three are left out.
+        """
+        keep = 1 - alpha
+        power, geometric = np.ones_like(alpha), np.ones_like(alpha)
+        shape = len(alpha), self.changes.shape[1]
+        r, g, weighted, product = np.zeros((4, *shape))
+        sums = np.zeros((6 if self.free else 3, *shape))
+        for t, (change, weight) in enumerate(zip(self.changes, self.weights, strict=True)):
+            if t:
+                r *= keep
+                power *= keep
+            r += change
+            times_r = r if self.unweighted[t] else np.multiply(weight, r, out=weighted)
+            sums[0] += np.multiply(times_r, r, out=product)
+            sums[1] += np.multiply(times_r, power, out=product)
+            if self.free:
+                if t:
+                    geometric *= keep
+                    geometric += 1
+                np.multiply(geometric, self.slope[max(t - 1, 0)], out=g)
+                g += np.multiply(power, self.intercept[max(t - 1, 0)], out=product)
+                sums[3] += np.multiply(times_r, g, out=product)
+            times_power = power if self.unweighted[t] else np.multiply(weight, power, out=weighted)
+            sums[2] += times_power * power
+            if self.free:
+                sums[4] += np.multiply(times_power, g, out=product)
+                g *= g
+                if not self.unweighted[t]:
+                    g *= weight
+                sums[5] += g
+        return tuple(sums)
 
 
 def solve(sums: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return initial level, weight and error that minimise the sum of squares for each alpha; arrays (M, G)."""
+    """Return initial level, weight and error that minimise the sum of squares for each alpha; arrays (G, M)."""
     if len(sums) == 3:
         rr, rp, pp = sums
         return rp / pp, np.full_like(rr, STANDARD), np.maximum(rr - rp**2 / pp, 0.0)
@@ -206,13 +238,21 @@ def solve(sums: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def with_states(
-    rows: Rows, alpha: np.ndarray, initial: np.ndarray, weight: np.ndarray, error: np.ndarray, dynamic: bool
+    rows: Rows,
+    line: tuple[np.ndarray, np.ndarray],
+    alpha: np.ndarray,
+    initial: np.ndarray,
+    weight: np.ndarray,
+    error: np.ndarray,
+    dynamic: bool,
 ) -> Theta:
-    """Run the recursions with given parameters to the end of each series."""
-    level = initial
-    keep = 1 - alpha
-    for t, values in enumerate(rows.values.T.copy()):
-        level = np.where(t < rows.lengths, alpha * values + keep * level, level)
-    intercept, slope = (np.take_along_axis(one, rows.lengths[:, None] - 1, axis=1)[:, 0] for one in lines(rows, True))
+    """Run the recursions with given parameters to the end of each series; ``line`` goes through all values."""
+    level = initial.astype(np.float64)
+    gain = np.where(rows.inside.T, alpha, 0.0)
+    change = np.empty_like(level)
+    for values, part in zip(rows.values.T.copy(), gain, strict=True):
+        np.subtract(values, level, out=change)
+        change *= part
+        level += change
     mean = rows.values.sum(axis=1) / rows.lengths
-    return Theta(alpha, initial, weight, error, level, mean, intercept, slope, rows.lengths, dynamic)
+    return Theta(alpha, initial, weight, error, level, mean, *line, rows.lengths, dynamic)

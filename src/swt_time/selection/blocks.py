@@ -17,6 +17,12 @@ SHARE = 10
 MOST_ORIGINS = 512
 """Most forecast origins in a block of all series together."""
 
+FEWEST_ORIGINS = 4
+
+MOST_VALUES = 2**19
+"""Most values that all forecasts from a block look back at: with a season of a day in minutes each looks back at
+thousands."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -37,7 +43,7 @@ class Block:
     pairs: np.ndarray
 
 
-def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[Block]:
+def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: int = 1) -> list[Block]:
     """Divide the ends of all series into blocks, the latest first.
 
     A block has as many rows as the horizon, or a tenth of the series if that is more. At least as many rows as the
@@ -49,6 +55,8 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[B
     lengths : (N,) int array
     horizon : int
         ``H``.
+    history : int
+        Values that a forecast looks back at, which limits the number of origins.
 
     Returns
     -------
@@ -58,6 +66,7 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[B
     lengths = np.asarray(lengths, dtype=np.int64)
     size = np.maximum(horizon, lengths // SHARE)
     least = max(horizon, 2)
+    most = min(MOST_ORIGINS, max(MOST_VALUES // history, FEWEST_ORIGINS))
     blocks = []
     for number in range(1, SHORT_BLOCKS + 1):
         rows = lengths - number * size
@@ -67,9 +76,9 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int) -> list[B
         series = np.flatnonzero(enough)
         if not len(series):
             break
-        if len(series) > MOST_ORIGINS:
-            series = series[np.linspace(0, len(series) - 1, MOST_ORIGINS).round().astype(np.int64)]
-        count = max(MOST_ORIGINS // len(series), 1)
+        if len(series) > most:
+            series = series[np.linspace(0, len(series) - 1, most).round().astype(np.int64)]
+        count = max(most // len(series), 1)
         pairs = [
             np.stack(np.broadcast_arrays(i, _origins(int(rows[i]), int(size[i]) - horizon, count)), axis=1)
             for i in series.tolist()

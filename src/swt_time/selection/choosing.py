@@ -20,7 +20,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly, split_borders
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
-from swt_time.panel import CANDIDATES, fit_panel
+from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import MOST_ORIGINS, Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
@@ -36,7 +36,10 @@ INNER_SPLIT = "0.85/0.15/0"
 """Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
 
 MOST_WINDOWS = 2**13
-"""Most training windows of a candidate."""
+"""Most training windows of a candidate that are read one by one."""
+
+MOST_CONSECUTIVE = 2**20
+"""Most windows of a candidate that are summed over without reading each one; see `swt_time.model.closed_form`."""
 
 FORMS: tuple[ClosedFormPart, ...] = ("season", "structure", "last")
 """What the closed form of a candidate tries, of what the configuration names; the others take longer than they matter
@@ -44,6 +47,9 @@ for a comparison."""
 
 DOUBT = 0.25
 """A closed form that is preferred to mixtures is not mixed for less doubt than this."""
+
+SPARE = 64
+"""Series that a panel is fitted on which forecasts none of the table."""
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
 """Weights of the closed form beside the panel that are tried."""
@@ -116,7 +122,8 @@ def choose(
         config = config.replace({"data.split": choose_split(table.lengths, config)})
     else:
         table = without_test(table, config.data.split)
-    blocks = held_out_blocks(table.lengths, horizon)
+    history = min(longest_history(season), int(table.lengths.max()))
+    blocks = held_out_blocks(table.lengths, horizon, history)
     known = [block.rows for block in blocks] or [table.lengths]
     contexts = feasible_contexts(known, horizon, season) if config.data.context == "auto" else [config.data.steps]
     if not blocks or not contexts:
@@ -166,14 +173,16 @@ def choose(
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
     """Fit the panel on all rows but those of a test part, beside the network with its chosen weight.
 
-    A panel without weight, which forecasts only series that are shorter than the context, is fitted on as many series
-    as it was judged with.
+    A panel without weight forecasts only series that are shorter than the context. It is fitted on as many series as it
+    was judged with, or on `SPARE` where the table has no such series.
     """
     table = without_test(table, config.data.split)
-    most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS
+    short = table.lengths.min() < config.data.steps
+    most = len(table.ids) if choice.weights[PANEL] > 0 else MOST_ORIGINS if short else SPARE
     series = evenly(len(table.ids), most)
-    known = known_values(table, np.stack([series, table.lengths[series]], axis=1))
-    panel = fit_panel(known, season_length(table.frequency), config.data.horizon)
+    season, horizon = season_length(table.frequency), config.data.horizon
+    known = known_values(table, np.stack([series, table.lengths[series]], axis=1), reach(season, horizon, len(series)))
+    panel = fit_panel(known, season, horizon)
     parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
     described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
     return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)
@@ -289,8 +298,13 @@ class Sample:
         """Contexts and targets of each window."""
         return self.part.gather(self.indices[indices])
 
+    def runs(self) -> list[np.ndarray] | None:
+        """The rows that all windows of the part cover, unless they are very many; sums over them take no longer."""
+        return self.part.runs() if len(self.part) <= MOST_CONSECUTIVE else None
+
 
 def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:
     """Forecasts of a block (M, H) by the panel of the rows before it."""
-    before = np.stack([block.series, block.rows], axis=1)
-    return fit_panel(known_values(table, before), season, horizon).forecast(known_values(table, block.pairs))
+    before, most = np.stack([block.series, block.rows], axis=1), reach(season, horizon, len(block.series))
+    panel = fit_panel(known_values(table, before, most), season, horizon)
+    return panel.forecast(known_values(table, block.pairs, most))

@@ -84,5 +84,5 @@ class HeldOut:
             for one in (np.where(known, errors, 0.0), np.where(known, errors**2, 0.0), known)
         )
         counted = shares > 0
-        absolute, squared = absolute[counted] / shares[counted], squared[counted] / shares[counted]
-        return (absolute + np.sqrt(squared)) / 2
+        means = absolute[counted] / shares[counted], squared[counted] / shares[counted]
+        return np.asarray(means[0] + np.sqrt(means[1])) / 2

@@ -7,9 +7,11 @@ A window ``x`` and its horizon ``y``, relative to the centre of the window, are 
 ``R`` is a wavelet prior or a prior of season and lag decay (``priors``), ``W0`` is zero or a map of few numbers a step
 (``structure``). ``strength`` is the amount of regularisation: the larger it is, the closer ``W`` is to ``W0``.
 
-The solution and its squared error depend on the windows only through sums of second moments (``moments``). A grid
-search over priors and strengths (``ridge``) therefore reads the data once. The form is chosen on held-out blocks
-(``folds``) and fitted on the training windows (``solving``); whatever the form, the result is one matrix (``skip``).
+The solution and its squared error depend on the windows only through sums of second moments (``moments``). Where no
+value is missing, the sums over all windows follow from products of lagged values, without reading each window
+(``lags``). A grid search over priors and strengths (``ridge``) therefore reads the data once. The form is chosen on
+held-out blocks (``folds``) and fitted on the training windows (``solving``); whatever the form, the result is one
+matrix (``skip``).
 """
 
 from swt_time.model.closed_form.priors import Prior

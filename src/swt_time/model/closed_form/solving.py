@@ -21,13 +21,15 @@ from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows, evenly
 from swt_time.machine import one_thread
 from swt_time.model.closed_form.folds import Blocks, Fold, completed
+from swt_time.model.closed_form.lags import sum_moments
 from swt_time.model.closed_form.moments import Moments, moments
 from swt_time.model.closed_form.priors import Prior, Root, season_root, wavelet_roots
 from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
 from swt_time.model.closed_form.structure import structural_map
 
 MOST_WINDOWS = 2**17
-"""Most windows that the sums run over. They are evenly spaced; neighbouring windows share all but one sample."""
+"""Most windows that the sums run over where values are missing or windows are weighted. They are evenly spaced;
+neighbouring windows share all but one sample."""
 
 FOLDS = 5
 """Folds over contiguous training windows, where there are no blocks and no validation windows."""
@@ -159,11 +161,10 @@ def solve(
     season = windows.season
     others = list(wavelet_roots(context, prior))
     candidates = _Candidates([season_root(context, season)], others) if "season" in parts else _Candidates(others, [])
-    folds_of = _folds(windows, validation, horizon, "blocks" in parts)
+    plain = sum_moments(windows, context, horizon, MOST_WINDOWS)
+    folds_of = _folds(windows, validation, plain, "blocks" in parts)
     form, gains, count = _choose(folds_of, candidates, season, parts)
-    indices = evenly(len(windows), MOST_WINDOWS)
-    plain = moments(windows, indices)
-    train = moments(windows, indices, form.exponent) if form.exponent else plain
+    train = moments(windows, evenly(len(windows), MOST_WINDOWS), form.exponent) if form.exponent else plain
     mean = _prior_mean(train, season, form.structure, form.last)
     ((_, weight),) = path(train, _centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
     return Solution(
@@ -181,8 +182,10 @@ def solve(
     )
 
 
-def _folds(windows: Windows, validation: Windows | None, horizon: int, wanted: bool) -> Callable[[int], list[Fold]]:
-    """Return a function from the exponent of the window weights to the folds."""
+def _folds(windows: Windows, validation: Windows | None, plain: Moments, wanted: bool) -> Callable[[int], list[Fold]]:
+    """Return a function from the exponent of the window weights to the folds; with exponent 0 the moments of all
+    training windows are ``plain``."""
+    context, horizon = plain.products.shape
     held_out = validation if validation is not None and len(validation) else None
     if wanted:
         blocks = Blocks.divide([windows] if held_out is None else [windows, held_out], horizon)
@@ -190,8 +193,8 @@ def _folds(windows: Windows, validation: Windows | None, horizon: int, wanted: b
             return blocks.folds
     indices = evenly(len(windows), MOST_WINDOWS)
     if held_out is not None:
-        rows = evenly(len(held_out), MOST_WINDOWS)
-        return lambda exponent: [Fold(moments(windows, indices, exponent), moments(held_out, rows))]
+        judged = sum_moments(held_out, context, horizon, MOST_WINDOWS)
+        return lambda exponent: [Fold(moments(windows, indices, exponent) if exponent else plain, judged)]
     pieces = np.array_split(indices, min(FOLDS, len(indices)))
     if len(pieces) == 1:
         return lambda exponent: [Fold(moments(windows, indices, exponent), moments(windows, indices))]

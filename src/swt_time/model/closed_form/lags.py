@@ -1,0 +1,116 @@
+"""Second moments of all windows of gapless series, from products of lagged values.
+
+Neighbouring windows share all but one sample. Let ``z`` be a window of ``W = T + H`` values that begins at row ``s``
+of a series ``v``, and ``S = sum_s z z'`` over its ``C`` windows. The first row of ``S`` holds the products of lagged
+values, ``S_0j = sum_s v_s v_(s+j)``, and every diagonal continues it,
+
+    ``S_(i+1)(j+1) = S_ij + v_(C+i) v_(C+j) - v_i v_j``.
+
+Fourier transforms give the first row, so the sums take ``O(C log W + W^2)`` operations instead of ``O(C W^2)``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
+
+from swt_time.data.scaling import equally_long
+from swt_time.data.windows import ConsecutiveWindows, Windows, evenly
+from swt_time.model.closed_form.moments import Moments, moments
+
+LENGTH = 2**12
+"""Length of a Fourier transform, at least; shorter for short series."""
+
+AT_ONCE = 2**18
+"""Values that are transformed in one call."""
+
+LEAST_VARIATION = 1e-8
+"""Share of the second moments that must remain after the mean of each window is subtracted; the rounding of the sums is
+about ``1e-15`` of them."""
+
+
+def sum_moments(windows: Windows, context: int, horizon: int, most: int) -> Moments:
+    """Sum second moments over all windows where they follow each other, else over ``most`` that are evenly spaced.
+
+    Parameters
+    ----------
+    windows : Windows
+    context, horizon : int
+        ``T`` and ``H``.
+    most : int
+    """
+    runs = windows.runs() if isinstance(windows, ConsecutiveWindows) else None
+    found = None if runs is None else all_moments(runs, context, horizon)
+    return moments(windows, evenly(len(windows), most)) if found is None else found
+
+
+def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Moments | None:
+    """Sum second moments over all windows of runs, as `swt_time.model.closed_form.moments.moments` does over some.
+
+    Parameters
+    ----------
+    runs : sequence of float64 arrays
+        Values that the windows of a series cover, ``C + T + H - 1`` of them; all observed.
+    context, horizon : int
+        ``T`` and ``H``.
+
+    Returns
+    -------
+    Moments or None
+        None if there is no window, or if the windows vary so little beside their means that rounding would matter.
+    """
+    width = context + horizon
+    first, total = np.zeros(width), 0
+    ends = torch.zeros(width - 1, width - 1, dtype=torch.float64)
+    for _, rows in equally_long([run for run in runs if len(run) >= width]):
+        count = rows.shape[1] - width + 1
+        total += len(rows) * count
+        first += lagged_products(rows, count, width)
+        leaving, entering = (torch.from_numpy(one.copy()) for one in (rows[:, : width - 1], rows[:, count:]))
+        ends += entering.T @ entering - leaving.T @ leaving
+    if not total:
+        return None
+    sums = torch.empty(width, width, dtype=torch.float64)
+    sums[0] = sums[:, 0] = torch.from_numpy(first)
+    for i in range(width - 1):
+        sums[i + 1, i + 1 :] = sums[i + 1 :, i + 1] = sums[i, i:-1] + ends[i, i:]
+    return centred(sums, context, total)
+
+
+def lagged_products(rows: np.ndarray, count: int, width: int) -> np.ndarray:
+    """Sum ``v_s v_(s+j)`` over ``s < C`` and rows ``v``, (W,) for ``j < W``.
+
+    Parameters
+    ----------
+    rows : ndarray (M, C + W - 1)
+    count, width : int
+        ``C`` and ``W``.
+    """
+    length = 1 << (max(min(LENGTH, count + width - 1), 2 * width) - 1).bit_length()
+    span = length - width + 1
+    spans = -(-count // span)
+    padded = np.pad(rows, ((0, 0), (0, spans * span + width - 1 - rows.shape[1])))
+    later = sliding_window_view(padded, length, axis=1)[:, ::span]
+    padded = np.pad(rows[:, :count], ((0, 0), (0, spans * span - count)))
+    now = padded.reshape(len(rows), spans, span)
+    spectrum = np.zeros(length // 2 + 1, dtype=complex)
+    step = max(AT_ONCE // (len(rows) * length), 1)
+    for begin in range(0, spans, step):
+        some = slice(begin, begin + step)
+        spectrum += (np.fft.rfft(now[:, some], length).conj() * np.fft.rfft(later[:, some])).sum(axis=(0, 1))
+    return np.asarray(np.fft.irfft(spectrum, length)[:width])
+
+
+def centred(sums: Tensor, context: int, windows: int) -> Moments | None:
+    """Second moments relative to the mean of each context, from sums of ``z z'``."""
+    with_mean = sums[:, :context].mean(dim=1, keepdim=True)
+    relative = sums - with_mean - with_mean.T + with_mean[:context].mean()
+    inputs = relative[:context, :context]
+    if not inputs.trace() > LEAST_VARIATION * sums[:context, :context].trace():
+        return None
+    horizon = len(sums) - context
+    none = sums.new_zeros(0, context), sums.new_zeros(0, horizon)
+    targets = float(relative[context:, context:].trace())
+    return Moments(inputs, relative[:context, context:], targets, windows * horizon, *none)
