@@ -23,7 +23,7 @@ from swt_time.checkpoints import (
 from swt_time.config import Config, DataConfig, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.parts import PartWindows, split_table
-from swt_time.data.series import SeriesTable, read_series, too_short
+from swt_time.data.series import SeriesTable, read_series, remember_ids, too_short
 from swt_time.data.windows import plan_split
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.evaluation.backtesting import backtest, cross_validate
@@ -220,10 +220,11 @@ class Forecaster:
         """Train on a table that was read before; otherwise as `fit`."""
         if resume and out is None:
             raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
-        choice = None
+        self.config, choice = self._asked, None
         if self._asked.automatic or self._asked.model.panel:
             self.config, choice = choose(series, self._asked, report)
-        config, data = self.config, self.config.data
+        self.config = config = remember_ids(self.config, series)
+        data = config.data
         trains = choice is None or choice.weights[CLOSED_FORM] > 0
         if trains:
             plan_split(series.lengths, data.split, data.steps, data.horizon)

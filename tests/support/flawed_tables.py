@@ -45,6 +45,13 @@ def stacked(**series: list[str]) -> str:
     return long([(name, t, i) for name, times in series.items() for i, t in enumerate(times)])
 
 
+RANKED = long(
+    [(shop, kind, t, "pq"[(i + (kind == "x")) % 2], i) for shop in "ab" for kind in "xy" for i, t in enumerate(DAYS)],
+    "shop,kind,ds,rank,y",
+)
+"""Series that shop and kind tell apart, or shop and rank."""
+
+
 @dataclass
 class Case:
     """A file, the options to read it with, and the expected outcome.
@@ -1096,6 +1103,44 @@ CATALOGUE: dict[str, list[Case]] = {
             long([(n, f"{t},word", i) for n in "ab" for i, t in enumerate(DAYS)], "shop,ds,kind,y"),
             notes=("column 'shop' was taken as the id of the series", "'kind' holds text and was left out"),
             values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "ids in several columns",
+            long([(n, f"{kind},{t}", i) for n in "ab" for kind in "xy" for i, t in enumerate(DAYS)], "shop,kind,ds,y"),
+            notes=("columns 'shop', 'kind' were taken as the id of the series",),
+            values={f"{n}/{kind}": FLOATS for n in "ab" for kind in "xy"},
+        ),
+        Case(
+            "remarks beside ids in several columns",
+            long(
+                [
+                    (n, f"{kind},{t}", f"{'good' if i % 2 else 'bad'},{i}")
+                    for n in "ab"
+                    for kind in "xy"
+                    for i, t in enumerate(DAYS)
+                ],
+                "shop,kind,ds,remark,y",
+            ),
+            notes=("columns 'shop', 'kind' were taken as the id", "'remark' holds text and was left out"),
+            values={f"{n}/{kind}": FLOATS for n in "ab" for kind in "xy"},
+        ),
+        Case(
+            "several columns that could be the id",
+            RANKED,
+            "only together do the columns 'shop', 'kind', 'rank' tell the series apart; name those .* in --id-column",
+        ),
+        Case(
+            "two named ids",
+            RANKED,
+            options={"id_column": ("kind", "shop")},
+            notes=("columns not used: 'rank'",),
+            values={f"{kind}/{shop}": FLOATS for shop in "ab" for kind in "xy"},
+        ),
+        Case(
+            "a blank cell in one of several ids",
+            long([("a", f"x,{DAYS[0]}", 1), ("a", f",{DAYS[1]}", 2)], "shop,kind,ds,y"),
+            "column 'kind', row 3: the id is missing",
+            options={"id_column": ("shop", "kind")},
         ),
         Case(
             "text that repeats with the times",

@@ -83,8 +83,9 @@ class DataConfig(Section):
     """Columns of a wide table to forecast; all numeric columns by default."""
     time_column: str | None = None
     """Column with the timestamps; found by its name and content by default."""
-    id_column: str | None = None
-    """Column that names the series of a long table; ``unique_id`` by default."""
+    id_column: str | tuple[str, ...] | None = None
+    """Column that names the series of a long table, or several that do so together; by default ``unique_id``, or the
+    columns of text that tell the series apart."""
     frequency: str | None = None
     """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``, or ``none`` to count rows and ignore the
     calendar; inferred by default."""

@@ -101,7 +101,7 @@ def _refuse_duplicates(block: Block) -> None:
     first, second = sorted(int(row) for row in block.rows[i : i + 2])
     remedy = "keep one row per timestamp"
     if not block.long:
-        remedy += ", or set data.id_column to the column that identifies the series"
+        remedy += ", or set data.id_column to the columns that identify the series"
     times = block.times
     if isinstance(times, pd.DatetimeIndex) and times.tz is None and times[i] != times[i].normalize():
         remedy += "; local time repeats an hour when daylight saving ends: use UTC or times with an offset"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from swt_time.checkpoints import Checkpoint
-from swt_time.data.layout import listed
+from swt_time.data.columns import listed
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler

@@ -227,7 +227,9 @@ def _read_by(model: str, config: Config) -> Config:
 
 
 @lru_cache(maxsize=4)
-def _read_file(path: Path, id_column: str | None, encoding: str | None, memory_limit: int | None) -> Any:
+def _read_file(
+    path: Path, id_column: str | tuple[str, ...] | None, encoding: str | None, memory_limit: int | None
+) -> Any:
     return read_table(path, id_column=id_column, encoding=encoding, memory_limit=memory_limit)
 
 
