@@ -65,6 +65,8 @@ class SeriesTable:
         The ``N`` ids as columns of the table's library, with the types that they have in the table, by the name of
         their column in a forecast: ``unique_id``, or the names of the id columns in the order of the table if there are
         several. Empty if the ids are column names that are text.
+    left_out : tuple of str
+        Series of the table that are not among these, because most of their values are missing.
     """
 
     ids: tuple[str, ...]
@@ -81,6 +83,7 @@ class SeriesTable:
     time_form: TimeForm = field(default_factory=TimeForm)
     order: tuple[int, ...] = ()
     labels: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -264,6 +267,7 @@ def to_series(
         times=gapless.times,
         observed=gapless.observed,
         fill=fill,
+        left_out=gapless.left_out,
         time_form=form,
         frequency=alias,
         layout="long" if layout.ids else "wide",
