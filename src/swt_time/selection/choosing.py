@@ -242,8 +242,8 @@ def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.n
     weight = solution.weight.numpy()
     places = np.searchsorted(block.series, block.pairs[:, 0])
     contexts = contexts_at(table, np.stack([places, block.pairs[:, 1]], axis=1), context, parts.scaler)
-    mean = contexts.mean(axis=1, keepdims=True)
-    return parts.scaler.invert(mean + (contexts - mean) @ weight.T, places), solution.prior
+    mean = np.nanmean(contexts, axis=1, keepdims=True)
+    return parts.scaler.invert(mean + np.nan_to_num(contexts - mean) @ weight.T, places), solution.prior
 
 
 class Sample:
