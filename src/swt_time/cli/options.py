@@ -93,6 +93,7 @@ class ReadingOptions:
 class TableOptions(ReadingOptions):
     """How a table is read, and which of its columns are forecast."""
 
+    short: Annotated[str | None, key_option("data.short", "--short", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
     columns: Annotated[
         list[str] | None,

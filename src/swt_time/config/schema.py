@@ -30,6 +30,7 @@ from swt_time.config.choices import (
     Prototypes,
     ReceptiveField,
     Schedule,
+    Short,
     Shrinkage,
     Skip,
     Template,
@@ -99,6 +100,10 @@ class DataConfig(Section):
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""
+    short: Short | None = None
+    """What happens to series with fewer rows than the context: they are left out (``skip``); forecast by the panel or,
+    without one, by Theta, seasonal naive or their last value (``naive``); or trained on and forecast in windows padded
+    before their start (``pad``). By default ``naive`` with ``model.panel``, else ``skip``."""
 
     @property
     def steps(self) -> int:
@@ -296,6 +301,11 @@ class Config(Section):
                 "are allowed; lower embedding.d_model, model.d_ff, model.n_prototypes or data.horizon"
             )
         return self
+
+    @property
+    def short(self) -> Short:
+        """``data.short``, or its default."""
+        return self.data.short or ("naive" if self.model.panel else "skip")
 
     @property
     def automatic(self) -> list[str]:

@@ -194,7 +194,7 @@ class LanguageModel(nn.Module):
             return scale_gradients(lambda inputs: self._read(prompt, inputs, visible), tokens)
         return self._read(prompt, tokens, visible)
 
-    def _read(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor, visible: Tensor | None) -> Tensor:
+    def _read(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Read in slices of at most `TOKENS_AT_ONCE` tokens on a CPU, and all series at once elsewhere."""
         if isinstance(prompt, ReadPrompt) or tokens.device.type != "cpu" or torch.compiler.is_compiling():
             return self._read_slice(prompt, tokens, visible)

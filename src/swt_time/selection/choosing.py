@@ -17,7 +17,8 @@ from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
-from swt_time.data.windows import evenly, split_borders
+from swt_time.data.splits import split_borders
+from swt_time.data.windows import evenly
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import CANDIDATES, fit_panel
