@@ -107,6 +107,13 @@ def test_columns_of_text_that_only_together_tell_series_apart_are_the_id(remark)
     assert ("'remark' holds text and was left out" in table.notes) is remark
 
 
+def test_a_name_and_its_code_are_both_in_the_id():
+    """Either would do, and both give the same series."""
+    frame = places(*TOURISM)
+    frame = frame.assign(code="c" + frame["region"]).drop(columns="state")
+    assert to_series(frame).id_columns == ("region", "purpose", "code")
+
+
 def test_columns_that_tell_series_apart_in_two_ways_are_refused():
     """Within a state, the purpose and the rank tell rows apart, but give different series."""
     frame = places(*[(state, state + "n", why) for state in ("Sa", "Wa") for why in ("Work", "Leisure")])

@@ -12,6 +12,7 @@ from swt_time.model.closed_form.moments import moments
 from swt_time.model.inference import forecast_windows
 from swt_time.model.normalize import denormalize, normalize
 from swt_time.model.patching import visible_patches
+from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
 
 CONTEXT = 96
 KNOWN = [96, 60, 17, 2, 1]
@@ -87,6 +88,34 @@ def test_no_patch_attends_to_one_that_is_not_visible(tiny_backbones, family, att
     assert torch.equal(read[visible], other[visible])
     unmasked = language_model(prompt, torch.where(visible[..., None], tokens, 100.0))
     assert not torch.allclose(unmasked[visible], read[visible]), "a control: without the mask they attend to it"
+
+
+@pytest.mark.parametrize(
+    "branch", [AttentionStandIn(16, 4, 0.0), TransformerStandIn(16, 9, 4, 32, 2, 0.0)], ids=["attention", "transformer"]
+)
+def test_no_patch_of_a_stand_in_attends_to_one_that_is_not_visible(branch):
+    branch.eval()
+    tokens, visible = torch.randn(3, 9, 16), torch.arange(9) >= torch.tensor([0, 4, 8])[:, None]
+    garbage = torch.where(visible[..., None], tokens, 100.0)
+    with torch.no_grad():
+        assert torch.equal(branch(tokens, None, visible)[visible], branch(garbage, None, visible)[visible])
+        assert not torch.equal(branch(tokens)[visible], branch(garbage)[visible])
+
+
+@pytest.mark.parametrize(("layer", "skip"), [("head", "none"), ("skip", "linear")])
+def test_patches_of_padding_have_no_part_in_the_forecast(tiny_backbones, layer, skip):
+    """The weights of their features change nothing; nor do their learned positions."""
+    model = make_model(tiny_backbones["gpt2"], **{"model.skip": skip, "embedding.positions": "patch"})
+    context, observed = padded()
+    hidden = int((~visible_patches(observed.transpose(1, 2), 16, 8)[2]).sum())  # of the window with 17 samples
+    with torch.no_grad():
+        before = model(context, observed=observed)
+        weight = getattr(model, layer).linear.weight
+        weight.unflatten(1, (-1, model.embed.position.shape[0]))[..., :hidden] += 1.0
+        model.embed.position[:hidden] += 1.0
+        after = model(context, observed=observed)
+    assert torch.equal(after[2:], before[2:])
+    assert not torch.equal(after[0], before[0])
 
 
 def test_a_mask_without_padding_changes_no_forecast(tiny_backbones, family):
