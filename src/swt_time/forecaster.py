@@ -6,6 +6,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,10 +24,11 @@ from swt_time.checkpoints import (
 from swt_time.config import Config, DataConfig, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.parts import PartWindows, split_table
-from swt_time.data.series import SeriesTable, read_series, too_short
+from swt_time.data.series import SeriesTable, read_series, remember_ids
 from swt_time.data.windows import plan_split
-from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
+from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.evaluation.backtesting import backtest, cross_validate
+from swt_time.evaluation.short_series import forecastable
 from swt_time.evaluation.trained import Trained
 from swt_time.files import expand_user
 from swt_time.machine import resolve_device
@@ -121,6 +123,7 @@ class Forecaster:
         backbone: str | Path | None = None,
         device: str = "auto",
         allow_backbone_change: bool = False,
+        short: str | None = None,
     ) -> Self:
         """Load a saved forecaster from its folder; the backbone must be available.
 
@@ -132,6 +135,8 @@ class Forecaster:
         device : str
         allow_backbone_change : bool
             If the backbone's weights are not those that the model was trained with, warn instead of raising an error.
+        short : {"skip", "naive", "pad"}, optional
+            What happens to series that are shorter than the context, in place of ``data.short`` of the model.
 
         Raises
         ------
@@ -139,6 +144,8 @@ class Forecaster:
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
         checkpoint = read_checkpoint(expand_user(folder, CheckpointError)).with_backbone(backbone)
+        if short is not None:
+            checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
         forecaster = cls.from_config(checkpoint.config)
         model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
         forecaster._found = Trained(checkpoint, model)
@@ -220,14 +227,15 @@ class Forecaster:
         """Train on a table that was read before; otherwise as `fit`."""
         if resume and out is None:
             raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
-        choice = None
+        self.config, choice = self._asked, None
         if self._asked.automatic or self._asked.model.panel:
             self.config, choice = choose(series, self._asked, report)
-        config, data = self.config, self.config.data
+        self.config = config = remember_ids(self.config, series)
+        data, pad = config.data, config.short == "pad"
         trains = choice is None or choice.weights[CLOSED_FORM] > 0
         if trains:
-            plan_split(series.lengths, data.split, data.steps, data.horizon)
-        parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction)
+            plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
+        parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
         provenance = describe_training(series, config.training.seed)
         with contextlib.nullcontext() if out is None else locked(folder := expand_user(out, CheckpointError)):
             if out is not None and trains:
@@ -251,8 +259,8 @@ class Forecaster:
         Parameters
         ----------
         table : DataFrame
-            The training table, or a longer, shorter or newer one with at least ``context`` rows for each series; a
-            long table may hold other series.
+            The training table, or a longer, shorter or newer one; a long table may hold other series. What happens to
+            series with fewer than ``context`` rows is said by ``data.short``.
         strict : bool
             Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
 
@@ -265,7 +273,7 @@ class Forecaster:
         return forecast_frame(series, self.predict_series(series), table)
 
     def forecastable(self, series: SeriesTable, *, strict: bool = False) -> SeriesTable:
-        """Select the series with at least ``context`` rows; the others are left out with a warning.
+        """Select the series that are long enough for ``data.short``; the others are left out with a warning.
 
         Parameters
         ----------
@@ -278,18 +286,7 @@ class Forecaster:
         TableError
             No series is long enough, or ``strict`` and one is not.
         """
-        context = self._trained().least_rows
-        short = [i for i, rows in enumerate(series.lengths) if rows < context]
-        if not short:
-            return series
-        reason = f"the model needs at least {context} rows (its context) to forecast"
-        if strict or len(short) == len(series.ids):
-            first = short[0]
-            raise TableError(
-                f"series {series.ids[first]!r} has {series.lengths[first]} rows, {reason}; provide more history"
-            )
-        _warn([too_short(series, short, reason)])
-        return series.select([i for i in range(len(series.ids)) if i not in set(short)])
+        return forecastable(self._trained(), series, strict=strict)
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
         """Forecast the steps after the end of each series: (N, H) float64, in the units of the series."""

@@ -87,7 +87,7 @@ def test_long():
     assert table.ids == ("a", "b", "c")
     assert table.lengths.tolist() == [7, 12, 9]
     assert (table.layout, table.frequency, table.notes) == ("long", "D", ())
-    assert (table.id_column, table.time_column, table.value_column) == ("unique_id", "ds", "y")
+    assert (table.id_columns, table.time_column, table.value_column) == (("unique_id",), "ds", "y")
     np.testing.assert_array_equal(table.values[2], LONG["y"].to_numpy()[19:])
     assert table.times[2].equals(pd.DatetimeIndex(TIMES[3:]).as_unit("us"))
     assert table.last.tolist() == [TIMES[6], TIMES[11], TIMES[11]]
@@ -103,7 +103,7 @@ def test_wide():
     assert table.ids == ("p", "q")
     assert table.values[0].dtype == np.float64
     assert table.times[0] is table.times[1]
-    assert (table.id_column, table.time_column, table.value_column) == (None, "date", None)
+    assert (table.id_columns, table.time_column, table.value_column) == ((), "date", None)
     assert to_series(WIDE, target="q").ids == ("q",)
     assert to_series(WIDE, columns=["q", "p", "q"]).ids == ("p", "q")
 
@@ -549,20 +549,7 @@ def test_the_target_that_a_refusal_asks_for_is_enough():
     with pytest.raises(TableError, match=r"several columns could hold the values .*; choose one with data.target"):
         to_series(frame)
     table = to_series(frame, target="sold")
-    assert (table.ids, table.id_column, table.value_column) == (("a", "b"), "shop", "sold")
-
-
-def test_series_that_only_several_columns_tell_apart_are_named():
-    names = [(region, purpose) for region in ("north", "south") for purpose in ("work", "leisure")]
-    frame = pd.DataFrame(
-        [(*pair, day, 1.0) for pair in names for day in TIMES], columns=["region", "purpose", "ds", "y"]
-    )
-    remedy = r"only together do the columns 'region', 'purpose' tell the series apart; join them in one column"
-    for target in (None, "y"):
-        with pytest.raises(TableError, match=remedy):
-            to_series(frame, target=target)
-    joined = frame.assign(unique_id=frame["region"] + "/" + frame["purpose"]).drop(columns=["region", "purpose"])
-    assert to_series(joined).ids == ("north/leisure", "north/work", "south/leisure", "south/work")
+    assert (table.ids, table.id_columns, table.value_column) == (("a", "b"), ("shop",), "sold")
 
 
 @pytest.mark.parametrize("form", ["%B-%Y", "%b-%d-%Y"])

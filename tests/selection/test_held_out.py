@@ -109,10 +109,10 @@ def test_values_at_origins():
     np.testing.assert_array_equal(values_after(table, pairs, 3), [[4.0, 8.0, np.nan], [np.nan] * 3])
 
 
-def test_contexts_are_padded_on_the_left_by_their_mean():
+def test_contexts_are_missing_before_the_start_of_a_series():
     table = make_table([1.0, 3.0, 4.0, 8.0])
     plain = Scaler(np.zeros(1), np.ones(1))
     contexts = contexts_at(table, np.array([[0, 2], [0, 4]]), 4, plain)
-    assert contexts.tolist() == [[2.0, 2.0, 1.0, 3.0], [1.0, 3.0, 4.0, 8.0]]
+    np.testing.assert_array_equal(contexts, [[np.nan, np.nan, 1.0, 3.0], [1.0, 3.0, 4.0, 8.0]])
     with pytest.raises(TableError, match="standard deviations"):
         contexts_at(table, np.array([[0, 2]]), 4, Scaler(np.zeros(1), np.full(1, 1e-20)))

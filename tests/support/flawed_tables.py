@@ -45,6 +45,13 @@ def stacked(**series: list[str]) -> str:
     return long([(name, t, i) for name, times in series.items() for i, t in enumerate(times)])
 
 
+RANKED = long(
+    [(shop, kind, t, "pq"[(i + (kind == "x")) % 2], i) for shop in "ab" for kind in "xy" for i, t in enumerate(DAYS)],
+    "shop,kind,ds,rank,y",
+)
+"""Series that shop and kind tell apart, or shop and rank."""
+
+
 @dataclass
 class Case:
     """A file, the options to read it with, and the expected outcome.
@@ -360,7 +367,19 @@ CATALOGUE: dict[str, list[Case]] = {
         Case("larger than float64", wide([1, 2, "1e400"]), f"1 infinite values.*row 4.*{REPAIR}"),
         Case("constant", wide([5, 5, 5, 5]), values={"y": [5.0] * 4}),
         Case("all missing", wide(["", "", ""]), "column 'y' has no values"),
-        Case("one column all missing", wide(["1,", "2,", "3,"], header="date,a,b"), "column 'b' has no values"),
+        Case(
+            "one column all missing",
+            wide(["1,", "2,", "3,"], header="date,a,b"),
+            notes=("1 of 2 series were left out: 'b'; they have no values",),
+            values={"a": [1.0, 2.0, 3.0]},
+        ),
+        Case(
+            "one column mostly missing",
+            wide([f"{v},{v if v in (0, 7) else ''}" for v in GOOD], header="date,a,b"),
+            notes=("1 of 2 series were left out: 'b'; more than half of their values are missing (frequency D)",),
+            values={"a": FLOATS},
+            options={"fill": "linear"},
+        ),
         Case(
             "NaN",
             wide([1, "NaN", 3, "", 5]),
@@ -607,6 +626,33 @@ CATALOGUE: dict[str, list[Case]] = {
             "a date that does not exist",
             wide([1, 2, 3], ["2024-02-28", "2024-02-30", "2024-03-01"]),
             "row 3: '2024-02-30'",
+        ),
+        Case(
+            "numbered years and months",
+            wide(range(24), [f"{1 + i // 12}-{1 + i % 12:02}" for i in range(24)]),
+            notes=("column 'date': years are numbered: '1-01' was read as 2001-01",),
+            values={"y": [float(i) for i in range(24)]},
+            frequency="MS",
+        ),
+        Case(
+            "numbered years and names of months",
+            wide(
+                range(24),
+                [f"{1 + i // 12}-{'JanFebMarAprMayJunJulAugSepOctNovDec'[3 * (i % 12) :][:3]}" for i in range(24)],
+            ),
+            notes=("column 'date': years are numbered: '1-Jan' was read as 2001-01",),
+            values={"y": [float(i) for i in range(24)]},
+            frequency="MS",
+        ),
+        Case(
+            "days and months without a year",
+            wide(range(12), [f"{1 + i}-{1 + i // 6:02}" for i in range(12)]),
+            "column 'date', row 2: '1-01' is not a date",
+        ),
+        Case(
+            "months and days without a year",
+            wide(range(12), [f"1-{1 + i:02}" for i in range(12)]),
+            "column 'date', row 2: '1-01' is not a date",
         ),
         Case(
             "text among dates",
@@ -901,6 +947,13 @@ CATALOGUE: dict[str, list[Case]] = {
             wide([f"2024,{v},{v}" for v in (1, 3, 2)], header="date,year,month,y"),
             values={"year": [2024.0] * 3, "month": [1.0, 3.0, 2.0], "y": [1.0, 3.0, 2.0]},
         ),
+        Case(
+            "calendar columns with names of months",
+            "year,month,y\n2024,January,0\n2024,feb,1\n2024,MAR.,2\n",
+            notes=("columns 'year', 'month' were read as the time",),
+            values={"y": FLOATS[:3]},
+            frequency="MS",
+        ),
         Case("month 13", "year,month,y\n2024,12,1\n2024,13,2\n", "column 'month', row 3: 13 is not a valid month"),
         Case(
             "a day that does not exist",
@@ -1064,7 +1117,28 @@ CATALOGUE: dict[str, list[Case]] = {
         Case(
             "one empty series",
             long([("a", DAYS[0], 1), ("a", DAYS[1], 2), ("b", DAYS[0], "")]),
-            "series 'b' has no values",
+            notes=("1 of 2 series were left out: 'b'; they have no values",),
+            values={"a": FLOATS[1:3]},
+        ),
+        Case(
+            "one series mostly missing",
+            stacked(a=DAYS[:3], b=[*DAYS[:2], DAYS[7]], c=[*DAYS[:2], *DAYS[3:]]),
+            notes=("1 of 3 series were left out: 'b'; more than half", "filled 1 values in 1 series (linear)"),
+            values={"a": FLOATS[:3], "c": [0, 1, 1.5, 2, 3, 4, 5, 6]},
+            options={"fill": "linear"},
+        ),
+        Case(
+            "all series mostly missing",
+            stacked(a=["2024-01-06", "2024-01-07", "2024-01-13"], b=["2024-01-06", "2024-01-07", "2024-01-13"]),
+            "5 of 8 values of series 'a' are missing .*, more than half",
+            options={"fill": "ffill"},
+        ),
+        Case(
+            "a series with a longer step among gaps",
+            stacked(a=DAYS, b=DAYS[::2]),
+            notes=("1 of 2 series were left out: 'b'; more than half",),
+            values={"a": FLOATS},
+            options={"fill": "linear"},
         ),
         Case("one short series", stacked(a=DAYS, b=DAYS[:1]), values={"a": FLOATS, "b": FLOATS[:1]}),
         Case("gap in one series", stacked(a=DAYS, b=DAYS[:3] + DAYS[4:]), "2024-01-04.* of series 'b' after row 12"),
@@ -1096,6 +1170,44 @@ CATALOGUE: dict[str, list[Case]] = {
             long([(n, f"{t},word", i) for n in "ab" for i, t in enumerate(DAYS)], "shop,ds,kind,y"),
             notes=("column 'shop' was taken as the id of the series", "'kind' holds text and was left out"),
             values={"a": FLOATS, "b": FLOATS},
+        ),
+        Case(
+            "ids in several columns",
+            long([(n, f"{kind},{t}", i) for n in "ab" for kind in "xy" for i, t in enumerate(DAYS)], "shop,kind,ds,y"),
+            notes=("columns 'shop', 'kind' were taken as the id of the series",),
+            values={f"{n}/{kind}": FLOATS for n in "ab" for kind in "xy"},
+        ),
+        Case(
+            "remarks beside ids in several columns",
+            long(
+                [
+                    (n, f"{kind},{t}", f"{'good' if i % 2 else 'bad'},{i}")
+                    for n in "ab"
+                    for kind in "xy"
+                    for i, t in enumerate(DAYS)
+                ],
+                "shop,kind,ds,remark,y",
+            ),
+            notes=("columns 'shop', 'kind' were taken as the id", "'remark' holds text and was left out"),
+            values={f"{n}/{kind}": FLOATS for n in "ab" for kind in "xy"},
+        ),
+        Case(
+            "several columns that could be the id",
+            RANKED,
+            "only together do the columns 'shop', 'kind', 'rank' tell the series apart; name those .* in --id-column",
+        ),
+        Case(
+            "two named ids",
+            RANKED,
+            options={"id_column": ("kind", "shop")},
+            notes=("columns not used: 'rank'",),
+            values={f"{kind}/{shop}": FLOATS for shop in "ab" for kind in "xy"},
+        ),
+        Case(
+            "a blank cell in one of several ids",
+            long([("a", f"x,{DAYS[0]}", 1), ("a", f",{DAYS[1]}", 2)], "shop,kind,ds,y"),
+            "column 'kind', row 3: the id is missing",
+            options={"id_column": ("shop", "kind")},
         ),
         Case(
             "text that repeats with the times",

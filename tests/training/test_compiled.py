@@ -145,3 +145,18 @@ def test_inductor_computes_the_same_results(tiny_backbones):
     forecast.square().sum().backward()
     got, want = model.head.linear.weight.grad, plain.head.linear.weight.grad
     assert np.allclose(got, want, rtol=1e-3, atol=1e-4 * float(want.abs().max()))
+
+
+@pytest.mark.parametrize("prompt_attention", ["prefix", "full"])
+def test_padded_windows_are_compiled_too(tiny_backbones, family, prompt_attention):
+    changes = {"backbone.prompt_attention": prompt_attention, "model.skip": "linear"}
+    model, plain = (make_model(tiny_backbones[family], **changes).train() for _ in range(2))
+    context = windows(5)
+    observed = torch.arange(context.shape[1])[None, :, None] >= torch.tensor([0, 30, 60, 94, 95])[:, None, None]
+    context = context.masked_fill(~observed, float("nan"))
+    got = CompiledModel(model, Counter())(context, observed=observed)
+    want = plain(context, observed=observed)
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-4)
+    for one in (got, want):
+        one.square().mean().backward()
+    assert_same_gradients(model, plain)

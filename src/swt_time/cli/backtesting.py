@@ -102,7 +102,7 @@ def backtest(
         fit_forecaster(forecaster, known, None)
         return forecaster.trained
 
-    forecaster = start() if model is None else load_forecaster(model, options)
+    forecaster = start() if model is None else load_forecaster(model, options, table)
     frame, series = read_for(forecaster, data, table)
     if model is None:
         folds = backtesting.backtest(fit, series, forecaster.config.data.horizon, windows, step, refit=refit)

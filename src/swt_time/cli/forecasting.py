@@ -90,7 +90,7 @@ def forecast(
     if save is not None:
         check_output_folder(save, overwrite=False)
     forecaster = (
-        load_forecaster(model, options)
+        load_forecaster(model, options, table)
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
@@ -132,14 +132,20 @@ def evaluate(
     say = printer(by_series)
     if by_series is not None:
         check_output(by_series)
-    forecaster = load_forecaster(model, options)
+    forecaster = load_forecaster(model, options, table)
     frame, series = read_for(forecaster, data, table)
     settings = forecaster.config.data
     if settings.split == "none" and split is not None:
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
     with counting_progress(stderr(), "windows") as report:
         scores = evaluate_table(
-            forecaster, series, split or settings.split, settings.steps, settings.horizon, report=report
+            forecaster,
+            series,
+            split or settings.split,
+            settings.steps,
+            settings.horizon,
+            pad=forecaster.config.short == "pad",
+            report=report,
         )
     if by_series is not None:
         write_table(series_frame(series, scores.by_series(), frame), by_series)
@@ -175,7 +181,7 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
         typer.echo(f"model: {save}", err=True)
 
 
-def load_forecaster(model: Path, options: ModelOptions) -> "Forecaster":
+def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> "Forecaster":
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
@@ -183,6 +189,7 @@ def load_forecaster(model: Path, options: ModelOptions) -> "Forecaster":
         backbone=options.backbone,
         device=options.device or "auto",
         allow_backbone_change=options.allow_backbone_change,
+        short=table.short,
     )
 
 

@@ -63,7 +63,17 @@ class ReadingOptions:
     """How the columns of a table are read."""
 
     time_column: Annotated[str | None, key_option("data.time_column", "--time-column", TABLE)] = None
-    id_column: Annotated[str | None, key_option("data.id_column", "--id-column", TABLE)] = None
+    id_column: Annotated[
+        str | None,
+        key_option(
+            "data.id_column",
+            "--id-column",
+            TABLE,
+            help="Column that names the series of a long table, or several that do so together, separated by commas "
+            "(a name with a comma stands in double quotes); by default unique_id, or the columns of text that tell the "
+            "series apart.",
+        ),
+    ] = None
     frequency: Annotated[str | None, key_option("data.frequency", "--freq", TABLE)] = None
     encoding: Annotated[str | None, key_option("data.encoding", "--encoding", TABLE)] = None
     memory_limit: Annotated[int | None, key_option("data.memory_limit", "--memory-limit", TABLE)] = None
@@ -72,13 +82,18 @@ class ReadingOptions:
 
     def values(self) -> dict[str, Any]:
         """The given options, by key of the section ``data``."""
-        return given(vars(self))
+        found = given(vars(self))
+        if self.id_column is not None:
+            names = split_names("--id-column", self.id_column)
+            found["id_column"] = tuple(names) if len(names) > 1 else "".join(names)
+        return found
 
 
 @dataclass(frozen=True)
 class TableOptions(ReadingOptions):
     """How a table is read, and which of its columns are forecast."""
 
+    short: Annotated[str | None, key_option("data.short", "--short", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
     columns: Annotated[
         list[str] | None,
@@ -95,7 +110,7 @@ class TableOptions(ReadingOptions):
         """The given options, by key of the section ``data``."""
         found = super().values()
         if self.columns:
-            found["columns"] = tuple(name for text in self.columns for name in split_names(text))
+            found["columns"] = tuple(name for text in self.columns for name in split_names("--columns", text))
         # Each of the two replaces the other, where a model or a file holds it.
         if self.columns and self.target is None:
             found["target"] = None
@@ -229,7 +244,7 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def split_names(text: str) -> list[str]:
+def split_names(flag: str, text: str) -> list[str]:
     """Names separated by commas, without surrounding blanks; a name in double quotes may hold commas.
 
     Raises
@@ -240,7 +255,7 @@ def split_names(text: str) -> list[str]:
     try:
         rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error:
-        raise ConfigError(f"--columns: a quotation mark is not closed in {text!r}") from None
+        raise ConfigError(f"{flag}: a quotation mark is not closed in {text!r}") from None
     return [name.strip() for row in rows for name in row if name.strip()]
 
 

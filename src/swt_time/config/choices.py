@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 Auto = Literal["auto"]
 Fill = Literal["linear", "ffill", "zero"]
+Short = Literal["skip", "naive", "pad"]
 EmbeddingKind = Literal["wavelet", "patch"]
 Bands = Literal["all", "approx"]
 BandWeights = Literal["none", "free", "softmax"]

@@ -30,6 +30,7 @@ from swt_time.config.choices import (
     Prototypes,
     ReceptiveField,
     Schedule,
+    Short,
     Shrinkage,
     Skip,
     Template,
@@ -83,8 +84,9 @@ class DataConfig(Section):
     """Columns of a wide table to forecast; all numeric columns by default."""
     time_column: str | None = None
     """Column with the timestamps; found by its name and content by default."""
-    id_column: str | None = None
-    """Column that names the series of a long table; ``unique_id`` by default."""
+    id_column: str | tuple[str, ...] | None = None
+    """Column that names the series of a long table, or several that do so together; by default ``unique_id``, or the
+    columns of text that tell the series apart."""
     frequency: str | None = None
     """Pandas alias of the time step, such as ``h``, ``D``, ``W`` or ``MS``, or ``none`` to count rows and ignore the
     calendar; inferred by default."""
@@ -98,6 +100,10 @@ class DataConfig(Section):
     fill: Fill | None = None
     """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
     Filled values are inputs only: never training targets, never scored."""
+    short: Short | None = None
+    """What happens to series with fewer rows than the context: they are left out (``skip``); forecast by the panel or,
+    without one, by Theta, seasonal naive or their last value (``naive``); or trained on and forecast in windows padded
+    before their start (``pad``). By default ``naive`` with ``model.panel``, else ``skip``."""
 
     @property
     def steps(self) -> int:
@@ -295,6 +301,11 @@ class Config(Section):
                 "are allowed; lower embedding.d_model, model.d_ff, model.n_prototypes or data.horizon"
             )
         return self
+
+    @property
+    def short(self) -> Short:
+        """``data.short``, or its default."""
+        return self.data.short or ("naive" if self.model.panel else "skip")
 
     @property
     def automatic(self) -> list[str]:

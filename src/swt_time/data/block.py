@@ -1,6 +1,6 @@
 """The cells of a table before and after validation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -50,15 +50,26 @@ class Block:
             self.long,
         )
 
+    def without(self, dropped: np.ndarray) -> "Block":
+        """Return the block without the series that a boolean array (N,) marks."""
+        kept = np.flatnonzero(~dropped)
+        ids = tuple(self.ids[i] for i in kept)
+        if not self.long:
+            columns = tuple(self.columns[i] for i in kept)
+            return replace(self, values=self.values[kept], columns=columns, ids=ids)
+        rows = self.take(np.flatnonzero(~dropped[self.codes]))
+        return replace(rows, codes=np.searchsorted(kept, rows.codes), ids=ids)
+
     def name(self, code: int) -> str:
         """Text for messages: `` of series 'a'`` in a long table, empty in a wide one."""
         return f" of series {self.ids[code]!r}" if self.long else ""
 
 
 class GaplessSeries(NamedTuple):
-    """Series on a regular calendar: ids, values, timestamps, and which values were observed rather than filled."""
+    """Series on a regular calendar, which of their values were observed, not filled, and ids that were left out."""
 
     ids: tuple[str, ...]
     values: tuple[np.ndarray, ...]
     times: tuple[pd.Index, ...]
     observed: tuple[np.ndarray, ...]
+    left_out: tuple[str, ...] = ()

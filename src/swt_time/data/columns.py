@@ -5,7 +5,7 @@ converted; no other type is converted silently.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,9 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", "na
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?\d+")
 WITH_COMMA = re.compile(r"[+-]?[\d.]*,[\d.,]*")
+
+SHOWN = 8
+"""Names that a message lists."""
 
 KINDS = {
     "Boolean": "booleans",
@@ -51,6 +54,13 @@ def is_missing(cell: Any) -> bool:
 def place(column: str, row: int) -> str:
     """Location of a cell for messages; the header is row 1."""
     return f"column {column!r}, row {row}"
+
+
+def listed(names: Iterable[str], most: int = SHOWN) -> str:
+    """Join names for a message, at most ``most`` of them."""
+    names = list(names)
+    shown = ", ".join(map(repr, names[:most]))
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def numeric_values(

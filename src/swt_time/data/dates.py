@@ -52,6 +52,14 @@ DIRECTIVES = "YymbBdHIMSfpjGVuUWwaAqzZ%"
 YEAR_NAME = re.compile(r"(.*[^a-z])?(year|yr)s?", re.IGNORECASE)
 """Names of columns whose integers from 1000 to 2999 are years."""
 
+MONTH_NAMES = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+NUMBERED_MONTH = re.compile(r"(\d{1,2})[-/. ](\d{1,2}|[A-Za-z]{3,9})")
+YEAR_ZERO = 2000
+"""Year 1 of numbered years is read as the calendar year after this one."""
+
 WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d.*)?)?")
 """ISO 8601 dates, which may stand beside dates in another format; forecasts are written in this form."""
 
@@ -305,6 +313,26 @@ def find_readings(cells: list[str], name: str, date_format: str | None = None) -
         if not any(other.wall.equals(times) for other in found):
             found.append(Reading(form, times, mixed=bool(iso.any())))
     return found
+
+
+def month_number(name: str) -> int | None:
+    """Number of a month by its English name, whole or its first three letters; None for other text."""
+    name = name.lower().removesuffix(".")
+    return next((i for i, month in enumerate(MONTH_NAMES, 1) if name in (month, month[:3])), None)
+
+
+def numbered_months(cells: Sequence[str]) -> np.ndarray | None:
+    """Months of numbered years, such as ``1-01``, as if year 1 were 2001; None where a cell is something else."""
+    found = [NUMBERED_MONTH.fullmatch(cell) for cell in cells]
+    pairs = [
+        (int(match[1]), int(match[2]) if match[2].isdecimal() else month_number(match[2]) or 0)
+        for match in found
+        if match
+    ]
+    if len(pairs) < len(cells) or not all(1 <= year <= 99 and 1 <= month <= 12 for year, month in pairs):
+        return None
+    years, months = np.array(pairs, dtype=np.int64).T
+    return (12 * (YEAR_ZERO + years - 1970) + months - 1).astype("datetime64[M]").astype("datetime64[us]")
 
 
 def without_zone(form: str) -> str:

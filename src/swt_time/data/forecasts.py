@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.frames import take_rows
+from swt_time.data.layout import ID_NAME
 from swt_time.data.series import SeriesTable
 from swt_time.data.timestamps import native_zone_type
 from swt_time.data.zones import from_microseconds, microseconds, named_zone
+from swt_time.errors import TableError
 
 
 def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
@@ -28,7 +30,8 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     Returns
     -------
     DataFrame
-        ``N * H`` rows: ``unique_id`` with the type of the table's ids, ``ds``, ``yhat``. Series stand in the order in
+        ``N * H`` rows: ``unique_id`` with the type of the table's ids (or the id columns of the table with their own
+        names, where there are several), ``ds``, ``yhat``. Series stand in the order in
         which the table shows them first.
 
     Raises
@@ -105,7 +108,13 @@ def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: An
     """
     order, backend = _order(table), nw.from_native(like, eager_only=True).implementation
     found = [nw.new_series(name, np.asarray(values)[order], backend=backend) for name, values in columns.items()]
-    return nw.to_native(_ids(table, order, backend).to_frame().with_columns(*found))
+    ids = _ids(table, order, backend)
+    clash = sorted({one.name for one in ids} & set(columns))
+    if clash:
+        raise TableError(
+            f"the id column {clash[0]!r} has the name of a column of the errors of each series; rename it in the table"
+        )
+    return nw.to_native(ids[0].to_frame().with_columns(*ids[1:], *found))
 
 
 def _order(table: SeriesTable) -> np.ndarray:
@@ -125,7 +134,7 @@ def _frame(
 ) -> Any:
     frame = nw.from_native(like, eager_only=True)
     schema = frame.schema
-    columns = [_ids(table, series, frame.implementation)]
+    columns = _ids(table, series, frame.implementation)
     given = frame[table.time_column] if table.time_column in schema else None
     for key, values in {"ds": ds, **extra, name: yhat}.items():
         if isinstance(values, pd.Index):
@@ -135,13 +144,15 @@ def _frame(
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
 
 
-def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> nw.Series:
-    """The id of each row, with the type that ids have in the table."""
-    if table.labels is None:
+def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series]:
+    """Columns with the id of each row, with the types that ids have in the table."""
+    if not table.labels:
         ids = np.array(table.ids, dtype=object)[series].tolist()
-        return nw.new_series("unique_id", ids, nw.String, backend=backend)
-    column: nw.Series = nw.from_native(take_rows(table.labels, series.tolist()), series_only=True)
-    return column.alias("unique_id")
+        return [nw.new_series(ID_NAME, ids, nw.String, backend=backend)]
+    rows = series.tolist()
+    return [
+        nw.from_native(take_rows(labels, rows), series_only=True).alias(name) for name, labels in table.labels.items()
+    ]
 
 
 def _times(name: str, times: pd.Index, backend: Any, given: nw.Series | None) -> nw.Series:

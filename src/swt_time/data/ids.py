@@ -1,6 +1,7 @@
 """Ids of the series of a table: found, counted, and checked for ids that cannot be told apart."""
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -14,12 +15,49 @@ PLAIN = (nw.String, nw.Categorical, nw.Enum)
 """Types of polars, beside the integers, whose cells can be replaced by codes at once."""
 
 
-def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray, dict[str, int]]:
-    """Sorted ids of a long table, the series index of each row, and the position of each id's first row."""
+def find_ids(
+    columns: Sequence[nw.Series], rows: np.ndarray, notes: list[str]
+) -> tuple[list[str], np.ndarray, dict[str, int]]:
+    """Sorted ids of a long table, the series index of each row, and the position of each id's first row.
+
+    The cells of several id columns are joined by `join_cells`.
+    """
+    found = [_find_ids(column, rows, notes) for column in columns]
+    if len(found) == 1:
+        return found[0]
+    codes = join_codes([codes for _, codes, _ in found])
+    first = _first_rows(codes).tolist()
+    names = [join_cells([ids[codes[row]] for ids, codes, _ in found]) for row in first]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return [names[i] for i in order], places[codes], {names[i]: first[i] for i in order}
+
+
+def join_codes(codes: Sequence[np.ndarray]) -> np.ndarray:
+    """Code of each combination of codes from 0, numbered by their first occurrence."""
+    joined = codes[0].astype(np.int64)
+    for one in codes[1:]:
+        joined = pd.factorize(joined * (int(one.max(initial=0)) + 1) + one)[0].astype(np.int64)
+    return joined
+
+
+def join_cells(cells: Sequence[str]) -> str:
+    """Join the cells of several id columns by slashes; those in a cell are escaped, so that no two joins are equal.
+
+    Examples
+    --------
+    >>> join_cells(["a/b", "c"]), join_cells(["a", "b/c"])
+    ('a\\/b/c', 'a/b\\/c')
+    """
+    return "/".join(cell.replace("\\", "\\\\").replace("/", "\\/") for cell in cells)
+
+
+def _find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray, dict[str, int]]:
     if column.dtype.is_nested() or column.dtype == nw.Binary:
         kind = "bytes" if column.dtype == nw.Binary else "nested values"
         raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
-    codes, first = _factorize(column)
+    codes, first = factorize(column)
     cells = column[first.tolist()].to_list()
     blank = np.array([not cell.strip() if isinstance(cell, str) else is_missing(cell) for cell in cells])
     if blank.any():
@@ -40,7 +78,7 @@ def find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[lis
     return ids, codes, dict(zip(ids, rows_of.tolist(), strict=True))
 
 
-def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
+def factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
     """Code of each row, and the first row of each code; rows of one code hold equal cells, which may be missing."""
     native = nw.to_native(column)
     # cells that are equal but written differently, such as 1, True and 1.0, or 0.0 and -0.0, are different ids
@@ -54,9 +92,14 @@ def _factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
         cells = [f"{type(cell).__name__} {cell}" for cell in column.to_list()]
         codes = pd.factorize(np.array(cells, dtype=object))[0]
     codes = np.asarray(codes, dtype=np.int32)  # half the memory: a table has as many codes as rows
-    first = np.empty(int(codes.max()) + 1, dtype=np.int64)
+    return codes, _first_rows(codes)
+
+
+def _first_rows(codes: np.ndarray) -> np.ndarray:
+    """First row of each code."""
+    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # of equal indices the last one counts
-    return codes, first
+    return first
 
 
 def _check_types(cells: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """Find the id, time and value columns of a table."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -9,7 +9,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.data.columns import NUMBER, is_missing
+from swt_time.data.columns import SHOWN, is_missing, listed
+from swt_time.data.id_columns import holds_text, set_text_aside
+from swt_time.data.ids import factorize, join_codes
 from swt_time.data.time_columns import calendar_columns, holds_decimal_years, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
@@ -22,8 +24,8 @@ NUMERIC_TIMES = (*TIME_NAMES, "year")
 """Names of columns whose numbers may be times."""
 
 NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
-SHOWN = 8
-"""Names that a message lists."""
+RESULT_NAMES = ("ds", "cutoff", "y", "yhat")
+"""Columns of forecasts, which stand beside the id columns of a table that has several."""
 
 COUNTER_NAMES = re.compile(r"index|level_\d+|rownames", re.IGNORECASE)
 """Names that pandas and R give to a column without a name, and to row numbers that became a column."""
@@ -31,13 +33,13 @@ COUNTER_NAMES = re.compile(r"index|level_\d+|rownames", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Layout:
-    """Roles of the columns of a table; ``id`` is None in a wide table.
+    """Roles of the columns of a table; ``ids`` is empty in a wide table.
 
     ``calendar`` is filled where the time is spread over several columns (`time_columns.calendar_columns`); ``time`` is
     then the list of their names and not a column.
     """
 
-    id: str | None
+    ids: tuple[str, ...]
     time: str
     values: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
@@ -47,7 +49,7 @@ class Layout:
 def find_layout(
     frame: nw.DataFrame,
     *,
-    id_column: str | None = None,
+    id_column: str | Sequence[str] | None = None,
     time_column: str | None = None,
     target: str | None = None,
     columns: Sequence[str] | None = None,
@@ -55,17 +57,17 @@ def find_layout(
 ) -> Layout:
     """Determine the role of each column.
 
-    A table is long if ``id_column`` is given or a column is called ``unique_id``; its values are in ``target``, in
-    ``y``, or in the only remaining column. Any other table is wide: every column except the time column is a series, or
-    only the columns named by ``target`` or ``columns``. Columns that count the rows, and times beside the time column,
-    are left out with a note. Blanks around names do not matter.
+    A table is long if ``id_column`` is given or a column is called ``unique_id``; several id columns tell its series
+    apart together. Its values are in ``target``, in ``y``, or in the only remaining column. Any other table is wide:
+    every column except the time column is a series, or only the columns named by ``target`` or ``columns``. Columns
+    that count the rows, and times beside the time column, are left out with a note. Blanks around names do not matter.
 
     Raises
     ------
     TableError
         If a named column does not exist, or the roles are ambiguous.
     """
-    id_column = _named(frame, id_column, "data.id_column")
+    ids = tuple(dict.fromkeys(_require(frame, name, "data.id_column") for name in as_names(id_column)))
     time_column = _named(frame, time_column, "data.time_column")
     target = _named(frame, target, "data.target")
     if columns is not None:
@@ -73,20 +75,24 @@ def find_layout(
     if target is not None and columns is not None:
         raise TableError("data.target and data.columns both choose what to forecast; set only one of them")
 
-    if id_column is None:
-        id_column = next((one for one in frame.columns if one.strip() == ID_NAME and one != time_column), None)
+    if id_column is not None and not ids:
+        raise TableError("data.id_column is empty; expected at least one column name")
+    if not ids:
+        ids = tuple([one for one in frame.columns if one.strip() == ID_NAME and one != time_column][:1])
     chosen = set(columns or ()) | {target} - {None}
-    times = _find_times(frame, id_column, time_column, {id_column, *chosen}, date_format)
+    times = _find_times(frame, ids, time_column, {*ids, *chosen}, date_format)
     time, notes = times.time, list[str]()
-    if id_column == time:
+    if time in ids:
         raise TableError(f"data.id_column and data.time_column are both {time!r}; expected two different columns")
+    if target in ids:
+        raise TableError(f"data.id_column and data.target are both {target!r}; expected two different columns")
     if time in chosen:
         raise TableError(
             f"column {time!r} is the time column and cannot be forecast; change data.time_column, data.target or "
             "data.columns"
         )
     notes += times.notes()
-    taken = {id_column, time, *times.others, *times.calendar.values()}
+    taken = {*ids, time, *times.others, *times.calendar.values()}
     places = {name: place for place, name in enumerate(frame.columns, 1)}
     blank = _blank_columns(frame, [name for name in places if name not in taken and NAMELESS.fullmatch(name.strip())])
     if len(blank) > SHOWN:
@@ -95,84 +101,41 @@ def find_layout(
         notes += [f"column {places[name]} without a name is blank and was ignored" for name in blank]
     taken.update(blank)
     rest = [name for name in places if name not in taken]
-    if id_column is None and columns is None:
-        id_column, rest = _set_text_aside(frame, time, rest, target, bool(times.calendar), notes)
-    if id_column is not None:
+    if not ids and columns is None:
+        ids, rest = set_text_aside(frame, tuple(times.calendar.values()) or (time,), rest, target, notes)
+    if ids:
+        clash = [name for name in ids if name.strip() in RESULT_NAMES]
+        if clash and len(ids) > 1:
+            raise TableError(
+                f"data.id_column: forecasts have a column {clash[0]!r} of their own beside the id columns; rename the "
+                "one of the table"
+            )
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
-        rest = [name for name in rest if name == target or not _is_row_counter(frame, name, places, id_column, notes)]
-        value = target or _find_value(rest)
+        rest = [name for name in rest if name == target or not _is_row_counter(frame, name, places, ids, notes)]
+        value = target or _find_value(frame, rest)
         unused = [name for name in rest if name != value]
         if unused:
             notes.append(f"columns not used: {listed(unused)}")
-        return Layout(id_column, time, (value,), tuple(notes), times.calendar)
+        return Layout(ids, time, (value,), tuple(notes), times.calendar)
     if target is not None or columns is not None:
         values = [target] if target is not None else list(columns or ())
         if not values:
             raise TableError("data.columns is empty; expected at least one column name")
     else:
-        values = [name for name in rest if not _is_row_counter(frame, name, places, None, notes)]
+        values = [name for name in rest if not _is_row_counter(frame, name, places, (), notes)]
         if not values:
             raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
-    return Layout(None, time, tuple(values), tuple(notes), times.calendar)
-
-
-def _set_text_aside(
-    frame: nw.DataFrame, time: str, rest: list[str], target: str | None, calendar: bool, notes: list[str]
-) -> tuple[str | None, list[str]]:
-    """Find the id among columns of text beside columns of numbers, else leave text and booleans out; with a note.
-
-    A column of text is the id if times occur several times, but once for each of its values.
-
-    Returns
-    -------
-    id : str or None
-    rest : list of str
-        The other columns.
-
-    Raises
-    ------
-    TableError
-        If only several columns of text together tell the series apart.
-    """
-    text = [name for name in rest if name != target and _holds_text(frame[name])]
-    aside = {*text, *(name for name in rest if name != target and frame[name].dtype == nw.Boolean)}
-    if not aside or len(aside) == len(rest):
-        return None, rest
-    repeated = not calendar and frame[time].n_unique() < len(frame)
-    ids = [name for name in text if repeated and _is_unique(frame, time, name)]
-    if repeated and not ids:
-        if len(text) > 1 and _is_unique(frame, time, *text):
-            raise TableError(
-                f"only together do the columns {listed(text)} tell the series apart; join them in one column of the "
-                "table, for example unique_id, or keep the rows of one series"
-            )
-        return None, rest  # the refusal names the repeated time
-    others = [name for name in rest if name in aside and name not in ids[:1]]
-    if ids:
-        notes.append(f"column {ids[0]!r} was taken as the id of the series")
-    if others and target is None:
-        holds, was = ("holds", "was") if len(others) == 1 else ("hold", "were")
-        what = "booleans" if not set(others) & set(text) else "text" if set(others) <= set(text) else "text or booleans"
-        notes.append(f"{listed(others)} {holds} {what} and {was} left out")
-    return ids[0] if ids else None, [name for name in rest if name not in aside]
-
-
-def _holds_text(column: nw.Series) -> bool:
-    """Whether all cells of a column are words: text that begins with a letter and is no number."""
-    if isinstance(column.dtype, nw.Object) and not all(isinstance(cell, str) for cell in column.drop_nulls().to_list()):
-        return False
-    if not isinstance(column.dtype, nw.String | nw.Object | nw.Categorical | nw.Enum):
-        return False
-    cells = [cell for cell in column.drop_nulls().unique().to_list() if not is_missing(cell)]
-    if not all(isinstance(cell, str) for cell in cells):  # categories may be of any type
-        return False
-    cells = [cell.strip() for cell in cells]
-    return bool(cells) and all(cell[:1].isalpha() and not NUMBER.fullmatch(cell) for cell in cells)
+    return Layout((), time, tuple(values), tuple(notes), times.calendar)
 
 
 def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
     return None if name is None else _require(frame, name, key)
+
+
+def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """One name, several or none as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names or ())
 
 
 def _require(frame: nw.DataFrame, name: str, key: str) -> str:
@@ -186,13 +149,6 @@ def _require(frame: nw.DataFrame, name: str, key: str) -> str:
     near = near or get_close_matches(name, frame.columns, n=3, cutoff=0.6)
     hint = f"did you mean {listed(near)}?" if near else f"the table has {listed(frame.columns)}"
     raise TableError(f"{key}: the table has no column {name!r}; {hint}")
-
-
-def listed(names: Iterable[str], most: int = SHOWN) -> str:
-    """Join names for a message, at most ``most`` of them."""
-    names = list(names)
-    shown = ", ".join(map(repr, names[:most]))
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 @dataclass(frozen=True)
@@ -216,7 +172,7 @@ class _Times:
 
 def _find_times(
     frame: nw.DataFrame,
-    id_column: str | None,
+    ids: Sequence[str],
     time_column: str | None,
     skip: set[str | None],
     date_format: str | None,
@@ -234,7 +190,7 @@ def _find_times(
     calendar = calendar_columns(names)
     unique = found
     if len(found) > 1 or (found and calendar):
-        unique = [name for name in found if _is_unique(frame, name, *([id_column] if id_column else []))]
+        unique = [name for name in found if _is_unique(frame, name, *ids)]
     if found and not (calendar and not unique):
         usable = unique or found
         time = usable[0] if len(usable) == 1 else _first_named(usable, TIME_NAMES)
@@ -305,29 +261,30 @@ def _is_quantity(dtype: nw.dtypes.DType) -> bool:
     return dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
 
 
-def _find_value(rest: list[str]) -> str:
+def _find_value(frame: nw.DataFrame, rest: list[str]) -> str:
     named = [name for name in rest if name.strip() == "y"]
     if len(named) == 1:
         return named[0]
-    if len(rest) == 1:
-        return rest[0]
+    numbers = [name for name in rest if frame[name].dtype != nw.Boolean and not holds_text(frame[name])]
+    if len(numbers) == 1 or len(rest) == 1:
+        return (numbers or rest)[0]
     if not rest:
         raise TableError("no numeric column: the long table has only an id and a time; add a column 'y' of values")
     raise TableError(f"several columns could hold the values ({listed(rest)}); choose one with data.target")
 
 
 def _is_row_counter(
-    frame: nw.DataFrame, name: str, places: Mapping[str, int], id_column: str | None, notes: list[str]
+    frame: nw.DataFrame, name: str, places: Mapping[str, int], ids: Sequence[str], notes: list[str]
 ) -> bool:
     """Whether a column without a name of its own counts the rows; it is then ignored with a note."""
     nameless = NAMELESS.fullmatch(name.strip()) is not None
     if not nameless and not COUNTER_NAMES.fullmatch(name.strip()):
         return False
     shown = f"column {places[name]} without a name" if nameless else f"column {name!r}"
-    if _counts_by_one(frame, name, id_column):
+    if _counts_by_one(frame, name, ids):
         notes.append(f"{shown} counts the rows and was ignored")
         return True
-    if nameless and id_column is None:
+    if nameless and not ids:
         raise TableError(f"{shown} holds values; name it in the header or choose the columns with data.columns")
     return False
 
@@ -340,7 +297,7 @@ def _blank_columns(frame: nw.DataFrame, names: list[str]) -> list[str]:
     return [name for name in names if frame[name].is_null().all()]
 
 
-def _counts_by_one(frame: nw.DataFrame, name: str, id_column: str | None) -> bool:
+def _counts_by_one(frame: nw.DataFrame, name: str, ids: Sequence[str]) -> bool:
     """Whether a column of integers counts all rows by one, or those of each series."""
     column = frame[name]
     if not column.dtype.is_integer() or column.is_null().any():
@@ -350,10 +307,9 @@ def _counts_by_one(frame: nw.DataFrame, name: str, id_column: str | None) -> boo
         return bool(values[0] in (0, 1))
     if (np.diff(np.sort(values)) == 1).all():
         return True
-    if id_column is None:
+    if not ids:
         return False
-    ids = {one: code for code, one in enumerate(dict.fromkeys(frame[id_column].to_list()))}
-    codes = np.array([ids[one] for one in frame[id_column].to_list()])
+    codes = join_codes([factorize(frame[one])[0] for one in ids])
     order = np.lexsort((values, codes))
     steps = np.diff(values[order])[np.diff(codes[order]) == 0]
     return len(steps) > 0 and bool((steps == 1).all())

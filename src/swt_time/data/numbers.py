@@ -12,8 +12,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from swt_time.data.columns import is_missing, place
-from swt_time.data.layout import listed
+from swt_time.data.columns import is_missing, listed, place
 from swt_time.errors import TableError
 
 

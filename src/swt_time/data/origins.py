@@ -22,18 +22,16 @@ def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Sca
     Returns
     -------
     (M, T) float64 array
-        Where fewer than ``T`` rows are known, the rows before them are filled with the mean of the known ones, which
-        is zero after the normalisation of the window.
+        NaN before the start of a series.
 
     Raises
     ------
     TableError
         A value is too far from the training rows, see `swt_time.data.parts.refuse_far`.
     """
-    raw = np.empty((len(pairs), context))
+    raw = np.full((len(pairs), context), np.nan)
     for row, (index, origin) in zip(raw, pairs.tolist(), strict=True):
         known = table.context(index, origin, min(context, origin))
-        row[: context - len(known)] = known.mean()
         row[context - len(known) :] = known
     contexts = scaler.apply_to_windows(raw, pairs[:, 0])
     for (index, origin), values in zip(pairs.tolist(), contexts, strict=True):

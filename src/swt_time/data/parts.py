@@ -7,15 +7,8 @@ import numpy as np
 from swt_time.data.frequency import season_length
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
-from swt_time.data.windows import (
-    FlatSeries,
-    Part,
-    WindowIndex,
-    flatten,
-    gather,
-    shorten_train,
-    split_borders,
-)
+from swt_time.data.splits import Part, series_borders, shorten_train
+from swt_time.data.windows import FlatSeries, WindowIndex, flatten, gather
 from swt_time.errors import TableError
 
 FARTHEST = 1e15
@@ -37,8 +30,13 @@ class PartWindows:
         return self.windows.total
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Contexts (B, T) and targets (B, H), float32, scaled; a target that was not observed is NaN."""
-        context, target = gather(self.series, self.windows.pairs(indices), self.windows.context, self.windows.horizon)
+        """Contexts (B, T) and targets (B, H), float32, scaled; NaN before the start of a series, and where a target was
+        not observed."""
+        pairs = self.windows.pairs(indices)
+        context, target = gather(self.series, pairs, self.windows.context, self.windows.horizon)
+        if self.windows.pad:
+            steps = pairs[:, 1:] + self.windows.context + np.arange(self.windows.horizon)
+            target = np.where(steps < self.windows.stops[pairs[:, :1]], target, np.nan)
         return context.astype(np.float32), target.astype(np.float32)
 
     def places(self, indices: np.ndarray) -> np.ndarray:
@@ -72,13 +70,13 @@ class PartWindows:
 
     def unscaled_targets(self, indices: np.ndarray) -> np.ndarray:
         """Targets (B, H) in the units of the table, float64; NaN where nothing was observed."""
-        first, table = self.windows.context, self.table
-        rows = slice(first, first + self.windows.horizon)
-        pairs = self.windows.pairs(indices)
-        values = np.stack([table.values[i][start:][rows] for i, start in pairs])
+        table, horizon = self.table, self.windows.horizon
+        targets = self.windows.pairs(indices) + np.array([0, self.windows.context])
+        spans = [(i, slice(row, row + horizon)) for i, row in targets]
+        values = np.stack([table.values[i][rows] for i, rows in spans])
         if self.series.observed is None:
             return values
-        return np.where(np.stack([table.observed[i][start:][rows] for i, start in pairs]), values, np.nan)
+        return np.where(np.stack([table.observed[i][rows] for i, rows in spans]), values, np.nan)
 
     def series_of(self, indices: np.ndarray) -> np.ndarray:
         """Series index of each window, (B,) int64."""
@@ -100,7 +98,9 @@ class Parts:
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
-def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0) -> Parts:
+def split_table(
+    table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0, pad: bool = False
+) -> Parts:
     """Split each series in time, fit the scaler on the train rows, and index the windows.
 
     Parts may be empty; call `swt_time.data.windows.plan_split` first to refuse such a split.
@@ -109,11 +109,13 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     ----------
     table : SeriesTable
     split : str
-        See `swt_time.data.windows.split_borders`.
+        See `swt_time.data.splits.split_borders`.
     context, horizon : int
         ``T`` and ``H``.
     train_fraction : float
         Share of the train windows to keep; the scaler is always fitted on the whole train part.
+    pad : bool
+        Whether series that are too short have padded windows; see `swt_time.data.windows.WindowIndex`.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     TableError
         If a series is too short for the split, or a value is too large after scaling (see `refuse_far`).
     """
-    borders = [split_borders(len(values), split) for values in table.values]
+    borders = series_borders(table.lengths, split, pad=pad)
     train_rows = tuple(b.train[1] for b in borders)
     scaler = fit_scaler(table.values, train_rows, table.observed)
     scaled = scaler.apply(table.values)
@@ -132,7 +134,7 @@ def split_table(table: SeriesTable, split: str, context: int, horizon: int, *, t
     shortened = [shorten_train(b, context, train_fraction) for b in borders]
 
     def windows(part: Part) -> PartWindows:
-        return PartWindows(flat, WindowIndex(shortened, part, context, horizon), table, scaler, train_rows)
+        return PartWindows(flat, WindowIndex(shortened, part, context, horizon, pad=pad), table, scaler, train_rows)
 
     return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
 

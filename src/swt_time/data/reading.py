@@ -5,6 +5,7 @@ cells, decimal commas in such files, blank lines. A byte order mark is ignored. 
 ``TableError``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from swt_time.data.budget import Budget
 from swt_time.data.csv_text import parse_csv
 from swt_time.data.decoding import decode
 from swt_time.data.decompression import decompress
-from swt_time.data.layout import ID_NAME
+from swt_time.data.layout import ID_NAME, as_names
 from swt_time.data.opening import read_source
 from swt_time.data.parquet import read_parquet
 from swt_time.data.workbook import OLE, read_workbook, workbook_kind
@@ -23,7 +24,7 @@ from swt_time.errors import TableError
 def read_table(
     source: str | Path,
     *,
-    id_column: str | None = None,
+    id_column: str | Sequence[str] | None = None,
     encoding: str | None = None,
     former_encoding: str | None = None,
     memory_limit: int | None = None,
@@ -36,8 +37,8 @@ def read_table(
         A file, ``-`` for standard input, or an address such as ``https://host/table.csv`` (needs the extra
         ``remote``). CSV, Parquet (needs pyarrow) or Excel (needs openpyxl; the first sheet is read), also compressed
         by gzip, bzip2, xz, Zstandard or zip.
-    id_column : str, optional
-        A column to keep as text exactly as written, in addition to ``unique_id``.
+    id_column : str or sequence of str, optional
+        Columns to keep as text exactly as written, in addition to ``unique_id``.
     encoding : str, optional
         Encoding of a CSV file; UTF-8 by default.
     former_encoding : str, optional
@@ -69,4 +70,4 @@ def read_table(
     del raw
     if not text or text.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
-    return parse_csv(text, name, {ID_NAME, id_column or ID_NAME}, notes, budget)
+    return parse_csv(text, name, {ID_NAME, *as_names(id_column)}, notes, budget)

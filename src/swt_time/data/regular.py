@@ -7,6 +7,7 @@ import pandas as pd
 
 from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
+from swt_time.data.columns import listed
 from swt_time.data.filling import Filling
 from swt_time.data.frequency import NO_FREQUENCY, Frequency, RowCount, parse_frequency
 from swt_time.data.inferring import all_steps_equal, infer_frequency, place_rows
@@ -47,12 +48,26 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     notes: list[str] = []
     block = _without_future(_sorted(block, notes), notes)
     _refuse_duplicates(block)
+    given = block.ids
+    block = _without(block, _empty(block), "they have no values", notes)
     _refuse_empty(block)
     starts = np.flatnonzero(np.append(True, ~_inner(block)))
     grid: Frequency | RowCount = RowCount(block.times)
     if frequency != NO_FREQUENCY:
         grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
-    ordinals = _on_grid(block, starts, grid, given=frequency)
+    ordinals = _on_grid(block, starts, grid)
+    coarse = _longer_steps(block, starts, ordinals, grid) if frequency is None else np.zeros(len(starts), dtype=bool)
+    if fill in ("linear", "ffill"):
+        sparse = _sparse(block, starts, ordinals, grid)
+        if block.long:
+            sparse |= coarse
+        kept = _without(block, sparse, f"more than half of their values are missing (frequency {grid.alias})", notes)
+        if kept is not block:
+            block, starts = kept, np.flatnonzero(np.diff(kept.codes, prepend=-1))
+            ordinals, coarse = _on_grid(block, starts, grid), np.zeros(len(starts), dtype=bool)
+    if coarse.any():
+        _refuse_longer_steps(block, starts, coarse, grid)
+    left_out = tuple(sorted(set(given) - set(block.ids)))
     bad = ~_usable(block.values)
     inner, gaps = _inner(block), np.empty(0, dtype=np.int64)
     if not all_steps_equal(ordinals, inner, grid.step):
@@ -61,10 +76,10 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
         _refuse_gaps(block, grid, gaps, ordinals)
         _refuse_missing(block, bad)
     if not bad.any() and not len(gaps):
-        return _cut(block, starts), grid.alias, notes
+        return _cut(block, starts)._replace(left_out=left_out), grid.alias, notes
     assert fill is not None
     filling = Filling(block, grid, ordinals, bad, fill)
-    return filling.series(starts), grid.alias, [*notes, *filling.notes()]
+    return filling.series(starts)._replace(left_out=left_out), grid.alias, [*notes, *filling.notes()]
 
 
 def _inner(block: Block) -> np.ndarray:
@@ -109,7 +124,7 @@ def _refuse_duplicates(block: Block) -> None:
     first, second = sorted(int(row) for row in block.rows[i : i + 2])
     remedy = "keep one row per timestamp"
     if not block.long:
-        remedy += ", or set data.id_column to the column that identifies the series"
+        remedy += ", or set data.id_column to the columns that identify the series"
     times = block.times
     if isinstance(times, pd.DatetimeIndex) and times.tz is None and times[i] != times[i].normalize():
         remedy += "; local time repeats an hour when daylight saving ends: use UTC or times with an offset"
@@ -117,6 +132,35 @@ def _refuse_duplicates(block: Block) -> None:
         f"duplicate timestamps: {block.times[i]}{block.name(int(block.codes[i]))} occurs in rows {first} and "
         f"{second} ({int(same.sum())} duplicates in total); {remedy}"
     )
+
+
+def _empty(block: Block) -> np.ndarray:
+    """Which series (N,) have no usable value."""
+    usable = _usable(block.values)
+    if not block.long:
+        return np.asarray(~usable.any(axis=1))
+    empty = np.ones(len(block.ids), dtype=bool)
+    empty[block.codes[usable[0]]] = False
+    return empty
+
+
+def _without(block: Block, dropped: np.ndarray, reason: str, notes: list[str]) -> Block:
+    """Leave series out with a note; not all of them, of which the first one is then refused by name."""
+    if not dropped.any() or dropped.all():
+        return block
+    names = listed(one for one, drop in zip(block.ids, dropped, strict=True) if drop)
+    notes.append(f"{int(dropped.sum())} of {len(block.ids)} series were left out: {names}; {reason}")
+    return block.without(dropped)
+
+
+def _sparse(block: Block, starts: np.ndarray, ordinals: np.ndarray, grid: Frequency | RowCount) -> np.ndarray:
+    """Which series (N,) miss more values than they have, between their first value and their last row."""
+    usable = _usable(block.values)
+    counts = np.add.reduceat(usable, starts, axis=1, dtype=np.int64)
+    first = np.minimum.reduceat(np.where(usable, ordinals, np.iinfo(np.int64).max), starts, axis=1)
+    last = ordinals[np.append(starts[1:], len(ordinals)) - 1]
+    sparse: np.ndarray = (last - first) // grid.step + 1 > 2 * counts
+    return sparse.reshape(-1)  # one column or one span of rows
 
 
 def _refuse_empty(block: Block) -> None:
@@ -157,8 +201,8 @@ def _mixed(found: dict[str, str]) -> TableError:
     )
 
 
-def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given: str | None) -> np.ndarray:
-    """Ordinals of all rows; refuses timestamps that do not fit the frequency and series with a longer step."""
+def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount) -> np.ndarray:
+    """Ordinals of all rows; refuses timestamps that do not fit the frequency."""
     ordinals, fits = place_rows(block.times, block.codes, grid, starts)
     if not fits.all():
         i = int(np.argmin(fits))
@@ -166,20 +210,27 @@ def _on_grid(block: Block, starts: np.ndarray, grid: Frequency | RowCount, given
             f"row {block.rows[i]}{block.name(int(block.codes[i]))}: {block.times[i]} does not fit the "
             f"frequency {grid.alias!r}; correct the time, or set data.frequency to another frequency"
         )
-    inner = _inner(block)
-    if given is None and not all_steps_equal(ordinals, inner, grid.step):
-        steps = np.diff(ordinals)
-        never = np.iinfo(np.int64).max
-        smallest = np.minimum.reduceat(np.append(np.where(inner, steps, never), never), starts)
-        coarse = (smallest > grid.step) & (smallest < never)
-        if coarse.any():
-            one = block.ids[block.codes[starts[int(np.argmax(smallest == grid.step))]]]
-            other = block.ids[block.codes[starts[int(np.argmax(coarse))]]]
-            raise TableError(
-                f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} has a longer step; "
-                "expected one frequency: split the table or resample a series"
-            )
     return ordinals
+
+
+def _longer_steps(block: Block, starts: np.ndarray, ordinals: np.ndarray, grid: Frequency | RowCount) -> np.ndarray:
+    """Which series of a long table have no two rows that are one step apart."""
+    inner = _inner(block)
+    if all_steps_equal(ordinals, inner, grid.step):
+        return np.zeros(len(starts), dtype=bool)
+    never = np.iinfo(np.int64).max
+    steps = np.append(np.where(inner, np.diff(ordinals), never), never)
+    smallest = np.minimum.reduceat(steps, starts)
+    longer: np.ndarray = (smallest > grid.step) & (smallest < never)
+    return longer
+
+
+def _refuse_longer_steps(block: Block, starts: np.ndarray, coarse: np.ndarray, grid: Frequency | RowCount) -> None:
+    one, other = (block.ids[block.codes[starts[int(np.argmax(which))]]] for which in (~coarse, coarse))
+    raise TableError(
+        f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} has a longer step; "
+        "expected one frequency: split the table or resample a series; data.fill linear leaves such series out"
+    )
 
 
 def _refuse_gaps(block: Block, grid: Frequency | RowCount, gaps: np.ndarray, ordinals: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """The internal form of a table: gapless float64 series with one frequency."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
@@ -10,16 +10,16 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.config import DataConfig, Fill
+from swt_time.config import Config, DataConfig, Fill
 from swt_time.data.block import Block
-from swt_time.data.columns import numeric_columns
+from swt_time.data.columns import listed, numeric_columns
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
 from swt_time.data.frames import column_labels, open_frame, take_rows
 from swt_time.data.frequency import NO_FREQUENCY
 from swt_time.data.future import continue_series, median_steps
 from swt_time.data.ids import check_alike, find_ids
-from swt_time.data.layout import Layout, find_layout, listed
+from swt_time.data.layout import ID_NAME, Layout, as_names, find_layout
 from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
@@ -45,8 +45,11 @@ class SeriesTable:
     frequency : str
         Canonical pandas alias, common to all series; ``none`` if rows are counted and their times ignored.
     layout : {"long", "wide"}
-    id_column, time_column, value_column : str or None
-        Column names of the input table; a wide table has no id column and no single value column.
+    id_columns : tuple of str
+        Columns of the input table that are the id; their cells are joined if there are several
+        (`swt_time.data.ids.join_cells`). Empty for a wide table.
+    time_column, value_column : str or None
+        Column names of the input table; a wide table has no single value column.
     notes : tuple of str
         Repairs that were made, one sentence each.
     observed : tuple of bool arrays
@@ -58,8 +61,12 @@ class SeriesTable:
     order : tuple of int
         Indices of the series in the order of their first row, or of their column, in the table; empty means the order
         of ``ids``.
-    labels : Series or None
-        The ``N`` ids with the type that they have in the table, as a column of its library; None if they are text.
+    labels : mapping of str to Series
+        The ``N`` ids as columns of the table's library, with the types that they have in the table, by the name of
+        their column in a forecast: ``unique_id``, or the names of the id columns in the order of the table if there are
+        several. Empty if the ids are column names that are text.
+    left_out : tuple of str
+        Series of the table that are not among these, because most of their values are missing.
     """
 
     ids: tuple[str, ...]
@@ -67,7 +74,7 @@ class SeriesTable:
     times: tuple[pd.Index, ...]
     frequency: str
     layout: Literal["long", "wide"]
-    id_column: str | None
+    id_columns: tuple[str, ...]
     time_column: str
     value_column: str | None
     notes: tuple[str, ...] = ()
@@ -75,7 +82,8 @@ class SeriesTable:
     fill: Fill | None = None
     time_form: TimeForm = field(default_factory=TimeForm)
     order: tuple[int, ...] = ()
-    labels: Any = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -115,7 +123,7 @@ class SeriesTable:
             times=tuple(self.times[i] for i in indices),
             observed=tuple(self.observed[i] for i in indices),
             order=self._order_of(indices),
-            labels=None if self.labels is None else take_rows(self.labels, indices),
+            labels={name: take_rows(labels, indices) for name, labels in self.labels.items()},
         )
 
     def _order_of(self, indices: Sequence[int]) -> tuple[int, ...]:
@@ -159,7 +167,7 @@ class SeriesTable:
 def to_series(
     frame: Any,
     *,
-    id_column: str | None = None,
+    id_column: str | Sequence[str] | None = None,
     time_column: str | None = None,
     target: str | None = None,
     columns: Sequence[str] | None = None,
@@ -176,8 +184,10 @@ def to_series(
     frame : DataFrame
         Long (columns ``unique_id``, ``ds``, ``y``, or other names given below) or wide (a time column and numeric
         columns). A pandas time index is used as the time column.
-    id_column, time_column, target : str, optional
-        Names of the id, time and value columns.
+    id_column : str or sequence of str, optional
+        Name of the id column, or of several columns that tell the series apart together.
+    time_column, target : str, optional
+        Names of the time and value columns.
     columns : sequence of str, optional
         Columns of a wide table to use as series; all numeric columns by default.
     frequency : str, optional
@@ -215,7 +225,7 @@ def to_series(
         raise TableError(f"data.fill {fill!r} is unknown; expected one of {', '.join(get_args(Fill))}")
     if frequency is not None and frequency.strip().lower() == NO_FREQUENCY:
         frequency = NO_FREQUENCY
-    table, rows, notes = open_frame(frame, (id_column, time_column))
+    table, rows, notes = open_frame(frame, (*as_names(id_column), time_column))
     if len(table) == 0:
         raise TableError("the table has no rows; expected at least two rows of data")
     layout = find_layout(
@@ -223,16 +233,16 @@ def to_series(
     )
     notes += layout.notes
     alike: list[str] = []
-    if layout.id is None:
+    if not layout.ids:
         names: list[str] = sorted(layout.values)
         check_alike(names, alike)
         codes = np.zeros(len(rows), dtype=np.int32)
         first = {name: i for i, name in enumerate(table.columns)}
     else:
-        names, codes, first = find_ids(table[layout.id], rows, alike)
+        names, codes, first = find_ids([table[name] for name in layout.ids], rows, alike)
     times, form, on_times = _times(table, layout, rows, codes, frequency, date_format)
     notes += on_times + alike
-    roles = {layout.id, layout.time, *layout.values}
+    roles = {*layout.ids, layout.time, *layout.values}
     others = [name for name in table.columns if name not in roles]
     styles = number_styles(table, sorted(layout.values), others, rows)
     plain = {name: style.plain for name, style in styles.items()}
@@ -248,7 +258,7 @@ def to_series(
         rows,
         tuple(sorted(layout.values)),
         tuple(names),
-        layout.id is not None,
+        bool(layout.ids),
     )
     gapless, alias, more = regularize(block, frequency, fill)
     if alias == NO_FREQUENCY and isinstance(times, pd.DatetimeIndex):
@@ -259,23 +269,30 @@ def to_series(
         times=gapless.times,
         observed=gapless.observed,
         fill=fill,
+        left_out=gapless.left_out,
         time_form=form,
         frequency=alias,
-        layout="wide" if layout.id is None else "long",
-        id_column=layout.id,
+        layout="long" if layout.ids else "wide",
+        id_columns=layout.ids,
         time_column=layout.time,
-        value_column=None if layout.id is None else layout.values[0],
+        value_column=layout.values[0] if layout.ids else None,
         notes=(*notes, *more),
         order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
         labels=_labels(frame, table, layout, gapless.ids, first),
     )
 
 
-def _labels(frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]) -> Any:
-    """The ids as a column of the table's library, with the type that they have in the table."""
-    if layout.id is None:
-        return column_labels(frame, ids)
-    return take_rows(nw.to_native(table[layout.id]), [first[name] for name in ids])
+def _labels(
+    frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]
+) -> dict[str, Any]:
+    """The ids as columns of the table's library, with the types that they have in the table."""
+    if not layout.ids:
+        labels = column_labels(frame, ids)
+        return {} if labels is None else {ID_NAME: labels}
+    rows = [first[name] for name in ids]
+    columns = [name for name in table.columns if name in layout.ids]
+    names = columns if len(columns) > 1 else [ID_NAME]
+    return {name: take_rows(nw.to_native(table[column]), rows) for name, column in zip(names, columns, strict=True)}
 
 
 def _times(
@@ -312,6 +329,14 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
         fill=data.fill,
         date_format=data.date_format,
     )
+
+
+def remember_ids(config: Config, table: SeriesTable) -> Config:
+    """A configuration that names the id columns that were found by their content: another table of the same kind, such
+    as one of a single series, may not show them."""
+    if config.data.id_column is not None or table.id_columns in ((), (ID_NAME,)):
+        return config
+    return config.replace({"data.id_column": table.id_columns})
 
 
 def _note_median_step(times: Sequence[pd.Index]) -> list[str]:

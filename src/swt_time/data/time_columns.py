@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.columns import is_missing, place
+from swt_time.data.dates import month_number
 from swt_time.errors import TableError
 
 CHAIN = ("year", "month", "day", "hour", "minute", "second")
@@ -93,7 +94,7 @@ def join_calendar(table: nw.DataFrame, parts: Mapping[str, str], rows: np.ndarra
 
 
 def _whole(column: nw.Series, part: str, rows: np.ndarray) -> np.ndarray:
-    """Whole numbers of a calendar column; quarters may be written as ``Q1``."""
+    """Whole numbers of a calendar column; quarters may be written as ``Q1``, months by their English names."""
     low, high = RANGES[part]
     numbers = np.zeros(len(column), dtype=np.int64)
     for i, cell in enumerate(column.to_list()):
@@ -101,7 +102,8 @@ def _whole(column: nw.Series, part: str, rows: np.ndarray) -> np.ndarray:
             raise TableError(f"{place(column.name, int(rows[i]))}: the {part} is missing; add it or remove the row")
         text = cell.strip() if isinstance(cell, str) else cell
         match = QUARTER.fullmatch(text) if part == "quarter" and isinstance(text, str) else None
-        number = _integer(match[1] if match else text)
+        named = month_number(text) if part == "month" and isinstance(text, str) else None
+        number = named or _integer(match[1] if match else text)
         if number is None or not low <= number <= high:
             raise TableError(
                 f"{place(column.name, int(rows[i]))}: {cell!r} is not a valid {part}; expected a whole number from "

@@ -26,6 +26,7 @@ from swt_time.data.dates import (
     check_format,
     digits_format,
     find_readings,
+    numbered_months,
     parse,
     take_apart,
     without_zone,
@@ -283,6 +284,7 @@ def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
     except TableError as error:
         what, _, remedy = str(error).partition("; ")
         raise TableError(f"column {one.name!r}: {what} (row {one.rows[0]}: {cells[0]!r}); {remedy}") from error
+    reading = reading or _numbered_years(parts.dates, taken, one)
     if reading is None:
         raise _unreadable(cells, one)
     one.form = TimeForm(reading.format)
@@ -315,6 +317,23 @@ def _choose(readings: list[Reading], taken: np.ndarray, one: TimeColumn) -> Read
             break
     forms = " or ".join(str(reading.format) for reading in readings)
     raise TableError(f"the order of day and month is ambiguous; set data.date_format to {forms}")
+
+
+def _numbered_years(cells: list[str], taken: np.ndarray, one: TimeColumn) -> Reading | None:
+    """Read months of numbered years, such as ``1-01`` or ``3-Dec``; None where they are not gapless over some years.
+
+    Days and months without a year (``1-01`` to ``31-12``) are not read so, since they would not be gapless.
+    """
+    months = None if one.date_format is not None else numbered_months(cells)
+    if months is None:
+        return None
+    times = pd.DatetimeIndex(months)
+    fit = one.fit(times.take(taken))
+    if len(times.year.unique()) < 2 or fit is None or fit[0].alias != "MS" or fit[1] > 0:
+        return None
+    first = int(np.argmin(months))
+    one.note(f"years are numbered: {cells[first]!r} was read as {times[first]:%Y-%m}")
+    return Reading(None, times)
 
 
 def _several_offsets(utc: pd.DatetimeIndex, wall: pd.DatetimeIndex, one: TimeColumn, what: str) -> pd.DatetimeIndex:

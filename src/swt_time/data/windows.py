@@ -1,142 +1,28 @@
-"""Splits, window indices and batches. Pure NumPy.
+"""Windows of the parts of a table: their number, their indices, and their values. Pure NumPy.
 
-All split and window arithmetic of the package is here. Shapes: ``B`` windows in a batch, ``T`` context, ``H`` horizon,
-``N`` series.
-
-Each series is split in time into a train, a validation and a test part. The ``H`` target rows of a window lie inside
-one part; its ``T`` context rows may extend into earlier parts, as in the protocol of Informer and its successors.
-Targets of different parts never overlap.
+All window arithmetic of the package is here. Shapes: ``B`` windows in a batch, ``T`` context, ``H`` horizon, ``N``
+series. The ``H`` target rows of a window lie inside one part of its series (`swt_time.data.splits`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from swt_time.data.observed import last_observed
+from swt_time.data.splits import ETT_ROWS, Borders, Part, filled_parts, parse_split, series_borders, split_borders
 from swt_time.errors import ConfigError, TableError
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
-MONTH = 30 * 24
-"""Rows of a month of 30 days in an hourly table."""
-
-ETT_ROWS = {
-    "etth": (12 * MONTH, 4 * MONTH, 4 * MONTH),
-    "ettm": (4 * 12 * MONTH, 4 * 4 * MONTH, 4 * 4 * MONTH),
-}
-"""Rows of the train, validation and test parts in the ETT benchmarks, which leave the remaining rows unused."""
-
-
-@dataclass(frozen=True)
-class Borders:
-    """Target rows of each part of one series, as ``(start, stop)``: ``start <= row < stop``."""
-
-    train: tuple[int, int]
-    validation: tuple[int, int]
-    test: tuple[int, int]
-
-    def part(self, part: Part) -> tuple[int, int]:
-        """Return the target rows of a part by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
-
-
-SMALLEST_SHARE = 1e-4
-"""Smallest share of a part that has rows; the time to find the smallest sufficient table grows with its inverse."""
-
-
-def parse_split(split: str) -> tuple[float, float, float] | None:
-    """Parse the shares of a split such as ``0.7/0.1/0.2``; return None for the named splits.
-
-    Raises
-    ------
-    ConfigError
-        If ``split`` is neither a known name nor three shares that add up to 1 with a positive train share.
-
-    Examples
-    --------
-    >>> parse_split("0.7/0.1/0.2")
-    (0.7, 0.1, 0.2)
-    """
-    if split in ("etth", "ettm", "none"):
-        return None
-    try:
-        shares = tuple(float(share) for share in split.split("/"))
-    except ValueError:
-        shares = ()
-    fits = len(shares) == 3 and all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-9
-    if not fits or shares[0] == 0 or any(0 < share < SMALLEST_SHARE for share in shares):
-        raise ConfigError(
-            f"data.split {split!r} is unknown; expected etth, ettm, none, or shares of train, validation and test "
-            f"that add up to 1, such as 0.7/0.1/0.2, each of them 0 or at least {SMALLEST_SHARE}"
-        )
-    return shares[0], shares[1], shares[2]
-
-
-def split_borders(n_rows: int, split: str) -> Borders:
-    """Compute the borders of the parts of one series.
-
-    Parameters
-    ----------
-    n_rows : int
-        Length of the series.
-    split : str
-        ``etth`` or ``ettm``: 12, 4 and 4 months of 30 days, in hours or quarter hours. ``a/b/c``: shares, rounded as in
-        Informer's ``Dataset_Custom``: ``int(n * a)`` train rows, ``int(n * c)`` test rows, the rest validation.
-        ``none``: all rows are train rows.
-
-    Raises
-    ------
-    ConfigError
-        If the split is unknown.
-    TableError
-        If the series is too short for ``etth`` or ``ettm``.
-
-    Examples
-    --------
-    >>> split_borders(100, "0.6/0.2/0.2")
-    Borders(train=(0, 60), validation=(60, 80), test=(80, 100))
-    """
-    shares = parse_split(split)
-    if split == "none":
-        return Borders((0, n_rows), (n_rows, n_rows), (n_rows, n_rows))
-    if shares is None:
-        train, validation, test = ETT_ROWS[split]
-        if n_rows < train + validation + test:
-            raise TableError(
-                f"data.split {split!r} needs at least {train + validation + test} rows, the series has {n_rows}; "
-                "use shares such as 0.7/0.1/0.2"
-            )
-    else:
-        test = int(n_rows * shares[2])
-        train = int(n_rows * shares[0]) if shares[1] > 0 else n_rows - test
-        validation = n_rows - train - test
-    return Borders((0, train), (train, train + validation), (train + validation, train + validation + test))
-
-
-def shorten_train(borders: Borders, context: int, fraction: float) -> Borders:
-    """Shorten the train part to its first ``fraction``, for few-shot training.
-
-    As Time-LLM's ``percent``: ``(train - context) * percent // 100 + context`` rows remain. The scaler is still fitted
-    on the whole train part.
-    """
-    if not 0 < fraction <= 1:
-        raise ConfigError(f"data.train_fraction {fraction} is out of range; expected 0 < fraction <= 1")
-    start, stop = borders.train
-    if stop - start <= context:
-        return borders
-    kept = int((stop - start - context) * Fraction(repr(float(fraction)))) + context
-    return Borders((start, start + kept), borders.validation, borders.test)
-
-
-def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, horizon: int) -> list[Borders]:
+def plan_split(
+    lengths: Sequence[int] | np.ndarray, split: str, context: int, horizon: int, *, pad: bool = False
+) -> list[Borders]:
     """Compute the borders of all series and check that each part of the split has at least one window.
 
-    Series that are too short contribute no windows.
+    Series that are too short contribute no windows; with ``pad`` they do, see `WindowIndex`, and a validation or a test
+    part may have none.
 
     Raises
     ------
@@ -146,13 +32,15 @@ def plan_split(lengths: Sequence[int] | np.ndarray, split: str, context: int, ho
         If a part has no window; the message gives the smallest sufficient length.
     """
     needed = smallest_length(split, context, horizon)
-    borders = [split_borders(int(rows), split) for rows in lengths]
+    borders = series_borders(lengths, split, pad=pad)
+    if pad and WindowIndex(borders, "train", context, horizon, pad=True).total:
+        return borders
     for part in filled_parts(split):
         if WindowIndex(borders, part, context, horizon).total == 0:
             raise TableError(
                 f"too few rows: data.split {split!r} with data.context {context} and data.horizon {horizon} needs a "
                 f"series of at least {needed} rows, the longest has {max(map(int, lengths), default=0)}; "
-                "provide more rows, or set data.context and data.split to auto"
+                "provide more rows, set data.context and data.split to auto, or set data.short to pad"
             )
     return borders
 
@@ -182,14 +70,6 @@ def smallest_length(split: str, context: int, horizon: int) -> int:
     while not _has_windows(rows, split, context, horizon):
         rows += 1
     return rows
-
-
-def filled_parts(split: str) -> tuple[Part, ...]:
-    """Return the parts that have rows under a split."""
-    if split == "none":
-        return ("train",)
-    shares = parse_split(split) or (1, 1, 1)
-    return tuple(part for part, share in zip(PARTS, shares, strict=True) if share > 0)
 
 
 def _has_windows(rows: int, split: str, context: int, horizon: int) -> bool:
@@ -240,9 +120,22 @@ class WindowIndex:
         ``T`` and ``H``.
     stride : int
         Rows between the starts of neighbouring windows.
+    pad : bool
+        Whether a series without a whole window in the part has windows that begin before its start: with at least one
+        row before the targets, in the train part at least half of them. Training targets may end after the part, where
+        they count as not observed; those of the other parts lie inside it.
     """
 
-    def __init__(self, borders: Sequence[Borders], part: Part, context: int, horizon: int, *, stride: int = 1) -> None:
+    def __init__(
+        self,
+        borders: Sequence[Borders],
+        part: Part,
+        context: int,
+        horizon: int,
+        *,
+        stride: int = 1,
+        pad: bool = False,
+    ) -> None:
         if min(context, horizon, stride) < 1:
             raise ConfigError(f"context {context}, horizon {horizon} and stride {stride} must be at least 1")
         spans = np.array([border.part(part) for border in borders], dtype=np.int64).reshape(-1, 2)
@@ -250,6 +143,15 @@ class WindowIndex:
         self.first = np.maximum(spans[:, 0] - context, 0)
         last = spans[:, 1] - horizon - context
         self.counts = np.maximum((last - self.first) // stride + 1, 0)
+        self.stops = spans[:, 1]
+        self.pad = pad
+        if pad:
+            train = part == "train"
+            origins = np.maximum(-(-spans[:, 1] // 2) if train else spans[:, 0], 1)
+            most = np.maximum(spans[:, 1] - horizon, origins) if train else spans[:, 1] - horizon
+            padded = (self.counts == 0) & (origins < spans[:, 1])
+            self.first = np.where(padded, origins - context, self.first)
+            self.counts = np.where(padded, np.maximum((most - origins) // stride + 1, 0), self.counts)
         self._ends = np.cumsum(self.counts)
 
     @property
@@ -355,6 +257,7 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
         return rows[:, :context], rows[:, context:]
     columns = pairs[:, 1:] + np.arange(context + horizon)
     rows = series.offsets[pairs[:, :1]] + np.maximum(columns, 0)
+    np.minimum(rows, len(series.flat) - 1, out=rows)  # targets of a padded window may end after the last series
     values = series.flat[rows]
     before, target = values[:, :context], values[:, context:]
     if series.observed is not None:

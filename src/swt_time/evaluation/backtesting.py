@@ -12,7 +12,8 @@ import numpy as np
 
 from swt_time.data.forecasts import cross_validation_frame
 from swt_time.data.series import SeriesTable, series_sha256, too_short
-from swt_time.data.windows import rolling_origins, split_borders
+from swt_time.data.splits import split_borders
+from swt_time.data.windows import rolling_origins
 from swt_time.errors import SWTTimeWarning, TableError
 from swt_time.evaluation.trained import Trained
 

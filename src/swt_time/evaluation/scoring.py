@@ -197,6 +197,7 @@ def evaluate_table(
     context: int,
     horizon: int,
     *,
+    pad: bool = False,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Score a forecaster and seasonal naive on every test window of a table.
@@ -209,6 +210,8 @@ def evaluate_table(
     series : SeriesTable
     split : str
     context, horizon : int
+    pad : bool
+        Whether windows that begin before their series are scored too, of series that have no others.
     report : callable
         Called with the number of windows done and the total number.
 
@@ -219,7 +222,7 @@ def evaluate_table(
     TableError
         The test part is too short for a single window.
     """
-    parts = split_table(series, split, context, horizon)
+    parts = split_table(series, split, context, horizon, pad=pad)
     if len(parts.test) == 0:
         if split == "none":
             raise ConfigError("data.split 'none' has no test part; set it to a split with one, such as 0.7/0.1/0.2")

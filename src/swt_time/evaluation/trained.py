@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from swt_time.checkpoints import Checkpoint
-from swt_time.data.layout import listed
+from swt_time.config.choices import Short
+from swt_time.data.columns import listed
+from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
@@ -14,6 +16,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
+from swt_time.panel.ladder import ladder
 from swt_time.selection import Blend
 
 
@@ -40,9 +43,14 @@ class Trained:
         return self.checkpoint.config.data.steps
 
     @property
+    def short(self) -> Short:
+        """What happens to series with fewer rows than the context."""
+        return self.checkpoint.config.short
+
+    @property
     def least_rows(self) -> int:
-        """Rows that a series must have to be forecast: the context, or one where there is a panel."""
-        return self.context if self.blend is None else 1
+        """Rows that a series must have to be forecast: the context, or one where shorter ones are not left out."""
+        return self.context if self.short == "skip" else 1
 
     def forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
         """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series.
@@ -61,15 +69,19 @@ class Trained:
                 f"series {series.ids[index]!r} has {rows} rows, the model needs at least {self.least_rows} (its "
                 "context) to forecast; provide more history"
             )
-        if self.blend is None:
-            forecast = self._network(series, pairs)
-        else:
-            network = None
-            if self.blend.weight > 0:
-                network = np.full((len(pairs), self.checkpoint.config.data.horizon), np.nan)
-                long = pairs[:, 1] >= self.context  # a shorter series is forecast by the panel
-                network[long] = self._network(series, pairs[long])
+        network, horizon = None, self.checkpoint.config.data.horizon
+        by_network = (pairs[:, 1] >= self.context) | (self.short == "pad")
+        if self.blend is None or self.blend.weight > 0:
+            network = np.full((len(pairs), horizon), np.nan)
+            network[by_network] = self._network(series, pairs[by_network])
+        if self.blend is not None:
             forecast = self.blend.combine(network, known_values(series, pairs))
+        else:
+            assert network is not None
+            forecast = network
+            if not by_network.all():
+                panel = ladder(season_length(series.frequency), horizon)
+                forecast[~by_network] = panel.forecast(known_values(series, pairs[~by_network]))
         odd = ~np.isfinite(forecast).all(axis=1)
         if odd.any():
             raise SWTTimeError(

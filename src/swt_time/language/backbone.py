@@ -173,7 +173,7 @@ class LanguageModel(nn.Module):
             )
         return Tokenizer(self._tokenizer, max_tokens, self.model.get_input_embeddings().num_embeddings)
 
-    def forward(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
+    def forward(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Compute the last hidden states of the patches.
 
         Parameters
@@ -182,6 +182,8 @@ class LanguageModel(nn.Module):
             Prompts of M series, as token ids or as returned by `read_prompt`; None for no prompt.
         tokens : Tensor, (M, P, L)
             Reprogrammed patches.
+        visible : Tensor of bool, (M, P), optional
+            False for patches that no other one attends to. They keep their places. By default all are visible.
 
         Returns
         -------
@@ -189,30 +191,31 @@ class LanguageModel(nn.Module):
             In the dtype of ``tokens``.
         """
         if self.model.dtype == torch.float16 and tokens.requires_grad:
-            return scale_gradients(lambda inputs: self._read(prompt, inputs), tokens)
-        return self._read(prompt, tokens)
+            return scale_gradients(lambda inputs: self._read(prompt, inputs, visible), tokens)
+        return self._read(prompt, tokens, visible)
 
-    def _read(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
+    def _read(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Read in slices of at most `TOKENS_AT_ONCE` tokens on a CPU, and all series at once elsewhere."""
         if isinstance(prompt, ReadPrompt) or tokens.device.type != "cpu" or torch.compiler.is_compiling():
-            return self._read_slice(prompt, tokens)
+            return self._read_slice(prompt, tokens, visible)
         length = tokens.shape[1]
         if prompt is not None:  # a reader reads the shared part once, not once for each series
             length += prompt.ids.shape[1] - (0 if self._reader is None else len(prompt.shared))
         n_slices = min(math.ceil(len(tokens) * length / TOKENS_AT_ONCE), len(tokens))
         if n_slices <= 1:
-            return self._read_slice(prompt, tokens)
+            return self._read_slice(prompt, tokens, visible)
         prompts = [None] * n_slices if prompt is None else prompt.split(n_slices)
-        slices = zip(prompts, tokens.tensor_split(n_slices), strict=True)
-        return torch.cat([self._read_slice(own, part) for own, part in slices])
+        shown = [None] * n_slices if visible is None else visible.tensor_split(n_slices)
+        slices = zip(prompts, tokens.tensor_split(n_slices), shown, strict=True)
+        return torch.cat([self._read_slice(*one) for one in slices])
 
-    def _read_slice(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor) -> Tensor:
+    def _read_slice(self, prompt: Prompt | ReadPrompt | None, tokens: Tensor, visible: Tensor | None) -> Tensor:
         if self._reader is None or prompt is None:
             assert not isinstance(prompt, ReadPrompt), "read_prompt raises for models without a reader"
-            return self.read_whole(prompt, tokens)
-        return self._reader(prompt, tokens.to(self.model.dtype)).to(tokens.dtype)
+            return self.read_whole(prompt, tokens, visible)
+        return self._reader(prompt, tokens.to(self.model.dtype), visible).to(tokens.dtype)
 
-    def read_whole(self, prompt: Prompt | None, tokens: Tensor) -> Tensor:
+    def read_whole(self, prompt: Prompt | None, tokens: Tensor, visible: Tensor | None = None) -> Tensor:
         """Read prompt and patches as one sequence, with the prompt in the graph; parameters as in `forward`.
 
         An encoder computes ``prompt_attention="full"`` here, whichever it was created with.
@@ -220,15 +223,15 @@ class LanguageModel(nn.Module):
         n_patches = tokens.shape[1]
         inputs = tokens.to(self.model.dtype)
         position = torch.arange(n_patches, device=tokens.device).expand(len(tokens), -1)
-        mask = None
+        mask = visible
         if prompt is not None:
             text = self.model.get_input_embeddings()(prompt.ids)
             inputs = torch.cat([text, inputs], dim=1)
             slots = torch.arange(text.shape[1], device=tokens.device).expand(len(tokens), -1)
             position = torch.cat([slots, position + prompt.lengths.unsqueeze(1)], dim=1)
-            mask = torch.cat(
-                [slots < prompt.lengths.unsqueeze(1), torch.ones_like(tokens[..., 0], dtype=torch.bool)], dim=1
-            )
+            if visible is None:
+                visible = torch.ones_like(tokens[..., 0], dtype=torch.bool)
+            mask = torch.cat([slots < prompt.lengths.unsqueeze(1), visible], dim=1)
         options = self._family.call_options
         output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **options)
         return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)

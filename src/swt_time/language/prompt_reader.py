@@ -109,12 +109,16 @@ class PromptReader:
         self.causal = causal
         self._shared: Remembered[KeyValues] = Remembered()
 
-    def __call__(self, prompt: Prompt | ReadPrompt, tokens: Tensor) -> Tensor:
-        """Compute the last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both in the model's dtype."""
+    def __call__(self, prompt: Prompt | ReadPrompt, tokens: Tensor, patches: Tensor | None = None) -> Tensor:
+        """Compute the last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both in the model's dtype.
+
+        ``patches`` (M, P) is False for those that no other one attends to.
+        """
         parts, visible, lengths = prompt if isinstance(prompt, ReadPrompt) else self.read(prompt)
         n_patches = tokens.shape[1]
         position = lengths[:, None] + torch.arange(n_patches, device=tokens.device)
-        visible = torch.cat([visible, visible.new_ones(len(tokens), n_patches)], dim=1)
+        patches = visible.new_ones(len(tokens), n_patches) if patches is None else patches
+        visible = torch.cat([visible, patches], dim=1)
         return self._run(tokens, position, visible, KeyValues(*parts))
 
     def read(self, prompt: Prompt) -> ReadPrompt:

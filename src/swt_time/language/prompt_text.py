@@ -69,6 +69,8 @@ def circular_lags(z: Tensor) -> list[list[int]]:
 
     Lag 0 is always among them.
     """
+    if z.shape[-1] == 1:
+        return [[0] for _ in z]
     spectrum = torch.fft.rfft(z, dim=-1)
     correlation = torch.fft.irfft(spectrum * torch.conj(spectrum), dim=-1)
     return torch.topk(correlation, min(N_LAGS, correlation.shape[-1]), dim=-1).indices.tolist()

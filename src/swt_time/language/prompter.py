@@ -74,16 +74,22 @@ class Prompter:
                 if any(prompt_text.may_contain([*before, *pattern], form) for pattern in patterns):
                     self._tokenizer.refuse(token)
 
-    def __call__(self, z: Tensor) -> list[list[int]]:
-        """Return the token ids of the prompts of normalised windows ``(M, T)``; each depends on its own window only.
+    def __call__(self, z: Tensor, observed: Tensor | None = None) -> list[list[int]]:
+        """Return the token ids of the prompts of normalised windows ``(M, T)``.
+
+        Each depends on its own window only, and only on its values that are ``observed`` (M, T); by default all are.
 
         Prompts are cached by a hash of the window's values, since everything else that they depend on is fixed.
         """
-        rows = z.detach().to("cpu", torch.float32).contiguous()
-        keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in rows.numpy()]
-        fresh = {key: i for i, key in enumerate(keys) if key not in self._known}
-        found = self._write(rows[list(fresh.values())]) if fresh else []
-        ids = dict(zip(fresh, found, strict=True))
+        rows = list(z.detach().to("cpu", torch.float32).contiguous())
+        if observed is not None:
+            rows = [row[known] for row, known in zip(rows, observed.cpu(), strict=True)]
+        keys = [hashlib.blake2b(row.numpy().data, digest_size=16).digest() for row in rows]
+        fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._known}
+        ids: dict[bytes, list[int]] = {}
+        for length in sorted({len(row) for row in fresh.values()}):
+            same = {key: row for key, row in fresh.items() if len(row) == length}
+            ids |= zip(same, self._write(torch.stack(list(same.values()))), strict=True)
         for key, row in ids.items():
             if self._known_bytes < KNOWN_PROMPT_BYTES:
                 self._known[key] = array("i", row)
@@ -96,6 +102,6 @@ class Prompter:
     def _tokenise(self, own: list[str]) -> list[list[int]]:
         return self._tokenizer(self._text, own, self._description, self._longest)
 
-    def write(self, z: Tensor) -> Prompt:
-        """Return the padded prompts of normalised windows ``(M, T)``, on the windows' device."""
-        return pad_prompts(self(z), self.shared).to(z.device)
+    def write(self, z: Tensor, observed: Tensor | None = None) -> Prompt:
+        """Return the padded prompts of normalised windows, see `__call__`, on the windows' device."""
+        return pad_prompts(self(z, observed), self.shared).to(z.device)

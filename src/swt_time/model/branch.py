@@ -20,12 +20,16 @@ class Branch(nn.Module):
         """The frozen backbone, or None."""
         return None
 
-    def write_prompt(self, z: Tensor) -> Prompt | None:
-        """Write prompts for normalised windows ``(B, N, T)``; None for a branch that reads no prompt."""
+    def write_prompt(self, z: Tensor, observed: Tensor | None = None) -> Prompt | None:
+        """Write prompts for the observed values of normalised windows, both ``(B, N, T)``; None for a branch that reads
+        no prompt."""
         return None
 
-    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
-        """Map ``(M, P, D)`` to ``(M, P, width)``; here the tokens are returned."""
+    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None, visible: Tensor | None = None) -> Tensor:
+        """Map ``(M, P, D)`` to ``(M, P, width)``; here the tokens are returned.
+
+        Patches that are not ``visible`` (M, P) change nothing in the results of the others.
+        """
         return tokens
 
 
@@ -67,12 +71,14 @@ class Reprogrammed(Branch):
             self._text.forget()
         return super().train(mode)
 
-    def write_prompt(self, z: Tensor) -> Prompt | None:
-        """Write prompts for normalised windows ``(B, N, T)``; None if there is no prompter."""
-        return None if self.prompter is None else self.prompter.write(z.flatten(0, 1))
+    def write_prompt(self, z: Tensor, observed: Tensor | None = None) -> Prompt | None:
+        """Write prompts for the observed values of normalised windows; None if there is no prompter."""
+        if self.prompter is None:
+            return None
+        return self.prompter.write(z.flatten(0, 1), None if observed is None else observed.flatten(0, 1))
 
-    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None) -> Tensor:
-        """Map ``(M, P, D)`` to last hidden states ``(M, P, L)``.
+    def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None, visible: Tensor | None = None) -> Tensor:
+        """Map ``(M, P, D)`` to last hidden states ``(M, P, L)``; no patch attends to one that is not ``visible``.
 
         With a bfloat16 language model, the reprogramming layer also multiplies in bfloat16; its weights and their
         gradients stay float32.
@@ -80,7 +86,7 @@ class Reprogrammed(Branch):
         half = self.backbone.model.dtype == torch.bfloat16
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
             reprogrammed = self.reprogram(tokens, *self._keys_values()).to(tokens.dtype)
-        return self.backbone(prompt, reprogrammed)
+        return self.backbone(prompt, reprogrammed, visible)
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the prototypes; in inference they are cached until a weight changes."""

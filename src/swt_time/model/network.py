@@ -17,7 +17,7 @@ from swt_time.model.closed_form import RidgeSkip, Solution, solve
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.heads import FlattenHead, LinearSkip
 from swt_time.model.normalize import denormalize, normalize
-from swt_time.model.patching import PatchEmbedding
+from swt_time.model.patching import PatchEmbedding, hide, visible_patches
 from swt_time.model.weights import trained_parameters
 
 
@@ -54,7 +54,9 @@ class SWTTime(nn.Module):
         self.closed_form = tuple(closed_form)
         self.gate = nn.Parameter(torch.zeros(())) if skip is not None else None
 
-    def forward(self, context: Tensor, prompt: Prompt | ReadPrompt | None = None) -> Tensor:
+    def forward(
+        self, context: Tensor, prompt: Prompt | ReadPrompt | None = None, observed: Tensor | None = None
+    ) -> Tensor:
         """Forecast a batch of windows.
 
         Parameters
@@ -62,16 +64,22 @@ class SWTTime(nn.Module):
         context : Tensor, (B, T, N)
         prompt : Prompt or ReadPrompt, optional
             Prompt of the M = B * N series; by default it is written from the context.
+        observed : Tensor of bool, (B, T, N), optional
+            False where a window is padded, before the start of its series; the last sample is observed. What stands
+            there changes nothing. Patches of padding alone are not read. By default all is observed.
 
         Returns
         -------
         Tensor, (B, H, N)
         """
-        z, scale = normalize(context)  # (B, N, T)
-        tokens = self.embed(z)  # SWT, patches: (M, P, D)
-        prompt = self.write_prompt(context) if prompt is None else prompt
-        hidden = self.branch(tokens, prompt)  # reprogramming, prompt, language model: (M, P, L)
-        forecast = self.head(hidden)  # (M, H)
+        z, scale = normalize(context, observed)  # (B, N, T)
+        visible = None
+        if observed is not None:
+            visible = visible_patches(observed.transpose(1, 2), self.embed.patch_len, self.embed.stride)
+        tokens = hide(self.embed(z), visible)  # SWT, patches: (M, P, D)
+        prompt = self.write_prompt(context, observed) if prompt is None else prompt
+        hidden = self.branch(tokens, prompt, visible)  # reprogramming, prompt, language model: (M, P, L)
+        forecast = self.head(hide(hidden, visible))  # (M, H)
         if self.skip is not None:
             forecast = self.skip(z, tokens) + self.gate * forecast
         return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
@@ -81,20 +89,23 @@ class SWTTime(nn.Module):
         """Whether forecasts are those of the closed form alone, because the gate of the branch is zero."""
         return isinstance(self.skip, RidgeSkip) and self.gate is not None and not self.gate.item()
 
-    def forecast_closed_form(self, context: Tensor) -> Tensor:
+    def forecast_closed_form(self, context: Tensor, observed: Tensor | None = None) -> Tensor:
         """Forecast windows ``(B, T, N)`` to ``(B, H, N)`` by the closed form alone, without running the branch."""
         assert isinstance(self.skip, RidgeSkip)
-        z, scale = normalize(context)
+        z, scale = normalize(context, observed)
         return denormalize(self.skip(z).unflatten(0, z.shape[:2]), scale)
 
-    def write_prompt(self, context: Tensor) -> Prompt | None:
-        """Write prompts for windows ``(B, T, N)``, on their device; None for a model that reads no prompt.
+    def write_prompt(self, context: Tensor, observed: Tensor | None = None) -> Prompt | None:
+        """Write prompts for the observed values of windows, both ``(B, T, N)``, on their device; None for a model that
+        reads no prompt.
 
         The statistics are computed on the CPU, so that a window has the same prompt on every device.
         """
         if self.language_model is None:
             return None
-        prompt = self.branch.write_prompt(normalize(context.detach().cpu())[0])
+        known = None if observed is None else observed.cpu()
+        z, _ = normalize(context.detach().cpu(), known)
+        prompt = self.branch.write_prompt(z, None if known is None else known.transpose(1, 2))
         return None if prompt is None else prompt.to(context.device)
 
     @property

@@ -32,6 +32,20 @@ def patches(x: Tensor, patch_len: int, stride: int) -> Tensor:
     return x.unfold(-1, patch_len, stride)
 
 
+def visible_patches(observed: Tensor, patch_len: int, stride: int) -> Tensor:
+    """Which patches hold an observed sample: ``(B, N, T)`` to ``(B*N, P)``, both bool.
+
+    The stride after the end of a window counts as its last sample.
+    """
+    beyond = observed[..., -1:].expand(*observed.shape[:-1], stride)
+    return patches(torch.cat([observed, beyond], dim=-1), patch_len, stride).any(dim=-1).flatten(0, 1)
+
+
+def hide(tokens: Tensor, visible: Tensor | None) -> Tensor:
+    """Set the tokens ``(M, P, D)`` of patches that are not ``visible`` (M, P) to zero; None leaves all of them."""
+    return tokens if visible is None else tokens.masked_fill(~visible.unsqueeze(-1), 0.0)
+
+
 def check_patching(d_model: int, patch_len: int, stride: int) -> None:
     """Raise ValueError for a size below 1."""
     for name, size in (("d_model", d_model), ("patch_len", patch_len), ("stride", stride)):

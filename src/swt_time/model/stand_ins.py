@@ -21,9 +21,10 @@ class AttentionStandIn(Branch):
         self.attention = nn.MultiheadAttention(d_model, n_heads, dropout, batch_first=True)
         self.norm = nn.LayerNorm(d_model)
 
-    def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
+    def forward(self, tokens: Tensor, prompt: object = None, visible: Tensor | None = None) -> Tensor:
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
-        mixed, _ = self.attention(tokens, tokens, tokens, need_weights=False)
+        hidden = None if visible is None else ~visible
+        mixed, _ = self.attention(tokens, tokens, tokens, key_padding_mask=hidden, need_weights=False)
         return self.norm(tokens + mixed)
 
 
@@ -43,6 +44,6 @@ class TransformerStandIn(Branch):
         layer = nn.TransformerEncoderLayer(d_model, n_heads, d_ff, dropout, "gelu", batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
-    def forward(self, tokens: Tensor, prompt: object = None) -> Tensor:
+    def forward(self, tokens: Tensor, prompt: object = None, visible: Tensor | None = None) -> Tensor:
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
-        return self.encoder(tokens + self.positions)
+        return self.encoder(tokens + self.positions, src_key_padding_mask=None if visible is None else ~visible)

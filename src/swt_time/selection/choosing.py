@@ -17,7 +17,8 @@ from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
-from swt_time.data.windows import evenly, split_borders
+from swt_time.data.splits import split_borders
+from swt_time.data.windows import evenly
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
@@ -267,8 +268,8 @@ def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.n
     weight = solution.weight.numpy()
     places = np.searchsorted(block.series, block.pairs[:, 0])
     contexts = contexts_at(table, np.stack([places, block.pairs[:, 1]], axis=1), context, parts.scaler)
-    mean = contexts.mean(axis=1, keepdims=True)
-    return parts.scaler.invert(mean + (contexts - mean) @ weight.T, places), solution.prior
+    mean = np.nanmean(contexts, axis=1, keepdims=True)
+    return parts.scaler.invert(mean + np.nan_to_num(contexts - mean) @ weight.T, places), solution.prior
 
 
 class Sample:

@@ -43,17 +43,17 @@ class CompiledModel:
         self.model = model
         self._forecast: Callable[..., Tensor] = torch.compile(model.forward, fullgraph=True, backend=backend)
 
-    def __call__(self, context: Tensor) -> Tensor:
+    def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
         """Forecast ``(B, T, N)`` to ``(B, H, N)``, as `SWTTime.forward` does."""
         model, language_model = self.model, self.model.language_model
         if not model.training:
-            return model(context)
-        prompt = model.write_prompt(context)
+            return model(context, observed=observed)
+        prompt = model.write_prompt(context, observed)
         if prompt is None or language_model is None or not language_model.reads_prompts_first:
-            return self._forecast(context, prompt)
+            return self._forecast(context, prompt, observed)
         read = language_model.read_prompt(prompt)
         _expect_other_lengths(read)
-        return self._forecast(context, read)
+        return self._forecast(context, read, observed)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the parameters of the model."""

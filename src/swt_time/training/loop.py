@@ -16,6 +16,7 @@ from swt_time.data.batches import ShuffledBatches
 from swt_time.data.windows import Windows, evenly
 from swt_time.errors import SWTTimeError, TableError
 from swt_time.model.closed_form import Solution
+from swt_time.model.inference import call
 from swt_time.model.weights import load_trained_state
 from swt_time.training.events import Ending, Event, Plan, Solved, Step, TrainingResult, Validation
 from swt_time.training.optimising import Objective, learning_rate, make_optimizer, memory_advice, windows_at_once
@@ -45,8 +46,8 @@ class Trainable(Protocol):
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained weights by name, which are saved and restored."""
 
-    def __call__(self, context: Tensor) -> Tensor:
-        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``."""
+    def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
+        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``; ``observed`` is given for windows that are padded."""
 
 
 def train(
@@ -321,7 +322,7 @@ class _Run:
             part = indices[begin : begin + windows_at_once(self.config)]
             context, target = (torch.from_numpy(array).unsqueeze(-1) for array in windows.gather(part))
             with memory_advice(self.config):
-                forecast = self.model(context.to(self.device))
+                forecast = call(self.model, context.to(self.device))
             yield forecast, target.to(self.device)
 
     @torch.no_grad()

@@ -16,7 +16,8 @@ from swt_time.config.identity import config_hash, config_of, options_of
 from swt_time.data.parts import split_table
 from swt_time.data.reading import read_table
 from swt_time.data.series import SeriesTable, read_series, series_sha256
-from swt_time.data.windows import filled_parts, plan_split
+from swt_time.data.splits import filled_parts
+from swt_time.data.windows import plan_split
 from swt_time.errors import ConfigError, SWTTimeError
 from swt_time.evaluation.ablation.results import Row
 from swt_time.evaluation.baselines import PEER, fit_baseline
@@ -167,8 +168,9 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
     device = resolve_device(config.training.device)
     reset_peak_memory(device)
     began = time.monotonic()
-    own = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction)
     ours = cell.model == OURS
+    pad = ours and config.short == "pad"
+    own = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
     forecaster: WindowForecaster
     if ours:
         forecaster = TrainedModel(*fit_model(config, own))
@@ -227,7 +229,9 @@ def _read_by(model: str, config: Config) -> Config:
 
 
 @lru_cache(maxsize=4)
-def _read_file(path: Path, id_column: str | None, encoding: str | None, memory_limit: int | None) -> Any:
+def _read_file(
+    path: Path, id_column: str | tuple[str, ...] | None, encoding: str | None, memory_limit: int | None
+) -> Any:
     return read_table(path, id_column=id_column, encoding=encoding, memory_limit=memory_limit)
 
 

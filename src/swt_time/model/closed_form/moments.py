@@ -87,7 +87,8 @@ class Moments:
 def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_partial: int = MOST_PARTIAL) -> Moments:
     """Sum second moments over the windows with the given indices, in double precision.
 
-    Context and target are relative to the mean of the context. A window counts ``(std + SOFTENING)^-exponent`` times,
+    Context and target are relative to the mean of the context, which is NaN before the start of a series and 0 there in
+    the sums. A window counts ``(std + SOFTENING)^-exponent`` times,
     where ``std`` is the standard deviation of its context. A window of which nothing was observed is left out. Of those
     with some values only, at most about ``most_partial`` are used.
     """
@@ -95,11 +96,14 @@ def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_parti
     room = max(most_partial * min(CHUNK, len(indices)) // max(len(indices), 1), 1)
     for begin in range(0, len(indices), CHUNK):
         context, target = (torch.from_numpy(array).double() for array in windows.gather(indices[begin : begin + CHUNK]))
-        mean = context.mean(dim=1, keepdim=True)
-        x, y = context - mean, target - mean
+        mean, padded = context.mean(dim=1, keepdim=True), context.isnan()
+        if padded.any():
+            mean = torch.where(padded.any(dim=1, keepdim=True), context.nanmean(dim=1, keepdim=True), mean)
+        x, y = (context - mean).masked_fill(padded, 0.0), target - mean
         if exponent:
             # The square root of the weight, because moments are products of two values.
-            scale = (x.square().mean(dim=1, keepdim=True).sqrt() + SOFTENING) ** (-exponent / 2)
+            share = 1 - padded.double().mean(dim=1, keepdim=True)
+            scale = ((x.square().mean(dim=1, keepdim=True) / share).sqrt() + SOFTENING) ** (-exponent / 2)
             x, y = scale * x, scale * y
         part = _moments(x, y, room)
         total = part if total is None else total + part
