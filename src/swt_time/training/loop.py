@@ -277,17 +277,15 @@ class _Run:
         weights = self.model.trained_state()
         bad = next((name for name, weight in weights.items() if not torch.isfinite(weight).all()), None)
         if bad is not None:
-            raise SWTTimeError(
-                f"the weights of {bad} are not finite after step {self.result.steps}; {self._remedy()}"
-            )
+            raise SWTTimeError(f"the weights of {bad} are not finite after step {self.result.steps}; {self._remedy()}")
         return weights
 
     def _remedy(self) -> str:
         config = self.config
         return (
             f"lower training.learning_rate (now {config.learning_rate:g}), training.weight_decay (now "
-            f"{config.weight_decay:g}) or training.reconstruction_weight (now {config.reconstruction_weight:g}), or set "
-            "backbone.precision to float32"
+            f"{config.weight_decay:g}) or training.reconstruction_weight (now {config.reconstruction_weight:g}), or "
+            "set backbone.precision to float32"
         )
 
     def _validated(self, step: int) -> bool:
