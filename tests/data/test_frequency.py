@@ -148,7 +148,7 @@ def test_times_without_a_frequency_are_exact_or_refused(times, horizon):
     expected = [last + (last - first) * (i + 1) for i in range(horizon)]
     largest = 2**63 - 1 if times.dtype == np.int64 else np.datetime64("9999-01-01", "us").astype(int)
     if expected[-1] > largest:
-        with pytest.raises(TableError, match="do not fit into 64 bits|reach the year"):
+        with pytest.raises(TableError, match=r"do not fit into 64 bits|reach the year"):
             continue_series([times], "none", horizon)
     else:
         assert microseconds(continue_series([times], "none", horizon), wall=False).tolist() == expected

@@ -118,6 +118,6 @@ def future_times(
 
 def _ahead(grid: Frequency, last: pd.Index, wall: np.ndarray, horizon: int) -> pd.DatetimeIndex:
     ordinals, _ = grid.ordinals(last, wall)
-    grid.check_reach(int(np.max(ordinals, initial=0)) + grid.step * horizon)  # before the times are computed, in 64 bits
+    grid.check_reach(int(np.max(ordinals, initial=0)) + grid.step * horizon)  # 64 bits may be too few for the times
     ahead = (ordinals[:, None] + grid.step * np.arange(1, horizon + 1)).reshape(-1)
     return grid.stamps_at(ahead, np.repeat(wall % DAY, horizon), last)
