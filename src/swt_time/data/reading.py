@@ -59,7 +59,7 @@ def read_table(
     if not raw or raw.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
     if raw[:4] == b"PAR1":
-        return read_parquet(raw, name, budget)
+        return read_parquet(raw, name, budget, {ID_NAME, id_column})
     if raw[:4] == OLE:
         raise TableError(f"{name} is an old Excel workbook (.xls) or has a password; save the sheet as .xlsx or CSV")
     kind = workbook_kind(raw)

@@ -15,7 +15,7 @@ from swt_time.data.block import Block
 from swt_time.data.columns import numeric_columns
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
-from swt_time.data.frames import column_labels, open_frame, take_rows
+from swt_time.data.frames import ENCODED, column_labels, open_frame, take_rows
 from swt_time.data.frequency import NO_FREQUENCY
 from swt_time.data.future import continue_series, median_steps
 from swt_time.data.ids import check_alike, find_ids
@@ -273,7 +273,9 @@ def _labels(frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str],
     """The ids as a column of the table's library, with the type that they have in the table."""
     if layout.id is None:
         return column_labels(frame, ids)
-    return take_rows(nw.to_native(table[layout.id]), [first[name] for name in ids])
+    labels = take_rows(nw.to_native(table[layout.id]), [first[name] for name in ids])
+    text = getattr(frame, "attrs", {}).get(ENCODED, {}).get(layout.id)
+    return labels if text is None else labels.astype(text)
 
 
 def _times(
