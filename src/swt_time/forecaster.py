@@ -192,7 +192,7 @@ class Forecaster:
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
         out : path, optional
             Folder to which the best weights so far and the state of the run are saved during training, so that it can
-            be resumed until it has ended. An existing checkpoint is replaced.
+            be resumed until it has ended. An existing checkpoint is replaced, another folder that is not empty refused.
         resume : bool
             Resume the run that was stopped in ``out``, with the same configuration and table, to the same result. If
             there is no such run yet, start one; if it has ended, load its result; both cases give a warning.
@@ -207,8 +207,8 @@ class Forecaster:
         Raises
         ------
         CheckpointError
-            Another process is writing to the folder; or the run to resume is damaged, or was started with another
-            configuration (the message names the keys), table or backbone.
+            The folder is not a checkpoint, or in use by another process; or the run to resume is damaged, or was
+            started with another configuration (the message names the keys), table or backbone.
         SaveError
             The operating system refused to write a file; the files that were saved before are intact.
         KeyboardInterrupt, SystemExit
@@ -225,7 +225,9 @@ class Forecaster:
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""
-        if resume and out is None:
+        if out is not None:
+            check_output_folder(folder := expand_user(out, CheckpointError), overwrite=True)
+        elif resume:
             raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
         self.config, choice = self._asked, None
         if self._asked.automatic or self._asked.model.panel:
@@ -237,7 +239,7 @@ class Forecaster:
             plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
         parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
         provenance = describe_training(series, config.training.seed)
-        with contextlib.nullcontext() if out is None else locked(folder := expand_user(out, CheckpointError)):
+        with contextlib.nullcontext() if out is None else locked(folder):
             if out is not None and trains:
                 model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
             else:

@@ -111,6 +111,13 @@ def physical_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def total_memory(device: torch.device) -> int:
+    """Return the size of the memory in which a device computes, in bytes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return physical_memory()
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Reset the peak memory of a GPU, or of this process on Linux; do nothing on other systems."""
     if device.type == "cuda":

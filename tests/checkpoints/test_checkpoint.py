@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from swt_time import Forecaster
 from swt_time.checkpoints import checkpoint as module
 from swt_time.checkpoints.checkpoint import (
     Checkpoint,
@@ -151,11 +152,22 @@ def test_existing_output_needs_overwrite(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_overwrite_replaces_checkpoints_only(tmp_path):
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
-    with pytest.raises(CheckpointError, match="is not a checkpoint"):
-        check_output_folder(tmp_path / "photos", overwrite=True)
+@pytest.mark.parametrize("names", [["cat.jpg"], ["config.json"], ["config.json", "model.safetensors", ".training"]])
+def test_overwrite_replaces_checkpoints_only(tmp_path, hourly_wide, names):
+    """A ``config.json`` and a ``model.safetensors`` are those of a language model, or of any other program."""
+    for name in names:
+        (tmp_path / name).write_bytes(b"mine")
+    make(tmp_path.parent / f"{tmp_path.name} checkpoint")
+    forecaster = Forecaster.load(tmp_path.parent / f"{tmp_path.name} checkpoint")
+    for write in (
+        lambda: check_output_folder(tmp_path, overwrite=True),
+        lambda: forecaster.save(tmp_path, overwrite=True),
+        lambda: forecaster.fit(hourly_wide, out=tmp_path),
+        lambda: forecaster.fit(hourly_wide, out=tmp_path, resume=True),
+    ):
+        with pytest.raises(CheckpointError, match="is not a checkpoint"):
+            write()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"mine")
 
 
 def test_folder_of_a_killed_run_can_be_overwritten(tmp_path):

@@ -1,9 +1,11 @@
 """Weights of the originals: verified against a reference implementation, refused by name if they do not fit."""
 
+import gc
 import json
 import os
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -373,6 +375,18 @@ def test_random_bytes_are_refused_and_legacy_files_read(tmp_path):
             read_state_dict(file)
     torch.save({"a": torch.arange(3.0)}, file, _use_new_zipfile_serialization=False)
     assert read_state_dict(file)["a"].tolist() == [0, 1, 2]
+
+
+def test_the_archive_is_closed_before_it_is_collected(tmp_path, monkeypatch):
+    """An error of the disk while an archive is collected cannot be typed: Python prints it."""
+    file = tmp_path / "weights.pth"
+    torch.save({"a": torch.arange(3.0)}, file)
+    opened = []
+    monkeypatch.setattr(zipfile.ZipFile, "__del__", lambda self: opened.append(self.fp is not None))
+    read_state_dict(file)
+    gc.collect()
+    assert opened
+    assert not any(opened)
 
 
 # --- the command ---------------------------------------------------------------------------------------------

@@ -224,6 +224,27 @@ def test_interrupting_keeps_the_best(folder, number):
     swt_time("forecast", "--model", out, "--data", folder / "table.csv", "--out", folder / "stopped.csv")
 
 
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("exit = sys.exit; sys.exit = lambda code: (interrupt(), exit(code))", 0),
+        ("import atexit; atexit.register(interrupt)", 0),
+        ("cli.run = lambda words: interrupt()", 130),
+    ],
+    ids=["before the exit", "during the exit", "beside the command"],
+)
+def test_ctrl_c_that_arrives_late_gives_no_exit_by_signal(when, code):
+    script = (
+        "import signal, sys; from swt_time import cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "interrupt = lambda: signal.raise_signal(signal.SIGINT)\n"
+        f"{when}\n"
+        "cli.main()"
+    )
+    run = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (code, "error: interrupted\n" if code else "")
+
+
 STOPPABLE = ("--set", "training.validate_every=3", "--set", "model.dropout=0.3")
 
 

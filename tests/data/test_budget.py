@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from swt_time.config.identity import config_hash
@@ -53,6 +55,50 @@ def test_batches_of_parquet(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "BATCH_ROWS", 1)
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), whole)
     assert whole["unique_id"].tolist() == table["unique_id"].tolist()
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string"])
+@pytest.mark.parametrize("name", ["unique_id", "store"])
+def test_ids_of_parquet_stay_encoded_where_they_repeat(tmp_path, monkeypatch, name, kind):
+    """Less memory and time, and a table of the same series: names, order, values, and labels of the same type."""
+    monkeypatch.setattr(parquet, "BATCH_CELLS", 300)
+    count = 40
+    ids = pa.array([f"s {i:03d}" for i in np.random.default_rng(0).permutation(count)], kind).take(
+        pa.array(np.repeat(np.arange(count), 20))
+    )
+    days = np.tile(pd.date_range("2024-01-01", periods=20).to_numpy(), count)
+    table = pa.table({name: ids, "ds": days, "y": np.arange(20.0 * count)})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet", row_group_size=170)
+    frame = read_table(tmp_path / "t.parquet", id_column=name)
+    assert pa.types.is_dictionary(frame[name].dtype.pyarrow_dtype)
+    plain = table.to_pandas(types_mapper=pd.ArrowDtype)
+    found, expected = (to_series(one, id_column=name) for one in (frame, plain))
+    assert (found.ids, found.order) == (expected.ids, expected.order)
+    assert all(np.array_equal(*pair) for pair in zip(found.values, expected.values, strict=True))
+    assert found.labels.keys() == expected.labels.keys() == {"unique_id"}
+    pd.testing.assert_series_equal(found.labels["unique_id"], expected.labels["unique_id"])
+    other = read_table(tmp_path / "t.parquet", id_column=None if name == "store" else name)
+    assert pa.types.is_dictionary(other[name].dtype.pyarrow_dtype) == (name == "unique_id")
+
+
+def test_ids_of_parquet_that_do_not_repeat_are_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "BATCH_CELLS", 300)
+    table = pd.DataFrame({"unique_id": [f"s {i // 4}" for i in range(1000)], "y": np.arange(1000.0)})
+    table.to_parquet(tmp_path / "t.parquet", index=False, row_group_size=170)
+    frame = read_table(tmp_path / "t.parquet")
+    assert frame["unique_id"].dtype == pd.ArrowDtype(pa.large_string())
+    assert frame["unique_id"].tolist() == table["unique_id"].tolist()
+
+
+def test_a_missing_id_among_encoded_ones_is_found(tmp_path):
+    table = pd.DataFrame({"unique_id": ["a"] * 50 + ["b"] * 50, "y": np.arange(100.0)})
+    table["ds"] = [*pd.date_range("2024-01-01", periods=50)] * 2
+    table.loc[70, "unique_id"] = None
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    frame = read_table(tmp_path / "t.parquet")
+    assert pa.types.is_dictionary(frame["unique_id"].dtype.pyarrow_dtype)
+    with pytest.raises(TableError, match=r"'unique_id', row 72: the id is missing \(1 such rows\)"):
+        to_series(frame)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "parquet", "xlsx"])
@@ -115,3 +161,16 @@ def test_time_is_linear_in_the_columns():
 
     seconds(100)
     assert seconds(16_000) < 16 * max(seconds(2_000), 0.02)
+
+
+@pytest.mark.parametrize("others", [10, 1000])
+def test_a_long_id_that_repeats_is_counted(tmp_path, monkeypatch, others):
+    """Each batch would fit; all of them, once they are text, would not."""
+    monkeypatch.setattr(parquet, "BATCH_CELLS", 200)
+    ids = [*([f"{'x' * 50_000}"] * 3000), *(f"s {i}" for i in range(others))]
+    pd.DataFrame({"unique_id": ids, "y": 1.0}).to_parquet(tmp_path / "t.parquet", index=False)
+    if others > 3000 / 8:
+        with pytest.raises(TableError, match="needs more than 20 MiB of memory"):
+            read_table(tmp_path / "t.parquet", memory_limit=20)
+    else:
+        assert read_table(tmp_path / "t.parquet", memory_limit=20)["unique_id"].tolist() == ids

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from swt_time.data import inferring
 from swt_time.data.frequency import parse_frequency
-from swt_time.data.future import future_times
+from swt_time.data.future import continue_series, future_times
 from swt_time.data.inferring import all_steps_equal, infer_frequency
+from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 
 ALIASES = [
@@ -130,6 +131,28 @@ def test_times_of_the_longest_steps_are_right_or_refused(alias):
     assert ahead[-1].year <= 4100
     with pytest.raises(TableError, match=r"reach the year \d+; expected years before 9999"):
         future_times(last, alias, 2**20)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.Index([-(2**62) + 1, 2**62 - 1]),
+        pd.Index([2**62 - 2**43, 2**62 - 1]),
+        pd.DatetimeIndex(["1700-01-01", "9000-01-01"]),
+        pd.DatetimeIndex(["1700-01-01", "5000-01-01 00:00:01"]),
+        pd.DatetimeIndex(["1700-01-01", "5000-01-01 00:00:01"]).tz_localize("Etc/GMT-2"),
+    ],
+)
+@pytest.mark.parametrize("horizon", [1, 2, 3, 2**10, 2**20])
+def test_times_without_a_frequency_are_exact_or_refused(times, horizon):
+    first, last = microseconds(times, wall=False).tolist()
+    expected = [last + (last - first) * (i + 1) for i in range(horizon)]
+    largest = 2**63 - 1 if times.dtype == np.int64 else np.datetime64("9999-01-01", "us").astype(int)
+    if expected[-1] > largest:
+        with pytest.raises(TableError, match=r"do not fit into 64 bits|reach the year"):
+            continue_series([times], "none", horizon)
+    else:
+        assert microseconds(continue_series([times], "none", horizon), wall=False).tolist() == expected
 
 
 def test_steps_of_more_than_a_century_are_refused():

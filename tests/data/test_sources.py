@@ -210,6 +210,10 @@ def test_copy_from_a_folder_is_verified(server, source, tmp_path):
     assert get_dataset("here", folder=local, to=to).read_bytes() == BODY
     assert get_dataset("here", folder=local, to=local).read_bytes() == BODY
     assert [path.name for path in to.iterdir()] == ["table.csv"]
+    (to / "table.csv").write_bytes(b"mine")
+    with pytest.raises(DownloadError, match=r"has the wrong SHA-256.*delete it"):
+        get_dataset("here", folder=local, to=to)
+    assert (to / "table.csv").read_bytes() == b"mine"
     assert server.ranges == []
 
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file, save_model
+from transformers.utils import logging
 
 from support.backbones import load_backbone
 from swt_time import Forecaster
@@ -175,6 +176,27 @@ def test_damaged_weights_are_an_error(broken):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BackboneError, match=r"cannot read .*model.safetensors"):
         load_backbone(broken)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
+def test_weights_that_cannot_be_mapped_into_memory_are_an_error(tiny_backbones, monkeypatch, kind):
+    """PyTorch maps the file, and raises a plain RuntimeError where the disk fails."""
+
+    def fail(file):
+        raise kind("unable to mmap 16 bytes from file: Stale file handle (116)")
+
+    monkeypatch.setattr(loading, "load_file", fail)
+    with pytest.raises(BackboneError, match=r"cannot load weights from .*Stale file handle"):
+        load_language_model(str(tiny_backbones["gpt2"]))
+
+
+def test_transformers_prints_nothing_while_the_tokenizer_is_read(tiny_backbones, monkeypatch):
+    found = []
+    load = loading.load_tokenizer
+    monkeypatch.setattr(loading, "load_tokenizer", lambda *words: found.append(logging.get_verbosity()) or load(*words))
+    before = logging.get_verbosity()
+    load_language_model(str(tiny_backbones["gpt2"]))
+    assert (found, logging.get_verbosity()) == ([logging.ERROR], before)
 
 
 def test_tokenizer_with_too_many_tokens_is_an_error(broken, tiny_backbones):

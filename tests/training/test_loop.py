@@ -14,13 +14,18 @@ from swt_time.model import build_model
 from swt_time.training import Plan, Step, Validation, train_model
 
 
-def run(windows=None, validation=None, report=lambda event: None, save_best=lambda result: None, **changes):
+def nothing(_):
+    """Ignore what the loop reports or saves."""
+
+
+def run(windows=None, validation=None, report=nothing, save_best=nothing, save_state=nothing, **changes):
     values = {"training.max_steps": 40, "training.batch_size": 16, **changes}
     config = Config.parse(SMALL).replace(values)
     torch.manual_seed(config.training.seed)
     model = build_model(config)
     windows = Sines() if windows is None else windows
-    return model, train_model(model, windows, validation, config.training, report=report, save_best=save_best)
+    save = {"save_best": save_best, "save_state": save_state}
+    return model, train_model(model, windows, validation, config.training, report=report, **save)
 
 
 def error(model, windows):
@@ -188,6 +193,35 @@ def test_a_signal_ends_the_run_with_the_best_weights(number):
 def test_a_loss_that_is_not_finite_is_an_error():
     with pytest.raises(SWTTimeError, match=r"the training loss became (nan|inf) at step"):
         run(**{"training.learning_rate": 1e30, "training.clip_norm": None, "training.schedule": "cosine"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training.learning_rate": 1e308},
+        {"training.weight_decay": 1e308},
+        {"training.reconstruction_weight": 1e308, "embedding.learnable": "free"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+@pytest.mark.parametrize("validation", [None, Sines(seed=2)], ids=["all rows", "validation"])
+@pytest.mark.parametrize("skip", ["ridge", "linear"])
+def test_weights_that_are_not_finite_are_an_error(changes, validation, skip):
+    """After the last step there is no training loss that would show it."""
+    events, saved = [], []
+    values = {"training.max_steps": 1, "model.skip": skip, **changes}
+    with pytest.raises(SWTTimeError, match=r"(weights of .* not finite after|loss became \w+ at) step 1; lower"):
+        run(validation=validation, report=events.append, save_best=saved.append, **values)
+    assert all(event.step == 0 for event in events if isinstance(event, Validation))
+    assert all(result.best_step == 0 for result in saved)
+
+
+def test_a_state_with_weights_that_are_not_finite_is_not_saved():
+    states = []
+    changes = {"training.max_steps": 9, "training.validate_every": 9, "training.checkpoint_every": 1}
+    with pytest.raises(SWTTimeError, match="not finite"):
+        run(save_state=states.append, **changes, **{"training.learning_rate": 1e308})
+    assert all(torch.isfinite(one).all() for state in states for one in state.tensors.values())
 
 
 def test_no_windows_is_an_error():

@@ -10,8 +10,16 @@ from support.runs import SMALL, Sines
 from swt_time.config import Config, TrainingConfig
 from swt_time.errors import ConfigError
 from swt_time.model import build_model
+from swt_time.training import optimising
 from swt_time.training.loop import train
-from swt_time.training.optimising import Objective, learning_rate, make_optimizer, memory_advice, windows_at_once
+from swt_time.training.optimising import (
+    Objective,
+    check_memory,
+    learning_rate,
+    make_optimizer,
+    memory_advice,
+    windows_at_once,
+)
 
 SCHEDULERS = torch.optim.lr_scheduler
 
@@ -144,3 +152,27 @@ def test_memory_advice_does_not_change_other_errors(error):
     with pytest.raises(type(error)) as raised, memory_advice(TrainingConfig()):
         raise error
     assert raised.value is error
+
+
+@pytest.mark.parametrize("skip", ["ridge", "linear"])
+def test_sizes_that_cannot_fit_into_memory_are_refused_by_name(monkeypatch, skip):
+    config = Config.parse(SMALL).replace({"embedding.d_model": 2**16, "model.skip": skip, "training.batch_size": 64})
+    model = build_model(config)
+    train(model, Sines(64), None, config.replace({"training.max_steps": 1}).training)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    kept = sum(weight.numel() for weight in model.trained_state().values())
+    used = 4 * (3 * trained + 2 * kept + 2 * 64 * config.n_patches * 2**16)
+    monkeypatch.setattr(optimising, "total_memory", lambda device: 0)
+    with pytest.raises(
+        ConfigError, match=r"lower embedding.d_model \(now 65,536\) or training.micro_batch \(now 64 "
+    ) as e:
+        check_memory(config, 10**6)
+    assert "cpu" in str(e.value)
+    monkeypatch.setattr(optimising, "total_memory", lambda device: used)
+    check_memory(config, 10**6)  # what is counted is never more than what is used
+    monkeypatch.setattr(optimising, "total_memory", lambda device: used // 2)
+    with pytest.raises(ConfigError, match="training needs at least"):
+        check_memory(config, 10**6)
+    check_memory(config, 1)  # a table of one window
+    check_memory(config.replace({"training.micro_batch": 1}), 10**6)
+    check_memory(config.replace({"model.skip": "ridge", "training.max_steps": 0}), 10**6)

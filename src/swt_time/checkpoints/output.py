@@ -13,6 +13,9 @@ from swt_time.folders import explained
 TRANSIENT = {LOCK, NEW, NEXT, FOLDER}
 """Names that a run creates in its output folder while it works; a killed run may leave them."""
 
+OWN = {"config.json", "scaler.json"}
+"""Names that tell a checkpoint, also an incomplete one, from other folders: many programs have a ``config.json``."""
+
 
 def check_output_folder(folder: Path, overwrite: bool) -> None:
     """Raise if an output folder exists, is locked by another process, or cannot be created.
@@ -33,7 +36,7 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
                 f"the output folder {folder} exists; choose another one{unfinished} or pass overwrite=True"
             )
         names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if names - TRANSIENT and names.isdisjoint({"config.json", NEXT}):
+        if names - TRANSIENT and not names.issuperset(OWN) and NEXT not in names:
             raise CheckpointError(
                 f"the output folder {folder} is not a checkpoint; overwrite=True and resume=True need a checkpoint"
             )

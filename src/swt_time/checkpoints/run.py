@@ -23,7 +23,7 @@ from swt_time.language import BackboneIdentity
 from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime, build_model
-from swt_time.training import Event, TrainingResult, TrainingState, seeded, train_model
+from swt_time.training import Event, TrainingResult, TrainingState, check_memory, seeded, train_model
 
 
 def fit_in_folder(
@@ -61,6 +61,7 @@ def fit_in_folder(
         The operating system reported an error while saving; what was saved before is intact.
     """
     check_output_entries(folder)
+    check_memory(config, len(parts.train))
     config = config.replace({"backbone.name": absolute_name(config.backbone.name)})
     sha256 = str(provenance["data_sha256"])
     saved = None

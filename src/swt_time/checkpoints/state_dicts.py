@@ -43,8 +43,10 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     try:
         archive = zipfile.is_zipfile(file)
         # torch never compresses, and a small compressed archive may need a lot of memory.
-        if archive and any(entry.compress_type != zipfile.ZIP_STORED for entry in zipfile.ZipFile(file).infolist()):
-            raise ValueError("a compressed archive")
+        if archive:
+            with zipfile.ZipFile(file) as opened:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in opened.infolist()):
+                    raise ValueError("a compressed archive")
         values = torch.load(file, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))

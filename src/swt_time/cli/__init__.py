@@ -12,6 +12,7 @@ Results go to standard output, everything else to standard error.
 
 import functools
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -100,7 +101,12 @@ def main() -> None:
         del os.environ["TERMINAL_WIDTH"]  # Typer would raise a ValueError
     warnings.simplefilter("always", SWTTimeWarning)
     warnings.showwarning = _show_warning
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python shuts down: Ctrl-C changes nothing any more
+    except KeyboardInterrupt:
+        code = _fail("interrupted", INTERRUPTED)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -13,6 +13,9 @@ from swt_time.errors import TableError
 NOTES = "swt_time_notes"
 """Key in the ``attrs`` of a frame that `read_table` read: the repairs made while reading."""
 
+ENCODED = "swt_time_encoded"
+"""Key in the ``attrs`` of such a frame: columns of text encoded by a dictionary, with the type of their text."""
+
 
 def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFrame, np.ndarray, list[str]]:
     """Open a pandas, polars or pyarrow frame.

@@ -163,7 +163,7 @@ class Frequency:
             If a timestamp lies beyond the year 9999.
         """
         tz = getattr(like, "tz", None)
-        self._check_years(ordinals)
+        self.check_reach(int(np.max(ordinals, initial=0)))
         if self.kind == "elapsed":
             utc = pd.DatetimeIndex(ordinals.astype("datetime64[us]"))
             return utc if tz is None else utc.tz_localize("UTC").tz_convert(tz)
@@ -176,9 +176,15 @@ class Frequency:
         wall = pd.DatetimeIndex((days * DAY + clock).astype("datetime64[us]"))
         return wall if tz is None else localize(wall, tz)
 
-    def _check_years(self, ordinals: np.ndarray) -> None:
+    def check_reach(self, ordinal: int) -> None:
+        """Check that the timestamp at an ordinal, which may exceed 64 bits, is before the year 9999.
+
+        Raises
+        ------
+        TableError
+        """
         per_year = {"elapsed": 365.2425 * DAY, "day": 365.2425, "business": 365.2425 * 5 / 7, "month": 12}[self.kind]
-        year = 1970 + int(np.max(ordinals, initial=0) / per_year)
+        year = 1970 + int(ordinal / per_year)
         if year >= LAST_YEAR:
             raise TableError(
                 f"times with the frequency {self.alias!r} reach the year {year}; expected years before {LAST_YEAR}: "

@@ -7,6 +7,10 @@ import pandas as pd
 
 from swt_time.data.frequency import NO_FREQUENCY, Frequency, parse_frequency
 from swt_time.data.zones import DAY, from_microseconds, microseconds, nominal_wall
+from swt_time.errors import TableError
+
+LARGEST_INTEGER = 2**63 - 1
+"""Largest count of rows."""
 
 
 def continue_series(times: Sequence[pd.Index], frequency: str, horizon: int) -> pd.Index:
@@ -27,6 +31,11 @@ def continue_series(times: Sequence[pd.Index], frequency: str, horizon: int) -> 
     -------
     pd.Index
         ``N * H`` times, series after series, in the time zone of ``times``.
+
+    Raises
+    ------
+    TableError
+        If a time lies beyond the year 9999, or an integer beyond 64 bits.
 
     Examples
     --------
@@ -69,7 +78,13 @@ def _by_steps(times: pd.Index, step: int, horizon: int) -> pd.Index:
     if isinstance(times, pd.DatetimeIndex):
         grid = Frequency("elapsed", step) if step % DAY else Frequency("day", step // DAY)
         return _ahead(grid, last, nominal_wall(times)[-1:], horizon)
-    return from_microseconds(microseconds(last, wall=False) + step * np.arange(1, horizon + 1), last)
+    start = int(last[0])
+    if start + step * horizon > LARGEST_INTEGER:
+        raise TableError(
+            f"the rows count up to {start:,} in steps of {step:,}, so that {horizon:,} more do not fit into 64 bits; "
+            "lower data.horizon, or correct the counts"
+        )
+    return from_microseconds(start + step * np.arange(1, horizon + 1), last)
 
 
 def future_times(
@@ -103,5 +118,6 @@ def future_times(
 
 def _ahead(grid: Frequency, last: pd.Index, wall: np.ndarray, horizon: int) -> pd.DatetimeIndex:
     ordinals, _ = grid.ordinals(last, wall)
+    grid.check_reach(int(np.max(ordinals, initial=0)) + grid.step * horizon)  # 64 bits may be too few for the times
     ahead = (ordinals[:, None] + grid.step * np.arange(1, horizon + 1)).reshape(-1)
     return grid.stamps_at(ahead, np.repeat(wall % DAY, horizon), last)

@@ -83,7 +83,9 @@ def factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
     native = nw.to_native(column)
     # cells that are equal but written differently, such as 1, True and 1.0, or 0.0 and -0.0, are different ids
     mixed = column.dtype.is_float() or isinstance(column.dtype, nw.Object | nw.Unknown)
-    if isinstance(native, pd.Series) and not mixed:
+    if isinstance(native, pd.Series) and _is_encoded(native.dtype):
+        codes = _used_codes(native.array)
+    elif isinstance(native, pd.Series) and not mixed:
         codes = pd.factorize(native, use_na_sentinel=False)[0]
     elif column.implementation.is_polars() and (isinstance(column.dtype, PLAIN) or column.dtype.is_integer()):
         kinds = column.unique(maintain_order=True).to_list()
@@ -98,8 +100,30 @@ def factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
 def _first_rows(codes: np.ndarray) -> np.ndarray:
     """First row of each code."""
     first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # of equal indices the last one counts
+    begins = np.append(0, 1 + np.flatnonzero(codes[1:] != codes[:-1]))[::-1]
+    first[codes[begins]] = begins  # of equal indices the last one counts
     return first
+
+
+def _is_encoded(dtype: Any) -> bool:
+    """Whether pandas holds text that Arrow has encoded by a dictionary."""
+    if not isinstance(dtype, pd.ArrowDtype):
+        return False
+    import pyarrow as arrow
+
+    kind: Any = dtype.pyarrow_dtype
+    return arrow.types.is_dictionary(kind) and (
+        arrow.types.is_string(kind.value_type) or arrow.types.is_large_string(kind.value_type)
+    )
+
+
+def _used_codes(array: Any) -> np.ndarray:
+    """Codes from 0 of cells that are encoded by a dictionary, without those that no cell has."""
+    whole = array.__arrow_array__().unify_dictionaries()
+    parts = [part.indices.cast("int32").fill_null(len(part.dictionary)).to_numpy() for part in whole.chunks]
+    codes = np.concatenate(parts) if len(parts) != 1 else parts[0]
+    used = np.bincount(codes) > 0
+    return (np.cumsum(used) - 1)[codes]
 
 
 def _check_types(cells: list[Any]) -> None:

@@ -5,13 +5,14 @@ counted batch by batch. Text stays encoded by its dictionary until its length is
 one long value many times.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from swt_time.data.budget import ROW_BYTES, Budget
-from swt_time.data.frames import NOTES
+from swt_time.data.frames import ENCODED, NOTES
 from swt_time.data.header import refuse_repeated
 from swt_time.data.limits import COLUMNS_LIMIT
 from swt_time.data.parquet_pages import page_sizes
@@ -24,12 +25,25 @@ BATCH_CELLS, BATCH_ROWS = 2**22, 2**8
 """Cells of a batch, and the fewest rows of a batch of a wide table."""
 
 TEXT = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+REPEATED = 8
+"""Times that an id must occur on average, so that its column stays encoded."""
+
 SLIGHT = ("UNCOMPRESSED", "SNAPPY")
 """Compression that a budget always allows for: to at most 21 times its bytes."""
 
 
-def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
+def read_parquet(raw: bytes, name: str, budget: Budget, ids: Collection[str] = ()) -> pd.DataFrame:
     """Read a Parquet file.
+
+    Parameters
+    ----------
+    raw : bytes
+    name : str
+        Name of the file for messages.
+    budget : Budget
+    ids : collection of str
+        Names of columns that repeat few values: where they are text they stay encoded by their dictionary, which saves
+        time and memory, and are named in the ``attrs`` of the frame under `ENCODED`.
 
     Raises
     ------
@@ -46,7 +60,7 @@ def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
             f'{name} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
         ) from error
     try:
-        frame = _read(raw, name, budget)
+        frame = _read(raw, name, budget, ids)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, TableError):
             raise
@@ -57,12 +71,13 @@ def read_parquet(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     return frame
 
 
-def _read(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
+def _read(raw: bytes, name: str, budget: Budget, ids: Collection[str]) -> pd.DataFrame:
     import pyarrow as arrow
-    from pyarrow.parquet import ParquetFile, read_metadata
+    from pyarrow.parquet import ParquetFile
 
     budget.check(FOOTER_SHARE * min(int.from_bytes(raw[-8:-4], "little"), len(raw)))
-    metadata = read_metadata(arrow.BufferReader(raw))
+    file = ParquetFile(arrow.BufferReader(raw))
+    metadata = file.metadata
     schema = metadata.schema.to_arrow_schema()
     if metadata.num_columns > COLUMNS_LIMIT:
         raise TableError(
@@ -73,23 +88,30 @@ def _read(raw: bytes, name: str, budget: Budget) -> pd.DataFrame:
     nested = {field.name for field in schema if arrow.types.is_nested(field.type)}
     flat = {field.name: field.type for field in schema if field.name not in nested}
     rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-    budget.check(rows * (ROW_BYTES + sum(map(_width, flat.values()))))
+    is_text = {kind: _is_text(kind) for kind in set(flat.values())}
+    width = {kind: _width(kind) for kind in is_text}
+    budget.check(rows * (ROW_BYTES + sum(width[kind] for kind in flat.values())))
     pages, most_rows, repeating = _check_pages(raw, metadata, nested, budget)
     budget.take(pages)
-    texts = [one for one, kind in flat.items() if _is_text(kind) and one not in repeating]
-    file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
+    texts = [one for one, kind in flat.items() if is_text[kind] and one not in repeating]
+    if texts:
+        file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
     batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
     batches = []
-    plain = schema.remove_metadata()  # that of pandas would turn columns into an index
     for batch in file.iter_batches(min(batch_rows, most_rows), columns=list(flat) if nested else None):
-        kinds = flat.values()
-        decoded = iter([_decoded(one, kind, budget) for one, kind in zip(batch.columns, kinds, strict=True)])
-        columns = [_blank(field.type, len(batch)) if field.name in nested else next(decoded) for field in plain]
-        kept = arrow.record_batch(columns, schema=plain)
-        budget.take(kept.nbytes + ROW_BYTES * len(kept))
-        batches.append(kept)
+        columns = dict(zip(flat, batch.columns, strict=True))
+        for one in texts:
+            columns[one] = _decoded(columns[one], flat[one], budget, keep=one in ids)
+        columns |= {field.name: _blank(field.type, len(batch)) for field in schema if field.name in nested}
+        budget.take(sum(column.nbytes for column in columns.values()) + ROW_BYTES * len(batch))
+        batches.append(columns)
     budget.give(pages)
-    return arrow.Table.from_batches(batches, schema=plain).to_pandas(types_mapper=pd.ArrowDtype)
+    joined = [_joined([columns.pop(field.name) for columns in batches], field.type, budget) for field in schema]
+    encoded = {field.name for field, one in zip(schema, joined, strict=True) if one.type != field.type}
+    # without the metadata of pandas, which would turn columns into an index
+    frame = arrow.Table.from_arrays(joined, names=schema.names).to_pandas(types_mapper=pd.ArrowDtype)
+    frame.attrs[ENCODED] = {one: pd.ArrowDtype(flat[one]) for one in encoded}
+    return frame
 
 
 def _blank(kind: Any, rows: int) -> Any:
@@ -138,13 +160,39 @@ def _width(kind: Any) -> int:
         return 4
 
 
-def _decoded(column: Any, kind: Any, budget: Budget) -> Any:
-    """A column of text without its dictionary, whose length is checked before."""
+def _decoded(column: Any, kind: Any, budget: Budget, keep: bool) -> Any:
+    """A column of text without its dictionary, whose length is checked before.
+
+    With ``keep`` it is encoded by a dictionary of its own values.
+    """
     import pyarrow as arrow
+
+    if not arrow.types.is_dictionary(column.type):
+        return column
+    budget.check(_decoded_bytes(column))
+    if keep and REPEATED * len(column.dictionary) <= len(column):
+        return column.cast(arrow.dictionary(arrow.int32(), kind))
+    text = column.cast(kind)
+    return text.dictionary_encode() if keep else text  # the dictionary is that of all rows of a row group
+
+
+def _joined(parts: list[Any], kind: Any, budget: Budget) -> Any:
+    """The parts of a column as one; those that are encoded stay so, by one dictionary, if values are repeated."""
+    import pyarrow as arrow
+
+    if not parts or parts[0].type == kind or not arrow.types.is_dictionary(parts[0].type):
+        return arrow.chunked_array(parts, type=parts[0].type if parts else kind)
+    budget.check(sum(part.dictionary.nbytes for part in parts))
+    whole = arrow.chunked_array(parts).unify_dictionaries()
+    if REPEATED * len(whole.chunk(0).dictionary) <= len(whole):
+        return whole
+    budget.check(sum(map(_decoded_bytes, parts)))
+    return whole.cast(kind)
+
+
+def _decoded_bytes(column: Any) -> int:
+    """Bytes of the text in a column that is encoded by a dictionary."""
     import pyarrow.compute as compute
 
-    if not arrow.types.is_dictionary(column.type) or arrow.types.is_dictionary(kind):
-        return column
     lengths = compute.take(compute.binary_length(column.dictionary), column.indices)
-    budget.check(compute.sum(lengths).as_py() or 0)
-    return column.cast(kind)
+    return compute.sum(lengths).as_py() or 0

@@ -54,13 +54,13 @@ def read_table(
     MissingDependencyError
         If an optional package is needed and not installed; the message names the install command.
     """
-    budget = Budget(memory_limit)
+    budget, ids = Budget(memory_limit), {ID_NAME, *as_names(id_column)}
     raw, name = read_source(source, budget)
     raw = decompress(raw, name, budget)
     if not raw or raw.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
     if raw[:4] == b"PAR1":
-        return read_parquet(raw, name, budget)
+        return read_parquet(raw, name, budget, ids)
     if raw[:4] == OLE:
         raise TableError(f"{name} is an old Excel workbook (.xls) or has a password; save the sheet as .xlsx or CSV")
     kind = workbook_kind(raw)
@@ -70,4 +70,4 @@ def read_table(
     del raw
     if not text or text.isspace():
         raise TableError(f"{name} is empty; expected a table with a header row")
-    return parse_csv(text, name, {ID_NAME, *as_names(id_column)}, notes, budget)
+    return parse_csv(text, name, ids, notes, budget)

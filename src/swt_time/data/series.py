@@ -15,7 +15,7 @@ from swt_time.data.block import Block
 from swt_time.data.columns import listed, numeric_columns
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
-from swt_time.data.frames import column_labels, open_frame, take_rows
+from swt_time.data.frames import ENCODED, column_labels, open_frame, take_rows
 from swt_time.data.frequency import NO_FREQUENCY
 from swt_time.data.future import continue_series, median_steps
 from swt_time.data.ids import check_alike, find_ids
@@ -289,10 +289,13 @@ def _labels(
     if not layout.ids:
         labels = column_labels(frame, ids)
         return {} if labels is None else {ID_NAME: labels}
-    rows = [first[name] for name in ids]
+    rows, encoded = [first[name] for name in ids], getattr(frame, "attrs", {}).get(ENCODED, {})
     columns = [name for name in table.columns if name in layout.ids]
-    names = columns if len(columns) > 1 else [ID_NAME]
-    return {name: take_rows(nw.to_native(table[column]), rows) for name, column in zip(names, columns, strict=True)}
+    names, found = columns if len(columns) > 1 else [ID_NAME], {}
+    for name, column in zip(names, columns, strict=True):
+        labels = take_rows(nw.to_native(table[column]), rows)
+        found[name] = labels.astype(encoded[column]) if column in encoded else labels
+    return found
 
 
 def _times(

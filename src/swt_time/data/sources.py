@@ -167,7 +167,8 @@ def get_dataset(
     folder : path, optional
         Copy the file from this folder instead of downloading it.
     to : path, optional
-        Folder of the local copy, by default `cache_folder`. An existing copy with the right hash is reused.
+        Folder of the local copy, by default `cache_folder`. An existing copy with the right hash is reused; another
+        file of its name is not replaced.
     timeout : float
         Seconds without data after which a connection counts as interrupted.
     report : callable
@@ -188,10 +189,10 @@ def get_dataset(
     source = find_source(name)
     target = (cache_folder() if to is None else to) / source.file
     try:
-        if folder is not None:
+        if target.exists():
+            _check(file_sha256(target, ConfigError), target, source, "delete it to get it again")
+        elif folder is not None:
             _copy(source, folder, target)
-        elif target.exists():
-            _check(file_sha256(target, ConfigError), target, source, "delete it to download it again")
         else:
             _download(source, target, timeout, report)
     except OSError as error:
@@ -211,8 +212,6 @@ def _copy(source: Source, folder: Path, target: Path) -> None:
         raise ConfigError(f"the folder {folder} has no file {source.file}; download it from {source.url}")
     content = read_bytes(local, FILE_LIMIT, ConfigError)
     _check(hashlib.sha256(content).hexdigest(), local, source, f"download it from {source.url}")
-    if target.exists() and target.samefile(local):
-        return
     target.parent.mkdir(parents=True, exist_ok=True)
     replace_file(target, content, ConfigError)
 

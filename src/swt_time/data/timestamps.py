@@ -138,10 +138,7 @@ def timestamps(
 
 
 def looks_like_time(column: nw.Series, date_format: str | None = None, *, coarse: bool = True) -> bool:
-    """Return whether a column's type is a time, or its first non-missing cells parse as one.
-
-    With ``coarse=False`` not as a quarter, a week or a month (``01/2024``), which may stand beside dates.
-    """
+    """Return whether a column's type is a time, or its first cells parse as one; unless ``coarse``, a full date."""
     if isinstance(column.dtype, nw.Datetime | nw.Date) or native_zone_type(column) is not None:
         return True
     if not isinstance(column.dtype, nw.String | nw.Object):
@@ -325,13 +322,11 @@ def _numbered_years(cells: list[str], taken: np.ndarray, one: TimeColumn) -> Rea
     Days and months without a year (``1-01`` to ``31-12``) are not read so, since they would not be gapless.
     """
     months = None if one.date_format is not None else numbered_months(cells)
-    if months is None:
+    if months is None or len((times := pd.DatetimeIndex(months)).year.unique()) < 2:
         return None
-    times = pd.DatetimeIndex(months)
-    fit = one.fit(times.take(taken))
-    if len(times.year.unique()) < 2 or fit is None or fit[0].alias != "MS" or fit[1] > 0:
+    fit, first = one.fit(times.take(taken)), int(np.argmin(months))
+    if fit is None or fit[0].alias != "MS" or fit[1] > 0:
         return None
-    first = int(np.argmin(months))
     one.note(f"years are numbered: {cells[first]!r} was read as {times[first]:%Y-%m}")
     return Reading(None, times)
 

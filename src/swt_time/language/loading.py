@@ -84,7 +84,8 @@ def load_language_model(
         if getattr(config, "activation_function", None) == "gelu_new":
             config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel instead of seven
         model = _random_model(config, name, seed) if random_init else _pretrained_model(folder, config, name)
-        tokenizer = load_tokenizer(folder, name)
+        with _quiet_transformers():
+            tokenizer = load_tokenizer(folder, name)
         check_vocabulary(tokenizer, config.vocab_size, name, folder)
         return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
 
@@ -192,7 +193,7 @@ def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
         check_tensors(file, BackboneError)
         try:
             state |= load_file(file)
-        except (SafetensorError, OSError, ValueError) as error:
+        except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # PyTorch maps the file into memory
             raise BackboneError(
                 f"backbone {name!r}: cannot load weights from {file} (safetensors): {first_line(error)}"
             ) from None
@@ -239,7 +240,7 @@ def _model_class(config: Any) -> Any:
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Hide progress bars and reports of unused weights, which belong to layers that were removed on purpose."""
+    """Hide progress bars, and reports of what is read here and of weights of layers that are removed on purpose."""
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

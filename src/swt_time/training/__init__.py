@@ -11,6 +11,7 @@
 from swt_time.training.events import Compared, Event, Plan, Solved, Step, TrainingResult, Validation
 from swt_time.training.fitting import fit_model, leave_untrained, seeded, train_model
 from swt_time.training.loop import train
+from swt_time.training.optimising import check_memory
 from swt_time.training.signals import raise_as_usual
 from swt_time.training.state import TrainingState
 
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingResult",
     "TrainingState",
     "Validation",
+    "check_memory",
     "fit_model",
     "leave_untrained",
     "raise_as_usual",

@@ -12,7 +12,7 @@ from swt_time.model import SWTTime, build_model
 from swt_time.training.compiled import CompiledModel
 from swt_time.training.events import Event, TrainingResult
 from swt_time.training.loop import Trainable, train
-from swt_time.training.optimising import Objective
+from swt_time.training.optimising import Objective, check_memory
 from swt_time.training.random_state import RandomState
 from swt_time.training.state import TrainingState
 
@@ -85,6 +85,7 @@ def fit_model(
     ConfigError, BackboneError, TableError, SWTTimeError
         As `build_model` and `train` do.
     """
+    check_memory(config, len(parts.train))
     with seeded(config.training) as random:
         with random.active():
             model = build_model(config).to(random.device)

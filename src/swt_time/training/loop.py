@@ -110,7 +110,7 @@ def train(
     ConfigError
         There is not enough memory.
     SWTTimeError
-        The training loss is not finite.
+        The training loss or a weight is not finite.
 
     Notes
     -----
@@ -238,7 +238,7 @@ class _Run:
             closed_form=result.closed_form,
         )
         tensors = StateTensors(
-            self.model.trained_state(),
+            self._weights(),
             self.best.weights,
             optimizer_moments(self.optimizer, self._trained()) if self.result.steps else {},
             self.random.states(),
@@ -273,6 +273,22 @@ class _Run:
     def _trained(self) -> list[tuple[str, nn.Parameter]]:
         return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
 
+    def _weights(self) -> dict[str, Tensor]:
+        """Return the trained weights, to keep or to save; raise if one is not finite."""
+        weights = self.model.trained_state()
+        bad = next((name for name, weight in weights.items() if not torch.isfinite(weight).all()), None)
+        if bad is not None:
+            raise SWTTimeError(f"the weights of {bad} are not finite after step {self.result.steps}; {self._remedy()}")
+        return weights
+
+    def _remedy(self) -> str:
+        config = self.config
+        return (
+            f"lower training.learning_rate (now {config.learning_rate:g}), training.weight_decay (now "
+            f"{config.weight_decay:g}) or training.reconstruction_weight (now {config.reconstruction_weight:g}), or "
+            "set backbone.precision to float32"
+        )
+
     def _validated(self, step: int) -> bool:
         return bool(self.result.history) and self.result.history[-1].step == step
 
@@ -295,10 +311,7 @@ class _Run:
             part = self.objective.error(forecast, target) / (len(indices) * target[0].numel())
             value += part.item()
             if not math.isfinite(value):
-                raise SWTTimeError(
-                    f"the training loss became {value} at step {step + 1}; lower training.learning_rate "
-                    f"(now {config.learning_rate:g}) or set backbone.precision to float32"
-                )
+                raise SWTTimeError(f"the training loss became {value} at step {step + 1}; {self._remedy()}")
             points += target.numel()
             observed += int((~target.isnan()).sum())
             with memory_advice(config):
@@ -342,13 +355,14 @@ class _Run:
 
     def _validate(self, step: int, stop: StopRequest) -> None:
         began = time.monotonic()
+        weights = self._weights()
         loss = None
         if self.validation is not None:
             loss = self._validation_loss(self._validation_indices(), stop)
             if loss is None:
                 return
             self.pace.validation_seconds = time.monotonic() - began
-        best = self.best.update(loss, self.model.trained_state())
+        best = self.best.update(loss, weights)
         row = Validation(
             step=step,
             epoch=round(step / len(self.batches), 4),

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from swt_time.config import Loss, Schedule, TrainingConfig
+from swt_time.config import Config, Loss, Schedule, TrainingConfig
 from swt_time.errors import ConfigError
+from swt_time.machine import resolve_device, total_memory
+
+FLOAT_BYTES = 4
+"""Bytes of a trained weight, and of a number of a patch token."""
 
 
 def learning_rate(step: int, total_steps: int, peak: float, schedule: Schedule) -> float:
@@ -84,6 +88,31 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainingConfig) -
 def windows_at_once(config: TrainingConfig) -> int:
     """Return the number of windows in one forward pass: the micro-batch, at most the batch."""
     return min(config.micro_batch or config.batch_size, config.batch_size)
+
+
+def check_memory(config: Config, windows: int) -> None:
+    """Refuse sizes whose training on some windows cannot fit into memory, before anything is allocated.
+
+    Counted are the weights and the copy of the best ones; of those that are not solved in closed form also gradients
+    and two moments of the optimiser; and the patch tokens of one forward pass with their gradients. A model needs more:
+    one that is not refused may still run out of memory, see `memory_advice`.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if config.training.max_steps == 0:
+        return
+    d_model, windows = config.embedding.d_model, min(windows_at_once(config.training), windows)
+    solved = config.data.steps * config.data.horizon if config.model.skip == "ridge" else 0
+    least = FLOAT_BYTES * (5 * config.least_weights - 3 * solved + 2 * windows * config.n_patches * d_model)
+    device = resolve_device(config.training.device)
+    memory = total_memory(device)
+    if least > memory:
+        raise ConfigError(
+            f"training needs at least {least / 2**30:,.1f} GiB of memory, the {device.type} has {memory / 2**30:,.1f}; "
+            f"lower embedding.d_model (now {d_model:,}) or training.micro_batch (now {windows:,} windows)"
+        )
 
 
 @contextlib.contextmanager

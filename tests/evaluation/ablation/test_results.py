@@ -127,6 +127,36 @@ def test_half_a_header_is_ignored_and_overwritten(tmp_path):
     assert read_rows(file) == [ROW]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a note without an end of line",
+        b"{}",
+        b"model,note",
+        b"a,b\n1,2\n3",
+        b"\n",
+        b"\x89PNG\xff\0" * 9,
+        b"x" * 200_000,
+    ],
+    ids=lambda content: repr(content[:12]),
+)
+def test_a_file_that_holds_no_results_is_refused_and_unchanged(tmp_path, content):
+    """A file without a complete line looks like one whose first line was cut off, which is overwritten."""
+    file = tmp_path / "rows.csv"
+    file.write_bytes(content)
+    for use in (read_rows, lambda path: append_row(path, ROW)):
+        with pytest.raises(InputError, match=r"is not a results file|cannot read the results"):
+            use(file)
+    assert file.read_bytes() == content
+
+
+def test_a_cell_that_is_too_long_is_an_error(tmp_path):
+    file = tmp_path / "rows.csv"
+    write_columns(file, COLUMNS, [dataclasses.replace(ROW, options="x" * 200_000)])
+    with pytest.raises(InputError, match=r"rows\.csv, line \d+, field larger than field limit .*remove the line"):
+        read_rows(file)
+
+
 def test_columns_of_an_older_and_of_a_newer_version(tmp_path):
     """A column that the file lacks is added; one that this version does not know is kept."""
     file = tmp_path / "rows.csv"

@@ -128,23 +128,48 @@ def read_rows(path: Path) -> list[Row]:
         text = read_bytes(path, FILE_LIMIT, InputError).decode()
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read the results {path}: {error}") from None
-    complete = text[: text.rfind("\n") + 1]
-    if not complete:
+    if not _header(text, path):
         return []
-    reader = csv.DictReader(io.StringIO(complete))
-    missing = [column for column in REQUIRED if column not in (reader.fieldnames or ())]
+    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+    rows = []
+    try:
+        for cells in reader:
+            rows.append(_ROW.validate_python({column: cells[column] for column in COLUMNS if cells.get(column)}))
+    except (ValidationError, csv.Error) as error:
+        what = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            what = f"column {first['loc'][0]}: {first['msg']}"
+        raise InputError(f"{path}, line {reader.line_num}, {what}; correct or remove the line") from None
+    return rows
+
+
+def _header(text: str, path: Path) -> list[str]:
+    """The columns of a results file; none if it is empty, or a crash of the machine cut off its first line.
+
+    Raises
+    ------
+    InputError
+        The file is not a results file.
+    """
+    end = text.find("\n")
+    line = text[: None if end < 0 else end]
+    try:
+        names = next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise InputError(f"{path} is not a results file: {error}; choose another file") from None
+    if end < 0 and line:
+        whole, cut = names[:-1], names[-1]
+        unknown = [name for name in whole if name not in COLUMNS]
+        unknown += [] if any(column.startswith(cut) for column in COLUMNS) else [cut]
+        if unknown:
+            raise InputError(f"{path} is not a results file: {unknown[0][:40]!r} is no column; choose another file")
+    if end < 0:
+        return []
+    missing = [column for column in REQUIRED if column not in names]
     if missing:
         raise InputError(f"{path} is not a results file: it lacks the column {missing[0]}; choose another file")
-    rows = []
-    for cells in reader:
-        try:
-            rows.append(_ROW.validate_python({column: cells[column] for column in COLUMNS if cells.get(column)}))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(
-                f"{path}, line {reader.line_num}, column {first['loc'][0]}: {first['msg']}; correct or remove the line"
-            ) from None
-    return rows
+    return names
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -155,6 +180,8 @@ def append_row(path: Path, row: Row) -> None:
 
     Raises
     ------
+    InputError
+        The file is not a results file.
     SWTTimeError
         The operating system refused to write the file; the rows before are kept.
     """
@@ -162,7 +189,7 @@ def append_row(path: Path, row: Row) -> None:
     with explained(f"cannot append a row to the results {path}", SWTTimeError), _locked(path) as file:
         content = file.read()
         complete = content[: content.rfind(b"\n") + 1]
-        header = next(csv.reader(io.StringIO(complete.decode("utf-8"))), [])
+        header = _header(content.decode("utf-8", "replace"), path)
         added = [column for column in cells if column not in header]
         if not header or not added:
             file.seek(len(complete))
