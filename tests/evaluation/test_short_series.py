@@ -1,5 +1,7 @@
 """Series that are shorter than the context, through the public interface and the command line."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,6 +175,21 @@ def test_series_that_ended_long_before_the_others_are_named():
     with pytest.warns(SWTTimeWarning, match=r"1 of 3 series ended more than a horizon before the others; .*: 'other'$"):
         found = fitted.predict(data)
     assert found.groupby("unique_id")["ds"].min()["other"] == LAST - pd.Timedelta(days=HORIZON)
+
+
+@pytest.mark.parametrize(("sign", "every", "named"), [(1, 3, True), (1, 2, False), (-1, 3, False), (0, 3, False)])
+def test_series_of_rare_demand_are_named(sign, every, named):
+    """More than half zeros, never negative, and not zero throughout."""
+    rare = series("month", 60)
+    rare["y"] = np.where(np.arange(60) % every == 0, sign * 5.0, 0.0)
+    data = pd.concat([series("long", 60), rare], ignore_index=True)
+    fitted = forecaster(None, preset="fast").fit(data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted.predict(data)
+    found = [str(one.message) for one in caught if "mostly zeros" in str(one.message)]
+    assert len(found) == named
+    assert all(one.startswith("1 of 2 series are mostly zeros (intermittent): 'month'; ") for one in found)
 
 
 def test_strict_refuses_series_that_were_left_out_when_the_table_was_read():

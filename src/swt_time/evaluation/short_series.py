@@ -1,4 +1,4 @@
-"""Which series of a table are forecast, and notes on those that are left out or forecast otherwise."""
+"""Which series of a table are forecast, and notes on those that are left out, forecast otherwise, or mostly zeros."""
 
 import warnings
 
@@ -42,7 +42,7 @@ def forecastable(trained: Trained, series: SeriesTable, *, strict: bool = False)
             )
         notes.append(too_short(series, short, reason))
         series = series.select([i for i in range(len(series.ids)) if i not in set(short)])
-    for note in [*notes, *_on_short(trained, series), *_on_ended(trained, series)]:
+    for note in [*notes, *_on_short(trained, series), *_on_ended(trained, series), *_on_zeros(series)]:
         warnings.warn(note, SWTTimeWarning, stacklevel=4)
     return series
 
@@ -71,4 +71,19 @@ def _on_ended(trained: Trained, series: SeriesTable) -> list[str]:
     return [
         f"{len(ended)} of {len(series.ids)} series ended more than a horizon before the others; their forecasts begin "
         f"after their own ends: {listed(ended)}"
+    ]
+
+
+def _on_zeros(series: SeriesTable) -> list[str]:
+    """Name the series that are never negative and mostly zero, as demand that occurs now and then."""
+    rare = []
+    for one, values, observed in zip(series.ids, series.values, series.observed, strict=True):
+        known = values[observed]
+        if known.min() >= 0 and 2 * np.count_nonzero(known) < len(known) and known.any():
+            rare.append(one)
+    if not rare:
+        return []
+    return [
+        f"{len(rare)} of {len(series.ids)} series are mostly zeros (intermittent): {listed(rare)}; a forecast with "
+        "small absolute errors is near zero there, so do not add its steps up to an expected total"
     ]
