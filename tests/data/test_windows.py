@@ -98,17 +98,24 @@ def test_series_too_short_for_ett_are_refused():
     context=st.integers(1, 60),
     horizon=st.integers(1, 30),
 )
-def test_smallest_length_is_minimal(split, context, horizon):
+def test_from_the_smallest_length_on_every_series_has_windows(split, context, horizon):
     def works(rows):
         borders = [split_borders(rows, split)]
         return all(reference_windows(borders, part, context, horizon) for part in filled_parts(split))
 
     smallest = smallest_length(split, context, horizon)
-    assert works(smallest)
-    assert not any(works(rows) for rows in range(max(1, smallest - 40), smallest))
+    assert not works(smallest - 1)
+    assert all(works(rows) for rows in range(smallest, smallest + 40))
     plan_split([smallest], split, context, horizon)
     with pytest.raises(TableError, match=f"at least {smallest} rows, the longest has {smallest - 1}"):
         plan_split([smallest - 1], split, context, horizon)
+
+
+def test_a_refused_series_is_shorter_than_its_message_asks_for():
+    """54 rows by 0.7/0.1/0.2 have 7 rows for validation, 60 rows have 6."""
+    plan_split([54], "0.7/0.1/0.2", 28, 7)
+    with pytest.raises(TableError, match="at least 61 rows, the longest has 60"):
+        plan_split([60], "0.7/0.1/0.2", 28, 7)
 
 
 def test_short_series_contribute_no_windows():

@@ -180,9 +180,9 @@ def test_series_that_ended_long_before_the_others_are_named():
 @pytest.mark.parametrize(("sign", "every", "named"), [(1, 3, True), (1, 2, False), (-1, 3, False), (0, 3, False)])
 def test_series_of_rare_demand_are_named(sign, every, named):
     """More than half zeros, never negative, and not zero throughout."""
-    rare = series("month", 60)
-    rare["y"] = np.where(np.arange(60) % every == 0, sign * 5.0, 0.0)
-    data = pd.concat([series("long", 60), rare], ignore_index=True)
+    rare = series("month", 90)
+    rare["y"] = np.where(np.arange(90) % every == 0, sign * 5.0, 0.0)
+    data = pd.concat([series("long", 90), rare], ignore_index=True)
     fitted = forecaster(None, preset="fast").fit(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
