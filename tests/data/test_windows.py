@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swt_time.data.batches import ShuffledBatches
+from swt_time.data.gathering import flatten, gather
 from swt_time.data.windows import (
     PARTS,
     Borders,
     WindowIndex,
     filled_parts,
-    flatten,
-    gather,
     plan_split,
     rolling_origins,
     shorten_train,

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from swt_time.data.frequency import season_length
+from swt_time.data.gathering import FlatSeries, flatten, gather
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import (
-    FlatSeries,
     Part,
     WindowIndex,
-    flatten,
-    gather,
     shorten_train,
     split_borders,
 )
