@@ -12,8 +12,8 @@ import swt_time.forecaster
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.config import Config
-from swt_time.data import windows
-from swt_time.data.parts import split_table
+from swt_time.data import gathering
+from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.evaluation.baselines import fit_baseline
@@ -134,9 +134,21 @@ def rows_read(monkeypatch):
     def spy(series, pairs, context, horizon):
         for _, first in pairs.tolist():
             seen.update(range(first, first + context + horizon))
-        return windows.gather(series, pairs, context, horizon)
+        return gathering.gather(series, pairs, context, horizon)
 
+    def spy_on_runs(part):
+        runs, flat = whole(part), part.series.flat
+        for run in runs or []:
+            # what was read, by its place in memory
+            begin = (run.__array_interface__["data"][0] - flat.__array_interface__["data"][0]) // flat.itemsize
+            series = np.searchsorted(part.series.offsets, begin, side="right") - 1
+            first = begin - part.series.offsets[series]
+            seen.update(range(first, first + len(run)))
+        return runs
+
+    whole = PartWindows.runs
     monkeypatch.setattr(swt_time.data.parts, "gather", spy)
+    monkeypatch.setattr(PartWindows, "runs", spy_on_runs)
     return seen
 
 

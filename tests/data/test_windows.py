@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swt_time.data.batches import ShuffledBatches
+from swt_time.data.gathering import flatten, gather
 from swt_time.data.splits import PARTS, Borders, filled_parts, shorten_train, split_borders
-from swt_time.data.windows import WindowIndex, flatten, gather, plan_split, rolling_origins, smallest_length
+from swt_time.data.windows import WindowIndex, plan_split, rolling_origins, smallest_length
 from swt_time.errors import ConfigError, TableError
 
 SHARED = Path(os.environ.get("SWT_TIME_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.selection.blocks import FEWEST_ORIGINS, MOST_ORIGINS, MOST_VALUES, SHORT_BLOCKS, held_out_blocks
+from swt_time.selection.blocks import (
+    BLOCKS,
+    FEWEST_ORIGINS,
+    MANY,
+    MOST_ORIGINS,
+    MOST_VALUES,
+    SHORT_BLOCKS,
+    held_out_blocks,
+)
 
 
 def test_blocks_of_one_series_end_where_the_next_begins():
@@ -35,10 +43,19 @@ def test_short_series_leave_the_earlier_blocks():
 
 
 def test_of_many_series_an_even_sample_is_used():
-    (block, *_) = held_out_blocks(np.full(5000, 50), horizon=5)
-    assert len(block.series) == MOST_ORIGINS
-    assert block.series[0] == 0
-    assert block.series[-1] == 4999
+    blocks = held_out_blocks(np.full(MANY - 1, 50), horizon=5)
+    for block in blocks:
+        assert len(block.series) == MOST_ORIGINS
+        assert block.series[[0, -1]].tolist() == [0, MANY - 2]
+
+
+def test_of_very_many_series_every_block_samples_others():
+    blocks = held_out_blocks(np.full(10_000, 50), horizon=5)
+    sample = np.concatenate([block.series for block in blocks])
+    assert len(np.unique(sample)) == len(sample) == BLOCKS * MOST_ORIGINS // 2
+    assert np.ptp(np.diff(np.sort(sample))) <= 1
+    assert sample.min() == 0
+    assert sample.max() == 9_999
 
 
 @given(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from swt_time.data.frequency import season_length
+from swt_time.data.gathering import FlatSeries, flatten, gather
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.data.splits import Part, series_borders, shorten_train
-from swt_time.data.windows import FlatSeries, WindowIndex, flatten, gather
+from swt_time.data.windows import WindowIndex
 from swt_time.errors import TableError
 
 FARTHEST = 1e15

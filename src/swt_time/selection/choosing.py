@@ -71,6 +71,8 @@ class Choice:
         Held-out blocks of the longest series, and observed values in all blocks.
     panel : str
         What the panel consists of, once it is fitted.
+    series : int
+        Series that were judged; of many an even sample (`swt_time.selection.blocks`).
     """
 
     weights: Mapping[str, float]
@@ -78,6 +80,7 @@ class Choice:
     blocks: int = 0
     points: int = 0
     panel: str = ""
+    series: int = 0
 
     def lines(self) -> list[str]:
         """Describe the choice, one line for each candidate."""
@@ -158,8 +161,9 @@ def choose(
             other = _settle(config, best.data.steps, name)
             if judge_closed_form(other) < (1 - MARGIN) * least:
                 best, least = other, errors[_name(other)]
+    judged = Choice({}, errors, len(blocks), held_out.points, series=len(np.unique(held_out.pairs[:, 0])))
     if not config.model.panel:
-        return best, Choice({CLOSED_FORM: 1.0, PANEL: 0.0}, errors, len(blocks), held_out.points)
+        return best, replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
 
     def mix(weight: float) -> np.ndarray:
@@ -168,7 +172,7 @@ def choose(
     weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
     if 0 < weight < 1:
         errors["combination"] = held_out.error(mix(weight))
-    return best, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}, errors, len(blocks), held_out.points)
+    return best, replace(judged, weights={CLOSED_FORM: weight, PANEL: 1 - weight})
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
