@@ -37,6 +37,7 @@ import pandas as pd
 
 from swt_time.config import Config
 from swt_time.data.frequency import season_length
+from swt_time.data.ids import join_cells
 from swt_time.data.origins import known_values, values_after
 from swt_time.data.reading import read_table
 from swt_time.data.series import SeriesTable, read_series
@@ -95,7 +96,7 @@ TABLES = {
         "selva86/datasets:MarketArrivals.csv",
         3,
         ("market",),
-        ("--time-column date", "--target quantity", "--fill linear"),
+        ("--target quantity", "--fill linear"),
     ),
     "yahoo": Table("selva86/datasets:yahoo.csv", 20, answers=("--fill ffill",)),
     "stock price": Table("selva86/datasets:stock_price.csv", 10, answers=("--fill ffill",)),
@@ -227,6 +228,7 @@ def read(file: Path, flags: Sequence[str]) -> SeriesTable:
     """Read a table as the command does."""
     keys = {
         "--id-column": "id_column",
+        "--time-column": "time_column",
         "--target": "target",
         "--fill": "fill",
         "--freq": "frequency",
@@ -243,8 +245,9 @@ def read(file: Path, flags: Sequence[str]) -> SeriesTable:
 def score(whole: SeriesTable, known: SeriesTable, forecast: Path, horizon: int) -> tuple[dict[str, float], int]:
     """MASE of the command's forecast and of the baselines, and the number of series."""
     season = season_length(known.frequency)
-    found = pd.read_csv(forecast, dtype={"unique_id": str})
-    yhat = {name: part["yhat"].to_numpy() for name, part in found.groupby("unique_id", sort=False)}
+    found = pd.read_csv(forecast, dtype=dict.fromkeys(known.labels or ("unique_id",), str))
+    names = found[list(known.labels or ("unique_id",))].apply(lambda cells: join_cells(list(cells)), axis=1)
+    yhat = {name: part["yhat"].to_numpy() for name, part in found.groupby(names, sort=False)}
     used = [index for index, name in enumerate(known.ids) if name in yhat]
     ends = np.array([[whole.ids.index(known.ids[i]), len(known.values[i])] for i in used])
     truth = values_after(whole, ends, horizon)
