@@ -248,7 +248,8 @@ def score(whole: SeriesTable, known: SeriesTable, forecast: Path, horizon: int) 
     found = pd.read_csv(forecast, dtype=dict.fromkeys(known.labels or ("unique_id",), str))
     names = found[list(known.labels or ("unique_id",))].apply(lambda cells: join_cells(list(cells)), axis=1)
     yhat = {name: part["yhat"].to_numpy() for name, part in found.groupby(names, sort=False)}
-    used = [index for index, name in enumerate(known.ids) if name in yhat]
+    # a series that is mostly missing is left out, with or without its last rows
+    used = [index for index, name in enumerate(known.ids) if name in yhat and name in whole.ids]
     ends = np.array([[whole.ids.index(known.ids[i]), len(known.values[i])] for i in used])
     truth = values_after(whole, ends, horizon)
     series = known_values(known, np.array([[i, len(known.values[i])] for i in used]))
