@@ -74,6 +74,7 @@ def save_original_state_dict(path):
     torch.save(state, path)
 
 
+@pytest.mark.timeout(900)
 def test_commands_and_snippets_run(folder, monkeypatch):
     monkeypatch.chdir(folder)
     run = Commands()
