@@ -81,6 +81,31 @@ def test_windows_are_read_only_where_values_are_missing(monkeypatch):
     assert sum_moments(complete, 24, 6, 10_000).points == complete.windows.total * 6
 
 
+@pytest.mark.parametrize(
+    ("rows", "context", "horizon"),
+    [pytest.param(12, 24, 6, id="begins before its series"), pytest.param(100, 24, 80, id="ends after its part")],
+)
+def test_padded_windows_are_read_one_by_one(rows, context, horizon):
+    """Beside the short series lies another one, whose rows are none of theirs."""
+    draw = np.random.default_rng(0)
+    table = pd.concat(
+        pd.DataFrame(
+            {
+                "unique_id": name,
+                "ds": pd.date_range("2024-01-01", periods=count, freq="h"),
+                "y": level + draw.normal(size=count),
+            }
+        )
+        for name, count, level in (("long", 400, 0.0), ("short", rows, 50.0))
+    )
+    part = split_table(to_series(table), "none", context, horizon, pad=True).train
+    assert part.windows.padded
+    assert part.runs() is None
+    expected = moments(part, np.arange(len(part)))
+    np.testing.assert_array_equal(sum_moments(part, context, horizon, 10_000).inputs, expected.inputs)
+    assert not split_table(to_series(table), "none", context, horizon).train.windows.padded
+
+
 def test_long_series_are_transformed_in_spans(monkeypatch):
     values = np.random.default_rng(0).normal(size=3000)
     whole = all_moments([values], 10, 2)

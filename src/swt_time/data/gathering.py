@@ -81,8 +81,10 @@ def gather(series: FlatSeries, pairs: np.ndarray, context: int, horizon: int) ->
     target : (B, H) float64 array
         NaN where nothing was observed.
     """
-    if series.observed is None and len(pairs) and pairs[:, 1].min() >= 0:
-        rows = sliding_window_view(series.flat, context + horizon)[series.offsets[pairs[:, 0]] + pairs[:, 1]]
+    begins = series.offsets[pairs[:, 0]] + pairs[:, 1]
+    inside = len(pairs) and pairs[:, 1].min() >= 0 and begins.max() + context + horizon <= len(series.flat)
+    if series.observed is None and inside:
+        rows = sliding_window_view(series.flat, context + horizon)[begins]
         return rows[:, :context], rows[:, context:]
     columns = pairs[:, 1:] + np.arange(context + horizon)
     rows = series.offsets[pairs[:, :1]] + np.maximum(columns, 0)

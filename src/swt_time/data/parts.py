@@ -45,9 +45,12 @@ class PartWindows:
         return self.windows.pairs(indices)
 
     def runs(self) -> list[np.ndarray] | None:
-        """The scaled rows that the windows of each series cover, float64; None if some value was not observed."""
+        """The scaled rows that the windows of each series cover, float64; None if some value was not observed.
+
+        A window that begins before its series, or ends after its part, is not such rows.
+        """
         series, windows = self.series, self.windows
-        if series.observed is not None or windows.stride > 1:
+        if series.observed is not None or windows.stride > 1 or windows.padded:
             return None
         more = windows.context + windows.horizon - 1
         begins = (series.offsets + windows.first).tolist()

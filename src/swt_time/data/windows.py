@@ -143,7 +143,7 @@ class WindowIndex:
         last = spans[:, 1] - horizon - context
         self.counts = np.maximum((last - self.first) // stride + 1, 0)
         self.stops = spans[:, 1]
-        self.pad = pad
+        self.pad, self.padded = pad, False
         if pad:
             train = part == "train"
             origins = np.maximum(-(-spans[:, 1] // 2) if train else spans[:, 0], 1)
@@ -151,6 +151,7 @@ class WindowIndex:
             padded = (self.counts == 0) & (origins < spans[:, 1])
             self.first = np.where(padded, origins - context, self.first)
             self.counts = np.where(padded, np.maximum((most - origins) // stride + 1, 0), self.counts)
+            self.padded = bool(self.counts[padded].any())  # whether any series has such windows
         self._ends = np.cumsum(self.counts)
 
     @property
