@@ -1,10 +1,12 @@
 """Several id columns are one id, and come back as they are in the table, through the public interface."""
 
+import datetime
 import json
 import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,3 +203,19 @@ def test_commands(tmp_path, capsys):
     assert len(written("evaluate", *data, "--model", str(tmp_path / "m"), "--by-series")) == 4
     assert run(["forecast", *data, "--id-column", 'kind,"the', *fit, "--out", str(tmp_path / "out.csv")]) == 2
     assert "--id-column: a quotation mark is not closed" in capsys.readouterr().err
+
+
+def test_text_in_cells_of_any_type_of_polars_is_left_out():
+    """Polars has no unique cells of type Object."""
+    names = pl.Series("note", ["a", "b", "a"], dtype=pl.Object)
+    days = [datetime.datetime(2000, 1, day) for day in (1, 2, 3)]
+    found = to_series(pl.DataFrame({"ds": days, "y": [0.0, 1.0, 2.0]}).with_columns(names))
+    assert found.ids == ("y",)
+    assert any(note.startswith("'note' holds text") for note in found.notes)
+
+
+def test_a_list_among_dates_is_a_typed_error():
+    days = [datetime.date(2000, 1, day) for day in (1, 2, 3, 4)]
+    table = pd.DataFrame({"one": days, "two": [*days[:3], [1]], "y": [1.0, 2.0, 3.0, 4.0]})
+    with pytest.raises(TableError, match="several columns hold times"):
+        to_series(table)

@@ -71,7 +71,10 @@ def holds_text(column: nw.Series) -> bool:
         return False
     if not isinstance(column.dtype, nw.String | nw.Object | nw.Categorical | nw.Enum):
         return False
-    cells = [cell for cell in column.drop_nulls().unique().to_list() if not is_missing(cell)]
+    known = column.drop_nulls()
+    # polars finds no unique cells of type Object, but these are text here, which a set can hold
+    cells = set(known.to_list()) if isinstance(column.dtype, nw.Object) else known.unique().to_list()
+    cells = [cell for cell in cells if not is_missing(cell)]
     if not all(isinstance(cell, str) for cell in cells):  # categories may be of any type
         return False
     cells = [cell.strip() for cell in cells]

@@ -247,8 +247,8 @@ def _only_digits(column: nw.Series) -> bool:
 def _is_unique(frame: nw.DataFrame, name: str, *ids: str) -> bool:
     """Whether each series has every time of a column once, and none is missing."""
     cells = frame[name].to_list()
-    keys = list(zip(cells, *(frame[one].to_list() for one in ids), strict=True))
-    return not any(map(is_missing, cells)) and len(set(keys)) == len(keys)
+    codes = join_codes([factorize(frame[one])[0] for one in (name, *ids)])  # cells may be lists, which no set holds
+    return not any(map(is_missing, cells)) and int(codes.max(initial=-1)) + 1 == len(cells)
 
 
 def _first_named(names: list[str], wanted: tuple[str, ...]) -> str | None:
