@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,6 +206,7 @@ def test_commands(tmp_path, capsys):
 
 def test_text_in_cells_of_any_type_of_polars_is_left_out():
     """Polars has no unique cells of type Object."""
+    pl = pytest.importorskip("polars")
     names = pl.Series("note", ["a", "b", "a"], dtype=pl.Object)
     days = [datetime.datetime(2000, 1, day) for day in (1, 2, 3)]
     found = to_series(pl.DataFrame({"ds": days, "y": [0.0, 1.0, 2.0]}).with_columns(names))
