@@ -40,7 +40,7 @@ def long_table(lengths=(200, 150, 90), start="2024-01-01"):
 def test_every_family_trains_and_forecasts(tiny_backbones, family, hourly_wide):
     forecaster = make(tiny_backbones[family]).fit(hourly_wide)
     forecast = forecaster.predict(hourly_wide)
-    assert list(forecast.columns) == ["unique_id", "ds", "yhat"]
+    assert list(forecast.columns[:3]) == ["unique_id", "ds", "yhat"]
     assert forecast["unique_id"].value_counts().to_dict() == {"heat": 12, "load": 12}
     first = pd.date_range(hourly_wide["date"].iloc[-1], periods=13, freq="h")[1:]
     assert list(forecast.loc[forecast["unique_id"] == "load", "ds"]) == list(first)
@@ -122,7 +122,8 @@ def test_rows_before_the_context_do_not_change_a_forecast():
     forecaster = make().fit(table)
     changed = table.copy()
     changed.loc[: 300 - 48 - 1, "y"] += 1000
-    pd.testing.assert_frame_equal(forecaster.predict(table), forecaster.predict(changed), check_exact=True)
+    one, other = forecaster.predict(table), forecaster.predict(changed)
+    pd.testing.assert_series_equal(one["yhat"], other["yhat"], check_exact=True)
 
 
 def test_pandas_and_polars_give_equal_forecasts(hourly_wide):

@@ -20,6 +20,7 @@ ORDER = [
     "config",
     "data",
     "panel",
+    "intervals",
     "language",
     "model",
     "training",

@@ -3,39 +3,31 @@
 >>> forecast = Forecaster(horizon=24).fit(table).predict(table)
 """
 
-import contextlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from swt_time.checkpoints import (
-    check_output_folder,
-    describe_training,
-    fit_in_folder,
-    fit_in_memory,
-    locked,
-    read_checkpoint,
-    read_start,
-    write_checkpoint,
-)
+from swt_time.checkpoints import check_output_folder, locked, read_checkpoint, write_checkpoint
 from swt_time.config import Config, DataConfig, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
-from swt_time.data.parts import PartWindows, split_table
-from swt_time.data.series import SeriesTable, read_series, remember_ids
-from swt_time.data.windows import plan_split
+from swt_time.data.origins import ends
+from swt_time.data.parts import PartWindows
+from swt_time.data.series import SeriesTable, read_series
 from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.evaluation.backtesting import backtest, cross_validate
+from swt_time.evaluation.fitting import fit_table
 from swt_time.evaluation.short_series import forecastable
 from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
-from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
+from swt_time.selection import Choice
 from swt_time.training import Event, TrainingResult, raise_as_usual
 
 
@@ -155,12 +147,14 @@ class Forecaster:
     @property
     def model(self) -> SWTTime:
         """The trained network; a CheckpointError before training."""
-        return self._trained().model
+        return self.trained.model
 
     @property
     def trained(self) -> Trained:
         """The trained network with its scales, and the panel beside it; a CheckpointError before training."""
-        return self._trained()
+        if self._found is None:
+            raise CheckpointError("this forecaster is not trained yet; call fit(table) or Forecaster.load(folder)")
+        return self._found
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the trained model as a checkpoint folder.
@@ -172,7 +166,7 @@ class Forecaster:
         SaveError
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
-        checkpoint = self._trained().checkpoint
+        checkpoint = self.trained.checkpoint
         check_output_folder(folder := expand_user(folder, CheckpointError), overwrite)
         with locked(folder):
             write_checkpoint(folder, checkpoint)
@@ -230,36 +224,21 @@ class Forecaster:
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""
-        folder = None if out is None else expand_user(out, CheckpointError)
-        if folder is not None:
-            check_output_folder(folder, overwrite=True)
-        begin = read_start(start, folder, resume=resume)
-        self.config, choice = self._asked, None
-        if self._asked.automatic or self._asked.model.panel:
-            self.config, choice = choose(series, self._asked, report)
-        self.config = config = remember_ids(self.config, series)
-        data, pad = config.data, config.short == "pad"
-        trains = choice is None or choice.weights[CLOSED_FORM] > 0
-        if trains:
-            plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
-        parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
-        provenance = describe_training(series, config.training.seed)
-        with contextlib.nullcontext() if folder is None else locked(folder):
-            if folder is not None and trains:
-                model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
-            else:
-                model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
-            if choice is not None:
-                blend, choice = fit_blend(series, config, choice)
-                checkpoint = checkpoint.with_choice(choice, blend)
-                if folder is not None:
-                    write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
-        self._found, self.result, self.choice = Trained(checkpoint, model), result, choice
-        if result.ended == "interrupted":
-            raise_as_usual(result.signal)
+        found = fit_table(series, self._asked, out=out, resume=resume, start=start, report=report)
+        self.config, self._found, self.result, self.choice = found.config, found.trained, found.result, found.choice
+        if found.result.ended == "interrupted":
+            raise_as_usual(found.result.signal)
         return self
 
-    def predict(self, table: Any, *, strict: bool = False) -> Any:
+    def predict(
+        self,
+        table: Any,
+        *,
+        levels: Sequence[float] | None = LEVELS,
+        quantiles: Sequence[float] | None = None,
+        samples: int = 0,
+        strict: bool = False,
+    ) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
 
         Parameters
@@ -267,16 +246,22 @@ class Forecaster:
         table : DataFrame
             The training table, or a longer, shorter or newer one; a long table may hold other series. What happens to
             series with fewer than ``context`` rows is said by ``data.short``.
+        levels, quantiles, samples
+            Intervals, quantiles and sample paths, see `swt_time.evaluation.uncertainty.Uncertainty`.
         strict : bool
             Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
 
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series.
+            Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series; then
+            ``yhat-lo-80``, ``yhat-hi-80`` and so on for ``levels``, ``0.1`` and so on for ``quantiles``,
+            ``yhat-sample-1`` and so on for ``samples``.
         """
+        asked = Uncertainty(levels or (), quantiles or (), samples)
         series = self.forecastable(self.read_series(table), strict=strict)
-        return forecast_frame(series, self.predict_series(series), table)
+        yhat = self.predict_series(series)
+        return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
     def forecastable(self, series: SeriesTable, *, strict: bool = False) -> SeriesTable:
         """Select the series that are long enough for ``data.short``; the others are left out with a warning.
@@ -292,13 +277,22 @@ class Forecaster:
         TableError
             No series is long enough, or ``strict`` and one is not.
         """
-        return forecastable(self._trained(), series, strict=strict)
+        return forecastable(self.trained, series, strict=strict)
 
     def predict_series(self, series: SeriesTable) -> np.ndarray:
         """Forecast the steps after the end of each series: (N, H) float64, in the units of the series."""
-        return self._trained().forecast_origins(series, np.stack([np.arange(len(series.ids)), series.lengths], axis=1))
+        return self.trained.forecast_origins(series, ends(series))
 
-    def cross_validation(self, table: Any, *, windows: int = 3, step: int | None = None, strict: bool = False) -> Any:
+    def cross_validation(
+        self,
+        table: Any,
+        *,
+        windows: int = 3,
+        step: int | None = None,
+        levels: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        strict: bool = False,
+    ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin), without retraining.
 
         Parameters
@@ -308,19 +302,30 @@ class Forecaster:
             Number of cutoffs for each series; the last one lies ``horizon`` rows before the end.
         step : int, optional
             Rows between cutoffs; by default the horizon.
+        levels, quantiles
+            As in `predict`.
         strict : bool
             Whether a series that is too short for all cutoffs is an error. By default it is left out, with a warning.
 
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``; ``y`` is NaN where nothing was
-            observed.
+            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``, then intervals and quantiles;
+            ``y`` is NaN where nothing was observed.
         """
-        series = self.read_series(table)
-        return cross_validate(self._trained(), series, windows, step, strict=strict).frame(table)
+        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table)
+        return cross_validate(self.trained, series, windows, step, strict=strict, asked=asked).frame(table)
 
-    def backtest(self, table: Any, *, windows: int = 3, step: int | None = None, refit: bool = False) -> Any:
+    def backtest(
+        self,
+        table: Any,
+        *,
+        windows: int = 3,
+        step: int | None = None,
+        refit: bool = False,
+        levels: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+    ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
         This forecaster stays as it is; only its configuration is used.
@@ -332,18 +337,18 @@ class Forecaster:
             See `cross_validation`. A series that is too short is left out, with a warning.
         refit : bool
             Fit before every cutoff; by default once, before the first one.
+        levels, quantiles
+            As in `predict`.
 
         Returns
         -------
         DataFrame
             As of `cross_validation`.
         """
-        series, horizon = self.read_series(table), self._asked.data.horizon
-
-        def fit(known: SeriesTable) -> Trained:
-            return self.from_config(self._asked).fit_series(known).trained
-
-        return backtest(fit, series, horizon, windows, step, refit=refit).frame(table)
+        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table)
+        horizon, fit = self._asked.data.horizon, self.from_config(self._asked).fit_series
+        folds = backtest(lambda known: fit(known).trained, series, horizon, windows, step, refit=refit, asked=asked)
+        return folds.frame(table)
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Forecast scaled windows: contexts (M, T) to forecasts (M, H), float32."""
@@ -351,7 +356,7 @@ class Forecaster:
 
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
-        return self._trained().forecast_part(part, indices)
+        return self.trained.forecast_part(part, indices)
 
     def read_series(self, table: Any, **reading: Any) -> SeriesTable:
         """Read a table, once trained with the columns of the training table.
@@ -387,11 +392,6 @@ class Forecaster:
         series = read_series(table, data)
         _warn(series.notes)
         return series
-
-    def _trained(self) -> Trained:
-        if self._found is None:
-            raise CheckpointError("this forecaster is not trained yet; call fit(table) or Forecaster.load(folder)")
-        return self._found
 
 
 def _warn(notes: Iterable[str]) -> None:

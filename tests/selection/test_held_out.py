@@ -34,6 +34,7 @@ def slow_error(table: SeriesTable, blocks: list, forecasts: np.ndarray, season: 
                     truth = table.values[index][origin + step]
                     by_series.setdefault(index, []).append(abs(forecast - truth) / unit)
             row += 1
+        row += len(block.later)  # forecast, but not judged
     return float(np.mean([np.mean(errors) for errors in by_series.values()]))
 
 
@@ -44,7 +45,7 @@ def test_error_is_that_of_its_definition():
     held_out = HeldOut(table, blocks, 5, 7)
     forecasts = rng.normal(size=held_out.targets.shape)
     assert held_out.error(forecasts) == pytest.approx(slow_error(table, blocks, forecasts, 7), rel=1e-12)
-    assert held_out.points == held_out.targets.size
+    assert held_out.points == 5 * sum(len(block.pairs) for block in blocks) < held_out.targets.size
 
 
 def test_errors_of_groups_are_those_of_their_definition():
@@ -54,7 +55,8 @@ def test_errors_of_groups_are_those_of_their_definition():
     held_out = HeldOut(table, blocks, 5, 7)
     forecasts = rng.normal(size=held_out.targets.shape)
     every = np.abs(forecasts - held_out.targets) / held_out.units
-    origins = {i: (held_out.pairs[:, 0] == i).sum() for i in range(3)}  # all series have equal shares in all groups
+    judged = np.concatenate([block.pairs[:, 0] for block in blocks])
+    origins = {i: (judged == i).sum() for i in range(3)}  # all series have equal shares in all groups
     rows: dict[tuple[int, int], list[int]] = {}
     row = 0
     for number, block in enumerate(blocks):
@@ -62,6 +64,7 @@ def test_errors_of_groups_are_those_of_their_definition():
         for index, origin in block.pairs.tolist():
             rows.setdefault((number, (origin - first[index]) // 5), []).append(row)
             row += 1
+        row += len(block.later)
     found = held_out.by_group(forecasts)
     assert len(found) == len(rows) > len(blocks)
     for key, here in zip(sorted(rows), found, strict=True):

@@ -2,7 +2,7 @@
 
 ======================  ==========================================================================
 ``config.json``         the whole configuration
-``model.safetensors``   trained weights only; the frozen backbone is recorded by id and hash
+``model.safetensors``   trained weights, the panel and the intervals; the frozen backbone is recorded by id and hash
 ``scaler.json``         the training table (`TrainedOn`): layout, frequency, series, their means and stds
 ``provenance.json``     backbone identity, versions, commit, seed, data hash, steps, scores
 ``history.csv``         losses of the run
@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
+import numpy as np
 import torch
 from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
 from safetensors import SafetensorError
@@ -40,6 +41,7 @@ from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.folders import explained
+from swt_time.intervals import Calibration
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
@@ -59,6 +61,9 @@ FILES = {
     "history.csv": 8 * MEBIBYTE,  # a hundred thousand validations
 }
 """The files of a checkpoint, and the maximum size of each in bytes."""
+
+INTERVALS = "intervals."
+"""Prefix of the arrays of the intervals among the weights."""
 
 Kind = TypeVar("Kind")
 
@@ -134,6 +139,32 @@ class Checkpoint:
             provenance={**self.provenance, "choice": asdict(choice)},
         )
 
+    def with_intervals(self, calibration: Calibration, described: Mapping[str, Any]) -> Self:
+        """Return a checkpoint with intervals, and how they were made."""
+        arrays = calibration.to_arrays()
+        return replace(
+            self,
+            weights={**self.weights, **{INTERVALS + k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}},
+            provenance={**self.provenance, "intervals": dict(described)},
+        )
+
+    @property
+    def network_weights(self) -> dict[str, Tensor]:
+        """The trained weights of the network alone."""
+        return {name: w for name, w in self.weights.items() if not name.startswith((PREFIX, INTERVALS))}
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What intervals are made of; None if the model has none.
+
+        Raises
+        ------
+        CheckpointError
+            An array is missing, or holds impossible values.
+        """
+        arrays = {k.removeprefix(INTERVALS): w.numpy() for k, w in self.weights.items() if k.startswith(INTERVALS)}
+        return Calibration.from_arrays(arrays) if arrays else None
+
     def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.
 
@@ -176,7 +207,7 @@ class Checkpoint:
                     "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
-        load_trained_state(model, {name: w for name, w in self.weights.items() if not name.startswith(PREFIX)})
+        load_trained_state(model, self.network_weights)
         return model.eval()
 
     def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:

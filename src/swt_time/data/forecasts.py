@@ -15,7 +15,9 @@ from swt_time.data.zones import from_microseconds, microseconds, named_zone
 from swt_time.errors import TableError
 
 
-def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
+def forecast_frame(
+    table: SeriesTable, yhat: np.ndarray, like: Any, around: Mapping[str, np.ndarray] | None = None
+) -> Any:
     """Build the frame of forecasts that follow the end of each series.
 
     Parameters
@@ -26,13 +28,15 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
         Forecasts in the order of ``table.ids``.
     like : DataFrame
         The input frame; the result uses its library and its type of times.
+    around : mapping of str to (N, H) array, optional
+        More columns by name, such as those of intervals.
 
     Returns
     -------
     DataFrame
         ``N * H`` rows: ``unique_id`` with the type of the table's ids (or the id columns of the table with their own
-        names, where there are several), ``ds``, ``yhat``. Series stand in the order in
-        which the table shows them first.
+        names, where there are several), ``ds``, ``yhat``, then those ``around`` it. Series stand in
+        the order in which the table shows them first.
 
     Raises
     ------
@@ -45,11 +49,19 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     horizon = yhat.shape[1]
     order = _order(table)
     rows = (order[:, None] * horizon + np.arange(horizon)).reshape(-1)
-    return _frame(table, np.repeat(order, horizon), table.future(horizon)[rows], {}, yhat[order].reshape(-1), like)
+    values = {"yhat": yhat, **(around or {})}
+    columns = {"ds": table.future(horizon)[rows], **{name: one[order].reshape(-1) for name, one in values.items()}}
+    return _frame(table, np.repeat(order, horizon), columns, like)
 
 
 def cross_validation_frame(
-    table: SeriesTable, pairs: np.ndarray, yhat: np.ndarray, like: Any, *, name: str = "yhat"
+    table: SeriesTable,
+    pairs: np.ndarray,
+    yhat: np.ndarray,
+    like: Any,
+    *,
+    name: str = "yhat",
+    around: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
     """Build the frame of forecasts from past cutoffs, with the true values.
 
@@ -64,6 +76,8 @@ def cross_validation_frame(
         See `forecast_frame`.
     name : str
         Name of the forecast column.
+    around : mapping of str to (W, H) array, optional
+        See `forecast_frame`.
 
     Returns
     -------
@@ -73,8 +87,7 @@ def cross_validation_frame(
     """
     places = np.argsort(_order(table))
     by_series = np.argsort(places[pairs[:, 0]], kind="stable")
-    pairs, yhat = pairs[by_series], np.asarray(yhat, dtype=np.float64)[by_series]
-    horizon = yhat.shape[1]
+    pairs, horizon = pairs[by_series], np.shape(yhat)[1]
     series = np.repeat(pairs[:, 0], horizon)
     like_times = table.times[0]
     stamps, cutoffs, truth = [], [], []
@@ -84,9 +97,14 @@ def cross_validation_frame(
         cutoffs.append(np.repeat(known[origin - 1], horizon))
         rows = slice(origin, origin + horizon)
         truth.append(np.where(table.observed[index][rows], table.values[index][rows], np.nan))
-    extra = {"cutoff": from_microseconds(np.concatenate(cutoffs), like_times), "y": np.concatenate(truth)}
-    ds = from_microseconds(np.concatenate(stamps), like_times)
-    return _frame(table, series, ds, extra, yhat.reshape(-1), like, name=name)
+    columns: dict[str, Any] = {
+        "ds": from_microseconds(np.concatenate(stamps), like_times),
+        "cutoff": from_microseconds(np.concatenate(cutoffs), like_times),
+        "y": np.concatenate(truth),
+    }
+    for key, values in {name: yhat, **(around or {})}.items():
+        columns[key] = np.asarray(values, dtype=np.float64)[by_series].reshape(-1)
+    return _frame(table, series, columns, like)
 
 
 def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: Any) -> Any:
@@ -122,25 +140,17 @@ def _order(table: SeriesTable) -> np.ndarray:
     return np.array(table.order or range(len(table.ids)), dtype=np.int64)
 
 
-def _frame(
-    table: SeriesTable,
-    series: np.ndarray,
-    ds: pd.Index,
-    extra: dict[str, Any],
-    yhat: np.ndarray,
-    like: Any,
-    *,
-    name: str = "yhat",
-) -> Any:
+def _frame(table: SeriesTable, series: np.ndarray, values: Mapping[str, Any], like: Any) -> Any:
+    """Columns with the id of each row, then times (an index) and numbers by name."""
     frame = nw.from_native(like, eager_only=True)
     schema = frame.schema
     columns = _ids(table, series, frame.implementation)
     given = frame[table.time_column] if table.time_column in schema else None
-    for key, values in {"ds": ds, **extra, name: yhat}.items():
-        if isinstance(values, pd.Index):
-            columns.append(_times(key, values, frame.implementation, given))
+    for name, column in values.items():
+        if isinstance(column, pd.Index):
+            columns.append(_times(name, column, frame.implementation, given))
         else:
-            columns.append(nw.new_series(key, values, nw.Float64, backend=frame.implementation))
+            columns.append(nw.new_series(name, column, nw.Float64, backend=frame.implementation))
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
 
 

@@ -7,6 +7,11 @@ from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
 
 
+def ends(table: SeriesTable) -> np.ndarray:
+    """The origin at the end of each series, (N, 2): its index, and the number of its rows."""
+    return np.stack([np.arange(len(table.ids)), table.lengths], axis=1)
+
+
 def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Scaler) -> np.ndarray:
     """Scaled contexts of forecast origins.
 

@@ -4,8 +4,8 @@ Shapes: ``N`` series, ``K`` cutoffs of each, ``H`` horizon.
 """
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from swt_time.data.splits import split_borders
 from swt_time.data.windows import rolling_origins
 from swt_time.errors import SWTTimeWarning, TableError
 from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.uncertainty import NOTHING, Uncertainty
 
 SEEN = (
     "the model was trained on all rows of its table (data.split none): of that table it has seen the rows that are "
@@ -35,11 +36,14 @@ class Folds:
         How many rows of each series are known at each cutoff, ascending.
     yhat : (N, K, H) float64 array
         Forecasts of the rows after each cutoff, in the units of the table.
+    around : mapping of str to (N, K, H) float64 array
+        Bounds, quantiles and sample paths by name of their column; see `swt_time.evaluation.uncertainty`.
     """
 
     series: SeriesTable
     origins: np.ndarray
     yhat: np.ndarray
+    around: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def pairs(self) -> np.ndarray:
@@ -47,12 +51,21 @@ class Folds:
         return _pairs(self.origins)
 
     def frame(self, like: Any) -> Any:
-        """Columns ``unique_id, ds, cutoff, y, yhat`` in the library of a frame, see `cross_validation_frame`."""
-        return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, self.yhat.shape[2]), like)
+        """Columns ``unique_id, ds, cutoff, y, yhat`` and those around it in the library of a frame, see
+        `cross_validation_frame`."""
+        horizon = self.yhat.shape[2]
+        around = {name: one.reshape(-1, horizon) for name, one in self.around.items()}
+        return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, horizon), like, around=around)
 
 
 def cross_validate(
-    trained: Trained, series: SeriesTable, windows: int, step: int | None = None, *, strict: bool = False
+    trained: Trained,
+    series: SeriesTable,
+    windows: int,
+    step: int | None = None,
+    *,
+    strict: bool = False,
+    asked: Uncertainty = NOTHING,
 ) -> Folds:
     """Forecast from several cutoffs of each series with a model as it is; see `Forecaster.cross_validation`."""
     horizon = trained.checkpoint.config.data.horizon
@@ -60,7 +73,9 @@ def cross_validate(
     _note_seen(trained, series, chosen, origins)
     series = series.select(chosen)
     yhat = trained.forecast_origins(series, _pairs(origins))
-    return Folds(series, origins, yhat.reshape(*origins.shape, horizon))
+    around = asked.columns(trained, series, _pairs(origins), yhat)
+    shape = (*origins.shape, horizon)
+    return Folds(series, origins, yhat.reshape(shape), {name: one.reshape(shape) for name, one in around.items()})
 
 
 def backtest(
@@ -71,6 +86,7 @@ def backtest(
     step: int | None = None,
     *,
     refit: bool = False,
+    asked: Uncertainty = NOTHING,
 ) -> Folds:
     """Forecast from several cutoffs of each series, with a model that was fitted on the rows before.
 
@@ -85,6 +101,8 @@ def backtest(
         Rows between cutoffs; by default the horizon.
     refit : bool
         Fit before every cutoff; by default only before the first one.
+    asked : Uncertainty
+        What is computed around each forecast. A column that some fit cannot give is left out.
 
     Raises
     ------
@@ -100,6 +118,7 @@ def backtest(
         )
     kept = np.arange(len(series.ids))
     yhat = np.empty((*origins.shape, horizon))
+    around: list[dict[str, np.ndarray]] = []
     for first in range(windows) if refit else [0]:
         trained = fit(series.cut(origins[:, first].tolist()))
         kept = kept[origins[kept, first] >= trained.least_rows]
@@ -110,12 +129,25 @@ def backtest(
             )
         known = origins[kept, first : first + 1] if refit else origins[kept]
         pairs = np.stack([np.repeat(kept, known.shape[1]), known.reshape(-1)], axis=1)
-        forecasts = trained.forecast_origins(series, pairs).reshape(*known.shape, horizon)
-        yhat[kept, first : first + known.shape[1]] = forecasts
+        forecasts = trained.forecast_origins(series, pairs)
+        yhat[kept, first : first + known.shape[1]] = forecasts.reshape(*known.shape, horizon)
+        found = asked.columns(trained, series, pairs, forecasts)
+        around.append({name: np.full_like(yhat, np.nan) for name in found})
+        for name, one in found.items():
+            around[-1][name][kept, first : first + known.shape[1]] = one.reshape(*known.shape, horizon)
     if len(kept) < len(series.ids):
         short = np.setdiff1d(np.arange(len(series.ids)), kept).tolist()
         _warn(too_short(series, short, "the model needs more rows before a cutoff (its context)"))
-    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept])
+    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept], _together(around, kept))
+
+
+def _together(around: list[dict[str, np.ndarray]], kept: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns that every fit has, of the series that were kept; each value is of the fit that has it."""
+    names = [name for name in around[0] if all(name in one for one in around)]
+    found = {name: around[0][name] for name in names}
+    for later in around[1:]:
+        found = {name: np.where(np.isnan(one), later[name], one) for name, one in found.items()}
+    return {name: one[kept] for name, one in found.items()}
 
 
 def _pairs(origins: np.ndarray) -> np.ndarray:

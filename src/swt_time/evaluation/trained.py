@@ -1,7 +1,9 @@
 """A trained forecaster as it is used: its network, the panel beside it, and the scales of training."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
+from swt_time.intervals import Calibration
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.panel.ladder import ladder
@@ -30,12 +33,19 @@ class Trained:
     checkpoint: Checkpoint
     model: SWTTime
     blend: Blend | None = field(init=False)
+    calibration: Calibration | None = field(init=False)
 
     def __post_init__(self) -> None:
         blend, horizon = Blend.from_tensors(self.checkpoint.weights), self.checkpoint.config.data.horizon
         if blend is not None and blend.panel.horizon != horizon:
             raise CheckpointError(f"the panel forecasts {blend.panel.horizon} steps, the configuration says {horizon}")
+        calibration = self.checkpoint.calibration
+        if calibration is not None and calibration.horizon != horizon:
+            raise CheckpointError(
+                f"the intervals have {calibration.horizon} steps, the configuration says {horizon}: train it again"
+            )
         object.__setattr__(self, "blend", blend)
+        object.__setattr__(self, "calibration", calibration)
 
     @property
     def context(self) -> int:
@@ -46,6 +56,17 @@ class Trained:
     def short(self) -> Short:
         """What happens to series with fewer rows than the context."""
         return self.checkpoint.config.short
+
+    @property
+    def closed_form(self) -> Mapping[str, Any] | None:
+        """The form and the errors of the closed form, as it was solved; None if it was not."""
+        form = self.checkpoint.provenance.get("training", {}).get("closed_form")
+        return form if isinstance(form, Mapping) else None
+
+    @property
+    def is_closed_form(self) -> bool:
+        """Whether the forecast depends on no weights that were trained by gradients."""
+        return self.model.is_closed_form or (self.blend is not None and self.blend.weight == 0)
 
     @property
     def least_rows(self) -> int:

@@ -23,6 +23,9 @@ MANY = 2_000
 
 FEWEST_ORIGINS = 4
 
+FEW_ORIGINS = 64
+"""A block with fewer origins than this has later ones too, up to this number."""
+
 MOST_VALUES = 2**19
 """Most values that all forecasts from a block look back at: with a season of a day in minutes each looks back at
 thousands."""
@@ -40,11 +43,21 @@ class Block:
         Rows of each that lie before the block; candidates are fitted on them.
     pairs : (M, 2) int array
         Forecast origins in the block: index of the series in the table, and number of its known rows.
+    later : (K, 2) int array
+        More origins, where these are few. Their targets overlap those of the next block, or run past the end of the
+        table, so candidates are not compared there. But the errors of the forecast that is chosen are computed there
+        too, because intervals need many.
     """
 
     series: np.ndarray
     rows: np.ndarray
     pairs: np.ndarray
+    later: np.ndarray
+
+    @property
+    def origins(self) -> np.ndarray:
+        """All forecast origins: ``pairs``, then ``later``."""
+        return np.concatenate([self.pairs, self.later])
 
 
 def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: int = 1) -> list[Block]:
@@ -90,8 +103,20 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: 
             np.stack(np.broadcast_arrays(i, _origins(int(rows[i]), int(size[i]) - horizon, count)), axis=1)
             for i in series.tolist()
         ]
-        blocks.append(Block(series, rows[series], np.concatenate(pairs)))
+        found = np.concatenate(pairs)
+        blocks.append(Block(series, rows[series], found, _later(series, rows, size, horizon, len(found))))
     return blocks
+
+
+def _later(series: np.ndarray, rows: np.ndarray, size: np.ndarray, horizon: int, known: int) -> np.ndarray:
+    """Origins in a block from which a forecast runs past its end, evenly spread: with the ``known`` origins at most
+    `FEW_ORIGINS`."""
+    count = (FEW_ORIGINS - known) // len(series)
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for i in series.tolist() if count > 0 and horizon > 1 else []:
+        first = int(rows[i] + size[i]) - horizon + 1
+        found.append(np.stack(np.broadcast_arrays(i, _origins(first, horizon - 2, count)), axis=1))
+    return np.concatenate(found)
 
 
 def _origins(first: int, room: int, count: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
 from swt_time.data.splits import split_borders
 from swt_time.data.windows import evenly
+from swt_time.intervals import Residuals
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
@@ -103,7 +104,7 @@ class Choice:
 @one_thread()
 def choose(
     table: SeriesTable, config: Config, report: Callable[[Compared], None] = lambda event: None
-) -> tuple[Config, Choice]:
+) -> tuple[Config, Choice, Residuals | None]:
     """Choose everything that a configuration leaves open.
 
     Parameters
@@ -120,6 +121,8 @@ def choose(
     config : Config
         Without ``auto`` values.
     choice : Choice
+    residuals : Residuals or None
+        Of the chosen forecast on the blocks; None if there are no blocks.
     """
     horizon, season = config.data.horizon, season_length(table.frequency)
     if config.data.split == "auto":
@@ -131,8 +134,12 @@ def choose(
     known = [block.rows for block in blocks] or [table.lengths]
     contexts = feasible_contexts(known, horizon, season) if config.data.context == "auto" else [config.data.steps]
     if not blocks or not contexts:
-        context = contexts[0] if contexts else SHORTEST
-        return _settle(config, context, _first_wavelet(config)), Choice({CLOSED_FORM: 0.0, PANEL: 1.0})
+        settled = _settle(config, contexts[0] if contexts else SHORTEST, _first_wavelet(config))
+        residuals = None
+        if blocks:
+            found = [_panel(table, block, horizon, season) for block in blocks]
+            residuals = HeldOut(table, blocks, horizon, season).residuals(np.concatenate(found))
+        return settled, Choice({CLOSED_FORM: 0.0, PANEL: 1.0}), residuals
     held_out = HeldOut(table, blocks, horizon, season)
     forecasts: dict[str, np.ndarray] = {}
     errors: dict[str, float] = {}
@@ -163,7 +170,8 @@ def choose(
                 best, least = other, errors[_name(other)]
     judged = Choice({}, errors, len(blocks), held_out.points, series=len(np.unique(held_out.pairs[:, 0])))
     if not config.model.panel:
-        return best, replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
+        alone = replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
+        return best, alone, held_out.residuals(forecasts[_name(best)])
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
 
     def mix(weight: float) -> np.ndarray:
@@ -172,7 +180,8 @@ def choose(
     weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
     if 0 < weight < 1:
         errors["combination"] = held_out.error(mix(weight))
-    return best, replace(judged, weights={CLOSED_FORM: weight, PANEL: 1 - weight})
+    chosen = replace(judged, weights={CLOSED_FORM: weight, PANEL: 1 - weight})
+    return best, chosen, held_out.residuals(mix(weight))
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
@@ -270,8 +279,9 @@ def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.n
     forms = [one for one in config.model.closed_form if one in FORMS]
     solution = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms)
     weight = solution.weight.numpy()
-    places = np.searchsorted(block.series, block.pairs[:, 0])
-    contexts = contexts_at(table, np.stack([places, block.pairs[:, 1]], axis=1), context, parts.scaler)
+    origins = block.origins
+    places = np.searchsorted(block.series, origins[:, 0])
+    contexts = contexts_at(table, np.stack([places, origins[:, 1]], axis=1), context, parts.scaler)
     mean = np.nanmean(contexts, axis=1, keepdims=True)
     return parts.scaler.invert(mean + np.nan_to_num(contexts - mean) @ weight.T, places), solution.prior
 
@@ -312,4 +322,4 @@ def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.nd
     """Forecasts of a block (M, H) by the panel of the rows before it."""
     before, most = np.stack([block.series, block.rows], axis=1), reach(season, horizon, len(block.series))
     panel = fit_panel(known_values(table, before, most), season, horizon)
-    return panel.forecast(known_values(table, block.pairs, most))
+    return panel.forecast(known_values(table, block.origins, most))

@@ -6,6 +6,7 @@ import numpy as np
 
 from swt_time.data.origins import known_values, values_after
 from swt_time.data.series import SeriesTable
+from swt_time.intervals import Residuals
 from swt_time.selection.blocks import Block
 
 
@@ -39,32 +40,37 @@ def _scale(values: np.ndarray, season: int) -> float:
 class HeldOut:
     """Targets of all blocks; the error of a candidate is one number.
 
+    Forecasts are those from all origins of a block; only from ``pairs`` are they judged.
+
     Parameters
     ----------
     table : SeriesTable
     blocks : sequence of Block
     horizon, season : int
+
+    Attributes
+    ----------
+    points : int
+        Number of observed targets that are judged.
     """
 
     def __init__(self, table: SeriesTable, blocks: Sequence[Block], horizon: int, season: int) -> None:
-        self.pairs = np.concatenate([block.pairs for block in blocks])
+        self.pairs = np.concatenate([block.origins for block in blocks])
+        judged = np.concatenate([np.arange(len(block.origins)) < len(block.pairs) for block in blocks])
         self.targets = values_after(table, self.pairs, horizon)
         self.units = scales(table, blocks, season)[self.pairs[:, :1]]
         _, series = np.unique(self.pairs[:, 0], return_inverse=True)
-        points = np.bincount(series, weights=(~np.isnan(self.targets)).sum(axis=1))
+        observed = (~np.isnan(self.targets)).sum(axis=1) * judged
+        points = np.bincount(series, weights=observed)
         # every series counts as much as any other, however many of its values were observed
-        self.shares = 1 / np.maximum(points[series], 1)[:, None]
+        self.shares = (judged / np.maximum(points[series], 1))[:, None]
+        self.points = int(observed.sum())
         self.total = float(np.count_nonzero(points))
         # a group is a block, or a stretch of a long block in which origins lie within one horizon
-        number = np.repeat(np.arange(len(blocks)), [len(block.pairs) for block in blocks])
-        first = np.concatenate([block.rows[np.searchsorted(block.series, block.pairs[:, 0])] for block in blocks])
+        self.block = np.repeat(np.arange(len(blocks)), [len(block.origins) for block in blocks])
+        first = np.concatenate([block.rows[np.searchsorted(block.series, block.origins[:, 0])] for block in blocks])
         stretch = (self.pairs[:, 1] - first) // horizon
-        _, self.group = np.unique(np.stack([number, stretch], axis=1), axis=0, return_inverse=True)
-
-    @property
-    def points(self) -> int:
-        """Number of observed targets."""
-        return int(np.count_nonzero(~np.isnan(self.targets)))
+        _, self.group = np.unique(np.stack([self.block, stretch], axis=1), axis=0, return_inverse=True)
 
     def error(self, forecasts: np.ndarray) -> float:
         """Mean absolute error of forecasts (M, H), in units of each series (`scales`), averaged over series."""
@@ -86,3 +92,7 @@ class HeldOut:
         counted = shares > 0
         means = absolute[counted] / shares[counted], squared[counted] / shares[counted]
         return np.asarray(means[0] + np.sqrt(means[1])) / 2
+
+    def residuals(self, forecasts: np.ndarray) -> Residuals:
+        """Observed values minus forecasts (M, H), from all origins."""
+        return Residuals(self.pairs, self.targets - forecasts, self.block, "held-out blocks")

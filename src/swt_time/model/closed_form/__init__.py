@@ -11,11 +11,12 @@ The solution and its squared error depend on the windows only through sums of se
 value is missing, the sums over all windows follow from products of lagged values, without reading each window
 (``lags``). A grid search over priors and strengths (``ridge``) therefore reads the data once. The form is chosen on
 held-out blocks (``folds``) and fitted on the training windows (``solving``); whatever the form, the result is one
-matrix (``skip``).
+matrix (``skip``). Its errors on the held-out blocks are those that intervals are made of (``residuals``).
 """
 
 from swt_time.model.closed_form.priors import Prior
+from swt_time.model.closed_form.residuals import Form, HeldOutErrors, held_out_residuals
 from swt_time.model.closed_form.skip import RidgeSkip
 from swt_time.model.closed_form.solving import Gain, Solution, solve
 
-__all__ = ["Gain", "Prior", "RidgeSkip", "Solution", "solve"]
+__all__ = ["Form", "Gain", "HeldOutErrors", "Prior", "RidgeSkip", "Solution", "held_out_residuals", "solve"]

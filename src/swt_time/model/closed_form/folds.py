@@ -121,6 +121,10 @@ class Blocks:
         return None if assigned is None else cls(parts, part, index, *assigned)
 
     def folds(self, exponent: int = 0) -> list[Fold]:
+        """Return the folds of `by_block`."""
+        return list(self.by_block(exponent).values())
+
+    def by_block(self, exponent: int = 0) -> dict[int, Fold]:
         """Return the fold of each block with observed targets and windows to train on, weighted as in `moments`.
 
         Every window is read once: windows of one block that may be trained on in the same folds are summed together.
@@ -135,8 +139,8 @@ class Blocks:
             _add(held_out, int(block), sums)
             for fold in np.flatnonzero(folds):
                 _add(train, int(fold), sums)
-        found = [Fold(train[block], held_out[block]) for block in sorted(held_out) if block in train]
-        return [fold for fold in found if fold.train.points and fold.held_out.points]
+        found = {block: Fold(train[block], held_out[block]) for block in sorted(held_out) if block in train}
+        return {block: fold for block, fold in found.items() if fold.train.points and fold.held_out.points}
 
 
 def _add(to: dict[int, Moments], key: int, sums: Moments) -> None:

@@ -165,8 +165,8 @@ def solve(
     folds_of = _folds(windows, validation, plain, "blocks" in parts)
     form, gains, count = _choose(folds_of, candidates, season, parts)
     train = moments(windows, evenly(len(windows), MOST_WINDOWS), form.exponent) if form.exponent else plain
-    mean = _prior_mean(train, season, form.structure, form.last)
-    ((_, weight),) = path(train, _centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
+    mean = prior_mean(train, season, form.structure, form.last)
+    ((_, weight),) = path(train, centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
     return Solution(
         weight,
         form.root.name,
@@ -261,12 +261,12 @@ def _scored(
     tiny = torch.finfo(torch.float64).tiny
     for fold in folds:
         train = fold.train
-        means = [_prior_mean(train, season, structure, last) for structure in structures]
+        means = [prior_mean(train, season, structure, last) for structure in structures]
         residuals = [
             fold if mean is None else Fold(fold.train.minus(mean), fold.held_out.minus(mean)) for mean in means
         ]
         for i, candidate in enumerate(candidates):
-            eigen = Eigenbasis(train.inputs, _centred(candidate.root, last))
+            eigen = Eigenbasis(train.inputs, centred(candidate.root, last))
             for j, residual in enumerate(residuals):
                 logs[i, j] += held_out_errors(*residual, eigen).clamp_min(tiny).log() / len(folds)
     return [
@@ -276,7 +276,7 @@ def _scored(
     ]
 
 
-def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
+def prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
     """Return the map that the solution is shrunk towards; None for zero, the mean of the window."""
     anchor = None
     if last:
@@ -285,7 +285,7 @@ def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Ten
     return structural_map(train, season, anchor) if structure else anchor
 
 
-def _centred(root: Tensor, last: bool) -> Tensor:
+def centred(root: Tensor, last: bool) -> Tensor:
     """Return the root of the prior for maps of ``x - last value`` as one for maps of ``x``."""
     if not last:
         return root

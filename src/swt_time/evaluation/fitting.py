@@ -1,0 +1,89 @@
+"""Fit a forecaster to a table: what is open is chosen on held-out blocks, then it is trained and given intervals."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from swt_time.checkpoints import (
+    check_output_folder,
+    describe_training,
+    fit_in_folder,
+    fit_in_memory,
+    locked,
+    read_start,
+    write_checkpoint,
+)
+from swt_time.config import Config
+from swt_time.data.parts import split_table
+from swt_time.data.series import SeriesTable, remember_ids
+from swt_time.data.windows import plan_split
+from swt_time.errors import CheckpointError
+from swt_time.evaluation.calibrating import calibrate
+from swt_time.evaluation.trained import Trained
+from swt_time.files import expand_user
+from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
+from swt_time.training import Event, TrainingResult
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gave.
+
+    Attributes
+    ----------
+    config : Config
+        With the values that were chosen in place of ``auto``.
+    trained : Trained
+    result : TrainingResult
+    choice : Choice or None
+        None if the configuration left nothing open.
+    """
+
+    config: Config
+    trained: Trained
+    result: TrainingResult
+    choice: Choice | None
+
+
+def fit_table(
+    series: SeriesTable,
+    asked: Config,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    start: str | Path | None = None,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Fitted:
+    """Fit a forecaster; parameters and errors are those of `swt_time.forecaster.Forecaster.fit`.
+
+    A training that was stopped by a signal gives a result that says so, and no intervals yet.
+    """
+    folder = None if out is None else expand_user(out, CheckpointError)
+    if folder is not None:
+        check_output_folder(folder, overwrite=True)
+    begin = read_start(start, folder, resume=resume)
+    config, choice, residuals = asked, None, None
+    if asked.automatic or asked.model.panel:
+        config, choice, residuals = choose(series, asked, report)
+    config = remember_ids(config, series)
+    data, pad = config.data, config.short == "pad"
+    trains = choice is None or choice.weights[CLOSED_FORM] > 0
+    if trains:
+        plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
+    parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
+    provenance = describe_training(series, config.training.seed)
+    with contextlib.nullcontext() if folder is None else locked(folder):
+        if folder is not None and trains:
+            model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
+        else:
+            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
+        if choice is not None:
+            blend, choice = fit_blend(series, config, choice)
+            checkpoint = checkpoint.with_choice(choice, blend)
+        interrupted = result.ended == "interrupted"
+        if not interrupted:
+            checkpoint = calibrate(Trained(checkpoint, model), parts, residuals)
+        if folder is not None:
+            write_checkpoint(folder, checkpoint, unfinished=interrupted)
+    return Fitted(config, Trained(checkpoint, model), result, choice)

@@ -1,0 +1,14 @@
+"""Intervals, quantiles and sample paths around forecasts, from the errors of forecasts of rows that were held out.
+
+A forecast ``yhat`` of step ``h`` has the quantile ``yhat + sigma * q``. The scale ``sigma`` is that of the series
+before the forecast (`scale`), and ``q`` is a quantile of the residuals of step ``h``, each divided by the scale of its
+own window (`conformal`). `fit_calibration` learns both from residuals.
+"""
+
+from swt_time.intervals.calibration import Calibration
+from swt_time.intervals.conformal import conformal_quantiles, widest_level
+from swt_time.intervals.fitting import fit_calibration
+from swt_time.intervals.residuals import Residuals
+from swt_time.intervals.scale import reach
+
+__all__ = ["Calibration", "Residuals", "conformal_quantiles", "fit_calibration", "reach", "widest_level"]

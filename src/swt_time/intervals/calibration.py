@@ -1,0 +1,170 @@
+"""A learned scale and scaled residuals: quantiles and sample paths around any forecast.
+
+Shapes: ``M`` forecasts, ``H`` horizon, ``n`` residuals, ``P`` probabilities.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from swt_time.errors import CheckpointError
+from swt_time.intervals.conformal import conformal_quantiles, widest_level
+from swt_time.intervals.scale import FEATURES, describe
+
+LARGEST_SEASON = 2**20
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What `fit_calibration` learned from the residuals of a forecaster.
+
+    Attributes
+    ----------
+    season : int
+    coefficients : (1 + FEATURES,) array
+        The scale of a window is its unit times ``exp(c[0] + c[1:] features)``; see `swt_time.intervals.scale`.
+    growth : float
+        All steps share their residuals, whose scale grows like ``step^growth``; NaN if every step has its own.
+    residuals : (n, H) float32 array
+        Residuals divided by the scale of their window, one row for each forecast origin; NaN where nothing was
+        observed. Where steps share them, also divided by ``step^growth``.
+    """
+
+    season: int
+    coefficients: np.ndarray
+    growth: float
+    residuals: np.ndarray
+
+    @property
+    def horizon(self) -> int:
+        """``H``."""
+        return int(self.residuals.shape[1])
+
+    @property
+    def shared(self) -> bool:
+        """Whether all steps share their residuals."""
+        return bool(np.isfinite(self.growth))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of residuals of each step, (H,); where steps share them, of all steps."""
+        counts = (~np.isnan(self.residuals)).sum(axis=0)
+        return np.full_like(counts, counts.sum()) if self.shared else counts
+
+    @property
+    def widest(self) -> float:
+        """The widest central interval that the residuals of every step allow, in percent."""
+        return widest_level(int(self.counts.min()))
+
+    def scales(self, histories: Sequence[np.ndarray]) -> np.ndarray:
+        """Scales of forecasts after the given values, (M, H)."""
+        unit, features = describe(histories, self.season)
+        # einsum sums each row by itself, so that a series is forecast alike alone and in company
+        factors = np.exp(self.coefficients[0] + np.einsum("mf,f->m", features, self.coefficients[1:]))
+        return (unit * factors)[:, None] * self.steps()
+
+    def quantiles(
+        self, yhat: np.ndarray, histories: Sequence[np.ndarray], probabilities: Sequence[float]
+    ) -> np.ndarray:
+        """Quantiles of what will be observed.
+
+        Parameters
+        ----------
+        yhat : (M, H) array
+            Forecasts, in the units of the series.
+        histories : sequence of M arrays
+            The values that were known before each forecast, NaN where nothing was observed.
+        probabilities : sequence of P float
+            Between 0 and 1.
+
+        Returns
+        -------
+        (P, M, H) float64 array
+            Ascending in the probability. Not negative for series without negative values, unless the forecast is. NaN
+            if the residuals are too few.
+        """
+        scaled = self.scaled_quantiles(probabilities)
+        found = yhat + scaled[:, None, :] * self.scales(histories)
+        return np.maximum(found, self._floor(yhat, histories))
+
+    def samples(self, yhat: np.ndarray, histories: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray:
+        """Draw sample paths; the residuals of a path are those of one origin, so steps depend on each other as there.
+
+        Parameters
+        ----------
+        yhat, histories
+            See `quantiles`.
+        count : int
+            ``K``; the same origins are drawn for all series.
+        seed : int
+
+        Returns
+        -------
+        (K, M, H) float64 array
+
+        Raises
+        ------
+        ValueError
+            At no origin all steps were observed.
+        """
+        whole = np.flatnonzero(~np.isnan(self.residuals).any(axis=1))
+        if not len(whole):
+            raise ValueError("no origin has residuals of all steps")
+        draws = np.random.default_rng(seed)
+        passes = -(-count // len(whole))  # every origin is drawn equally often, as far as the count allows
+        drawn = np.concatenate([draws.permutation(whole) for _ in range(passes)])[:count]
+        paths = yhat + self.residuals[drawn].astype(np.float64)[:, None, :] * self.scales(histories)
+        return np.maximum(paths, self._floor(yhat, histories))
+
+    def scaled_quantiles(self, probabilities: ArrayLike) -> np.ndarray:
+        """Quantiles of the residuals, (P, H), in units of `scales`."""
+        if not self.shared:
+            return conformal_quantiles(self.residuals, probabilities)
+        return np.repeat(conformal_quantiles(self.residuals.reshape(-1, 1), probabilities), self.horizon, axis=1)
+
+    def steps(self) -> np.ndarray:
+        """Growth of the scale with the step, (H,)."""
+        return np.arange(1, self.horizon + 1) ** self.growth if self.shared else np.ones(self.horizon)
+
+    @staticmethod
+    def _floor(yhat: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
+        positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
+        return np.where(positive[:, None], np.minimum(yhat, 0.0), -np.inf)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration."""
+        return {
+            "season": np.array(self.season, np.float64),
+            "coefficients": self.coefficients,
+            "growth": np.array(self.growth),
+            "residuals": self.residuals,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> "Calibration":
+        """Restore a calibration from `to_arrays`.
+
+        Raises
+        ------
+        CheckpointError
+            An array is missing, has another shape than expected, or holds impossible values.
+        """
+        names = ("season", "coefficients", "growth", "residuals")
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise CheckpointError(f"the intervals have no array {missing[0]!r}; expected {', '.join(names)}")
+        season, coefficients, growth = (np.asarray(arrays[name], np.float64) for name in names[:3])
+        residuals = np.asarray(arrays["residuals"], np.float32)
+        bad = (
+            "season" if season.shape != () or not 1 <= season <= LARGEST_SEASON or season != np.floor(season)
+            else "coefficients" if coefficients.shape != (1 + FEATURES,) or not np.isfinite(coefficients).all()
+            else "growth" if growth.shape != () or np.isinf(growth) or abs(np.nan_to_num(growth)) > 10
+            else "residuals" if residuals.ndim != 2 or 0 in residuals.shape or np.isinf(residuals).any()
+            else None
+        )  # fmt: skip
+        if bad:
+            raise CheckpointError(f"{bad} of the intervals has an impossible shape or value; train the model again")
+        return cls(int(season), coefficients, float(growth), residuals)

@@ -1,0 +1,143 @@
+"""Learn the scale of a forecaster's errors, and scale its residuals.
+
+Shapes: ``M`` residual origins, ``H`` horizon, ``F`` features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from swt_time.intervals.calibration import Calibration
+from swt_time.intervals.scale import FEATURES, describe
+
+MOST_RESIDUALS = 2**10
+"""Most origins whose residuals are kept; of more an even sample."""
+
+OWN_STEPS = 100
+"""A step has quantiles of its own if it has so many residuals; otherwise all steps share them."""
+
+PENALTY = 1.0
+"""Ridge penalty of the coefficients of standardised features."""
+
+ROUNDS = 25
+
+LARGEST_CHANGE = 3.0
+"""Largest change of the logarithm of a scale in a round."""
+
+JUDGED = np.array([0.025, 0.05, *(np.arange(1, 10) / 10), 0.95, 0.975])
+"""Quantiles by which it is decided whether the features are used."""
+
+
+def fit_calibration(
+    residuals: np.ndarray, histories: Sequence[np.ndarray], block: np.ndarray, season: int
+) -> Calibration | None:
+    """Learn quantiles from the residuals of a forecaster.
+
+    Parameters
+    ----------
+    residuals : (M, H) array
+        What was observed minus what was forecast; NaN where nothing was observed.
+    histories : sequence of M arrays
+        The values that were known before each forecast, NaN where nothing was observed.
+    block : (M,) int array
+        Block of each origin. The features of a window are used if they lower the error of the quantiles on blocks that
+        were left out.
+    season : int
+
+    Returns
+    -------
+    Calibration or None
+        None if there are no residuals, or those of constant series only.
+
+    Notes
+    -----
+    The mean absolute residual of a window, in units of the window, is taken as gamma distributed around
+    ``exp(c[0] + c[1:] features)``, which is fitted by iteratively reweighted least squares (McCullagh and Nelder,
+    "Generalized Linear Models", 1989, section 8.2) with a small ridge penalty.
+    """
+    residuals = np.asarray(residuals, np.float64)
+    unit, features = describe(histories, season)
+    known = (unit > 0) & ~np.isnan(residuals).all(axis=1)
+    rows = np.flatnonzero(known)
+    if not len(rows):
+        return None
+    rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RESIDUALS, len(rows))).round().astype(np.int64)]
+    relative, features, block = residuals[rows] / unit[rows, None], features[rows], np.asarray(block)[rows]
+    plain, shaped = _calibrate(relative, features, season, False), _calibrate(relative, features, season, True)
+    blocks = np.unique(block)
+    if len(blocks) > 1:
+        errors = np.zeros(2)
+        for one in blocks:
+            kept, left_out = block != one, block == one
+            for number, used in enumerate((False, True)):
+                fitted = _calibrate(relative[kept], features[kept], season, used)
+                errors[number] += _error(fitted, relative[left_out], features[left_out])
+        return shaped if errors[1] < errors[0] else plain
+    return plain
+
+
+def _calibrate(relative: np.ndarray, features: np.ndarray, season: int, used: bool) -> Calibration:
+    """Fit on residuals in units of their windows; without the features unless they are ``used``."""
+    counts = (~np.isnan(relative)).sum(axis=0)
+    growth = np.nan if counts.min() >= OWN_STEPS else _growth(relative)
+    steps = _profile(relative) if np.isnan(growth) else np.arange(1, relative.shape[1] + 1) ** growth
+    sizes = _mean(np.abs(relative) / steps)
+    coefficients = np.zeros(1 + FEATURES)
+    if used:
+        coefficients = _gamma_regression(features, sizes)
+    calibration = Calibration(season, coefficients, growth, relative)
+    scales = np.exp(coefficients[0] + features @ coefficients[1:])[:, None] * calibration.steps()
+    return replace(calibration, residuals=(relative / scales).astype(np.float32))
+
+
+def _profile(relative: np.ndarray) -> np.ndarray:
+    """Mean absolute residual of each step, (H,), in units of the mean over steps."""
+    found = _mean(np.abs(relative).T)
+    mean = found.mean()
+    return np.where(found > 0, found / mean, 1.0) if mean > 0 else np.ones(len(found))
+
+
+def _growth(relative: np.ndarray) -> float:
+    """Exponent of the growth of the mean absolute residual with the step: least squares on a log scale."""
+    counts = (~np.isnan(relative)).sum(axis=0)
+    sizes = np.zeros(relative.shape[1])
+    sizes[counts > 0] = _mean(np.abs(relative[:, counts > 0]).T)
+    used = sizes > 0
+    if used.sum() < 2:
+        return 0.0
+    steps, logs, weights = np.log(np.flatnonzero(used) + 1.0), np.log(sizes[used]), counts[used] / counts.sum()
+    steps = steps - (weights * steps).sum() / weights.sum()
+    return float(np.clip((weights * steps * logs).sum() / (weights * steps**2).sum(), 0.0, 1.0))
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Means of rows over what is not NaN; every row has a value."""
+    return np.asarray(np.nanmean(values, axis=1))
+
+
+def _gamma_regression(features: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Coefficients (1 + F,) of the logarithm of the mean size."""
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    design = np.concatenate([np.ones((len(sizes), 1)), (features - centre) / spread], axis=1)
+    penalty = np.diag([0.0, *[PENALTY] * FEATURES])
+    mean = max(float(sizes.mean()), np.finfo(np.float64).tiny)
+    found = np.array([np.log(mean), *[0.0] * FEATURES])
+    for _ in range(ROUNDS):
+        expected = np.exp(design @ found)
+        change = np.clip((sizes - expected) / expected, -LARGEST_CHANGE, LARGEST_CHANGE)
+        found = np.linalg.solve(design.T @ design + penalty, design.T @ (design @ found + change))
+    slopes = found[1:] / spread
+    return np.array([found[0] - centre @ slopes, *slopes])
+
+
+def _error(calibration: Calibration, relative: np.ndarray, features: np.ndarray) -> float:
+    """Sum of the quantile losses of other residuals in units of their windows."""
+    scales = np.exp(calibration.coefficients[0] + features @ calibration.coefficients[1:])[:, None]
+    scaled = calibration.scaled_quantiles(JUDGED)
+    least, largest = np.nanmin(calibration.residuals), np.nanmax(calibration.residuals)
+    scaled = np.where(np.isnan(scaled), np.where(JUDGED[:, None] < 0.5, least, largest), scaled)
+    above = relative - scaled[:, None, :] * (scales * calibration.steps())
+    losses = np.maximum(JUDGED[:, None, None] * above, (JUDGED[:, None, None] - 1) * above)
+    return float(np.nansum(losses))

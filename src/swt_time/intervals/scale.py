@@ -1,0 +1,97 @@
+"""The scale of a forecast's errors, as far as the values before the forecast tell it.
+
+Shapes: ``M`` windows, ``T`` values before each, ``F`` features.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+SEASONS, LEAST = 10, 120
+"""The scale is that of so many seasons before the forecast, or so many values if that is more."""
+
+NEWEST = 6
+"""The newest difference is the mean over the last season, or over so many values if that is more."""
+
+FEATURES = 2
+
+SOFTENING = 0.05
+"""Added to the ratios before their logarithm is taken, so that a flat stretch does not decide alone."""
+
+MOST_VALUES = 2**22
+"""Values that are described at once, which bounds memory."""
+
+
+def reach(season: int) -> int:
+    """Return how many of the latest values of a series are read."""
+    return _span(season) + season
+
+
+def _span(season: int) -> int:
+    return max(SEASONS * season, LEAST)
+
+
+def describe(histories: Sequence[np.ndarray], season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Describe the values before forecasts.
+
+    Parameters
+    ----------
+    histories : sequence of M arrays
+        The values that are known before each forecast, NaN where nothing was observed.
+    season : int
+
+    Returns
+    -------
+    unit : (M,) array
+        Mean absolute seasonal difference. Where no two values lie a season apart it is the mean absolute difference of
+        neighbours, and of a single value its size. Zero for a constant series.
+    features : (M, F) array
+        Logarithms of two ratios to the unit: of the newest seasonal difference and of the standard deviation.
+
+    Notes
+    -----
+    If a series is multiplied by a number, so is its unit; if a number is added, nothing changes (but for a series of a
+    single value). A window is described by itself: the others do not matter.
+    """
+    units, features = np.empty(len(histories)), np.empty((len(histories), FEATURES))
+    for rows, values in _chunks(histories, reach(season)):
+        units[rows], features[rows] = _describe(values, season)
+    return units, features
+
+
+def _chunks(histories: Sequence[np.ndarray], length: int) -> Iterator[tuple[slice, np.ndarray]]:
+    step = max(MOST_VALUES // length, 1)
+    for begin in range(0, len(histories), step):
+        rows = slice(begin, min(begin + step, len(histories)))
+        values = np.full((rows.stop - begin, length), np.nan)
+        for row, one in zip(values, histories[rows], strict=True):
+            known = np.asarray(one, np.float64)[-length:]
+            row[length - len(known) :] = known
+        yield rows, values
+
+
+def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    # divided by the largest value, so that no square overflows
+    largest = np.nan_to_num(np.abs(values)).max(axis=1)
+    largest[largest == 0] = 1.0
+    values = values / largest[:, None]
+    seasonal = np.abs(values[:, season:] - values[:, :-season])
+    neighbours = np.abs(np.diff(values[:, season - 1 :], axis=1))
+    unit = _mean(seasonal)
+    unit = np.where(np.isnan(unit), _mean(neighbours), unit)
+    unit = np.where(np.isnan(unit), _mean(np.abs(values)), unit)
+    newest = _mean(seasonal[:, -max(season, NEWEST) :])
+    span = values[:, season:]
+    deviation = np.sqrt(_mean((span - _mean(span)[:, None]) ** 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = np.stack([newest, deviation], axis=1) / unit[:, None]
+    ratios = np.where(np.isfinite(ratios), ratios, 1.0)
+    return np.nan_to_num(unit) * largest, np.log(ratios + SOFTENING)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Means of rows over what is not NaN; NaN where nothing is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=1)
+    sums = np.where(known, values, 0.0).sum(axis=1)
+    return np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
