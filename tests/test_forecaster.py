@@ -148,13 +148,13 @@ def test_validation_and_test_rows_do_not_change_the_scaler(hourly_wide):
     changed = hourly_wide.copy()
     changed.loc[421:, ["load", "heat"]] *= 50
     first, second = make().fit(hourly_wide), make().fit(changed)
-    assert first._trained().checkpoint.trained_on == second._trained().checkpoint.trained_on
+    assert first.trained.checkpoint.trained_on == second._trained().checkpoint.trained_on
 
 
 def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
     forecaster = make(max_steps=10, skip="linear").fit(hourly_wide)
     forecaster.save(tmp_path / "m")
-    loaded = Forecaster.load(tmp_path / "m")._trained().checkpoint
+    loaded = Forecaster.load(tmp_path / "m").trained.checkpoint
     assert [row.step for row in loaded.history] == list(range(1, 11))
     assert loaded.provenance["training"]["steps"] == 10
     assert len(loaded.provenance["data_sha256"]) == 64

@@ -95,7 +95,7 @@ def test_training_does_not_see_through_a_gap_at_a_border(border):
     states = []
     for shift in (0.0, 1000.0):
         fitted = quietly(forecaster(split="0.5/0.1/0.4", seed=1).fit, table(shift, gap=gap))
-        trained_on = fitted._trained().checkpoint.trained_on
+        trained_on = fitted.trained.checkpoint.trained_on
         states.append((trained_on.mean, trained_on.deviation, fitted.model.trained_state()))
     assert states[0][:2] == states[1][:2]
     if border == 180:  # the validation part chooses the strength, so only a gap behind it must change nothing

@@ -104,7 +104,7 @@ def test_one_call_chooses_and_is_saved(tmp_path):
     forecaster.save(tmp_path / "model")
     loaded = Forecaster.load(tmp_path / "model")
     pd.testing.assert_frame_equal(loaded.predict(table), forecast)
-    chosen = loaded._trained().checkpoint.provenance["choice"]
+    chosen = loaded.trained.checkpoint.provenance["choice"]
     assert chosen["errors"] == errors
     assert forecaster.choice.lines()[0].startswith("forecast by: ")
 

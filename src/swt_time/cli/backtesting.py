@@ -19,6 +19,7 @@ from swt_time.cli.options import (
     BySeriesOption,
     ConfigOptions,
     DataOption,
+    IntervalOptions,
     JsonOption,
     ModelOptions,
     TableOptions,
@@ -40,6 +41,7 @@ def backtest(
     options: ModelOptions,
     table: TableOptions,
     configuration: ConfigOptions,
+    intervals: IntervalOptions,
     windows: Annotated[
         int,
         option("--windows", help="Cutoffs of each series; the last one lies a horizon before its end.", min=1),
@@ -68,6 +70,14 @@ def backtest(
     plot: Annotated[
         Path | None, option("--plot", help="Picture to draw: truth, cutoffs and forecasts.", panel=OUTPUT)
     ] = None,
+    flag: Annotated[
+        float | None,
+        option(
+            "--flag",
+            help="List the observed values outside their interval of so many percent one step ahead, such as 99: every "
+            "row after the first cutoff is forecast from the rows before it.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score forecasts from several cutoffs inside a table (rolling origin), beside seasonal naive and the last value.
@@ -79,7 +89,9 @@ def backtest(
     from swt_time.data.writing import check_output, write_table
     from swt_time.evaluation import backtesting
     from swt_time.evaluation.fold_scores import score_folds
+    from swt_time.evaluation.outliers import find_outliers
 
+    asked = intervals.asked()
     if model is not None and (horizon is not None or refit or configuration.given()):
         raise ConfigError("--model is fitted already: leave out --horizon, --refit, --preset, --config and --set")
     if model is None and horizon is None:
@@ -100,15 +112,20 @@ def backtest(
         typer.echo(f"fitting on the rows up to {known.last.max()}", err=True)
         forecaster = start()
         fit_forecaster(forecaster, known, None)
+        fitted.append(forecaster.trained)
         return forecaster.trained
 
+    fitted: list[Trained] = []
     forecaster = start() if model is None else load_forecaster(model, options, table)
     frame, series = read_for(forecaster, data, table)
     if model is None:
-        folds = backtesting.backtest(fit, series, forecaster.config.data.horizon, windows, step, refit=refit)
+        folds = backtesting.backtest(
+            fit, series, forecaster.config.data.horizon, windows, step, refit=refit, asked=asked
+        )
         how = f"fitted before {'every' if refit else 'the first'} cutoff"
     else:
-        folds = backtesting.cross_validate(forecaster.trained, series, windows, step)
+        folds = backtesting.cross_validate(forecaster.trained, series, windows, step, asked=asked)
+        fitted.append(forecaster.trained)
         how = f"model {model} as it is"
     scores = score_folds(folds)
     if out is not None:
@@ -117,11 +134,13 @@ def backtest(
         write_table(series_frame(folds.series, scores.by_series(), frame), by_series)
     if plot is not None:
         plot_folds(folds, plot)
+    outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
     if as_json:
-        say(json.dumps({**scores.as_json(), "fitted": how}))
+        found = {} if outliers is None else {"outliers": outliers.as_json()}
+        say(json.dumps({**scores.as_json(), **found, "fitted": how}))
         return
     say(how)
-    for line in scores.as_text():
+    for line in [*scores.as_text(), *([] if outliers is None else outliers.as_text())]:
         say(line)
     for what, path in {"forecasts": out, "errors by series": by_series, "picture": plot}.items():
         if path is not None:

@@ -12,6 +12,7 @@ from swt_time.cli.options import (
     BySeriesOption,
     ConfigOptions,
     DataOption,
+    IntervalOptions,
     JsonOption,
     ModelOptions,
     TableOptions,
@@ -47,6 +48,7 @@ def forecast(
     options: ModelOptions,
     table: TableOptions,
     configuration: ConfigOptions,
+    intervals: IntervalOptions,
     model: Annotated[
         Path | None,
         option("--model", help="Checkpoint folder made by train; without it a forecaster is fitted to the table."),
@@ -57,8 +59,18 @@ def forecast(
     ] = None,
     plot: Annotated[
         Path | None,
-        option("--plot", help="Picture to draw: context, truth where it is known, forecast.", panel=OUTPUT),
+        option(
+            "--plot", help="Picture to draw: context, truth where it is known, forecast and intervals.", panel=OUTPUT
+        ),
     ] = None,
+    samples: Annotated[
+        int,
+        option(
+            "--samples",
+            help="Number of sample paths: columns yhat-sample-1 and so on, whose sums over the steps are honest.",
+            panel=OUTPUT,
+        ),
+    ] = 0,
     cutoff: Annotated[
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
@@ -70,14 +82,18 @@ def forecast(
     """Forecast the steps after the end of every series of a table, by a trained model or in one command.
 
     Without --model a forecaster is fitted first: the closed form and simple forecasters are compared on held-out blocks
-    of the table (preset auto). A row after --cutoff is never read.
+    of the table (preset auto). A row after --cutoff is never read. Intervals of 80 and 95 % stand beside the forecast,
+    made of errors on rows that were held out.
     """
     from swt_time.checkpoints import check_output_folder
     from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
+    from swt_time.data.origins import ends
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, write_table
+    from swt_time.evaluation.uncertainty import LEVELS
 
+    asked = intervals.asked(LEVELS, samples)
     if model is not None and (horizon is not None or save is not None or configuration.given()):
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
@@ -100,11 +116,12 @@ def forecast(
         fit_forecaster(forecaster, known, save)
     known = forecaster.forecastable(known, strict=strict)
     yhat = forecaster.predict_series(known)
-    write_table(forecast_frame(known, yhat, frame), out)
+    around = asked.columns(forecaster.trained, known, ends(known), yhat)
+    write_table(forecast_frame(known, yhat, frame, around), out)
     say = printer(out)
     say(f"forecast: {out} ({len(known.ids)} series, {yhat.shape[1]} steps each)")
     if plot is not None:
-        plot_forecasts(series_panels(series, known, yhat), plot)
+        plot_forecasts(series_panels(series, known, yhat, around), plot)
         say(f"picture: {plot}")
 
 
@@ -176,6 +193,7 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
         forecaster.fit_series(series, report=report)
     for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
+    typer.echo(forecaster.trained.describe_intervals(), err=True)
     if save is not None:
         forecaster.save(save)
         typer.echo(f"model: {save}", err=True)

@@ -93,6 +93,7 @@ def info(
 
     if model is not None:
         from swt_time.checkpoints import read_checkpoint
+        from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
         weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
@@ -100,6 +101,7 @@ def info(
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
+        typer.echo(describe_intervals(checkpoint.provenance))
         typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
         return
     for name, number in package_versions().items():

@@ -8,7 +8,7 @@ import csv
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -21,6 +21,8 @@ from swt_time.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from swt_time.evaluation.uncertainty import Uncertainty
 
 INTERRUPTED = 130
 """Exit code of a command that was ended by Ctrl-C or SIGTERM."""
@@ -121,6 +123,37 @@ class TableOptions(ReadingOptions):
     def changes(self) -> dict[str, Any]:
         """The given options, by dotted key."""
         return {f"data.{key}": value for key, value in self.values().items()}
+
+
+@dataclass(frozen=True)
+class IntervalOptions:
+    """What is written around a forecast."""
+
+    levels: Annotated[
+        str | None,
+        option(
+            "--levels",
+            help="Intervals in percent, separated by commas: 80 gives yhat-lo-80 and yhat-hi-80; none for no interval.",
+            panel=OUTPUT,
+        ),
+    ] = None
+    quantiles: Annotated[
+        str | None,
+        option(
+            "--quantiles",
+            help="Quantiles between 0 and 1, separated by commas: 0.1 gives the column 0.1.",
+            panel=OUTPUT,
+        ),
+    ] = None
+
+    def asked(self, default: Sequence[float] = (), samples: int = 0) -> "Uncertainty":
+        """What is asked for; the ``default`` levels if there is no option."""
+        from swt_time.evaluation.uncertainty import Uncertainty
+
+        levels = tuple(default) if self.levels is None and self.quantiles is None and not samples else ()
+        if self.levels is not None and self.levels.strip().lower() != "none":
+            levels = numbers("--levels", self.levels)
+        return Uncertainty(levels, numbers("--quantiles", self.quantiles or ""), samples)
 
 
 @dataclass(frozen=True)
@@ -242,6 +275,19 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The items whose value is not None."""
     return {key: value for key, value in values.items() if value is not None}
+
+
+def numbers(flag: str, text: str) -> tuple[float, ...]:
+    """Split an option's text into numbers.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        return tuple(float(one) for one in text.split(",") if one.strip())
+    except ValueError:
+        raise ConfigError(f"{flag} {text}: expected numbers separated by commas, such as 80,95") from None
 
 
 def split_names(flag: str, text: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Plots of forecasts, wavelet bands and differences; needs the extra ``plot``."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class ForecastPanel:
     forecast_times: np.ndarray
     forecast: np.ndarray
     truth: np.ndarray
+    bounds: Sequence[tuple[str, np.ndarray, np.ndarray]] = ()
+    """Level, lower and upper bounds of each interval."""
 
 
 def import_pyplot() -> Any:
@@ -73,7 +75,7 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
     )
     for axis, panel in zip(axes[:, 0], shown, strict=True):
         _draw(axis, panel)
-    axes[0, 0].legend(loc="upper left", frameon=False, ncols=3)
+    axes[0, 0].legend(loc="upper left", frameon=False, ncols=5)
     rest = f"  ({len(shown)} of {len(panels)} series)" if len(panels) > len(shown) else ""
     if title or rest:
         figure.suptitle(title + rest, color=INK, parse_math=False)
@@ -89,6 +91,9 @@ def _draw(axis: Any, panel: ForecastPanel) -> None:
         truth = np.concatenate([context[-1:], panel.truth])
         axis.plot(joined_times[: len(truth)], truth, color=TRUTH, lw=1.6, label="truth")
     axis.plot(times, context, color=INK, lw=1.1, label="context")
+    for level, lower, upper in sorted(panel.bounds, key=lambda one: -float(one[0])):  # the widest behind the others
+        bounds = (np.concatenate([context[-1:], one]) for one in (lower, upper))
+        axis.fill_between(joined_times, *bounds, color=FORECAST, alpha=0.18, lw=0, label=f"{level} %")
     axis.plot(joined_times, np.concatenate([context[-1:], panel.forecast]), color=FORECAST, lw=1.6, label="forecast")
     axis.axvline(times[-1], color=INK, lw=0.8, ls=":")
     axis.set_title(panel.title, loc="left", fontsize=10, color=INK, parse_math=False)
@@ -116,7 +121,9 @@ def check_picture(path: Path) -> None:
             raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
 
 
-def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> list[ForecastPanel]:
+def series_panels(
+    series: SeriesTable, known: SeriesTable, yhat: np.ndarray, around: Mapping[str, np.ndarray] | None = None
+) -> list[ForecastPanel]:
     """Make one panel for each series.
 
     Parameters
@@ -126,8 +133,11 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
     known : SeriesTable
         The values that the forecast was made from.
     yhat : (N, H) array
+    around : mapping of str to (N, H) array, optional
+        Columns of intervals, by name; see `swt_time.evaluation.uncertainty`.
     """
-    horizon = yhat.shape[1]
+    horizon, around = yhat.shape[1], around or {}
+    levels = [name.removeprefix("yhat-lo-") for name in around if name.startswith("yhat-lo-")]
     future = wall_times(known.future(horizon)).reshape(-1, horizon)
     now = dict(zip(series.ids, series.values, strict=True))
     panels = []
@@ -135,7 +145,8 @@ def series_panels(series: SeriesTable, known: SeriesTable, yhat: np.ndarray) -> 
         seen = len(known.values[i])
         times = wall_times(known.times[i])
         truth = now[name][seen : seen + horizon]
-        panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth))
+        bounds = [(one, around[f"yhat-lo-{one}"][i], around[f"yhat-hi-{one}"][i]) for one in levels]
+        panels.append(ForecastPanel(name, times, known.values[i], future[i], yhat[i], truth, bounds))
     return panels
 
 

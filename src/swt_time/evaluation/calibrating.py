@@ -51,13 +51,14 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
         return checkpoint
     season = season_length(parts.table.frequency)
     histories = known_values(parts.table, residuals.pairs, reach(season))
-    calibration = fit_calibration(residuals.values, histories, residuals.block, season)
+    calibration = fit_calibration(residuals, histories, season)
     if calibration is None:
         return checkpoint
     described: dict[str, Any] = {
         "residuals": f"of {residuals.source}",
         "blocks": len(np.unique(residuals.block)),
-        "origins": len(calibration.residuals),
+        "origins": len(residuals.pairs),
+        "origins_without_overlap": residuals.independent,
         "per_step": int(calibration.counts.min()),
         "steps": "share their residuals" if calibration.shared else "have residuals of their own",
         "scale": "of the window" if calibration.coefficients.any() else "of the seasonal differences",

@@ -23,6 +23,18 @@ from swt_time.panel.ladder import ladder
 from swt_time.selection import Blend
 
 
+def describe_intervals(provenance: Mapping[str, Any]) -> str:
+    """Describe in one line how the intervals of a checkpoint were made, from its provenance."""
+    made = provenance.get("intervals")
+    if not isinstance(made, Mapping):
+        return "intervals: none (there were no rows that the model was not fitted to)"
+    return (
+        f"intervals: from the errors of {made.get('origins')} forecasts {made.get('residuals')} "
+        f"({made.get('origins_without_overlap')} without overlap); steps {made.get('steps')}, scale "
+        f"{made.get('scale')}; the widest level is {made.get('widest_level')} %"
+    )
+
+
 @dataclass(frozen=True)
 class Trained:
     """A checkpoint with its network, and with the panel that was chosen beside it, if any.
@@ -67,6 +79,10 @@ class Trained:
     def is_closed_form(self) -> bool:
         """Whether the forecast depends on no weights that were trained by gradients."""
         return self.model.is_closed_form or (self.blend is not None and self.blend.weight == 0)
+
+    def describe_intervals(self) -> str:
+        """Describe in one line how the intervals were made."""
+        return describe_intervals(self.checkpoint.provenance)
 
     @property
     def least_rows(self) -> int:

@@ -26,6 +26,8 @@ class Calibration:
     season : int
     coefficients : (1 + FEATURES,) array
         The scale of a window is its unit times ``exp(c[0] + c[1:] features)``; see `swt_time.intervals.scale`.
+    bounds : (2, FEATURES) array
+        Least and largest features of the residuals' windows, between which those of other windows are clipped.
     growth : float
         All steps share their residuals, whose scale grows like ``step^growth``; NaN if every step has its own.
     residuals : (n, H) float32 array
@@ -35,6 +37,7 @@ class Calibration:
 
     season: int
     coefficients: np.ndarray
+    bounds: np.ndarray
     growth: float
     residuals: np.ndarray
 
@@ -62,9 +65,13 @@ class Calibration:
     def scales(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Scales of forecasts after the given values, (M, H)."""
         unit, features = describe(histories, self.season)
-        # einsum sums each row by itself, so that a series is forecast alike alone and in company
-        factors = np.exp(self.coefficients[0] + np.einsum("mf,f->m", features, self.coefficients[1:]))
-        return (unit * factors)[:, None] * self.steps()
+        return (unit * self.factors(features))[:, None] * self.steps()
+
+    def factors(self, features: np.ndarray) -> np.ndarray:
+        """Factors of the units of windows with the given features, (M,)."""
+        clipped = np.clip(features, *self.bounds)
+        # each row is summed by itself, so that a series is forecast alike alone and in company
+        return np.asarray(np.exp(self.coefficients[0] + (clipped * self.coefficients[1:]).sum(axis=1)))
 
     def quantiles(
         self, yhat: np.ndarray, histories: Sequence[np.ndarray], probabilities: Sequence[float]
@@ -139,6 +146,7 @@ class Calibration:
         return {
             "season": np.array(self.season, np.float64),
             "coefficients": self.coefficients,
+            "bounds": self.bounds,
             "growth": np.array(self.growth),
             "residuals": self.residuals,
         }
@@ -152,19 +160,20 @@ class Calibration:
         CheckpointError
             An array is missing, has another shape than expected, or holds impossible values.
         """
-        names = ("season", "coefficients", "growth", "residuals")
+        names = ("season", "coefficients", "bounds", "growth", "residuals")
         missing = [name for name in names if name not in arrays]
         if missing:
             raise CheckpointError(f"the intervals have no array {missing[0]!r}; expected {', '.join(names)}")
-        season, coefficients, growth = (np.asarray(arrays[name], np.float64) for name in names[:3])
+        season, coefficients, bounds, growth = (np.asarray(arrays[name], np.float64) for name in names[:4])
         residuals = np.asarray(arrays["residuals"], np.float32)
         bad = (
             "season" if season.shape != () or not 1 <= season <= LARGEST_SEASON or season != np.floor(season)
             else "coefficients" if coefficients.shape != (1 + FEATURES,) or not np.isfinite(coefficients).all()
+            else "bounds" if bounds.shape != (2, FEATURES) or not (bounds[0] <= bounds[1]).all()
             else "growth" if growth.shape != () or np.isinf(growth) or abs(np.nan_to_num(growth)) > 10
             else "residuals" if residuals.ndim != 2 or 0 in residuals.shape or np.isinf(residuals).any()
             else None
         )  # fmt: skip
         if bad:
             raise CheckpointError(f"{bad} of the intervals has an impossible shape or value; train the model again")
-        return cls(int(season), coefficients, float(growth), residuals)
+        return cls(int(season), coefficients, bounds, float(growth), residuals)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from swt_time.intervals.calibration import Calibration
+from swt_time.intervals.residuals import Residuals
 from swt_time.intervals.scale import FEATURES, describe
 
 MOST_RESIDUALS = 2**10
@@ -16,6 +17,9 @@ MOST_RESIDUALS = 2**10
 
 OWN_STEPS = 100
 """A step has quantiles of its own if it has so many residuals; otherwise all steps share them."""
+
+FEW_ORIGINS = 20
+"""Origins that hardly overlap, below which residuals count with both signs."""
 
 PENALTY = 1.0
 """Ridge penalty of the coefficients of standardised features."""
@@ -29,20 +33,15 @@ JUDGED = np.array([0.025, 0.05, *(np.arange(1, 10) / 10), 0.95, 0.975])
 """Quantiles by which it is decided whether the features are used."""
 
 
-def fit_calibration(
-    residuals: np.ndarray, histories: Sequence[np.ndarray], block: np.ndarray, season: int
-) -> Calibration | None:
+def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], season: int) -> Calibration | None:
     """Learn quantiles from the residuals of a forecaster.
 
     Parameters
     ----------
-    residuals : (M, H) array
-        What was observed minus what was forecast; NaN where nothing was observed.
+    residuals : Residuals
+        Of ``M`` origins.
     histories : sequence of M arrays
         The values that were known before each forecast, NaN where nothing was observed.
-    block : (M,) int array
-        Block of each origin. The features of a window are used if they lower the error of the quantiles on blocks that
-        were left out.
     season : int
 
     Returns
@@ -52,18 +51,23 @@ def fit_calibration(
 
     Notes
     -----
+    The features of a window are used if they lower the error of the quantiles on blocks that were left out. Each tail
+    has its own residuals, unless the origins are few (`FEW_ORIGINS`): then which side has more of them is chance, and
+    every residual counts with both signs.
+
     The mean absolute residual of a window, in units of the window, is taken as gamma distributed around
     ``exp(c[0] + c[1:] features)``, which is fitted by iteratively reweighted least squares (McCullagh and Nelder,
     "Generalized Linear Models", 1989, section 8.2) with a small ridge penalty.
     """
-    residuals = np.asarray(residuals, np.float64)
     unit, features = describe(histories, season)
-    known = (unit > 0) & ~np.isnan(residuals).all(axis=1)
+    known = (unit > 0) & ~np.isnan(residuals.values).all(axis=1)
     rows = np.flatnonzero(known)
     if not len(rows):
         return None
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RESIDUALS, len(rows))).round().astype(np.int64)]
-    relative, features, block = residuals[rows] / unit[rows, None], features[rows], np.asarray(block)[rows]
+    relative, features, block = residuals.values[rows] / unit[rows, None], features[rows], residuals.block[rows]
+    if residuals.independent < FEW_ORIGINS:
+        relative, features, block = np.concatenate([relative, -relative]), np.tile(features, (2, 1)), np.tile(block, 2)
     plain, shaped = _calibrate(relative, features, season, False), _calibrate(relative, features, season, True)
     blocks = np.unique(block)
     if len(blocks) > 1:
@@ -86,8 +90,9 @@ def _calibrate(relative: np.ndarray, features: np.ndarray, season: int, used: bo
     coefficients = np.zeros(1 + FEATURES)
     if used:
         coefficients = _gamma_regression(features, sizes)
-    calibration = Calibration(season, coefficients, growth, relative)
-    scales = np.exp(coefficients[0] + features @ coefficients[1:])[:, None] * calibration.steps()
+    bounds = np.stack([features.min(axis=0), features.max(axis=0)])
+    calibration = Calibration(season, coefficients, bounds, growth, relative)
+    scales = calibration.factors(features)[:, None] * calibration.steps()
     return replace(calibration, residuals=(relative / scales).astype(np.float32))
 
 
@@ -134,7 +139,7 @@ def _gamma_regression(features: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _error(calibration: Calibration, relative: np.ndarray, features: np.ndarray) -> float:
     """Sum of the quantile losses of other residuals in units of their windows."""
-    scales = np.exp(calibration.coefficients[0] + features @ calibration.coefficients[1:])[:, None]
+    scales = calibration.factors(features)[:, None]
     scaled = calibration.scaled_quantiles(JUDGED)
     least, largest = np.nanmin(calibration.residuals), np.nanmax(calibration.residuals)
     scaled = np.where(np.isnan(scaled), np.where(JUDGED[:, None] < 0.5, least, largest), scaled)

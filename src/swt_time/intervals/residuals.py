@@ -25,3 +25,9 @@ class Residuals:
     values: np.ndarray
     block: np.ndarray
     source: str
+
+    @property
+    def independent(self) -> int:
+        """Number of origins of which no two of one series lie within one horizon, about."""
+        horizon = self.values.shape[1]
+        return len(np.unique(np.stack([self.pairs[:, 0], self.pairs[:, 1] // horizon], axis=1), axis=0))
