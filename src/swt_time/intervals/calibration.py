@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from swt_time.errors import CheckpointError
 from swt_time.intervals.conformal import conformal_quantiles, widest_level
-from swt_time.intervals.scale import FEATURES, describe
+from swt_time.intervals.scale import FEATURES, Description, describe
 
 LARGEST_SEASON = 2**20
 
@@ -28,16 +28,20 @@ class Calibration:
         The scale of a window is its unit times ``exp(c[0] + c[1:] features)``; see `swt_time.intervals.scale`.
     bounds : (2, FEATURES) array
         Least and largest features of the residuals' windows, between which those of other windows are clipped.
+    phase : float
+        How much the scale of a step follows the phase of its season: the power of the ratio of the seasonal differences
+        at that phase to those at all phases.
     growth : float
         All steps share their residuals, whose scale grows like ``step^growth``; NaN if every step has its own.
     residuals : (n, H) float32 array
         Residuals divided by the scale of their window, one row for each forecast origin; NaN where nothing was
-        observed. Where steps share them, also divided by ``step^growth``.
+        observed.
     """
 
     season: int
     coefficients: np.ndarray
     bounds: np.ndarray
+    phase: float
     growth: float
     residuals: np.ndarray
 
@@ -64,14 +68,18 @@ class Calibration:
 
     def scales(self, histories: Sequence[np.ndarray]) -> np.ndarray:
         """Scales of forecasts after the given values, (M, H)."""
-        unit, features = describe(histories, self.season)
-        return (unit * self.factors(features))[:, None] * self.steps()
+        known = describe(histories, self.season)
+        return known.unit[:, None] * self.factors(known)
 
-    def factors(self, features: np.ndarray) -> np.ndarray:
-        """Factors of the units of windows with the given features, (M,)."""
-        clipped = np.clip(features, *self.bounds)
+    def factors(self, known: Description) -> np.ndarray:
+        """Scales of windows in their units, (M, H)."""
+        steps = np.arange(self.horizon)
         # each row is summed by itself, so that a series is forecast alike alone and in company
-        return np.asarray(np.exp(self.coefficients[0] + (clipped * self.coefficients[1:]).sum(axis=1)))
+        logs = (np.clip(known.features, *self.bounds) * self.coefficients[1:]).sum(axis=1)[:, None]
+        if self.phase:
+            logs = logs + self.phase * known.phases[:, steps % self.season]
+        growth = self.growth * np.log(steps + 1) if self.shared else np.zeros(self.horizon)
+        return np.asarray(np.exp(self.coefficients[0] + logs + growth))
 
     def quantiles(
         self, yhat: np.ndarray, histories: Sequence[np.ndarray], probabilities: Sequence[float]
@@ -132,10 +140,6 @@ class Calibration:
             return conformal_quantiles(self.residuals, probabilities)
         return np.repeat(conformal_quantiles(self.residuals.reshape(-1, 1), probabilities), self.horizon, axis=1)
 
-    def steps(self) -> np.ndarray:
-        """Growth of the scale with the step, (H,)."""
-        return np.arange(1, self.horizon + 1) ** self.growth if self.shared else np.ones(self.horizon)
-
     @staticmethod
     def _floor(yhat: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
         positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
@@ -147,6 +151,7 @@ class Calibration:
             "season": np.array(self.season, np.float64),
             "coefficients": self.coefficients,
             "bounds": self.bounds,
+            "phase": np.array(self.phase),
             "growth": np.array(self.growth),
             "residuals": self.residuals,
         }
@@ -160,20 +165,21 @@ class Calibration:
         CheckpointError
             An array is missing, has another shape than expected, or holds impossible values.
         """
-        names = ("season", "coefficients", "bounds", "growth", "residuals")
+        names = ("season", "coefficients", "bounds", "phase", "growth", "residuals")
         missing = [name for name in names if name not in arrays]
         if missing:
             raise CheckpointError(f"the intervals have no array {missing[0]!r}; expected {', '.join(names)}")
-        season, coefficients, bounds, growth = (np.asarray(arrays[name], np.float64) for name in names[:4])
+        season, coefficients, bounds, phase, growth = (np.asarray(arrays[name], np.float64) for name in names[:5])
         residuals = np.asarray(arrays["residuals"], np.float32)
         bad = (
             "season" if season.shape != () or not 1 <= season <= LARGEST_SEASON or season != np.floor(season)
             else "coefficients" if coefficients.shape != (1 + FEATURES,) or not np.isfinite(coefficients).all()
             else "bounds" if bounds.shape != (2, FEATURES) or not (bounds[0] <= bounds[1]).all()
+            else "phase" if phase.shape != () or not 0 <= phase <= 1
             else "growth" if growth.shape != () or np.isinf(growth) or abs(np.nan_to_num(growth)) > 10
             else "residuals" if residuals.ndim != 2 or 0 in residuals.shape or np.isinf(residuals).any()
             else None
         )  # fmt: skip
         if bad:
             raise CheckpointError(f"{bad} of the intervals has an impossible shape or value; train the model again")
-        return cls(int(season), coefficients, bounds, float(growth), residuals)
+        return cls(int(season), coefficients, bounds, float(phase), float(growth), residuals)

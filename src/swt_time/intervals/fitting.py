@@ -10,7 +10,7 @@ import numpy as np
 
 from swt_time.intervals.calibration import Calibration
 from swt_time.intervals.residuals import Residuals
-from swt_time.intervals.scale import FEATURES, describe
+from swt_time.intervals.scale import FEATURES, Description, describe
 
 MOST_RESIDUALS = 2**10
 """Most origins whose residuals are kept; of more an even sample."""
@@ -21,6 +21,9 @@ OWN_STEPS = 100
 FEW_ORIGINS = 20
 """Origins that hardly overlap, below which residuals count with both signs."""
 
+PHASES = (0.0, 0.5, 1.0)
+"""Powers of the seasonal differences at the phase of a step that are tried in its scale."""
+
 PENALTY = 1.0
 """Ridge penalty of the coefficients of standardised features."""
 
@@ -29,8 +32,11 @@ ROUNDS = 25
 LARGEST_CHANGE = 3.0
 """Largest change of the logarithm of a scale in a round."""
 
-JUDGED = np.array([0.025, 0.05, *(np.arange(1, 10) / 10), 0.95, 0.975])
-"""Quantiles by which it is decided whether the features are used."""
+JUDGED = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
+"""Quantiles by which the form of the scale is chosen."""
+
+MOST_JUDGED = 2**15
+"""Most residuals of a block by which it is chosen."""
 
 
 def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], season: int) -> Calibration | None:
@@ -51,49 +57,51 @@ def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], seaso
 
     Notes
     -----
-    The features of a window are used if they lower the error of the quantiles on blocks that were left out. Each tail
-    has its own residuals, unless the origins are few (`FEW_ORIGINS`): then which side has more of them is chance, and
-    every residual counts with both signs.
+    The features and the phases are used if they lower the error of the quantiles on blocks that were left out. Each
+    tail has its own residuals, unless the origins are few (`FEW_ORIGINS`): then which side has more of them is chance,
+    and every residual counts with both signs.
 
     The mean absolute residual of a window, in units of the window, is taken as gamma distributed around
     ``exp(c[0] + c[1:] features)``, which is fitted by iteratively reweighted least squares (McCullagh and Nelder,
     "Generalized Linear Models", 1989, section 8.2) with a small ridge penalty.
     """
-    unit, features = describe(histories, season)
-    known = (unit > 0) & ~np.isnan(residuals.values).all(axis=1)
-    rows = np.flatnonzero(known)
+    known = describe(histories, season)
+    rows = np.flatnonzero((known.unit > 0) & ~np.isnan(residuals.values).all(axis=1))
     if not len(rows):
         return None
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RESIDUALS, len(rows))).round().astype(np.int64)]
-    relative, features, block = residuals.values[rows] / unit[rows, None], features[rows], residuals.block[rows]
+    known, block = known.select(rows), residuals.block[rows]
+    relative = residuals.values[rows] / known.unit[:, None]
     if residuals.independent < FEW_ORIGINS:
-        relative, features, block = np.concatenate([relative, -relative]), np.tile(features, (2, 1)), np.tile(block, 2)
-    plain, shaped = _calibrate(relative, features, season, False), _calibrate(relative, features, season, True)
+        twice = np.tile(np.arange(len(rows)), 2)
+        relative, known, block = np.concatenate([relative, -relative]), known.select(twice), block[twice]
+    forms = [(False, 0.0)]
     blocks = np.unique(block)
     if len(blocks) > 1:
-        errors = np.zeros(2)
-        for one in blocks:
-            kept, left_out = block != one, block == one
-            for number, used in enumerate((False, True)):
-                fitted = _calibrate(relative[kept], features[kept], season, used)
-                errors[number] += _error(fitted, relative[left_out], features[left_out])
-        return shaped if errors[1] < errors[0] else plain
-    return plain
+        forms = [(used, phase) for used in (False, True) for phase in (PHASES if season > 1 else PHASES[:1])]
+    errors = np.zeros(len(forms))
+    for one in blocks if len(forms) > 1 else []:
+        kept, left_out = np.flatnonzero(block != one), np.flatnonzero(block == one)
+        left_out = left_out[:: -(-len(left_out) * relative.shape[1] // MOST_JUDGED)]
+        for number, form in enumerate(forms):
+            fitted = _calibrate(relative[kept], known.select(kept), season, *form)
+            errors[number] += _error(fitted, relative[left_out], known.select(left_out))
+    return _calibrate(relative, known, season, *forms[int(errors.argmin())])
 
 
-def _calibrate(relative: np.ndarray, features: np.ndarray, season: int, used: bool) -> Calibration:
-    """Fit on residuals in units of their windows; without the features unless they are ``used``."""
+def _calibrate(relative: np.ndarray, known: Description, season: int, used: bool, phase: float) -> Calibration:
+    """Fit on residuals in units of their windows; with the features where they are ``used``."""
     counts = (~np.isnan(relative)).sum(axis=0)
-    growth = np.nan if counts.min() >= OWN_STEPS else _growth(relative)
-    steps = _profile(relative) if np.isnan(growth) else np.arange(1, relative.shape[1] + 1) ** growth
-    sizes = _mean(np.abs(relative) / steps)
-    coefficients = np.zeros(1 + FEATURES)
+    shared = counts.min() < OWN_STEPS
+    bounds = np.stack([known.features.min(axis=0), known.features.max(axis=0)])
+    form = Calibration(season, np.zeros(1 + FEATURES), bounds, phase, 0.0 if shared else np.nan, relative)
+    if shared:
+        form = replace(form, growth=_growth(relative / form.factors(known)))
     if used:
-        coefficients = _gamma_regression(features, sizes)
-    bounds = np.stack([features.min(axis=0), features.max(axis=0)])
-    calibration = Calibration(season, coefficients, bounds, growth, relative)
-    scales = calibration.factors(features)[:, None] * calibration.steps()
-    return replace(calibration, residuals=(relative / scales).astype(np.float32))
+        shaped = relative / form.factors(known)
+        sizes = _mean(np.abs(shaped) / (1.0 if shared else _profile(shaped)))
+        form = replace(form, coefficients=_gamma_regression(known.features, sizes))
+    return replace(form, residuals=(relative / form.factors(known)).astype(np.float32))
 
 
 def _profile(relative: np.ndarray) -> np.ndarray:
@@ -137,12 +145,11 @@ def _gamma_regression(features: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.array([found[0] - centre @ slopes, *slopes])
 
 
-def _error(calibration: Calibration, relative: np.ndarray, features: np.ndarray) -> float:
+def _error(calibration: Calibration, relative: np.ndarray, known: Description) -> float:
     """Sum of the quantile losses of other residuals in units of their windows."""
-    scales = calibration.factors(features)[:, None]
     scaled = calibration.scaled_quantiles(JUDGED)
     least, largest = np.nanmin(calibration.residuals), np.nanmax(calibration.residuals)
     scaled = np.where(np.isnan(scaled), np.where(JUDGED[:, None] < 0.5, least, largest), scaled)
-    above = relative - scaled[:, None, :] * (scales * calibration.steps())
+    above = relative - scaled[:, None, :] * calibration.factors(known)
     losses = np.maximum(JUDGED[:, None, None] * above, (JUDGED[:, None, None] - 1) * above)
     return float(np.nansum(losses))

@@ -4,6 +4,7 @@ Shapes: ``M`` windows, ``T`` values before each, ``F`` features.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,7 +32,32 @@ def _span(season: int) -> int:
     return max(SEASONS * season, LEAST)
 
 
-def describe(histories: Sequence[np.ndarray], season: int) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Description:
+    """What the values before forecasts say about the scale of their errors.
+
+    Attributes
+    ----------
+    unit : (M,) array
+        Mean absolute seasonal difference. Where no two values lie a season apart it is the mean absolute difference of
+        neighbours, and of a single value its size. Zero for a constant series.
+    features : (M, F) array
+        Logarithms of two ratios to the unit: of the newest seasonal difference and of the standard deviation.
+    phases : (M, m) array
+        Logarithm of the ratio to the unit of the mean absolute seasonal difference at each phase of the season of
+        ``m`` steps, that of the first forecast step first.
+    """
+
+    unit: np.ndarray
+    features: np.ndarray
+    phases: np.ndarray
+
+    def select(self, rows: np.ndarray) -> "Description":
+        """Some of the windows."""
+        return Description(self.unit[rows], self.features[rows], self.phases[rows])
+
+
+def describe(histories: Sequence[np.ndarray], season: int) -> Description:
     """Describe the values before forecasts.
 
     Parameters
@@ -40,23 +66,16 @@ def describe(histories: Sequence[np.ndarray], season: int) -> tuple[np.ndarray, 
         The values that are known before each forecast, NaN where nothing was observed.
     season : int
 
-    Returns
-    -------
-    unit : (M,) array
-        Mean absolute seasonal difference. Where no two values lie a season apart it is the mean absolute difference of
-        neighbours, and of a single value its size. Zero for a constant series.
-    features : (M, F) array
-        Logarithms of two ratios to the unit: of the newest seasonal difference and of the standard deviation.
-
     Notes
     -----
     If a series is multiplied by a number, so is its unit; if a number is added, nothing changes (but for a series of a
     single value). A window is described by itself: the others do not matter.
     """
-    units, features = np.empty(len(histories)), np.empty((len(histories), FEATURES))
+    count = len(histories)
+    found = Description(np.empty(count), np.empty((count, FEATURES)), np.empty((count, season)))
     for rows, values in _chunks(histories, reach(season)):
-        units[rows], features[rows] = _describe(values, season)
-    return units, features
+        found.unit[rows], found.features[rows], found.phases[rows] = _describe(values, season)
+    return found
 
 
 def _chunks(histories: Sequence[np.ndarray], length: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -70,7 +89,7 @@ def _chunks(histories: Sequence[np.ndarray], length: int) -> Iterator[tuple[slic
         yield rows, values
 
 
-def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # divided by the largest value, so that no square overflows
     largest = np.nan_to_num(np.abs(values)).max(axis=1)
     largest[largest == 0] = 1.0
@@ -83,10 +102,13 @@ def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
     newest = _mean(seasonal[:, -max(season, NEWEST) :])
     span = values[:, season:]
     deviation = np.sqrt(_mean((span - _mean(span)[:, None]) ** 2))
+    seasons = seasonal.shape[1] // season
+    by_phase = seasonal[:, -seasons * season :].reshape(len(values), seasons, season).transpose(0, 2, 1)
+    phases = _mean(by_phase.reshape(-1, seasons)).reshape(len(values), season)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = np.stack([newest, deviation], axis=1) / unit[:, None]
-    ratios = np.where(np.isfinite(ratios), ratios, 1.0)
-    return np.nan_to_num(unit) * largest, np.log(ratios + SOFTENING)
+        ratios = np.concatenate([newest[:, None], deviation[:, None], phases], axis=1) / unit[:, None]
+    logs = np.log(np.where(np.isfinite(ratios), ratios, 1.0) + SOFTENING)
+    return np.nan_to_num(unit) * largest, logs[:, :FEATURES], logs[:, FEATURES:]
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
