@@ -24,6 +24,9 @@ FEW_ORIGINS = 20
 PHASES = (0.0, 0.5, 1.0)
 """Powers of the seasonal differences at the phase of a step that are tried in its scale."""
 
+LARGEST = 1e30
+"""Largest scaled residual that is kept."""
+
 PENALTY = 1.0
 """Ridge penalty of the coefficients of standardised features."""
 
@@ -101,7 +104,8 @@ def _calibrate(relative: np.ndarray, known: Description, season: int, used: bool
         shaped = relative / form.factors(known)
         sizes = _mean(np.abs(shaped) / (1.0 if shared else _profile(shaped)))
         form = replace(form, coefficients=_gamma_regression(known.features, sizes))
-    return replace(form, residuals=(relative / form.factors(known)).astype(np.float32))
+    scaled = np.clip(relative / form.factors(known), -LARGEST, LARGEST)
+    return replace(form, residuals=scaled.astype(np.float32))
 
 
 def _profile(relative: np.ndarray) -> np.ndarray:

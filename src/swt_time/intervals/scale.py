@@ -113,6 +113,7 @@ def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray, 
 
 def _mean(values: np.ndarray) -> np.ndarray:
     """Means of rows over what is not NaN; NaN where nothing is."""
+    values = np.ascontiguousarray(values)  # so that a row is summed in the same order alone and in company
     known = ~np.isnan(values)
     count = known.sum(axis=1)
     sums = np.where(known, values, 0.0).sum(axis=1)
