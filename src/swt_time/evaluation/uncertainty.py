@@ -73,9 +73,9 @@ class Uncertainty:
         CheckpointError
             Something else than `LEVELS` is asked of a model without residuals, which gives no columns for these.
         """
-        calibration = trained.calibration
         if not (self.levels or self.quantiles or self.samples):
             return {}
+        calibration = trained.calibration
         if calibration is None:
             if tuple(self.levels) == LEVELS and not self.quantiles and not self.samples:
                 return {}
