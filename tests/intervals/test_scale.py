@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.intervals.scale import SOFTENING, Description, describe, reach
+from swt_time.intervals.scale import PHASE_SOFTENING, SOFTENING, Description, describe, reach
 
 
 def slow_description(history: np.ndarray, season: int) -> tuple[float, list[float], list[float]]:
@@ -33,11 +33,11 @@ def slow_description(history: np.ndarray, season: int) -> tuple[float, list[floa
         back = [season - phase + season * k for k in range(len(seasonal) // season)]
         phases.append(mean([seasonal[-one] for one in back]))
 
-    def log(value: float) -> float:
+    def log(value: float, softening: float = SOFTENING) -> float:
         ratio = value / unit if unit > 0 else float("nan")
-        return float(np.log((1.0 if not np.isfinite(ratio) else ratio) + SOFTENING))
+        return float(np.log((1.0 if not np.isfinite(ratio) else ratio) + softening))
 
-    return unit, [log(newest), log(deviation)], [log(one) for one in phases]
+    return unit, [log(newest), log(deviation)], [log(one, PHASE_SOFTENING) for one in phases]
 
 
 @pytest.mark.parametrize("season", [1, 4, 12, 24])

@@ -75,13 +75,16 @@ def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], seaso
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RESIDUALS, len(rows))).round().astype(np.int64)]
     known, block = known.select(rows), residuals.block[rows]
     relative = residuals.values[rows] / known.unit[:, None]
-    if residuals.independent < FEW_ORIGINS:
+    few = residuals.independent < FEW_ORIGINS
+    if few:
         twice = np.tile(np.arange(len(rows)), 2)
         relative, known, block = np.concatenate([relative, -relative]), known.select(twice), block[twice]
     forms = [(False, 0.0)]
     blocks = np.unique(block)
     if len(blocks) > 1:
-        forms = [(used, phase) for used in (False, True) for phase in (PHASES if season > 1 else PHASES[:1])]
+        forms = [
+            (used, phase) for used in (False, True) for phase in (PHASES if season > 1 and not few else PHASES[:1])
+        ]
     errors = np.zeros(len(forms))
     for one in blocks if len(forms) > 1 else []:
         kept, left_out = np.flatnonzero(block != one), np.flatnonzero(block == one)

@@ -19,6 +19,9 @@ FEATURES = 2
 SOFTENING = 0.05
 """Added to the ratios before their logarithm is taken, so that a flat stretch does not decide alone."""
 
+PHASE_SOFTENING = 0.2
+"""The same for the ratio of a phase, which is a mean of few values."""
+
 MOST_VALUES = 2**22
 """Values that are described at once, which bounds memory."""
 
@@ -107,8 +110,9 @@ def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray, 
     phases = _mean(by_phase.reshape(-1, seasons)).reshape(len(values), season)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = np.concatenate([newest[:, None], deviation[:, None], phases], axis=1) / unit[:, None]
-    logs = np.log(np.where(np.isfinite(ratios), ratios, 1.0) + SOFTENING)
-    return np.nan_to_num(unit) * largest, logs[:, :FEATURES], logs[:, FEATURES:]
+    ratios = np.where(np.isfinite(ratios), ratios, 1.0)
+    features, phases = np.log(ratios[:, :FEATURES] + SOFTENING), np.log(ratios[:, FEATURES:] + PHASE_SOFTENING)
+    return np.nan_to_num(unit) * largest, features, phases
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
