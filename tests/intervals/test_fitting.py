@@ -70,8 +70,8 @@ def test_the_scale_follows_the_phase_of_the_season():
     calibration = fit_calibration(residuals(values), histories, 4)
     assert calibration.phase == 1.0
     scales = calibration.scales(histories[:2])
-    assert (scales[0, :2] > 8 * scales[0, 2:]).all()
-    assert (8 * scales[1, :2] < scales[1, 2:]).all()
+    assert (scales[0, :2] > 5 * scales[0, 2:]).all()
+    assert (5 * scales[1, :2] < scales[1, 2:]).all()
 
 
 def test_few_residuals_are_shared_by_all_steps_and_grow_with_the_step():
