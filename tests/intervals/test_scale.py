@@ -5,19 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.intervals.scale import PHASE_SOFTENING, SOFTENING, Description, describe, reach
+from swt_time.intervals.scale import LONG, PHASE_SOFTENING, SOFTENING, Description, describe, reach
 
 
 def slow_description(history: np.ndarray, season: int) -> tuple[float, list[float], list[float]]:
     """The definition, value by value."""
     span = max(10 * season, 120)
-    known = np.asarray(history, float)[-(span + season) :]
-    known = np.concatenate([np.full(span + season - len(known), np.nan), known])
+    known = np.asarray(history, float)[-(LONG * span + season) :]
+    known = np.concatenate([np.full(LONG * span + season - len(known), np.nan), known])
 
     def mean(values: list[float]) -> float:
         seen = [one for one in values if not np.isnan(one)]
         return float(np.mean(seen)) if seen else float("nan")
 
+    former = mean([abs(known[t] - known[t - season]) for t in range(season, len(known))])
+    known = known[-span - season :]
     seasonal = [abs(known[t] - known[t - season]) for t in range(season, len(known))]
     unit = mean(seasonal)
     if np.isnan(unit):
@@ -37,7 +39,7 @@ def slow_description(history: np.ndarray, season: int) -> tuple[float, list[floa
         ratio = value / unit if unit > 0 else float("nan")
         return float(np.log((1.0 if not np.isfinite(ratio) else ratio) + softening))
 
-    return unit, [log(newest), log(deviation)], [log(one, PHASE_SOFTENING) for one in phases]
+    return unit, [log(newest), log(former), log(deviation)], [log(one, PHASE_SOFTENING) for one in phases]
 
 
 @pytest.mark.parametrize("season", [1, 4, 12, 24])

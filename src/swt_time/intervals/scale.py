@@ -14,7 +14,10 @@ SEASONS, LEAST = 10, 120
 NEWEST = 6
 """The newest difference is the mean over the last season, or over so many values if that is more."""
 
-FEATURES = 2
+LONG = 3
+"""The former difference is the mean over so many times as many values."""
+
+FEATURES = 3
 
 SOFTENING = 0.05
 """Added to the ratios before their logarithm is taken, so that a flat stretch does not decide alone."""
@@ -28,7 +31,7 @@ MOST_VALUES = 2**22
 
 def reach(season: int) -> int:
     """Return how many of the latest values of a series are read."""
-    return _span(season) + season
+    return LONG * _span(season) + season
 
 
 def _span(season: int) -> int:
@@ -45,7 +48,8 @@ class Description:
         Mean absolute seasonal difference. Where no two values lie a season apart it is the mean absolute difference of
         neighbours, and of a single value its size. Zero for a constant series.
     features : (M, F) array
-        Logarithms of two ratios to the unit: of the newest seasonal difference and of the standard deviation.
+        Logarithms of three ratios to the unit: of the newest seasonal difference, of that over a longer history, and of
+        the standard deviation.
     phases : (M, m) array
         Logarithm of the ratio to the unit of the mean absolute seasonal difference at each phase of the season of
         ``m`` steps, that of the first forecast step first.
@@ -97,19 +101,21 @@ def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray, 
     largest = np.nan_to_num(np.abs(values)).max(axis=1)
     largest[largest == 0] = 1.0
     values = values / largest[:, None]
-    seasonal = np.abs(values[:, season:] - values[:, :-season])
-    neighbours = np.abs(np.diff(values[:, season - 1 :], axis=1))
+    differences = np.abs(values[:, season:] - values[:, :-season])
+    former, span = _mean(differences), _span(season)
+    values, seasonal = values[:, -span - season :], differences[:, -span:]
     unit = _mean(seasonal)
-    unit = np.where(np.isnan(unit), _mean(neighbours), unit)
-    unit = np.where(np.isnan(unit), _mean(np.abs(values)), unit)
+    if np.isnan(unit).any():
+        unit = np.where(np.isnan(unit), _mean(np.abs(np.diff(values[:, season - 1 :], axis=1))), unit)
+        unit = np.where(np.isnan(unit), _mean(np.abs(values)), unit)
     newest = _mean(seasonal[:, -max(season, NEWEST) :])
-    span = values[:, season:]
-    deviation = np.sqrt(_mean((span - _mean(span)[:, None]) ** 2))
+    latest = values[:, season:]
+    deviation = np.sqrt(_mean((latest - _mean(latest)[:, None]) ** 2))
     seasons = seasonal.shape[1] // season
     by_phase = seasonal[:, -seasons * season :].reshape(len(values), seasons, season).transpose(0, 2, 1)
     phases = _mean(by_phase.reshape(-1, seasons)).reshape(len(values), season)
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratios = np.concatenate([newest[:, None], deviation[:, None], phases], axis=1) / unit[:, None]
+        ratios = np.concatenate([np.stack([newest, former, deviation], axis=1), phases], axis=1) / unit[:, None]
     ratios = np.where(np.isfinite(ratios), ratios, 1.0)
     features, phases = np.log(ratios[:, :FEATURES] + SOFTENING), np.log(ratios[:, FEATURES:] + PHASE_SOFTENING)
     return np.nan_to_num(unit) * largest, features, phases
@@ -119,6 +125,8 @@ def _mean(values: np.ndarray) -> np.ndarray:
     """Means of rows over what is not NaN; NaN where nothing is."""
     values = np.ascontiguousarray(values)  # so that a row is summed in the same order alone and in company
     known = ~np.isnan(values)
+    if known.all():
+        return values.sum(axis=1) / values.shape[1]
     count = known.sum(axis=1)
     sums = np.where(known, values, 0.0).sum(axis=1)
     return np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
