@@ -110,10 +110,10 @@ class Blocks:
     trains: np.ndarray
 
     @classmethod
-    def divide(cls, parts: Sequence[Windows], horizon: int) -> "Blocks | None":
-        """Divide the windows of all parts; None if they are too few, see `assign_blocks`."""
+    def divide(cls, parts: Sequence[Windows], horizon: int, most: int | None = None) -> "Blocks | None":
+        """Divide at most ``most`` windows (`MOST_WINDOWS`) of all parts; None if they are too few, see `assign_blocks`."""
         ends = np.cumsum([len(one) for one in parts])
-        used = evenly(int(ends[-1]), MOST_WINDOWS)
+        used = evenly(int(ends[-1]), most or MOST_WINDOWS)
         part = np.searchsorted(ends, used, side="right")
         index = used - np.concatenate([[0], ends[:-1]])[part]
         places = np.concatenate([one.places(index[part == number]) for number, one in enumerate(parts)])

@@ -15,6 +15,9 @@ from swt_time.model.closed_form.priors import Prior, season_root, wavelet_roots
 from swt_time.model.closed_form.ridge import LEAST_UNIT
 from swt_time.model.closed_form.solving import centred, prior_mean
 
+MOST_WINDOWS = 2**13
+"""Most windows that are fitted; half as many as the form was chosen with, for half the time."""
+
 MOST_RESIDUALS = 2**10
 """Windows of all blocks whose errors are computed. They are evenly spaced."""
 
@@ -76,7 +79,7 @@ def held_out_residuals(
     """
     parts = [windows] if validation is None or not len(validation) else [windows, validation]
     horizon = windows.gather(np.arange(1))[1].shape[1]
-    blocks = Blocks.divide(parts, horizon)
+    blocks = Blocks.divide(parts, horizon, MOST_WINDOWS)
     if blocks is None:
         return None
     root = _root(context, windows.season, prior, form)
@@ -100,13 +103,13 @@ def _root(context: int, season: int, prior: Prior | None, form: Form) -> Tensor:
 
 
 def _map(train: Moments, root: Tensor, season: int, form: Form) -> Tensor:
-    """The map (H, T) of the chosen form; the same as that of `swt_time.model.closed_form.ridge.path`."""
+    """The map (H, T) of the chosen form, as that of `swt_time.model.closed_form.ridge.path`, from complete targets."""
     mean = prior_mean(train, season, form.structure, form.centre == "last")
-    residual = train if mean is None else train.minus(mean)
+    products = train.products if mean is None else train.products - train.inputs @ mean.T
     inputs = root.T @ train.inputs @ root
     unit = (inputs.trace() / len(inputs)).clamp_min(LEAST_UNIT)
     inputs.diagonal().add_(form.strength * unit)
-    weight = (root @ torch.linalg.solve(inputs, root.T @ residual.products)).T
+    weight = (root @ torch.linalg.solve(inputs, root.T @ products)).T
     return weight if mean is None else mean + weight
 
 
