@@ -91,14 +91,21 @@ def _draw(axis: Any, panel: ForecastPanel) -> None:
         truth = np.concatenate([context[-1:], panel.truth])
         axis.plot(joined_times[: len(truth)], truth, color=TRUTH, lw=1.6, label="truth")
     axis.plot(times, context, color=INK, lw=1.1, label="context")
-    for level, lower, upper in sorted(panel.bounds, key=lambda one: -float(one[0])):  # the widest behind the others
+    widest_first = sorted(panel.bounds, key=lambda one: -float(one[0]))
+    for number, (level, lower, upper) in enumerate(widest_first):
         bounds = (np.concatenate([context[-1:], one]) for one in (lower, upper))
-        axis.fill_between(joined_times, *bounds, color=FORECAST, alpha=0.18, lw=0, label=f"{level} %")
+        shade = min(0.18 + 0.14 * number, 0.9)  # a colour without transparency, so that the legend shows the same
+        axis.fill_between(joined_times, *bounds, color=tint(FORECAST, shade), lw=0, label=f"{level} %")
     axis.plot(joined_times, np.concatenate([context[-1:], panel.forecast]), color=FORECAST, lw=1.6, label="forecast")
     axis.axvline(times[-1], color=INK, lw=0.8, ls=":")
     axis.set_title(panel.title, loc="left", fontsize=10, color=INK, parse_math=False)
     axis.spines[["top", "right"]].set_visible(False)
     axis.margins(x=0.01)
+
+
+def tint(colour: str, share: float) -> tuple[float, ...]:
+    """Mix a colour ``#rrggbb`` with white."""
+    return tuple(1 - share * (1 - int(colour[k : k + 2], 16) / 255) for k in (1, 3, 5))
 
 
 def check_picture(path: Path) -> None:
