@@ -273,7 +273,8 @@ class Forecaster:
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series.
+            Of the same kind as ``table``: ids and time under the names of the table (``unique_id`` and ``ds`` where
+            it has none), and ``yhat``; ``horizon`` rows for each series.
         """
         series = self.forecastable(self.read_series(table), strict=strict)
         return forecast_frame(series, self.predict_series(series), table)
@@ -314,8 +315,8 @@ class Forecaster:
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``; ``y`` is NaN where nothing was
-            observed.
+            As of `predict`, with ``cutoff`` and the true values under the name of the target (``y`` for a wide table),
+            NaN where nothing was observed.
         """
         series = self.read_series(table)
         return cross_validate(self._trained(), series, windows, step, strict=strict).frame(table)

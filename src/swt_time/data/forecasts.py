@@ -1,4 +1,8 @@
-"""Forecasts as data frames of the user's library, with the columns ``unique_id``, ``ds`` and ``yhat``."""
+"""Forecasts as data frames of the user's library.
+
+Ids, times and true values have the names of their columns in the table; where it has none, they are ``unique_id``,
+``ds`` and ``y`` (`swt_time.data.names`). Forecasts are ``yhat``.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.frames import take_rows
-from swt_time.data.layout import ID_NAME
+from swt_time.data.names import CUTOFF_NAME, FORECAST_NAME
 from swt_time.data.series import SeriesTable
 from swt_time.data.timestamps import native_zone_type
 from swt_time.data.zones import from_microseconds, microseconds, named_zone
@@ -30,9 +34,8 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     Returns
     -------
     DataFrame
-        ``N * H`` rows: ``unique_id`` with the type of the table's ids (or the id columns of the table with their own
-        names, where there are several), ``ds``, ``yhat``. Series stand in the order in
-        which the table shows them first.
+        ``N * H`` rows: the ids with the names and types that they have in the table, the time, and ``yhat``. Series
+        stand in the order in which the table shows them first.
 
     Raises
     ------
@@ -48,9 +51,7 @@ def forecast_frame(table: SeriesTable, yhat: np.ndarray, like: Any) -> Any:
     return _frame(table, np.repeat(order, horizon), table.future(horizon)[rows], {}, yhat[order].reshape(-1), like)
 
 
-def cross_validation_frame(
-    table: SeriesTable, pairs: np.ndarray, yhat: np.ndarray, like: Any, *, name: str = "yhat"
-) -> Any:
+def cross_validation_frame(table: SeriesTable, pairs: np.ndarray, yhat: np.ndarray, like: Any) -> Any:
     """Build the frame of forecasts from past cutoffs, with the true values.
 
     Parameters
@@ -62,14 +63,12 @@ def cross_validation_frame(
         Forecast of the ``H`` rows after each cutoff.
     like : DataFrame
         See `forecast_frame`.
-    name : str
-        Name of the forecast column.
 
     Returns
     -------
     DataFrame
-        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known timestamp), ``y``, ``yhat``; ids and the order
-        of the series are those of `forecast_frame`.
+        ``W * H`` rows: the ids, the time, ``cutoff`` (the last known timestamp), the true values, ``yhat``; ids and the
+        order of the series are those of `forecast_frame`.
     """
     places = np.argsort(_order(table))
     by_series = np.argsort(places[pairs[:, 0]], kind="stable")
@@ -84,9 +83,10 @@ def cross_validation_frame(
         cutoffs.append(np.repeat(known[origin - 1], horizon))
         rows = slice(origin, origin + horizon)
         truth.append(np.where(table.observed[index][rows], table.values[index][rows], np.nan))
-    extra = {"cutoff": from_microseconds(np.concatenate(cutoffs), like_times), "y": np.concatenate(truth)}
+    truth_name = table.names.value
+    extra = {CUTOFF_NAME: from_microseconds(np.concatenate(cutoffs), like_times), truth_name: np.concatenate(truth)}
     ds = from_microseconds(np.concatenate(stamps), like_times)
-    return _frame(table, series, ds, extra, yhat.reshape(-1), like, name=name)
+    return _frame(table, series, ds, extra, yhat.reshape(-1), like)
 
 
 def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: Any) -> Any:
@@ -104,7 +104,7 @@ def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: An
     Returns
     -------
     DataFrame
-        ``unique_id`` and the columns; ids and the order of the series are those of `forecast_frame`.
+        The ids and the columns; ids and the order of the series are those of `forecast_frame`.
     """
     order, backend = _order(table), nw.from_native(like, eager_only=True).implementation
     found = [nw.new_series(name, np.asarray(values)[order], backend=backend) for name, values in columns.items()]
@@ -129,14 +129,12 @@ def _frame(
     extra: dict[str, Any],
     yhat: np.ndarray,
     like: Any,
-    *,
-    name: str = "yhat",
 ) -> Any:
     frame = nw.from_native(like, eager_only=True)
     schema = frame.schema
     columns = _ids(table, series, frame.implementation)
     given = frame[table.time_column] if table.time_column in schema else None
-    for key, values in {"ds": ds, **extra, name: yhat}.items():
+    for key, values in {table.names.time: ds, **extra, FORECAST_NAME: yhat}.items():
         if isinstance(values, pd.Index):
             columns.append(_times(key, values, frame.implementation, given))
         else:
@@ -148,7 +146,7 @@ def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series
     """Columns with the id of each row, with the types that ids have in the table."""
     if not table.labels:
         ids = np.array(table.ids, dtype=object)[series].tolist()
-        return [nw.new_series(ID_NAME, ids, nw.String, backend=backend)]
+        return [nw.new_series(table.names.ids[0], ids, nw.String, backend=backend)]
     rows = series.tolist()
     return [
         nw.from_native(take_rows(labels, rows), series_only=True).alias(name) for name, labels in table.labels.items()

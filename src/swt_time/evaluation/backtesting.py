@@ -47,7 +47,7 @@ class Folds:
         return _pairs(self.origins)
 
     def frame(self, like: Any) -> Any:
-        """Columns ``unique_id, ds, cutoff, y, yhat`` in the library of a frame, see `cross_validation_frame`."""
+        """Ids, time, ``cutoff``, true values and ``yhat`` in the library of a frame, see `cross_validation_frame`."""
         return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, self.yhat.shape[2]), like)
 
 
