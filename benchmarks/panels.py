@@ -3,10 +3,10 @@
     python benchmarks/panels.py --out benchmarks/results/panels.csv
     python benchmarks/panels.py --out FILE --only 'Tourism yearly' --contenders swt-time,Theta
 
-The panels are in the development environment; statsforecast (``pip install 'swt-time[bench]'``) is left out with a note
-where it is not installed. All contenders run one after the other in one process on one thread. Times include fitting and choosing and exclude
-imports and a warm-up; compare CPU times where other work runs on the machine. statsforecast's models are called
-directly, series by series, without its data frames.
+The panels are in the development environment; statsforecast (``pip install 'swt-time[bench]'``) is left out with a
+note where it is not installed. All contenders run one after the other in one process on one thread. Times include
+fitting and choosing and exclude imports and a warm-up; compare CPU times where other work runs on the machine.
+statsforecast's models are called directly, series by series, without its data frames.
 
 sMAPE is ``mean(200 |y - f| / (|y| + |f|))``; MASE is the mean absolute error divided by the in-sample mean absolute
 error of seasonal naive, or of the last value for series of at most one season. Both are means over series.
