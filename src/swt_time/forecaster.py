@@ -4,8 +4,7 @@
 """
 
 import contextlib
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,15 +21,15 @@ from swt_time.checkpoints import (
     read_start,
     write_checkpoint,
 )
-from swt_time.config import Config, DataConfig, read_preset, resolve_names
+from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.parts import PartWindows, split_table
-from swt_time.data.series import SeriesTable, read_series, remember_ids
+from swt_time.data.series import SeriesTable, remember_ids
 from swt_time.data.windows import plan_split
-from swt_time.errors import CheckpointError, SWTTimeWarning
+from swt_time.errors import CheckpointError
 from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.short_series import forecastable
-from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.files import expand_user
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
@@ -218,7 +217,7 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        return self.fit_series(self._read(table, self._asked.data), out=out, resume=resume, start=start, report=report)
+        return self.fit_series(read_noted(table, self._asked.data), out=out, resume=resume, start=start, report=report)
 
     def fit_series(
         self,
@@ -257,6 +256,24 @@ class Forecaster:
         self._found, self.result, self.choice = Trained(checkpoint, model), result, choice
         if result.ended == "interrupted":
             raise_as_usual(result.signal)
+        return self
+
+    def update(self, table: Any) -> Self:
+        """Take new rows into a closed form that was fitted with ``keep_sums``, as if it had been fitted on all rows.
+
+        Parameters
+        ----------
+        table : DataFrame
+            The new rows, and the last ``context + horizon - 1`` rows before them; see `swt_time.checkpoints.updating`.
+
+        Raises
+        ------
+        CheckpointError
+            The model does not hold the sums of its closed form.
+        TableError
+            No row is new, or rows before the new ones are missing.
+        """
+        self._found = self._trained().updated(self.read_series(table))
         return self
 
     def predict(self, table: Any, *, strict: bool = False) -> Any:
@@ -370,31 +387,9 @@ class Forecaster:
             Columns that the model was trained on are missing.
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
-        if self._found is None:
-            return self._read(table, data)
-        known = self._found.checkpoint.trained_on
-        if data.columns is None and data.target is None and known.layout == "wide":
-            data = data.model_copy(update={"columns": tuple(known.ids)})
-        series = self._read(table, data)
-        if known.frequency is not None and series.frequency != known.frequency:
-            note = (
-                f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the forecast"
-            )
-            _warn([f"{note} has the frequency of the table"])
-        return series
-
-    @staticmethod
-    def _read(table: Any, data: DataConfig) -> SeriesTable:
-        series = read_series(table, data)
-        _warn(series.notes)
-        return series
+        return read_noted(table, data) if self._found is None else self._found.read(table, data)
 
     def _trained(self) -> Trained:
         if self._found is None:
             raise CheckpointError("this forecaster is not trained yet; call fit(table) or Forecaster.load(folder)")
         return self._found
-
-
-def _warn(notes: Iterable[str]) -> None:
-    for note in notes:
-        warnings.warn(note, SWTTimeWarning, stacklevel=4)

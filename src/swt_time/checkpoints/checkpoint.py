@@ -43,6 +43,7 @@ from swt_time.folders import explained
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.model.closed_form import PREFIX as SUMS
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding
 from swt_time.model.weights import copy_weights, load_trained_state
@@ -134,6 +135,11 @@ class Checkpoint:
             provenance={**self.provenance, "choice": asdict(choice)},
         )
 
+    @property
+    def trained_weights(self) -> dict[str, Tensor]:
+        """The weights of the network, without the panel beside it and the sums of its closed form."""
+        return {name: one for name, one in self.weights.items() if not name.startswith((PREFIX, SUMS))}
+
     def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.
 
@@ -176,7 +182,7 @@ class Checkpoint:
                     "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
-        load_trained_state(model, {name: w for name, w in self.weights.items() if not name.startswith(PREFIX)})
+        load_trained_state(model, self.trained_weights)
         return model.eval()
 
     def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:

@@ -16,7 +16,6 @@ from swt_time.errors import CheckpointError, ConfigError
 from swt_time.files import expand_user
 from swt_time.model import SWTTime
 from swt_time.model.weights import load_trained_state
-from swt_time.selection.blend import PREFIX
 
 SECTIONS = ("embedding.", "model.", "backbone.")
 """Sections that determine what the trained weights mean, except for `FREE`."""
@@ -105,7 +104,7 @@ class Start:
                 f"{recorded.name!r}, but {found.name!r} has {found.sha256[:12]}; set backbone.name to the same "
                 "backbone, or train without start=folder"
             )
-        load_trained_state(model, {n: w for n, w in self.checkpoint.weights.items() if not n.startswith(PREFIX)})
+        load_trained_state(model, self.checkpoint.trained_weights)
 
 
 def read_start(folder: str | Path | None, out: Path | None, *, resume: bool) -> Start | None:
