@@ -273,7 +273,11 @@ class Forecaster:
         TableError
             No row is new, or rows before the new ones are missing.
         """
-        self._found = self._trained().updated(self.read_series(table))
+        return self.update_series(self.read_series(table))
+
+    def update_series(self, series: SeriesTable) -> Self:
+        """Take in rows that were read before; otherwise as `update`."""
+        self._found = self._trained().updated(series)
         return self
 
     def predict(self, table: Any, *, strict: bool = False) -> Any:
