@@ -138,11 +138,13 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
         lines = [[*line[:-2], line[-1]] for line in lines]
     counts = {verdict: sum(one.verdict == verdict for one in compared) for verdict in ("better", "worse")}
     changes = sum(one.difference is not None for one in compared)
-    summary = (
-        f"Differences are paired by seed and have 95 % t-intervals; {counts['better']} of {changes} changes are better "
-        f"and {counts['worse']} are worse than the base. At this level about one change in twenty is expected to "
-        "appear different by chance alone."
-    )
+    summary = "Differences are those of one run each and have no interval."
+    if any(one.half_width is not None for one in compared):
+        summary = (
+            f"Differences are paired by seed and have 95 % t-intervals; {counts['better']} of {changes} changes are "
+            f"better and {counts['worse']} are worse than the base. At this level about one change in twenty is "
+            "expected to appear different by chance alone."
+        )
     return f"{heading}\n\n{table(heads, lines)}\n\n{summary}"
 
 

@@ -1,6 +1,5 @@
 """The one command on public tables: is each read and forecast as it is, and better than simple forecasters?
 
-    pip install 'swt-time[bench]'
     git clone --bare https://github.com/OWNER/NAME CLONES/OWNER+NAME      # each repository of TABLES
     python benchmarks/tables.py --clones CLONES --data DATA --out benchmarks/results/tables.csv
     python benchmarks/tables.py --clones CLONES --only 'nottem,h2o' --out FILE

@@ -16,9 +16,9 @@ def test_demo_forecasts_and_reports_its_scores(tmp_path):
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    forecast = pd.read_csv(tmp_path / "demo" / "forecast.csv", parse_dates=["ds"])
+    forecast = pd.read_csv(tmp_path / "demo" / "forecast.csv", parse_dates=["date"])
     assert len(forecast) == 52
-    assert forecast["ds"].iloc[0] == pd.Timestamp("2001-01-06")
+    assert forecast["date"].iloc[0] == pd.Timestamp("2001-01-06")
     assert forecast["yhat"].between(350, 390).all()
     assert (tmp_path / "demo" / "forecast.png").stat().st_size > 10_000
     scores = {

@@ -40,10 +40,10 @@ def long_table(lengths=(200, 150, 90), start="2024-01-01"):
 def test_every_family_trains_and_forecasts(tiny_backbones, family, hourly_wide):
     forecaster = make(tiny_backbones[family]).fit(hourly_wide)
     forecast = forecaster.predict(hourly_wide)
-    assert list(forecast.columns[:3]) == ["unique_id", "ds", "yhat"]
+    assert list(forecast.columns[:3]) == ["unique_id", "date", "yhat"]
     assert forecast["unique_id"].value_counts().to_dict() == {"heat": 12, "load": 12}
     first = pd.date_range(hourly_wide["date"].iloc[-1], periods=13, freq="h")[1:]
-    assert list(forecast.loc[forecast["unique_id"] == "load", "ds"]) == list(first)
+    assert list(forecast.loc[forecast["unique_id"] == "load", "date"]) == list(first)
     assert np.isfinite(forecast["yhat"]).all()
 
 
@@ -148,7 +148,7 @@ def test_validation_and_test_rows_do_not_change_the_scaler(hourly_wide):
     changed = hourly_wide.copy()
     changed.loc[421:, ["load", "heat"]] *= 50
     first, second = make().fit(hourly_wide), make().fit(changed)
-    assert first.trained.checkpoint.trained_on == second._trained().checkpoint.trained_on
+    assert first.trained.checkpoint.trained_on == second.trained.checkpoint.trained_on
 
 
 def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
@@ -164,14 +164,14 @@ def test_history_and_provenance_are_saved(hourly_wide, tmp_path):
 def test_cross_validation_equals_forecasts_from_each_cutoff(hourly_wide):
     forecaster = make().fit(hourly_wide)
     scores = forecaster.cross_validation(hourly_wide, windows=3, step=20)
-    assert list(scores.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
+    assert list(scores.columns) == ["unique_id", "date", "cutoff", "y", "yhat"]
     assert len(scores) == 2 * 3 * 12
     assert scores["cutoff"].nunique() == 3
     for cutoff, part in scores.groupby("cutoff"):
         known = hourly_wide[hourly_wide["date"] <= cutoff]
         again = forecaster.predict(known)
         np.testing.assert_allclose(part["yhat"], again["yhat"], rtol=1e-5)
-        truth = hourly_wide.set_index("date").loc[part["ds"].iloc[:12], "heat"]
+        truth = hourly_wide.set_index("date").loc[part["date"].iloc[:12], "heat"]
         assert part.loc[part["unique_id"] == "heat", "y"].tolist() == truth.tolist()
 
 

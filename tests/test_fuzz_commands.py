@@ -47,6 +47,7 @@ SETS = tuple(word for setting in TINY for word in ("--set", f"embedding.{setting
 BASES: dict[str, tuple[str, ...]] = {
     "train": ("--data", "in/table.csv", "--out", "out/model", *TRAIN, *SETS),
     "forecast": ("--data", "in/table.csv", "--out", "out/forecast.csv", *MODEL),
+    "update": ("--data", "in/table.csv", "--model", "in/model", "--out", "out/model"),
     "evaluate": ("--data", "in/table.csv", *MODEL),
     "backtest": ("--data", "in/table.csv", "--windows", "1", *MODEL),
     "ablate": ("--data", "in/table.csv", "--out", "out/results.csv", "--list", "--seeds", "0"),

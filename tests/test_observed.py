@@ -74,7 +74,7 @@ def test_an_interpolation_over_the_cutoff_is_detected(model, monkeypatch):
 def test_cross_validation_does_not_see_through_a_gap(model):
     # Cutoffs every row, so that some lie inside the gap.
     clean, shifted = (
-        quietly(model.cross_validation, table(shift), windows=100, step=1).set_index(["cutoff", "ds"])
+        quietly(model.cross_validation, table(shift), windows=100, step=1).set_index(["cutoff", "date"])
         for shift in (0.0, 1000.0)
     )
     before = clean.index.get_level_values("cutoff") < table()["date"][AFTER]
@@ -82,7 +82,7 @@ def test_cross_validation_does_not_see_through_a_gap(model):
     np.testing.assert_array_equal(clean["yhat"][before], shifted["yhat"][before])
     assert (clean["yhat"][~before] != shifted["yhat"][~before]).mean() > 0.9
     # What was not observed is NaN.
-    missing = clean.index.get_level_values("ds").isin(table()["date"][GAP])
+    missing = clean.index.get_level_values("date").isin(table()["date"][GAP])
     assert missing.sum() > HORIZON
     assert clean["y"][missing].isna().all()
     assert clean["y"][~missing].notna().all()

@@ -51,6 +51,9 @@ def folder(tmp_path_factory):
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h"), "demand": demand})
     table["wind"] = 8 + noise.normal(size=hours.size).cumsum() * 0.1
     table.to_csv(root / "demand.csv", index=False)
+    newer = pd.DataFrame({"date": pd.date_range(table["date"].iloc[-300], periods=400, freq="h")})
+    newer = newer.merge(table, how="left").fillna({"demand": 50.0, "wind": 8.0})
+    newer.to_csv(root / "newer.csv", index=False)
     save_original_state_dict(root / "checkpoint.pth")
     return root
 

@@ -32,7 +32,7 @@ def forecast_times(times, **options) -> list:
     frame = table(times)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SWTTimeWarning)
-        return new(**options).fit(frame).predict(frame)["ds"].tolist()
+        return new(**options).fit(frame).predict(frame)["date"].tolist()
 
 
 def days(*texts: str) -> list[pd.Timestamp]:
@@ -183,7 +183,7 @@ def test_a_format_of_the_training_table_does_not_bind_tables_with_iso_dates_or_t
     months = pd.date_range("2024-01-01", periods=9, freq="MS")
     forecaster = new(date_format="%Y%m").fit(table([int(t.strftime("%Y%m")) for t in months]))
     for times in (months, months.strftime("%Y-%m-%d")):
-        assert forecaster.predict(table(times))["ds"].tolist() == days("2024-10-01", "2024-11-01", "2024-12-01")
+        assert forecaster.predict(table(times))["date"].tolist() == days("2024-10-01", "2024-11-01", "2024-12-01")
 
 
 @pytest.mark.parametrize("where", ["column", "index", "level", "objects"])
@@ -330,8 +330,8 @@ def test_irregular_times_continue_with_the_median_step_and_a_note(times, expecte
     forecaster = new(frequency="none").fit(frame)
     with pytest.warns(SWTTimeWarning, match="rows are counted .* continue with the median step of"):
         found = forecaster.predict(frame)
-    assert found["ds"].tolist() == expected
-    joined = pd.concat([frame, found.rename(columns={"ds": "date", "yhat": "y"})[["date", "y"]]])
+    assert found["date"].tolist() == expected
+    joined = pd.concat([frame, found.rename(columns={"yhat": "y"})[["date", "y"]]])
     assert len(forecaster.predict(joined)) == HORIZON
 
 
@@ -409,7 +409,7 @@ def test_integers_in_a_column_of_years_are_years(name):
     frame = pd.DataFrame({name: range(2000, 2012), "y": np.arange(12.0)})
     for cells in (frame[name], frame[name].astype(str)):
         found = new(time_column=name).fit(frame.assign(**{name: cells})).predict(frame.assign(**{name: cells}))
-        assert found["ds"].tolist() == days("2012-01-01", "2013-01-01", "2014-01-01")
+        assert found[name].tolist() == days("2012-01-01", "2013-01-01", "2014-01-01")
 
 
 # time zones
@@ -463,28 +463,28 @@ def test_zones_by_the_command_line(checkpoint, tmp_path, zone, suffix):
 
 def test_text_with_several_offsets_keeps_the_wall_clock_of_days():
     with pytest.warns(SWTTimeWarning, match="several UTC offsets were read as local times of Europe/Berlin"):
-        found = new().fit(table(ZONED)).predict(table(ZONED))["ds"]
+        found = new().fit(table(ZONED)).predict(table(ZONED))["date"]
     assert [t.isoformat() for t in found] == [f"2024-04-0{day}T00:00:00+02:00" for day in (4, 5, 6)]
 
 
 def test_python_times_with_several_offsets_keep_the_wall_clock_of_days():
     frame = table(pd.Series([pd.Timestamp(text).to_pydatetime() for text in ZONED], dtype=object))
     with pytest.warns(SWTTimeWarning, match="several time zones were read as local times of Europe/Berlin"):
-        found = new().fit(frame).predict(frame)["ds"]
+        found = new().fit(frame).predict(frame)["date"]
     assert [t.isoformat() for t in found] == [f"2024-04-0{day}T00:00:00+02:00" for day in (4, 5, 6)]
 
 
 def test_text_with_several_offsets_of_no_zone_keeps_the_wall_clock_without_a_zone():
     times = [text.replace("+01:00", "+01:10").replace("+02:00", "+02:10") for text in ZONED]
     with pytest.warns(SWTTimeWarning, match="were read as wall-clock times, whose steps are regular"):
-        found = new().fit(table(times)).predict(table(times))["ds"]
+        found = new().fit(table(times)).predict(table(times))["date"]
     assert found.tolist() == days("2024-04-04", "2024-04-05", "2024-04-06")
 
 
 def test_hours_with_several_offsets_are_converted_to_utc():
     hours = pd.date_range("2024-03-30 20:00", periods=12, freq="h", tz="Europe/Berlin")
     with pytest.warns(SWTTimeWarning, match="several UTC offsets were converted to UTC"):
-        found = new().fit(table([t.isoformat() for t in hours])).predict(table([t.isoformat() for t in hours]))["ds"]
+        found = new().fit(table([t.isoformat() for t in hours])).predict(table([t.isoformat() for t in hours]))["date"]
     assert found.tolist() == pd.date_range(hours[-1], periods=4, freq="h")[1:].tolist()
 
 

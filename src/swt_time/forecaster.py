@@ -3,8 +3,7 @@
 >>> forecast = Forecaster(horizon=24).fit(table).predict(table)
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,16 +11,16 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from swt_time.checkpoints import check_output_folder, locked, read_checkpoint, write_checkpoint
-from swt_time.config import Config, DataConfig, read_preset, resolve_names
+from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.origins import ends
 from swt_time.data.parts import PartWindows
-from swt_time.data.series import SeriesTable, read_series
-from swt_time.errors import CheckpointError, SWTTimeWarning
+from swt_time.data.series import SeriesTable
+from swt_time.errors import CheckpointError
 from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.fitting import fit_table
 from swt_time.evaluation.short_series import forecastable
-from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
 from swt_time.machine import resolve_device
@@ -212,7 +211,7 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        return self.fit_series(self._read(table, self._asked.data), out=out, resume=resume, start=start, report=report)
+        return self.fit_series(read_noted(table, self._asked.data), out=out, resume=resume, start=start, report=report)
 
     def fit_series(
         self,
@@ -228,6 +227,28 @@ class Forecaster:
         self.config, self._found, self.result, self.choice = found.config, found.trained, found.result, found.choice
         if found.result.ended == "interrupted":
             raise_as_usual(found.result.signal)
+        return self
+
+    def update(self, table: Any) -> Self:
+        """Take new rows into a closed form that was fitted with ``keep_sums``, as if it had been fitted on all rows.
+
+        Parameters
+        ----------
+        table : DataFrame
+            The new rows, and the last ``context + horizon - 1`` rows before them; see `swt_time.checkpoints.updating`.
+
+        Raises
+        ------
+        CheckpointError
+            The model does not hold the sums of its closed form.
+        TableError
+            No row is new, or rows before the new ones are missing.
+        """
+        return self.update_series(self.read_series(table))
+
+    def update_series(self, series: SeriesTable) -> Self:
+        """Take in rows that were read before; otherwise as `update`."""
+        self._found = self.trained.updated(series)
         return self
 
     def predict(
@@ -254,9 +275,9 @@ class Forecaster:
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, yhat``, ``horizon`` rows for each series; then
-            ``yhat-lo-80``, ``yhat-hi-80`` and so on for ``levels``, ``0.1`` and so on for ``quantiles``,
-            ``yhat-sample-1`` and so on for ``samples``.
+            Of the same kind as ``table``: ids and time under the names of the table (``unique_id`` and ``ds`` where
+            it has none), and ``yhat``; ``horizon`` rows for each series. Then ``yhat-lo-80``, ``yhat-hi-80`` for each
+            level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
         series = self.forecastable(self.read_series(table), strict=strict)
@@ -310,8 +331,8 @@ class Forecaster:
         Returns
         -------
         DataFrame
-            Of the same kind as ``table``: columns ``unique_id, ds, cutoff, y, yhat``, then intervals and quantiles;
-            ``y`` is NaN where nothing was observed.
+            As of `predict`, with ``cutoff`` and the true values under the name of the target (``y`` for a wide table),
+            NaN where nothing was observed.
         """
         asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table)
         return cross_validate(self.trained, series, windows, step, strict=strict, asked=asked).frame(table)
@@ -374,26 +395,4 @@ class Forecaster:
             Columns that the model was trained on are missing.
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
-        if self._found is None:
-            return self._read(table, data)
-        known = self._found.checkpoint.trained_on
-        if data.columns is None and data.target is None and known.layout == "wide":
-            data = data.model_copy(update={"columns": tuple(known.ids)})
-        series = self._read(table, data)
-        if known.frequency is not None and series.frequency != known.frequency:
-            note = (
-                f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the forecast"
-            )
-            _warn([f"{note} has the frequency of the table"])
-        return series
-
-    @staticmethod
-    def _read(table: Any, data: DataConfig) -> SeriesTable:
-        series = read_series(table, data)
-        _warn(series.notes)
-        return series
-
-
-def _warn(notes: Iterable[str]) -> None:
-    for note in notes:
-        warnings.warn(note, SWTTimeWarning, stacklevel=4)
+        return read_noted(table, data) if self._found is None else self._found.read(table, data)

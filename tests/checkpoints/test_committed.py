@@ -67,7 +67,7 @@ def distance(found, folder, gate):
     # That version listed the series by name, not in the order of the table.
     found = found.sort_values("unique_id", kind="stable", ignore_index=True)
     assert found["unique_id"].tolist() == expected["unique_id"].tolist()
-    assert found["ds"].tolist() == expected["ds"].tolist()
+    assert found["date"].tolist() == expected["ds"].tolist()
     assert len(found) == 2 * 24
     trained_on = read_checkpoint(COMMITTED / folder).trained_on
     std = found["unique_id"].map(dict(zip(trained_on.ids, trained_on.deviation, strict=True)))

@@ -425,7 +425,9 @@ def test_import_then_forecast(swt_time, imported, layout):
     frames[layout].to_csv(root / f"{layout}.csv", index=False)
     run = swt_time("forecast", "--model", root / "model", "--data", root / f"{layout}.csv", "--out", root / "out.csv")
     assert run.stderr == ""  # no warning: any columns and any frequency fit
-    found = pd.read_csv(root / "out.csv").pivot(index="ds", columns="unique_id", values="yhat")
+    found = pd.read_csv(root / "out.csv").pivot(
+        index={"wide": "when", "long": "ds"}[layout], columns="unique_id", values="yhat"
+    )
     # A state dict holds no scaler, so each series is scaled by its own rows.
     mean, std = values.mean(axis=0), values.std(axis=0)
     context = torch.tensor((values[-96:] - mean) / std, dtype=torch.float32)

@@ -31,8 +31,8 @@ def test_a_backtest_prints_a_table_and_writes_files(swt_time, folder):
     for name in ("swt-time", "seasonal naive 24", "last value"):
         assert sum(line.startswith(f"  {name}") for line in run.stdout.splitlines()) == 5
     assert run.stderr.count("fitting on the rows up to 2024-01-24 11:00:00") == 1
-    found = pd.read_csv(files["out"], parse_dates=["ds", "cutoff"])
-    assert list(found.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
+    found = pd.read_csv(files["out"], parse_dates=["date", "cutoff"])
+    assert list(found.columns) == ["unique_id", "date", "cutoff", "y", "yhat"]
     rows = pd.read_parquet(files["by-series"])
     assert rows["unique_id"].tolist() == ["load", "heat"]
     for name, one in found.groupby("unique_id"):
@@ -50,7 +50,7 @@ def test_the_command_equals_the_library(swt_time, folder):
     assert run.stderr.count("fitting on the rows up to") == 2
     options = {"preset": "fast", "level": 3, "context": 48, "split": "none"}
     expected = Forecaster(horizon=12, **options).backtest(table, windows=2, step=7, refit=True)
-    found = pd.read_csv(folder / "refit.csv", parse_dates=["ds", "cutoff"])
+    found = pd.read_csv(folder / "refit.csv", parse_dates=["date", "cutoff"])
     pd.testing.assert_frame_equal(found, expected, check_dtype=False, rtol=1e-6)
 
 
@@ -80,7 +80,7 @@ def test_short_series_are_named(swt_time, folder):
 def test_tables_on_standard_output(swt_time, folder):
     words = ("backtest", "--data", folder / "table.csv", "--model", folder / "model")
     run = swt_time(*words, "--out", "-")
-    assert run.stdout.startswith("unique_id,ds,cutoff,y,yhat\n")
+    assert run.stdout.startswith("unique_id,date,cutoff,y,yhat\n")
     assert len(run.stdout.splitlines()) == 73
     assert "3 cutoffs, 2 series" in run.stderr
     refused = swt_time(*words, "--out", "-", "--by-series", "-", check=False)

@@ -116,9 +116,9 @@ def test_forecast_writes_a_table_and_a_picture(folder):
         *("forecast", "--model", folder / "model", "--data", folder / "table.csv"),
         *("--out", folder / "f.csv", "--plot", folder / "f.png", "--cutoff", "2024-01-20T00:00"),
     )
-    forecast = pd.read_csv(folder / "f.csv", parse_dates=["ds"])
-    assert list(forecast.columns) == ["unique_id", "ds", "yhat"]
-    assert forecast["ds"].min() == pd.Timestamp("2024-01-20 01:00")
+    forecast = pd.read_csv(folder / "f.csv", parse_dates=["date"])
+    assert list(forecast.columns) == ["unique_id", "date", "yhat"]
+    assert forecast["date"].min() == pd.Timestamp("2024-01-20 01:00")
     assert (folder / "f.png").read_bytes()[:4] == b"\x89PNG"
     assert str(folder / "f.csv") in run.stdout
 

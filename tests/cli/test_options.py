@@ -14,7 +14,7 @@ from swt_time.config import Config, dotted_keys
 from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
-COMMANDS = ("train", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
+COMMANDS = ("train", "update", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
 
 
 def plain_help(command: str) -> str:
@@ -49,7 +49,7 @@ def test_help_shows_every_default(command):
     for one in own:
         found += 1
         assert f"[default: {one.default}]" in shown, one.name
-    assert found or command in ("info", "data get", "forecast", "evaluate", "backtest")
+    assert found or command in ("info", "data get", "update", "forecast", "evaluate", "backtest")
 
 
 def test_brackets_are_shown():

@@ -15,7 +15,10 @@ import pytest
 from support.flawed_tables import CASES, GOOD, Case, document, read_case, to_shown, to_words, wide, write_file
 from swt_time import Forecaster
 from swt_time.cli import run
+from swt_time.data.forecasts import forecast_frame
 from swt_time.data.reading import read_table
+from swt_time.data.series import to_series
+from swt_time.data.writing import write_table
 from swt_time.errors import SWTTimeWarning, TableError
 
 pytestmark = pytest.mark.usefixtures("claims_on_record")
@@ -91,6 +94,26 @@ def test_flawed_table(case: Case, tmp_path: Path):
     assert [len(times) for times in table.times] == [len(values) for values in table.values]
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if not case.error], ids=lambda case: case.name)
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_forecast_is_read_with_the_options_of_its_table(case: Case, suffix: str, tmp_path: Path):
+    """Its columns have the names of the table, so that what names them for the table names them here."""
+    _skip_without(f".{suffix}")
+    options = dict(case.options)
+    frame = read_table(write_file(case, tmp_path), encoding=options.pop("encoding", None))
+    table = to_series(frame, **options)
+    yhat = np.arange(4.0 * len(table.ids)).reshape(-1, 4)
+    write_table(forecast_frame(table, yhat, frame), tmp_path / f"forecast.{suffix}")
+    for key in ("target", "columns", "date_format"):  # of the values, and of times as they were written
+        options.pop(key, None)
+    if table.id_columns:
+        options.setdefault("id_column", table.id_columns)
+    written = read_table(tmp_path / f"forecast.{suffix}", id_column=options.get("id_column"))
+    again = to_series(written, **options, target="yhat")
+    assert again.ids == table.ids
+    assert [one.tolist() for one in again.values] == yhat.tolist()
+
+
 def command(*words: object) -> tuple[int, list[str]]:
     """Run a command; return its exit code and the lines on standard error. Uncaught exceptions fail the test."""
     stderr = io.StringIO()
@@ -127,7 +150,7 @@ def assert_finite(outcome: tuple[int, list[str]], out: Path, series: int, rows: 
     written = pd.read_csv(out, keep_default_na=False)
     assert len(written) == series * rows
     assert np.isfinite(written["yhat"].astype(float)).all()
-    assert (written["ds"] != "").all()
+    assert (written[written.columns[-2]] != "").all()  # the times
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -155,7 +178,7 @@ def assert_forecast(outcome: tuple[int, list[str]], case: Case, out: Path) -> No
     assert_finite(outcome, out, len(case.values) - len(short), 1)
     # Notes are silenced in this process; the written series tell which ones were left out.
     written = pd.read_csv(out, keep_default_na=False, dtype=str)
-    ids = written[written.columns[: written.columns.get_loc("ds")]]  # one column, or those of the table
+    ids = written[written.columns[:-2]]  # before the times and the forecasts
     assert set(ids.agg("/".join, axis="columns")).isdisjoint(short)
 
 

@@ -1,11 +1,12 @@
-"""Forecast frames: columns unique_id, ds and yhat, in the library and types of the input frame."""
+"""Forecast frames: in the library, the names and the types of the input frame."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from swt_time.data.forecasts import cross_validation_frame, forecast_frame
+from swt_time.data.forecasts import cross_validation_frame, forecast_frame, series_frame
 from swt_time.data.series import to_series
+from swt_time.errors import TableError
 
 pl = pytest.importorskip("polars")
 pa = pytest.importorskip("pyarrow")
@@ -21,13 +22,13 @@ def test_pandas_frame():
     assert isinstance(frame, pd.DataFrame)
     expected = pd.DataFrame(
         {
-            "unique_id": ["b", "b", "a", "a"],
-            "ds": pd.to_datetime(["2024-01-07", "2024-01-08", "2024-01-05", "2024-01-06"]),
+            "shop": ["b", "b", "a", "a"],
+            "when": pd.to_datetime(["2024-01-07", "2024-01-08", "2024-01-05", "2024-01-06"]),
             "yhat": [3.0, 4.0, 1.0, 2.0],
         }
     )
     pd.testing.assert_frame_equal(frame, expected, check_dtype=False)
-    assert frame["ds"].dtype == LONG["when"].dtype
+    assert frame["when"].dtype == LONG["when"].dtype
     assert frame["yhat"].dtype == np.float64
 
 
@@ -37,9 +38,9 @@ def test_polars_and_pyarrow_frames():
         frame = forecast_frame(to_series(source, **NAMES), np.array([[1, 2], [3, 4]]), source)
         assert isinstance(frame, kind)
         rows = frame.to_dicts() if kind is pl.DataFrame else frame.to_pylist()
-        assert [row["unique_id"] for row in rows] == ["b", "b", "a", "a"]
+        assert [row["shop"] for row in rows] == ["b", "b", "a", "a"]
         assert [row["yhat"] for row in rows] == [3.0, 4.0, 1.0, 2.0]
-        assert [pd.Timestamp(row["ds"]) for row in rows] == [
+        assert [pd.Timestamp(row["when"]) for row in rows] == [
             pd.Timestamp(day) for day in ("2024-01-07", "2024-01-08", "2024-01-05", "2024-01-06")
         ]
 
@@ -63,12 +64,12 @@ def test_column_names_of_wide_tables_are_ids():
     source = pd.DataFrame({"date": TIMES, "q": 1.0, "p": 2.0})
     frame = forecast_frame(to_series(source), np.zeros((2, 1)), source)
     assert frame["unique_id"].tolist() == ["q", "p"]
-    assert list(frame.columns) == ["unique_id", "ds", "yhat"]
+    assert list(frame.columns) == ["unique_id", "date", "yhat"]
 
 
 def test_text_times_are_converted_to_datetimes():
     source = pd.DataFrame({"date": TIMES.strftime("%Y-%m-%d"), "q": 1.0})
-    assert forecast_frame(to_series(source), np.zeros((1, 2)), source)["ds"].tolist() == [
+    assert forecast_frame(to_series(source), np.zeros((1, 2)), source)["date"].tolist() == [
         pd.Timestamp("2024-01-07"),
         pd.Timestamp("2024-01-08"),
     ]
@@ -103,12 +104,53 @@ def test_cross_validation_frame():
         table = to_series(source, **NAMES)
         frame = cross_validation_frame(table, np.array([[0, 2], [1, 3], [1, 4]]), np.arange(6.0).reshape(3, 2), source)
         assert isinstance(frame, type(source))
-        assert list(frame.columns) == ["unique_id", "ds", "cutoff", "y", "yhat"]
-        assert list(frame["unique_id"]) == ["b", "b", "b", "b", "a", "a"]
+        assert list(frame.columns) == ["shop", "when", "cutoff", "sold", "yhat"]
+        assert list(frame["shop"]) == ["b", "b", "b", "b", "a", "a"]
         assert [stamp.day for stamp in frame["cutoff"]] == [3, 3, 4, 4, 2, 2]
-        assert [stamp.day for stamp in frame["ds"]] == [4, 5, 5, 6, 3, 4]
-        assert list(frame["y"]) == [3.0, 4.0, 4.0, 5.0, 8.0, 9.0]
+        assert [stamp.day for stamp in frame["when"]] == [4, 5, 5, 6, 3, 4]
+        assert list(frame["sold"]) == [3.0, 4.0, 4.0, 5.0, 8.0, 9.0]
         assert list(frame["yhat"]) == [2.0, 3.0, 4.0, 5.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "expected"),
+    [
+        ({"unique_id": "b", "ds": TIMES, "y": 1.0}, {}, ("unique_id", "ds", "y")),
+        ({"shop": 7, "ds": TIMES, "y": 1.0}, {"id_column": "shop"}, ("shop", "ds", "y")),
+        ({"y": "b", "when": TIMES, "sold": 1.0}, {"id_column": "y"}, ("y", "when", "sold")),
+        ({"unique_id": "b", "when": TIMES, "yhat": 1.0}, {}, ("unique_id", "when", "y")),
+        ({"unique_id": "b", "when": TIMES, "cutoff": 1.0}, {}, ("unique_id", "when", "y")),
+        ({"when": TIMES, "sold": 1.0, "lost": 2.0}, {}, ("unique_id", "when", "y")),
+        ({"Unnamed: 0": TIMES, "sold": 1.0}, {}, ("unique_id", "ds", "y")),
+        ({"Unnamed: 0": 7, "when": TIMES, "y": 1.0}, {"id_column": "Unnamed: 0"}, ("unique_id", "when", "y")),
+        ({"year": 2024, "month": 1, "day": range(1, 7), "sold": 1.0}, {}, ("unique_id", "ds", "y")),
+        ({" shop ": "b", " when": TIMES, "sold ": 1.0}, {"id_column": "shop"}, (" shop ", " when", "sold ")),
+    ],
+)
+def test_columns_keep_their_names_where_they_have_one(columns, options, expected):
+    frame = pd.DataFrame(columns)
+    table = to_series(frame, **options)
+    name, time, value = expected
+    number = len(table.ids)
+    assert list(forecast_frame(table, np.zeros((number, 2)), frame).columns) == [name, time, "yhat"]
+    folds = cross_validation_frame(table, np.array([[0, 3]]), np.zeros((1, 2)), frame)
+    assert list(folds.columns) == [name, time, "cutoff", value, "yhat"]
+    assert list(series_frame(table, {"mse": np.zeros(number)}, frame).columns) == [name, "mse"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "key"),
+    [
+        ({"cutoff": "b", "ds": TIMES, "y": 1.0}, {"id_column": "cutoff"}, "data.id_column"),
+        ({"yhat": TIMES, "load": 1.0}, {}, "data.time_column"),
+        ({"y": TIMES, "load": 1.0}, {}, "data.time_column"),
+        ({"ds": "b", "year": 2024, "month": 1, "day": range(1, 7), "y": 1.0}, {"id_column": "ds"}, "data.id_column"),
+        ({"y": "b", "ds": TIMES, "yhat": 1.0}, {"id_column": "y"}, "data.id_column"),
+    ],
+)
+def test_a_name_that_a_forecast_needs_is_refused(columns, options, key):
+    with pytest.raises(TableError, match=rf"{key}: forecasts have a column '\w+' of their own; rename"):
+        to_series(pd.DataFrame(columns), **options)
 
 
 def test_wrong_number_of_forecasts_is_refused():

@@ -141,7 +141,7 @@ def test_an_excel_workbook_equals_its_csv(tmp_path):
         assert first.ids == second.ids
         assert [v.tolist() for v in first.values] == [v.tolist() for v in second.values]
         assert first.times[0].equals(second.times[0])
-    labels = to_series(read[0], target="z", id_column="number").labels["unique_id"]
+    labels = to_series(read[0], target="z", id_column="number").labels["number"]
     assert labels.tolist() == [7, 8]
 
 

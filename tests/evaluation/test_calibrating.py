@@ -57,7 +57,7 @@ def test_residuals_are_those_of_rows_that_were_not_fitted(forecaster, source):
 def test_a_network_that_saw_all_rows_has_no_intervals():
     forecaster = trained(split="none", skip="none").fit(table())
     assert forecaster.trained.calibration is None
-    assert list(forecaster.predict(table()).columns) == ["unique_id", "ds", "yhat"]
+    assert list(forecaster.predict(table()).columns) == ["unique_id", "date", "yhat"]
 
 
 @pytest.mark.parametrize(

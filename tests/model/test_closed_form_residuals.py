@@ -7,7 +7,7 @@ import torch
 
 from swt_time.data.parts import split_table
 from swt_time.data.series import to_series
-from swt_time.model.closed_form import Form, Prior, held_out_residuals, solve
+from swt_time.model.closed_form import FormRecord, Prior, held_out_residuals, solve
 from swt_time.model.closed_form.folds import Blocks
 from swt_time.model.closed_form.moments import moments
 from swt_time.model.closed_form.priors import season_root
@@ -28,9 +28,19 @@ def parts(rows: int = 400, series: int = 2, split: str = "0.7/0.1/0.2", changed:
     return split_table(to_series(frame), split, CONTEXT, HORIZON)
 
 
-def form_of(found, kinds=("season", "structure", "last", "blocks")) -> Form:
-    record = solve(found.train, found.validation, CONTEXT, PRIOR, kinds).record()
-    return Form(*(record[name] for name in Form._fields))
+def make_form(strength: float, structure: bool, centre: str) -> FormRecord:
+    return {
+        "prior": "season",
+        "strength": strength,
+        "tilt": 1.0,
+        "structure": structure,
+        "centre": centre,
+        "exponent": 0,
+    }
+
+
+def form_of(found, kinds=("season", "structure", "last", "blocks")) -> FormRecord:
+    return solve(found.train, found.validation, CONTEXT, PRIOR, kinds).record()
 
 
 @pytest.mark.parametrize("structure", [False, True])
@@ -38,7 +48,7 @@ def form_of(found, kinds=("season", "structure", "last", "blocks")) -> Form:
 def test_every_block_is_forecast_by_a_map_of_the_others(structure, centre):
     """The slow way: sums over the windows that may be trained on, and a solution of each block from them."""
     found = parts()
-    form = Form("season", 1.0, 0.1, structure, centre, 0)
+    form = make_form(0.1, structure, centre)
     residuals = held_out_residuals(found.train, found.validation, CONTEXT, PRIOR, form)
     blocks = Blocks.divide([found.train, found.validation], HORIZON)
     root = season_root(CONTEXT, 24).root
@@ -70,7 +80,7 @@ def test_every_block_is_forecast_by_a_map_of_the_others(structure, centre):
 def test_a_block_does_not_change_its_own_forecasts():
     """Values of the last block of training rows may change its residuals only by what was observed there."""
     found = parts(series=1, split="none")  # one, since the scaler would change the shares of several
-    form = Form("season", 1.0, 1.0, False, "mean", 0)
+    form = make_form(1.0, False, "mean")
     before = held_out_residuals(found.train, None, CONTEXT, PRIOR, form)
     last = before.block == before.block.max()
     assert last.any()
@@ -89,7 +99,7 @@ def test_a_block_does_not_change_its_own_forecasts():
 def test_the_errors_are_about_those_of_the_folds_that_chose_the_form():
     found = parts(rows=2_000)
     solution = solve(found.train, found.validation, CONTEXT, PRIOR, ("season", "structure", "last", "blocks"))
-    form = Form(*(solution.record()[name] for name in Form._fields))
+    form = solution.record()
     residuals = held_out_residuals(found.train, found.validation, CONTEXT, PRIOR, form)
     assert np.mean(residuals.errors**2) == pytest.approx(solution.held_out_mse, rel=0.1)
 
@@ -106,4 +116,4 @@ def test_missing_targets_are_missing_residuals():
 
 def test_too_few_windows_for_blocks_have_no_residuals():
     found = parts(rows=CONTEXT + 3 * HORIZON, series=1, split="none")
-    assert held_out_residuals(found.train, None, CONTEXT, PRIOR, Form("season", 1.0, 1.0, False, "mean", 0)) is None
+    assert held_out_residuals(found.train, None, CONTEXT, PRIOR, make_form(1.0, False, "mean")) is None

@@ -83,7 +83,7 @@ def describe(frame: Any) -> dict[str, Any]:
         weights.update(name.encode() + weight.numpy().tobytes())
     return {
         "ids": forecast["unique_id"].tolist(),
-        "times": [stamp.isoformat() for stamp in forecast["ds"]],
+        "times": [stamp.isoformat() for stamp in forecast[forecast.columns[1]]],
         "yhat": [value.hex() for value in forecast["yhat"]],
         "weights": weights.hexdigest(),
     }

@@ -5,6 +5,7 @@
 - ``output``: checks of an output folder before any work;
 - ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
 - ``start``: the checkpoint that a run starts from;
+- ``updating``: new rows added to the closed form of a model;
 - ``originals``, ``state_dicts``: state dicts of Time-LLM and SWT-Time.
 """
 
@@ -22,6 +23,7 @@ from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_in_folder, fit_in_memory
 from swt_time.checkpoints.run_state import read_run
 from swt_time.checkpoints.start import read_start
+from swt_time.checkpoints.updating import updated
 
 __all__ = [
     "Checkpoint",
@@ -36,5 +38,6 @@ __all__ = [
     "read_checkpoint",
     "read_run",
     "read_start",
+    "updated",
     "write_checkpoint",
 ]

@@ -45,6 +45,7 @@ from swt_time.intervals import Calibration
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
 from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.model.closed_form import PREFIX as SUMS
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding
 from swt_time.model.weights import copy_weights, load_trained_state
@@ -149,11 +150,6 @@ class Checkpoint:
         )
 
     @property
-    def network_weights(self) -> dict[str, Tensor]:
-        """The trained weights of the network alone."""
-        return {name: w for name, w in self.weights.items() if not name.startswith((PREFIX, INTERVALS))}
-
-    @property
     def calibration(self) -> Calibration | None:
         """What intervals are made of; None if the model has none.
 
@@ -164,6 +160,11 @@ class Checkpoint:
         """
         arrays = {k.removeprefix(INTERVALS): w.numpy() for k, w in self.weights.items() if k.startswith(INTERVALS)}
         return Calibration.from_arrays(arrays) if arrays else None
+
+    @property
+    def trained_weights(self) -> dict[str, Tensor]:
+        """The weights of the network, without the panel and the intervals beside it and the sums of its closed form."""
+        return {name: one for name, one in self.weights.items() if not name.startswith((PREFIX, SUMS, INTERVALS))}
 
     def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.
@@ -207,7 +208,7 @@ class Checkpoint:
                     "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
-        load_trained_state(model, self.network_weights)
+        load_trained_state(model, self.trained_weights)
         return model.eval()
 
     def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:

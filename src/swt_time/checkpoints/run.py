@@ -18,6 +18,7 @@ from swt_time.checkpoints.checkpoint import (
 from swt_time.checkpoints.output import check_output_entries
 from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
 from swt_time.checkpoints.start import Start
+from swt_time.checkpoints.updating import with_sums
 from swt_time.config import STAND_INS, Config
 from swt_time.data.parts import Parts
 from swt_time.errors import CheckpointError, SWTTimeWarning
@@ -130,7 +131,7 @@ def fit_in_folder(
             save_best=save_best,
             save_state=save_state,
         )
-    checkpoint = make_checkpoint(config, model, parts, provenance, result)
+    checkpoint = _ended(config, model, parts, provenance, result)
     write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
     return model, checkpoint, result
 
@@ -154,7 +155,17 @@ def fit_in_memory(
     else:
         model, result = fit_model(config, parts, start=start.load_into, report=report)
         provenance = {**provenance, "started_from": start.record()}
-    return model, make_checkpoint(config, model, parts, provenance, result), result
+    return model, _ended(config, model, parts, provenance, result), result
+
+
+def _ended(
+    config: Config, model: SWTTime, parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
+) -> Checkpoint:
+    """The checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
+    checkpoint = make_checkpoint(config, model, parts, provenance, result)
+    if config.training.keep_sums and result.closed_form is not None:
+        return with_sums(checkpoint, parts)
+    return checkpoint
 
 
 def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime, Checkpoint, TrainingResult] | None:

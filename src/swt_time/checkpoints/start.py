@@ -104,7 +104,7 @@ class Start:
                 f"{recorded.name!r}, but {found.name!r} has {found.sha256[:12]}; set backbone.name to the same "
                 "backbone, or train without start=folder"
             )
-        load_trained_state(model, self.checkpoint.network_weights)
+        load_trained_state(model, self.checkpoint.trained_weights)
 
 
 def read_start(folder: str | Path | None, out: Path | None, *, resume: bool) -> Start | None:

@@ -31,6 +31,7 @@ from swt_time.cli.options import INTERRUPTED
 from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
+from swt_time.cli.updating import update
 from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line
 
 # Torch, pandas and transformers are imported inside the commands, so that --help is fast.
@@ -66,7 +67,7 @@ app = typer.Typer(
 data = typer.Typer(help="Public benchmark datasets.", no_args_is_help=True)
 data.command("get")(data_get)
 
-for _command in (train, forecast, evaluate, backtest, ablate):
+for _command in (train, update, forecast, evaluate, backtest, ablate):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)

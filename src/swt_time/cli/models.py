@@ -96,7 +96,7 @@ def info(
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
-        weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
+        weights = sum(tensor.numel() for tensor in checkpoint.trained_weights.values())
         typer.echo(f"trained weights: {weights:,}")
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"

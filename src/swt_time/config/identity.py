@@ -10,7 +10,13 @@ from swt_time.config.choices import STAND_INS
 from swt_time.config.presets import read_reference
 from swt_time.config.schema import Config
 
-NEVER_MATTER = {"training.device", "training.micro_batch", "training.checkpoint_every", "data.memory_limit"}
+NEVER_MATTER = {
+    "training.device",
+    "training.micro_batch",
+    "training.checkpoint_every",
+    "data.memory_limit",
+    "training.keep_sums",
+}
 """Options that change where and how a run is executed, but not what it computes."""
 
 

@@ -1,6 +1,7 @@
-"""Names of configuration options: dotted keys, bare names, and suggestions for unknown ones."""
+"""Names of configuration options: dotted keys, bare names, suggestions for unknown ones, and errors that name them."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -69,3 +70,16 @@ def resolve_names(model: type[BaseModel], options: Mapping[str, Any]) -> dict[st
             raise ConfigError(f"unknown option {name!r}{hint}")
         found[matches[0]] = value
     return found
+
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 80
+
+
+def explain_error(error: Any, model: type[BaseModel]) -> str:
+    """One error of pydantic as a clause that names the key, what was expected and what was found."""
+    key = ".".join(str(part) for part in error["loc"] if part != "function-after")
+    if error["type"] == "extra_forbidden":
+        return f"unknown configuration key {key!r}{did_you_mean(key, dotted_keys(model))}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{key}: {message}, got {_shown.repr(error['input'])}" if key else message

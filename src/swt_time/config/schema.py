@@ -5,7 +5,6 @@ are refused, with the nearest known names. Only builders take a configuration; l
 """
 
 import json
-import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -35,7 +34,7 @@ from swt_time.config.choices import (
     Skip,
     Template,
 )
-from swt_time.config.keys import did_you_mean, dotted_keys
+from swt_time.config.keys import did_you_mean, dotted_keys, explain_error
 from swt_time.errors import ConfigError
 from swt_time.wavelets.boundaries import Boundary
 
@@ -264,6 +263,10 @@ class TrainingConfig(Section):
     """``auto``, ``cpu`` or ``cuda``."""
     compile: bool = False
     """Compile the training step: takes a minute at the start and is no faster on CPUs."""
+    keep_sums: bool = False
+    """Keep the sums that the closed form is solved from in the checkpoint, so that `Forecaster.update` can add new rows
+    to them. Needs the closed form alone: ``training.max_steps`` 0, no ``model.panel``, and another ``data.short`` than
+    pad."""
 
 
 class Config(Section):
@@ -291,6 +294,12 @@ class Config(Section):
             raise ValueError("training.max_steps 0 trains nothing; set it to 1 or more, or model.skip to ridge")
         if self.model.panel and self.model.skip != "ridge":
             raise ValueError("model.panel compares simple forecasters with the closed form; set model.skip to ridge")
+        alone = self.training.max_steps == 0 and not self.model.panel and self.short != "pad"
+        if self.training.keep_sums and not alone:
+            raise ValueError(
+                "training.keep_sums needs the closed form alone; set training.max_steps to 0, model.panel to false, "
+                "and data.short to another value than pad"
+            )
         return self
 
     @model_validator(mode="after")
@@ -357,7 +366,7 @@ class Config(Section):
             return cls.model_validate(values)
         except ValidationError as error:
             errors = error.errors()
-            shown = [_explain(one, cls) for one in errors[:SHOWN_ERRORS]]
+            shown = [explain_error(one, cls) for one in errors[:SHOWN_ERRORS]]
             more = [f"and {len(errors) - SHOWN_ERRORS:,} more"] if len(errors) > SHOWN_ERRORS else []
             raise ConfigError("; ".join(shown + more)) from None
 
@@ -385,15 +394,3 @@ class Config(Section):
     def to_json(self) -> str:
         """Write every value, defaults included."""
         return json.dumps(self.model_dump(), indent=2) + "\n"
-
-
-_shown = reprlib.Repr()
-_shown.maxstring = _shown.maxother = 80
-
-
-def _explain(error: Any, model: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in error["loc"] if part != "function-after")
-    if error["type"] == "extra_forbidden":
-        return f"unknown configuration key {key!r}{did_you_mean(key, dotted_keys(model))}"
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{key}: {message}, got {_shown.repr(error['input'])}" if key else message

@@ -6,7 +6,8 @@ The modules, in the order in which data passes through them:
   ``decompression``, ``decoding``, and ``csv_text``, ``parquet`` or ``workbook`` (the formats), which share ``header``;
   ``limits``: limits on sizes; ``sources``: download benchmark datasets.
 - ``frames``: open pandas, polars and pyarrow frames through one interface.
-- ``layout``: find the id, time and value columns of a table; ``ids``: the ids of its series.
+- ``layout``: find the id, time and value columns of a table; ``ids``: the ids of its series;
+  ``names``: the names that its columns have in a forecast.
 - ``columns``, ``numbers``: convert one column to float64 values, also from text with thousands separators.
 - ``time_columns``, ``timestamps``: convert calendar columns, times since 1970 and one column to timestamps; ``dates``:
   formats of text.

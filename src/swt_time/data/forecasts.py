@@ -1,4 +1,8 @@
-"""Forecasts as data frames of the user's library, with the columns ``unique_id``, ``ds`` and ``yhat``."""
+"""Forecasts as data frames of the user's library.
+
+Ids, times and true values have the names of their columns in the table; where it has none, they are ``unique_id``,
+``ds`` and ``y`` (`swt_time.data.names`). Forecasts are ``yhat``.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from swt_time.data.frames import take_rows
-from swt_time.data.layout import ID_NAME
+from swt_time.data.names import CUTOFF_NAME, FORECAST_NAME
 from swt_time.data.series import SeriesTable
 from swt_time.data.timestamps import native_zone_type
 from swt_time.data.zones import from_microseconds, microseconds, named_zone
@@ -34,9 +38,8 @@ def forecast_frame(
     Returns
     -------
     DataFrame
-        ``N * H`` rows: ``unique_id`` with the type of the table's ids (or the id columns of the table with their own
-        names, where there are several), ``ds``, ``yhat``, then those ``around`` it. Series stand in
-        the order in which the table shows them first.
+        ``N * H`` rows: the ids with the names and types that they have in the table, the time, ``yhat``, then what is
+        ``around`` it. Series stand in the order in which the table shows them first.
 
     Raises
     ------
@@ -49,8 +52,11 @@ def forecast_frame(
     horizon = yhat.shape[1]
     order = _order(table)
     rows = (order[:, None] * horizon + np.arange(horizon)).reshape(-1)
-    values = {"yhat": yhat, **(around or {})}
-    columns = {"ds": table.future(horizon)[rows], **{name: one[order].reshape(-1) for name, one in values.items()}}
+    values = {FORECAST_NAME: yhat, **(around or {})}
+    columns = {
+        table.names.time: table.future(horizon)[rows],
+        **{name: one[order].reshape(-1) for name, one in values.items()},
+    }
     return _frame(table, np.repeat(order, horizon), columns, like)
 
 
@@ -59,8 +65,6 @@ def cross_validation_frame(
     pairs: np.ndarray,
     yhat: np.ndarray,
     like: Any,
-    *,
-    name: str = "yhat",
     around: Mapping[str, np.ndarray] | None = None,
 ) -> Any:
     """Build the frame of forecasts from past cutoffs, with the true values.
@@ -74,16 +78,14 @@ def cross_validation_frame(
         Forecast of the ``H`` rows after each cutoff.
     like : DataFrame
         See `forecast_frame`.
-    name : str
-        Name of the forecast column.
     around : mapping of str to (W, H) array, optional
         See `forecast_frame`.
 
     Returns
     -------
     DataFrame
-        ``W * H`` rows: ``unique_id``, ``ds``, ``cutoff`` (the last known timestamp), ``y``, ``yhat``; ids and the order
-        of the series are those of `forecast_frame`.
+        ``W * H`` rows: the ids, the time, ``cutoff`` (the last known timestamp), the true values, ``yhat``; ids and the
+        order of the series are those of `forecast_frame`.
     """
     places = np.argsort(_order(table))
     by_series = np.argsort(places[pairs[:, 0]], kind="stable")
@@ -98,12 +100,12 @@ def cross_validation_frame(
         rows = slice(origin, origin + horizon)
         truth.append(np.where(table.observed[index][rows], table.values[index][rows], np.nan))
     columns: dict[str, Any] = {
-        "ds": from_microseconds(np.concatenate(stamps), like_times),
-        "cutoff": from_microseconds(np.concatenate(cutoffs), like_times),
-        "y": np.concatenate(truth),
+        table.names.time: from_microseconds(np.concatenate(stamps), like_times),
+        CUTOFF_NAME: from_microseconds(np.concatenate(cutoffs), like_times),
+        table.names.value: np.concatenate(truth),
     }
-    for key, values in {name: yhat, **(around or {})}.items():
-        columns[key] = np.asarray(values, dtype=np.float64)[by_series].reshape(-1)
+    for name, values in {FORECAST_NAME: yhat, **(around or {})}.items():
+        columns[name] = np.asarray(values, dtype=np.float64)[by_series].reshape(-1)
     return _frame(table, series, columns, like)
 
 
@@ -122,7 +124,7 @@ def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: An
     Returns
     -------
     DataFrame
-        ``unique_id`` and the columns; ids and the order of the series are those of `forecast_frame`.
+        The ids and the columns; ids and the order of the series are those of `forecast_frame`.
     """
     order, backend = _order(table), nw.from_native(like, eager_only=True).implementation
     found = [nw.new_series(name, np.asarray(values)[order], backend=backend) for name, values in columns.items()]
@@ -145,6 +147,9 @@ def _frame(table: SeriesTable, series: np.ndarray, values: Mapping[str, Any], li
     frame = nw.from_native(like, eager_only=True)
     schema = frame.schema
     columns = _ids(table, series, frame.implementation)
+    clash = sorted({one.name for one in columns} & set(values))
+    if clash:
+        raise TableError(f"forecasts have a column {clash[0]!r} of their own; rename the id column of the table")
     given = frame[table.time_column] if table.time_column in schema else None
     for name, column in values.items():
         if isinstance(column, pd.Index):
@@ -158,7 +163,7 @@ def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series
     """Columns with the id of each row, with the types that ids have in the table."""
     if not table.labels:
         ids = np.array(table.ids, dtype=object)[series].tolist()
-        return [nw.new_series(ID_NAME, ids, nw.String, backend=backend)]
+        return [nw.new_series(table.names.ids[0], ids, nw.String, backend=backend)]
     rows = series.tolist()
     return [
         nw.from_native(take_rows(labels, rows), series_only=True).alias(name) for name, labels in table.labels.items()

@@ -7,7 +7,8 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.data.layout import ID_NAME, LATE_TIME_NAMES, TIME_NAMES
+from swt_time.data.layout import LATE_TIME_NAMES, TIME_NAMES
+from swt_time.data.names import ID_NAME, TIME_NAME
 from swt_time.errors import TableError
 
 NOTES = "swt_time_notes"
@@ -97,7 +98,7 @@ def _plain_pandas(frame: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     if isinstance(index, pd.DatetimeIndex | pd.MultiIndex) or any(name in meaningful for name in index.names):
         if isinstance(index, pd.MultiIndex) and None in index.names:
             raise TableError("the index has levels without a name; name them or call .reset_index() first")
-        name = index.name if isinstance(index.name, str) else "ds"
+        name = index.name if isinstance(index.name, str) else TIME_NAME
         if not isinstance(index, pd.MultiIndex):
             frame = frame.rename_axis(index=name)
         # an index of categories refuses the name of a further column

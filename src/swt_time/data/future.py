@@ -69,6 +69,18 @@ def median_steps(times: Sequence[pd.Index]) -> list[int]:
     return [found[id(one)] or common for one in times]
 
 
+def note_median_step(times: Sequence[pd.Index]) -> list[str]:
+    """A note on the times of forecasts, unless the times of all series are regular."""
+    if all(len(np.unique(np.diff(microseconds(one, wall=True)))) < 2 for one in {id(t): t for t in times}.values()):
+        return []
+    steps = sorted(set(median_steps(times)))
+    shown = f"of {pd.Timedelta(steps[0], 'us')}" if len(steps) == 1 else "of each series"
+    return [
+        f"data.frequency is {NO_FREQUENCY}: rows are counted and their times ignored; the times of a forecast continue "
+        f"with the median step {shown}, whatever the calendar"
+    ]
+
+
 def _median(steps: np.ndarray) -> int:
     return int(np.sort(steps)[(len(steps) - 1) // 2])
 

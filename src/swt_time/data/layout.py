@@ -12,20 +12,16 @@ import pandas as pd
 from swt_time.data.columns import SHOWN, is_missing, listed
 from swt_time.data.id_columns import holds_text, set_text_aside
 from swt_time.data.ids import factorize, join_codes
+from swt_time.data.names import ID_NAME, NAMELESS, STANDARD, TIME_NAME, VALUE_NAME, Names, name_columns
 from swt_time.data.time_columns import calendar_columns, holds_decimal_years, holds_epochs
 from swt_time.data.timestamps import looks_like_time
 from swt_time.errors import TableError
 
-ID_NAME = "unique_id"
-TIME_NAMES = ("ds", "date", "datetime", "date_time", "timestamp", "time")
+TIME_NAMES = (TIME_NAME, "date", "datetime", "date_time", "timestamp", "time")
 LATE_TIME_NAMES = ("period", "month", "week", "quarter", "year", "day")
 """Names that may also be covariates: used as the time column only if no other column qualifies."""
 NUMERIC_TIMES = (*TIME_NAMES, "year")
 """Names of columns whose numbers may be times."""
-
-NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)?|__index_level_\d+__")
-RESULT_NAMES = ("ds", "cutoff", "y", "yhat")
-"""Columns of forecasts, which stand beside the id columns of a table that has several."""
 
 COUNTER_NAMES = re.compile(r"index|level_\d+|rownames", re.IGNORECASE)
 """Names that pandas and R give to a column without a name, and to row numbers that became a column."""
@@ -36,7 +32,7 @@ class Layout:
     """Roles of the columns of a table; ``ids`` is empty in a wide table.
 
     ``calendar`` is filled where the time is spread over several columns (`time_columns.calendar_columns`); ``time`` is
-    then the list of their names and not a column.
+    then the list of their names and not a column. ``names`` are the names of the columns of a forecast.
     """
 
     ids: tuple[str, ...]
@@ -44,6 +40,7 @@ class Layout:
     values: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
     calendar: Mapping[str, str] = field(default_factory=dict)
+    names: Names = STANDARD
 
 
 def find_layout(
@@ -104,12 +101,6 @@ def find_layout(
     if not ids and columns is None:
         ids, rest = set_text_aside(frame, tuple(times.calendar.values()) or (time,), rest, target, notes)
     if ids:
-        clash = [name for name in ids if name.strip() in RESULT_NAMES]
-        if clash and len(ids) > 1:
-            raise TableError(
-                f"data.id_column: forecasts have a column {clash[0]!r} of their own beside the id columns; rename the "
-                "one of the table"
-            )
         if columns is not None:
             raise TableError("data.columns applies to wide tables only; for a long table set data.target")
         rest = [name for name in rest if name == target or not _is_row_counter(frame, name, places, ids, notes)]
@@ -117,7 +108,7 @@ def find_layout(
         unused = [name for name in rest if name != value]
         if unused:
             notes.append(f"columns not used: {listed(unused)}")
-        return Layout(ids, time, (value,), tuple(notes), times.calendar)
+        return Layout(ids, time, (value,), tuple(notes), times.calendar, name_columns(ids, times.column, value))
     if target is not None or columns is not None:
         values = [target] if target is not None else list(columns or ())
         if not values:
@@ -126,7 +117,7 @@ def find_layout(
         values = [name for name in rest if not _is_row_counter(frame, name, places, (), notes)]
         if not values:
             raise TableError(f"no numeric column: the table holds only the time column {time!r}; add the values")
-    return Layout((), time, tuple(values), tuple(notes), times.calendar)
+    return Layout((), time, tuple(values), tuple(notes), times.calendar, name_columns((), times.column, None))
 
 
 def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
@@ -158,6 +149,11 @@ class _Times:
     time: str
     others: tuple[str, ...] = ()
     calendar: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def column(self) -> str | None:
+        """The time column; None if the time is spread over calendar columns."""
+        return None if self.calendar else self.time
 
     def notes(self) -> list[str]:
         """Say which of several columns hold the time."""
@@ -262,7 +258,7 @@ def _is_quantity(dtype: nw.dtypes.DType) -> bool:
 
 
 def _find_value(frame: nw.DataFrame, rest: list[str]) -> str:
-    named = [name for name in rest if name.strip() == "y"]
+    named = [name for name in rest if name.strip() == VALUE_NAME]
     if len(named) == 1:
         return named[0]
     numbers = [name for name in rest if frame[name].dtype != nw.Boolean and not holds_text(frame[name])]

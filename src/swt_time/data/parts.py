@@ -33,12 +33,17 @@ class PartWindows:
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Contexts (B, T) and targets (B, H), float32, scaled; NaN before the start of a series, and where a target was
         not observed."""
+        context, target = self.gather_exactly(indices)
+        return context.astype(np.float32), target.astype(np.float32)
+
+    def gather_exactly(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `gather`, but float64."""
         pairs = self.windows.pairs(indices)
         context, target = gather(self.series, pairs, self.windows.context, self.windows.horizon)
         if self.windows.pad:
             steps = pairs[:, 1:] + self.windows.context + np.arange(self.windows.horizon)
             target = np.where(steps < self.windows.stops[pairs[:, :1]], target, np.nan)
-        return context.astype(np.float32), target.astype(np.float32)
+        return context, target
 
     def places(self, indices: np.ndarray) -> np.ndarray:
         """Series index and first context row of each window, (B, 2) int64."""

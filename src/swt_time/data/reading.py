@@ -14,7 +14,8 @@ from swt_time.data.budget import Budget
 from swt_time.data.csv_text import parse_csv
 from swt_time.data.decoding import decode
 from swt_time.data.decompression import decompress
-from swt_time.data.layout import ID_NAME, as_names
+from swt_time.data.layout import as_names
+from swt_time.data.names import ID_NAME
 from swt_time.data.opening import read_source
 from swt_time.data.parquet import read_parquet
 from swt_time.data.workbook import OLE, read_workbook, workbook_kind

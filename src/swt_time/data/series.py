@@ -17,9 +17,10 @@ from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
 from swt_time.data.frames import ENCODED, column_labels, open_frame, take_rows
 from swt_time.data.frequency import NO_FREQUENCY
-from swt_time.data.future import continue_series, median_steps
+from swt_time.data.future import continue_series, note_median_step
 from swt_time.data.ids import check_alike, find_ids
-from swt_time.data.layout import ID_NAME, Layout, as_names, find_layout
+from swt_time.data.layout import Layout, as_names, find_layout
+from swt_time.data.names import ID_NAME, STANDARD, Names
 from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
@@ -63,10 +64,11 @@ class SeriesTable:
         of ``ids``.
     labels : mapping of str to Series
         The ``N`` ids as columns of the table's library, with the types that they have in the table, by the name of
-        their column in a forecast: ``unique_id``, or the names of the id columns in the order of the table if there are
-        several. Empty if the ids are column names that are text.
+        their column in a forecast, in the order of the table. Empty if the ids are column names that are text.
     left_out : tuple of str
         Series of the table that are not among these, because most of their values are missing.
+    names : Names
+        Names of the columns of a forecast.
     """
 
     ids: tuple[str, ...]
@@ -84,6 +86,7 @@ class SeriesTable:
     order: tuple[int, ...] = ()
     labels: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    names: Names = STANDARD
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -262,7 +265,7 @@ def to_series(
     )
     gapless, alias, more = regularize(block, frequency, fill)
     if alias == NO_FREQUENCY and isinstance(times, pd.DatetimeIndex):
-        more += _note_median_step(gapless.times)
+        more += note_median_step(gapless.times)
     return SeriesTable(
         ids=gapless.ids,
         values=gapless.values,
@@ -279,6 +282,7 @@ def to_series(
         notes=(*notes, *more),
         order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
         labels=_labels(frame, table, layout, gapless.ids, first),
+        names=layout.names,
     )
 
 
@@ -288,13 +292,12 @@ def _labels(
     """The ids as columns of the table's library, with the types that they have in the table."""
     if not layout.ids:
         labels = column_labels(frame, ids)
-        return {} if labels is None else {ID_NAME: labels}
+        return {} if labels is None else {layout.names.ids[0]: labels}
     rows, encoded = [first[name] for name in ids], getattr(frame, "attrs", {}).get(ENCODED, {})
-    columns = [name for name in table.columns if name in layout.ids]
-    names, found = columns if len(columns) > 1 else [ID_NAME], {}
-    for name, column in zip(names, columns, strict=True):
+    names, found = dict(zip(layout.ids, layout.names.ids, strict=True)), {}
+    for column in (name for name in table.columns if name in layout.ids):
         labels = take_rows(nw.to_native(table[column]), rows)
-        found[name] = labels.astype(encoded[column]) if column in encoded else labels
+        found[names[column]] = labels.astype(encoded[column]) if column in encoded else labels
     return found
 
 
@@ -340,18 +343,6 @@ def remember_ids(config: Config, table: SeriesTable) -> Config:
     if config.data.id_column is not None or table.id_columns in ((), (ID_NAME,)):
         return config
     return config.replace({"data.id_column": table.id_columns})
-
-
-def _note_median_step(times: Sequence[pd.Index]) -> list[str]:
-    """A note on the times of forecasts, unless the times of all series are regular."""
-    if all(len(np.unique(np.diff(microseconds(one, wall=True)))) < 2 for one in {id(t): t for t in times}.values()):
-        return []
-    steps = sorted(set(median_steps(times)))
-    shown = f"of {pd.Timedelta(steps[0], 'us')}" if len(steps) == 1 else "of each series"
-    return [
-        f"data.frequency is {NO_FREQUENCY}: rows are counted and their times ignored; the times of a forecast continue "
-        f"with the median step {shown}, whatever the calendar"
-    ]
 
 
 def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:

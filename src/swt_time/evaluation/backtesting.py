@@ -51,11 +51,11 @@ class Folds:
         return _pairs(self.origins)
 
     def frame(self, like: Any) -> Any:
-        """Columns ``unique_id, ds, cutoff, y, yhat`` and those around it in the library of a frame, see
+        """Ids, time, ``cutoff``, true values, ``yhat`` and the columns around it in the library of a frame, see
         `cross_validation_frame`."""
         horizon = self.yhat.shape[2]
         around = {name: one.reshape(-1, horizon) for name, one in self.around.items()}
-        return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, horizon), like, around=around)
+        return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, horizon), like, around)
 
 
 def cross_validate(

@@ -1,6 +1,6 @@
 """The residuals that the intervals of a trained forecaster are made of."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from swt_time.data.parts import Parts
 from swt_time.data.windows import evenly
 from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Residuals, fit_calibration, reach
-from swt_time.model.closed_form import Form, held_out_residuals
+from swt_time.model.closed_form import FormRecord, held_out_residuals
 
 MOST_WINDOWS = 2**10
 """Most validation windows that are forecast for residuals; at most ``training.validation_windows``."""
@@ -73,7 +73,7 @@ def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
     if form is None:
         return None
     context, prior = trained.context, trained.model.embed.prior()
-    found = held_out_residuals(parts.train, parts.validation, context, prior, Form(*(form[k] for k in Form._fields)))
+    found = held_out_residuals(parts.train, parts.validation, context, prior, cast(FormRecord, form))
     if found is None:
         return None
     pairs = np.empty((len(found.index), 2), dtype=np.int64)

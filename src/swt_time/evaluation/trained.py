@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from swt_time.checkpoints import Checkpoint
+from swt_time.checkpoints import Checkpoint, updated
+from swt_time.config import DataConfig
 from swt_time.config.choices import Short
 from swt_time.data.columns import listed
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
-from swt_time.data.series import SeriesTable
+from swt_time.data.series import SeriesTable, read_series
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.intervals import Calibration
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
+from swt_time.model.weights import load_trained_state
 from swt_time.panel.ladder import ladder
 from swt_time.selection import Blend
 
@@ -33,6 +35,14 @@ def describe_intervals(provenance: Mapping[str, Any]) -> str:
         f"({made.get('origins_without_overlap')} without overlap); steps {made.get('steps')}, scale "
         f"{made.get('scale')}; the widest level is {made.get('widest_level')} %"
     )
+
+
+def read_noted(table: Any, data: DataConfig) -> SeriesTable:
+    """Read a table, with a warning for each note on it."""
+    series = read_series(table, data)
+    for note in series.notes:
+        warnings.warn(note, SWTTimeWarning, stacklevel=4)
+    return series
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,32 @@ class Trained:
     def least_rows(self) -> int:
         """Rows that a series must have to be forecast: the context, or one where shorter ones are not left out."""
         return self.context if self.short == "skip" else 1
+
+    def read(self, table: Any, data: DataConfig) -> SeriesTable:
+        """Read a table with the columns of the training table.
+
+        Raises
+        ------
+        TableError
+            Columns that the model was trained on are missing.
+        """
+        known = self.checkpoint.trained_on
+        if data.columns is None and data.target is None and known.layout == "wide":
+            data = data.model_copy(update={"columns": tuple(known.ids)})
+        series = read_noted(table, data)
+        if known.frequency is not None and series.frequency != known.frequency:
+            note = (
+                f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the "
+                "forecast has the frequency of the table"
+            )
+            warnings.warn(note, SWTTimeWarning, stacklevel=4)
+        return series
+
+    def updated(self, series: SeriesTable) -> "Trained":
+        """Take new rows into the closed form, see `swt_time.checkpoints.updating`; the network is changed in place."""
+        checkpoint = updated(self.checkpoint, series)
+        load_trained_state(self.model, checkpoint.trained_weights)
+        return Trained(checkpoint, self.model)
 
     def forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
         """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series.

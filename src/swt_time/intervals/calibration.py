@@ -32,7 +32,7 @@ class Calibration:
         How much the scale of a step follows the phase of its season: the power of the ratio of the seasonal differences
         at that phase to those at all phases.
     growth : float
-        All steps share their residuals, whose scale grows like ``step^growth``; NaN if every step has its own.
+        All steps share their residuals, whose scale grows like ``step^growth``; -1 if every step has its own.
     residuals : (n, H) float32 array
         Residuals divided by the scale of their window, one row for each forecast origin; NaN where nothing was
         observed.
@@ -53,7 +53,7 @@ class Calibration:
     @property
     def shared(self) -> bool:
         """Whether all steps share their residuals."""
-        return bool(np.isfinite(self.growth))
+        return self.growth >= 0
 
     @property
     def counts(self) -> np.ndarray:
@@ -176,7 +176,7 @@ class Calibration:
             else "coefficients" if coefficients.shape != (1 + FEATURES,) or not np.isfinite(coefficients).all()
             else "bounds" if bounds.shape != (2, FEATURES) or not (bounds[0] <= bounds[1]).all()
             else "phase" if phase.shape != () or not 0 <= phase <= 1
-            else "growth" if growth.shape != () or np.isinf(growth) or abs(np.nan_to_num(growth)) > 10
+            else "growth" if growth.shape != () or not (growth == -1 or 0 <= growth <= 1)
             else "residuals" if residuals.ndim != 2 or 0 in residuals.shape or np.isinf(residuals).any()
             else None
         )  # fmt: skip

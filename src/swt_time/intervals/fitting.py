@@ -100,7 +100,7 @@ def _calibrate(relative: np.ndarray, known: Description, season: int, used: bool
     counts = (~np.isnan(relative)).sum(axis=0)
     shared = counts.min() < OWN_STEPS
     bounds = np.stack([known.features.min(axis=0), known.features.max(axis=0)])
-    form = Calibration(season, np.zeros(1 + FEATURES), bounds, phase, 0.0 if shared else np.nan, relative)
+    form = Calibration(season, np.zeros(1 + FEATURES), bounds, phase, 0.0 if shared else -1.0, relative)
     if shared:
         form = replace(form, growth=_growth(relative / form.factors(known)))
     if used:

@@ -11,12 +11,28 @@ The solution and its squared error depend on the windows only through sums of se
 value is missing, the sums over all windows follow from products of lagged values, without reading each window
 (``lags``). A grid search over priors and strengths (``ridge``) therefore reads the data once. The form is chosen on
 held-out blocks (``folds``) and fitted on the training windows (``solving``); whatever the form, the result is one
-matrix (``skip``). Its errors on the held-out blocks are those that intervals are made of (``residuals``).
+matrix (``skip``). Its errors on the held-out blocks are those that intervals are made of (``residuals``). Where its
+sums are kept (``sums``), more windows can be added to them later.
 """
 
 from swt_time.model.closed_form.priors import Prior
-from swt_time.model.closed_form.residuals import Form, HeldOutErrors, held_out_residuals
+from swt_time.model.closed_form.residuals import HeldOutErrors, held_out_residuals
 from swt_time.model.closed_form.skip import RidgeSkip
-from swt_time.model.closed_form.solving import Gain, Solution, solve
+from swt_time.model.closed_form.solving import FormRecord, Gain, Solution, solve, solve_again
+from swt_time.model.closed_form.sums import PREFIX, Sums, check_partial, sum_all
 
-__all__ = ["Form", "Gain", "HeldOutErrors", "Prior", "RidgeSkip", "Solution", "held_out_residuals", "solve"]
+__all__ = [
+    "PREFIX",
+    "FormRecord",
+    "Gain",
+    "HeldOutErrors",
+    "Prior",
+    "RidgeSkip",
+    "Solution",
+    "Sums",
+    "check_partial",
+    "held_out_residuals",
+    "solve",
+    "solve_again",
+    "sum_all",
+]

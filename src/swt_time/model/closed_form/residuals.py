@@ -1,19 +1,15 @@
 """Errors of the closed form on windows that were held out, with a form that was chosen before."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from swt_time.data.windows import Windows, evenly
 from swt_time.machine import one_thread
-from swt_time.model.closed_form.folds import Blocks, completed
-from swt_time.model.closed_form.moments import Moments
-from swt_time.model.closed_form.priors import Prior, season_root, wavelet_roots
-from swt_time.model.closed_form.ridge import LEAST_UNIT
-from swt_time.model.closed_form.solving import centred, prior_mean
+from swt_time.model.closed_form.folds import Blocks
+from swt_time.model.closed_form.priors import Prior
+from swt_time.model.closed_form.solving import FormRecord, solve_again
 
 MOST_WINDOWS = 2**13
 """Most windows that are fitted; half as many as the form was chosen with, for half the time."""
@@ -43,20 +39,9 @@ class HeldOutErrors:
     block: np.ndarray
 
 
-class Form(NamedTuple):
-    """What `Solution` says of the form of the map, without its errors."""
-
-    prior: str
-    tilt: float
-    strength: float
-    structure: bool
-    centre: str
-    exponent: int
-
-
 @one_thread()
 def held_out_residuals(
-    windows: Windows, validation: Windows | None, context: int, prior: Prior | None, form: Form
+    windows: Windows, validation: Windows | None, context: int, prior: Prior | None, form: FormRecord
 ) -> HeldOutErrors | None:
     """Hold out each block of the windows once, and forecast it by a map that was fitted on the others.
 
@@ -69,7 +54,7 @@ def held_out_residuals(
         ``T``.
     prior : Prior, optional
         See `solve`.
-    form : Form
+    form : FormRecord
         As `solve` chose it.
 
     Returns
@@ -82,35 +67,16 @@ def held_out_residuals(
     blocks = Blocks.divide(parts, horizon, MOST_WINDOWS)
     if blocks is None:
         return None
-    root = _root(context, windows.season, prior, form)
     used = evenly(len(blocks.index), MOST_RESIDUALS)
     part, index, block = blocks.part[used], blocks.index[used], blocks.block[used]
     errors = np.full((len(used), horizon), np.nan)
-    for number, fold in blocks.by_block(form.exponent).items():
-        weight = _map(completed(fold, root).train, root, windows.season, form)
+    for number, fold in blocks.by_block(form["exponent"]).items():
+        weight = solve_again(fold.train, form, prior, windows.season)
         for which, one in enumerate(parts):
             rows = np.flatnonzero((block == number) & (part == which))
             if len(rows):
                 errors[rows] = _errors(*one.gather(index[rows]), weight)
     return HeldOutErrors(part, index, errors, block)
-
-
-def _root(context: int, season: int, prior: Prior | None, form: Form) -> Tensor:
-    """The root of the chosen prior."""
-    roots = [season_root(context, season), *wavelet_roots(context, prior)]
-    found = next(one for one in roots if (one.name, one.tilt) == (form.prior, form.tilt))
-    return centred(found.root, form.centre == "last")
-
-
-def _map(train: Moments, root: Tensor, season: int, form: Form) -> Tensor:
-    """The map (H, T) of the chosen form, as that of `swt_time.model.closed_form.ridge.path`, from complete targets."""
-    mean = prior_mean(train, season, form.structure, form.centre == "last")
-    products = train.products if mean is None else train.products - train.inputs @ mean.T
-    inputs = root.T @ train.inputs @ root
-    unit = (inputs.trace() / len(inputs)).clamp_min(LEAST_UNIT)
-    inputs.diagonal().add_(form.strength * unit)
-    weight = (root @ torch.linalg.solve(inputs, root.T @ products)).T
-    return weight if mean is None else mean + weight
 
 
 def _errors(contexts: np.ndarray, targets: np.ndarray, weight: Tensor) -> np.ndarray:

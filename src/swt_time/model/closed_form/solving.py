@@ -11,11 +11,12 @@ level that stays where it was last, for example, or windows that are alike.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows, evenly
@@ -165,8 +166,7 @@ def solve(
     folds_of = _folds(windows, validation, plain, "blocks" in parts)
     form, gains, count = _choose(folds_of, candidates, season, parts)
     train = moments(windows, evenly(len(windows), MOST_WINDOWS), form.exponent) if form.exponent else plain
-    mean = prior_mean(train, season, form.structure, form.last)
-    ((_, weight),) = path(train, centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
+    weight = _solve(train, form, season)
     return Solution(
         weight,
         form.root.name,
@@ -180,6 +180,50 @@ def solve(
         count,
         gains,
     )
+
+
+class FormRecord(TypedDict):
+    """The form of a map, as `Solution.record` gives it."""
+
+    prior: Literal["season", "wavelet", "plain"]
+    strength: float
+    tilt: float
+    structure: bool
+    centre: Literal["mean", "last"]
+    exponent: int
+
+
+@one_thread()
+def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season: int) -> Tensor:
+    """Solve the linear forecast in a form that was chosen before; double precision, (H, T).
+
+    Parameters
+    ----------
+    train : Moments
+        Of training windows that are weighted as the form says.
+    record : FormRecord
+    prior : Prior, optional
+        The transform of the wavelet prior.
+    season : int
+
+    Raises
+    ------
+    ValueError
+        There is no such prior.
+    """
+    context = len(train.inputs)
+    roots = [season_root(context, season)] if record["prior"] == "season" else wavelet_roots(context, prior)
+    for root in roots:
+        if (root.name, root.tilt) == (record["prior"], record["tilt"]):
+            last = record["centre"] == "last"
+            return _solve(train, _Form(0.0, record["strength"], root, record["structure"], last), season)
+    raise ValueError(f"no {record['prior']} prior with tilt {record['tilt']}")
+
+
+def _solve(train: Moments, form: _Form, season: int) -> Tensor:
+    mean = _prior_mean(train, season, form.structure, form.last)
+    ((_, weight),) = path(train, _centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
+    return weight
 
 
 def _folds(windows: Windows, validation: Windows | None, plain: Moments, wanted: bool) -> Callable[[int], list[Fold]]:
@@ -261,12 +305,12 @@ def _scored(
     tiny = torch.finfo(torch.float64).tiny
     for fold in folds:
         train = fold.train
-        means = [prior_mean(train, season, structure, last) for structure in structures]
+        means = [_prior_mean(train, season, structure, last) for structure in structures]
         residuals = [
             fold if mean is None else Fold(fold.train.minus(mean), fold.held_out.minus(mean)) for mean in means
         ]
         for i, candidate in enumerate(candidates):
-            eigen = Eigenbasis(train.inputs, centred(candidate.root, last))
+            eigen = Eigenbasis(train.inputs, _centred(candidate.root, last))
             for j, residual in enumerate(residuals):
                 logs[i, j] += held_out_errors(*residual, eigen).clamp_min(tiny).log() / len(folds)
     return [
@@ -276,7 +320,7 @@ def _scored(
     ]
 
 
-def prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
+def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
     """Return the map that the solution is shrunk towards; None for zero, the mean of the window."""
     anchor = None
     if last:
@@ -285,7 +329,7 @@ def prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tens
     return structural_map(train, season, anchor) if structure else anchor
 
 
-def centred(root: Tensor, last: bool) -> Tensor:
+def _centred(root: Tensor, last: bool) -> Tensor:
     """Return the root of the prior for maps of ``x - last value`` as one for maps of ``x``."""
     if not last:
         return root
