@@ -228,7 +228,7 @@ def peer(name: str) -> Callable[[list[np.ndarray], int, int], np.ndarray]:
     from statsforecast import models
     from statsforecast.utils import ConformalIntervals
 
-    levels = sorted({round(abs(200 * p - 100), 6) for p in PROBABILITIES if p != 0.5})
+    levels = sorted({round(abs(200 * p - 100)) for p in PROBABILITIES if p != 0.5})
 
     def run(train: list[np.ndarray], season: int, horizon: int) -> np.ndarray:
         conformal = ConformalIntervals(h=horizon, n_windows=2)
@@ -241,15 +241,11 @@ def peer(name: str) -> Callable[[list[np.ndarray], int, int], np.ndarray]:
             forecast = model.forecast(y=series, h=horizon, level=levels)
             for k, p in enumerate(PROBABILITIES):
                 side = "lo" if p < 0.5 else "hi"
-                key = "mean" if p == 0.5 else f"{side}-{_plain(round(abs(200 * p - 100), 6))}"
+                key = "mean" if p == 0.5 else f"{side}-{round(abs(200 * p - 100))}"
                 found[k, i] = forecast[key]
         return found
 
     return run
-
-
-def _plain(level: float) -> str:
-    return str(int(level)) if level == int(level) else str(level)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def plot_forecasts(panels: Sequence[ForecastPanel], path: Path, title: str = "")
     )
     for axis, panel in zip(axes[:, 0], shown, strict=True):
         _draw(axis, panel)
-    axes[0, 0].legend(loc="upper left", frameon=False, ncols=5)
+    axes[0, 0].legend(loc="upper left", frameon=False, ncols=6)
     rest = f"  ({len(shown)} of {len(panels)} series)" if len(panels) > len(shown) else ""
     if title or rest:
         figure.suptitle(title + rest, color=INK, parse_math=False)
