@@ -82,7 +82,8 @@ def backtest(
 ) -> None:
     """Score forecasts from several cutoffs inside a table (rolling origin), beside seasonal naive and the last value.
 
-    Nothing after a cutoff changes the forecasts from it. The cutoffs of each series are counted back from its own end.
+    Intervals of 80 and 95 %, or of --levels, are scored beside those of seasonal naive. Nothing after a cutoff changes
+    the forecasts from it. The cutoffs of each series are counted back from its own end.
     """
     from swt_time.cli.pictures import check_picture, plot_folds
     from swt_time.data.forecasts import series_frame
@@ -90,6 +91,7 @@ def backtest(
     from swt_time.evaluation import backtesting
     from swt_time.evaluation.fold_scores import score_folds
     from swt_time.evaluation.outliers import find_outliers
+    from swt_time.evaluation.uncertainty import LEVELS
 
     asked = intervals.asked()
     if model is not None and (horizon is not None or refit or configuration.given()):
@@ -127,14 +129,15 @@ def backtest(
         folds = backtesting.cross_validate(forecaster.trained, series, windows, step, asked=asked)
         fitted.append(forecaster.trained)
         how = f"model {model} as it is"
-    scores = score_folds(folds)
+    scores = score_folds(folds, LEVELS if intervals.levels is None else asked.levels)
+    # what can be refused comes before what is written
+    outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
     if out is not None:
         write_table(folds.frame(frame), out)
     if by_series is not None:
         write_table(series_frame(folds.series, scores.by_series(), frame), by_series)
     if plot is not None:
         plot_folds(folds, plot)
-    outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
     if as_json:
         found = {} if outliers is None else {"outliers": outliers.as_json()}
         say(json.dumps({**scores.as_json(), **found, "fitted": how}))

@@ -187,12 +187,12 @@ class IntervalSums:
     """
 
     def __init__(self, levels: Sequence[float], channels: int = 1, scales: ArrayLike | None = None) -> None:
-        bounds = [level_probabilities(level) for level in levels]
-        self.levels = tuple(levels)
+        self.levels = tuple(dict.fromkeys(levels))
+        bounds = [level_probabilities(level) for level in self.levels]
         self.probabilities = tuple(sorted({*CRPS_PROBABILITIES, *(p for pair in bounds for p in pair)}))
         self._bounds = [(self.probabilities.index(low), self.probabilities.index(high)) for low, high in bounds]
         self.loss = np.zeros((len(CRPS_PROBABILITIES), channels))
-        self.inside, self.width, self.score = np.zeros((3, len(levels), channels))
+        self.inside, self.width, self.score = np.zeros((3, len(self.levels), channels))
         self.size = np.zeros(channels)
         self.ranks = np.zeros(len(DECILES) + 1)
         self.points = np.zeros(channels, dtype=np.int64)
