@@ -136,6 +136,16 @@ def test_intervals_are_scored(swt_time, folder):
         assert "levels are percentages" in refused.stderr
 
 
+def test_a_picture_of_the_calibration(swt_time, folder):
+    words = ("backtest", "--data", folder / "table.csv", "--model", folder / "model")
+    run = swt_time(*words, "--plot-calibration", folder / "pit.png")
+    assert f"calibration: {folder / 'pit.png'}" in run.stdout
+    assert (folder / "pit.png").stat().st_size > 10_000
+    refused = swt_time(*words, "--plot", folder / "x.png", "--plot-calibration", folder / "x.png", check=False)
+    assert refused.returncode == 2
+    assert "choose two names" in refused.stderr
+
+
 def test_a_model_without_intervals(swt_time, folder):
     """Trained by gradients on all rows: there are none that it was not fitted to."""
     words = ("--backbone", "none", "--set", "model.skip=none", "--max-steps", 2, "--split", "none")
@@ -146,7 +156,10 @@ def test_a_model_without_intervals(swt_time, folder):
         run = swt_time(command, *words, *more)
         assert run.stdout.count("intervals: none to score") == 1
         assert json.loads(swt_time(command, *words, *more, "--json").stdout)["intervals"] is None
-    for flag, what, said in (("--flag", 99, "the model has no intervals"),):
+    for flag, what, said in (
+        ("--plot-calibration", folder / "none.png", "the model has no deciles"),
+        ("--flag", 99, "the model has no intervals"),
+    ):
         refused = swt_time("backtest", *words, flag, what, "--out", folder / "none.csv", check=False)
         assert refused.returncode == 2
         assert said in refused.stderr

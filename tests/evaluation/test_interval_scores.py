@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swt_time import Forecaster
+from swt_time import CheckpointError, Forecaster
 from swt_time.data.series import to_series
 from swt_time.evaluation import fold_scores, interval_scores
 from swt_time.evaluation.backtesting import backtest, cross_validate
@@ -205,6 +205,8 @@ def test_a_model_without_intervals_is_scored_as_before(table, forecaster):
     assert bare.as_json()["intervals"] is None
     assert bare.original == score_folds(folds).original
     assert sum(line.startswith("intervals: none to score") for line in bare.as_text()) == 1
+    with pytest.raises(CheckpointError, match="has no deciles"):
+        bare.pits()
 
 
 def test_text_and_json(table, forecaster):

@@ -10,7 +10,7 @@ from swt_time.data.frequency import season_length
 from swt_time.data.origins import values_after
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
-from swt_time.errors import TableError
+from swt_time.errors import CheckpointError, TableError
 from swt_time.evaluation.backtesting import Folds
 from swt_time.evaluation.baselines import naive_forecasts
 from swt_time.evaluation.calibrating import calibrate_naive
@@ -85,6 +85,22 @@ class FoldScores:
         """Return the errors of each series as columns, see `swt_time.evaluation.scoring.series_columns`."""
         baselines = {name.replace(" ", "_"): self.per_series[name] for name in BASELINES}
         return series_columns(self.per_series[MODEL], baselines, self.intervals.get(MODEL))
+
+    def pits(self) -> dict[str, np.ndarray]:
+        """Return the share of observed values between neighbouring deciles by method, (10,) each.
+
+        Raises
+        ------
+        CheckpointError
+            The model has no deciles.
+        """
+        found = {self._shown(name): one.pit for name, one in self.intervals.items() if np.isfinite(one.pit).all()}
+        if MODEL not in found:
+            raise CheckpointError(
+                "the model has no deciles, or too few errors on rows that it was not fitted to for them; use a longer "
+                "table, or a validation part (data.split 0.7/0.1/0.2)"
+            )
+        return found
 
     def as_text(self) -> Iterator[str]:
         """Yield the lines of a text table."""
