@@ -135,6 +135,22 @@ def test_scores_do_not_depend_on_how_many_windows_are_taken_at_once(table, forec
     assert again["original"]["crps"] == pytest.approx(whole["original"]["crps"], rel=1e-12)
 
 
+def test_of_too_many_windows_an_even_sample_is_scored(table, forecaster, monkeypatch):
+    whole = evaluate(forecaster, table)
+    assert whole.intervals[MODEL].points == whole.model.points == 420
+    assert not any("evenly spread" in line for line in whole.as_text())
+    monkeypatch.setattr(
+        interval_scores, "MOST_VALUES", 21 * (120 + 7)
+    )  # 70 windows read the latest 120 + 7 values each
+    found = evaluate(forecaster, table)
+    assert {one.points for one in found.intervals.values()} == {21 * 6}
+    assert found.model.scaled == whole.model.scaled
+    assert "intervals are scored on 126 of these values, evenly spread over the windows" in list(found.as_text())
+    chosen = np.flatnonzero(interval_scores.sampled(70, 7))
+    assert (chosen[0], chosen[-1], len(chosen)) == (0, 69, 21)
+    assert set(np.diff(chosen)) == {3, 4}
+
+
 def later(table, row):
     """The table with other values from a row on."""
     other = table.copy()

@@ -8,12 +8,16 @@ import numpy as np
 
 from swt_time.data.origins import known_values
 from swt_time.data.series import SeriesTable
+from swt_time.data.windows import evenly
 from swt_time.evaluation.interval_metrics import CRPS_PROBABILITIES, IntervalSums
 from swt_time.evaluation.text import NAME_WIDTH, line
 from swt_time.intervals import Calibration, reach
 
 MOST_WINDOWS = 512
 """Windows whose quantiles are computed at once, which bounds memory."""
+
+MOST_VALUES = 2**28
+"""Values before windows that are read; where a season is so long that all windows have more, a sample is scored."""
 
 NO_INTERVALS = "intervals: none to score (there were no rows that the model was not fitted to)"
 
@@ -28,6 +32,8 @@ class IntervalScores:
     ----------
     levels : tuple of L float
         Percent.
+    points : int
+        Observed values that are scored.
     coverage, msis : (L,) array
     weighted_quantile_loss, scaled_crps : float
         In the units of the table.
@@ -41,6 +47,7 @@ class IntervalScores:
     """
 
     levels: tuple[float, ...]
+    points: int
     coverage: np.ndarray
     msis: np.ndarray
     weighted_quantile_loss: float
@@ -53,6 +60,7 @@ class IntervalScores:
     def as_json(self) -> dict[str, Any]:
         """Return plain values; those of levels and quantiles by name, such as ``80`` and ``0.1``."""
         return {
+            "points": self.points,
             "coverage": _named(self.levels, self.coverage),
             "msis": _named(self.levels, self.msis),
             "weighted_quantile_loss": self.weighted_quantile_loss,
@@ -75,6 +83,13 @@ class IntervalScores:
             name: _named(keys.get(name, self.levels), one) if np.ndim(one) else float(one)
             for name, one in scores.items()
         }
+
+
+def sampled(total: int, season: int) -> np.ndarray:
+    """Return whether each of ``total`` windows is scored, (total,): all, or an even sample if they read too much."""
+    chosen = np.zeros(total, dtype=np.bool_)
+    chosen[evenly(total, max(MOST_VALUES // reach(season), 1))] = True
+    return chosen
 
 
 def add_windows(
@@ -119,6 +134,7 @@ def interval_scores(sums: IntervalSums, ids: Sequence[str], units: np.ndarray) -
     own = ("width", "interval_score", "quantile_loss", "crps")
     return IntervalScores(
         levels=sums.levels,
+        points=int(sums.points.sum()),
         coverage=original["coverage"],
         msis=original["msis"],
         weighted_quantile_loss=float(original["weighted_quantile_loss"]),

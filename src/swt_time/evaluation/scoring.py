@@ -24,6 +24,7 @@ from swt_time.evaluation.interval_scores import (
     interval_json,
     interval_lines,
     interval_scores,
+    sampled,
 )
 from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
 from swt_time.evaluation.text import METRICS, TITLES, finite_only, line, shortened, spread
@@ -117,7 +118,7 @@ def score(
     scales = mase_scales(table, part.train_rows)
     scaled = ErrorSums(part.windows.horizon, len(table.ids), scales / scaler.std)
     original = ErrorSums(part.windows.horizon, len(table.ids), scales)
-    around = IntervalSums(levels, len(table.ids), scales)
+    around, chosen = IntervalSums(levels, len(table.ids), scales), sampled(total, part.season)
     for begin in range(0, total, BATCH):
         indices = np.arange(begin, min(begin + BATCH, total))
         _, targets = part.gather(indices)
@@ -126,8 +127,9 @@ def score(
         yhat, truth = _unscaled(forecasts, series, scaler), part.unscaled_targets(indices)
         original.update(yhat, truth, series)
         if calibration is not None:
-            pairs = part.places(indices) + np.array([0, part.windows.context])
-            add_windows(around, calibration, table, pairs, yhat, truth)
+            rows = chosen[indices]
+            pairs = part.places(indices[rows]) + np.array([0, part.windows.context])
+            add_windows(around, calibration, table, pairs, yhat[rows], truth[rows])
         report(int(indices[-1]) + 1, total)
     if not scaled.points.any():
         raise TableError("no value of the scored part was observed; provide more rows, or set data.split otherwise")
@@ -143,7 +145,7 @@ def score(
         series=len(table.ids),
         seconds=time.perf_counter() - began,
         peak_memory_bytes=peak_memory(),
-        intervals=None if calibration is None else interval_scores(around, table.ids, scaler.std),
+        intervals=interval_scores(around, table.ids, scaler.std) if around.points.any() else None,
     )
 
 
@@ -210,6 +212,8 @@ class Evaluation:
         for name, one in zip(names, (model, naive), strict=True):
             yield line(name, *(one.original[metric] for metric in METRICS))
         yield from interval_lines(dict(zip(names, self.intervals.values(), strict=False)), scaled=True)
+        if model.intervals is not None and model.intervals.points < model.points:
+            yield f"intervals are scored on {model.intervals.points:,} of these values, evenly spread over the windows"
         yield ""
         yield line("step (scaled)", *TITLES)
         for step in spread(model.horizon, SHOWN_STEPS):
