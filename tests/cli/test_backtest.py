@@ -28,8 +28,9 @@ def test_a_backtest_prints_a_table_and_writes_files(swt_time, folder):
     words = [word for flag, path in files.items() for word in (f"--{flag}", path)]
     run = swt_time("backtest", "--data", folder / "table.csv", "--horizon", 12, *FAST, *words)
     assert "fitted before the first cutoff\n3 cutoffs, 2 series, horizon 12\n72 of 72 values were" in run.stdout
-    for name in ("swt-time", "seasonal naive 24", "last value"):
-        assert sum(line.startswith(f"  {name}") for line in run.stdout.splitlines()) == 5
+    # three cutoffs and all of them, twice; intervals of two levels, and quantiles
+    for name, lines in {"swt-time": 8, "seasonal naive 24": 8, "last value": 5}.items():
+        assert sum(line.startswith(f"  {name}") for line in run.stdout.splitlines()) == lines
     assert run.stderr.count("fitting on the rows up to 2024-01-24 11:00:00") == 1
     found = pd.read_csv(files["out"], parse_dates=["date", "cutoff"])
     assert list(found.columns) == ["unique_id", "date", "cutoff", "y", "yhat"]
@@ -112,3 +113,54 @@ def test_evaluate_writes_the_errors_of_each_series(swt_time, folder):
     refused = swt_time(*words, "--by-series", folder / "x.xyz", check=False)
     assert refused.returncode == 2
     assert ".parquet" in refused.stderr
+
+
+def test_intervals_are_scored(swt_time, folder):
+    words = ("--data", folder / "table.csv", "--model", folder / "model")
+    for command, more in (("backtest", ("--windows", 2)), ("evaluate", ())):
+        shown = swt_time(command, *words, *more).stdout.splitlines()
+        assert [line for line in shown if line.endswith(" %") and line[0].isdigit()] == ["80 %", "95 %"]
+        asked = (command, *words, *more, "--levels", "50", "--by-series", folder / f"{command}.csv", "--json")
+        found = json.loads(swt_time(*asked).stdout)
+        intervals = found["intervals"]["swt-time"]
+        assert list(intervals["coverage"]) == ["50"]
+        rows = pd.read_csv(folder / f"{command}.csv")
+        assert rows["coverage_50"].mean() == pytest.approx(intervals["coverage"]["50"])
+        assert rows["crps"].mean() == pytest.approx(intervals["original"]["crps"])
+        assert list(json.loads(swt_time(*asked[:-5], "--levels", "none", "--json").stdout)["intervals"]) == [
+            "swt-time",
+            "seasonal naive",
+        ]
+        refused = swt_time(command, *words, "--levels", "100", check=False)
+        assert refused.returncode == 2
+        assert "levels are percentages" in refused.stderr
+
+
+def test_a_picture_of_the_calibration(swt_time, folder):
+    words = ("backtest", "--data", folder / "table.csv", "--model", folder / "model")
+    run = swt_time(*words, "--plot-calibration", folder / "pit.png")
+    assert f"calibration: {folder / 'pit.png'}" in run.stdout
+    assert (folder / "pit.png").stat().st_size > 10_000
+    refused = swt_time(*words, "--plot", folder / "x.png", "--plot-calibration", folder / "x.png", check=False)
+    assert refused.returncode == 2
+    assert "choose two names" in refused.stderr
+
+
+def test_a_model_without_intervals(swt_time, folder):
+    """Trained by gradients on all rows: there are none that it was not fitted to."""
+    words = ("--backbone", "none", "--set", "model.skip=none", "--max-steps", 2, "--split", "none")
+    model = folder / "bare"
+    swt_time("train", "--data", folder / "table.csv", "--out", model, "--horizon", 12, "--context", 48, *words)
+    words = ("--data", folder / "table.csv", "--model", model)
+    for command, more in (("backtest", ()), ("evaluate", ("--split", "0.7/0.1/0.2"))):
+        run = swt_time(command, *words, *more)
+        assert run.stdout.count("intervals: none to score") == 1
+        assert json.loads(swt_time(command, *words, *more, "--json").stdout)["intervals"] is None
+    for flag, what, said in (
+        ("--plot-calibration", folder / "none.png", "the model has no deciles"),
+        ("--flag", 99, "the model has no intervals"),
+    ):
+        refused = swt_time("backtest", *words, flag, what, "--out", folder / "none.csv", check=False)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert not list(folder.glob("none.*"))

@@ -51,6 +51,7 @@ def disguises(root: Path) -> dict[str, Path]:
     [
         *("forecast --out", "forecast --plot", "train --out", "bands --out", "ablate --out"),
         *("evaluate --by-series", "backtest --out", "backtest --by-series", "backtest --plot"),
+        "backtest --plot-calibration",
     ],
 )
 def test_the_table_is_never_overwritten(swt_time, model, how, command):

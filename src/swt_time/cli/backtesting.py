@@ -70,6 +70,14 @@ def backtest(
     plot: Annotated[
         Path | None, option("--plot", help="Picture to draw: truth, cutoffs and forecasts.", panel=OUTPUT)
     ] = None,
+    plot_calibration: Annotated[
+        Path | None,
+        option(
+            "--plot-calibration",
+            help="Picture to draw: the share of true values in each tenth of their forecast distribution.",
+            panel=OUTPUT,
+        ),
+    ] = None,
     flag: Annotated[
         float | None,
         option(
@@ -82,28 +90,31 @@ def backtest(
 ) -> None:
     """Score forecasts from several cutoffs inside a table (rolling origin), beside seasonal naive and the last value.
 
-    Nothing after a cutoff changes the forecasts from it. The cutoffs of each series are counted back from its own end.
+    Intervals of 80 and 95 %, or of --levels, are scored beside those of seasonal naive. Nothing after a cutoff changes
+    the forecasts from it. The cutoffs of each series are counted back from its own end.
     """
-    from swt_time.cli.pictures import check_picture, plot_folds
+    from swt_time.cli import pictures
     from swt_time.data.forecasts import series_frame
     from swt_time.data.writing import check_output, write_table
     from swt_time.evaluation import backtesting
     from swt_time.evaluation.fold_scores import score_folds
     from swt_time.evaluation.outliers import find_outliers
+    from swt_time.evaluation.uncertainty import LEVELS
 
     asked = intervals.asked()
     if model is not None and (horizon is not None or refit or configuration.given()):
         raise ConfigError("--model is fitted already: leave out --horizon, --refit, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps")
-    outputs = {"--out": out, "--by-series": by_series, "--plot": plot}
+    outputs = {"--out": out, "--by-series": by_series, "--plot": plot, "--plot-calibration": plot_calibration}
     check_outputs(outputs, {"--data": data, "--config": configuration.config}, {"--model": model})
     say = printer(out, by_series)
     for path in (out, by_series):
         if path is not None:
             check_output(path)
-    if plot is not None:
-        check_picture(plot)
+    for path in (plot, plot_calibration):
+        if path is not None:
+            pictures.check_picture(path)
 
     def start() -> "Forecaster":
         return start_forecaster(options, configuration, table, horizon)
@@ -127,14 +138,18 @@ def backtest(
         folds = backtesting.cross_validate(forecaster.trained, series, windows, step, asked=asked)
         fitted.append(forecaster.trained)
         how = f"model {model} as it is"
-    scores = score_folds(folds)
+    scores = score_folds(folds, LEVELS if intervals.levels is None else asked.levels)
+    # what can be refused comes before what is written
+    pits = {} if plot_calibration is None else scores.pits()
+    outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
     if out is not None:
         write_table(folds.frame(frame), out)
     if by_series is not None:
         write_table(series_frame(folds.series, scores.by_series(), frame), by_series)
     if plot is not None:
-        plot_folds(folds, plot)
-    outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
+        pictures.plot_folds(folds, plot)
+    if plot_calibration is not None:
+        pictures.plot_calibration(pits, plot_calibration)
     if as_json:
         found = {} if outliers is None else {"outliers": outliers.as_json()}
         say(json.dumps({**scores.as_json(), **found, "fitted": how}))
@@ -142,6 +157,7 @@ def backtest(
     say(how)
     for line in [*scores.as_text(), *([] if outliers is None else outliers.as_text())]:
         say(line)
-    for what, path in {"forecasts": out, "errors by series": by_series, "picture": plot}.items():
+    written = {"forecasts": out, "errors by series": by_series, "picture": plot, "calibration": plot_calibration}
+    for what, path in written.items():
         if path is not None:
             say(f"{what}: {path}")

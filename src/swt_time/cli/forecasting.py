@@ -20,6 +20,7 @@ from swt_time.cli.options import (
     expand_groups,
     key_option,
     option,
+    parse_levels,
     stderr,
 )
 from swt_time.cli.outputs import check_outputs, printer
@@ -135,16 +136,26 @@ def evaluate(
         str | None,
         option("--split", help="Another split than the model's.  [default: the model's]"),
     ] = None,
+    levels: Annotated[
+        str | None,
+        option(
+            "--levels",
+            help="Intervals that are scored, in percent, separated by commas; or none.  [default: 80,95]",
+            panel=OUTPUT,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     by_series: BySeriesOption = None,
 ) -> None:
-    """Score a model on every test window of a table, and seasonal naive beside it."""
+    """Score a model and its intervals on every test window of a table, and seasonal naive beside it."""
     from swt_time.cli.progress import counting_progress
     from swt_time.data.forecasts import series_frame
     from swt_time.data.writing import check_output, write_table
     from swt_time.evaluation.backtesting import SEEN
     from swt_time.evaluation.scoring import evaluate_table
+    from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 
+    scored = LEVELS if levels is None else Uncertainty(parse_levels(levels)).levels
     check_outputs({"--by-series": by_series}, {"--data": data}, {"--model": model})
     say = printer(by_series)
     if by_series is not None:
@@ -162,6 +173,8 @@ def evaluate(
             settings.steps,
             settings.horizon,
             pad=forecaster.config.short == "pad",
+            calibration=forecaster.trained.calibration,
+            levels=scored,
             report=report,
         )
     if by_series is not None:

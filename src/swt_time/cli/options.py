@@ -151,8 +151,8 @@ class IntervalOptions:
         from swt_time.evaluation.uncertainty import Uncertainty
 
         levels = tuple(default) if self.levels is None and self.quantiles is None and not samples else ()
-        if self.levels is not None and self.levels.strip().lower() != "none":
-            levels = numbers("--levels", self.levels)
+        if self.levels is not None:
+            levels = parse_levels(self.levels)
         return Uncertainty(levels, numbers("--quantiles", self.quantiles or ""), samples)
 
 
@@ -288,6 +288,16 @@ def numbers(flag: str, text: str) -> tuple[float, ...]:
         return tuple(float(one) for one in text.split(",") if one.strip())
     except ValueError:
         raise ConfigError(f"{flag} {text}: expected numbers separated by commas, such as 80,95") from None
+
+
+def parse_levels(text: str) -> tuple[float, ...]:
+    """Parse percentages separated by commas, or ``none``.
+
+    Raises
+    ------
+    ConfigError
+    """
+    return () if text.strip().lower() == "none" else numbers("--levels", text)
 
 
 def split_names(flag: str, text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Plots of forecasts, wavelet bands and differences; needs the extra ``plot``."""
+"""Plots of forecasts, calibration, wavelet bands and differences; needs the extra ``plot``."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -189,6 +189,37 @@ def plot_folds(folds: Folds, path: Path) -> None:
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", frameon=False, ncols=3)
     if len(series.ids) > len(shown):
         figure.suptitle(f"{len(shown)} of {len(series.ids)} series", color=INK)
+    _save(plt, figure, path)
+
+
+def plot_calibration(pits: Mapping[str, np.ndarray], path: Path) -> None:
+    """Draw in which deciles of their forecast the observed values lie: the first method as bars, the others as lines.
+
+    Parameters
+    ----------
+    pits : mapping of str to (10,) array
+        Share of the observed values between neighbouring deciles, by method; a tenth each if the deciles are right.
+    path : Path
+
+    Raises
+    ------
+    MissingDependencyError, InputError
+        As `plot_forecasts`.
+    """
+    plt = import_pyplot()
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    edges = np.linspace(0, 1, 11)
+    for number, (name, shares) in enumerate(pits.items()):
+        style = {"fill": True, "alpha": 0.55, "color": FORECAST} if number == 0 else {"color": INK, "lw": 1.4}
+        axis.stairs(100 * shares, edges, baseline=0 if number == 0 else None, label=name, **style)
+    axis.axhline(10, color=TRUTH, lw=1.2, ls="--", label="calibrated")
+    axis.set_xticks(edges)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("quantile of the forecast at the observed value (too many at both ends: intervals too narrow)")
+    axis.set_ylabel("observed values, %")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.margins(x=0.01)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper right", frameon=False, ncols=3)
     _save(plt, figure, path)
 
 

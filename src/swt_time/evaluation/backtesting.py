@@ -17,6 +17,7 @@ from swt_time.data.windows import rolling_origins
 from swt_time.errors import SWTTimeWarning, TableError
 from swt_time.evaluation.trained import Trained
 from swt_time.evaluation.uncertainty import NOTHING, Uncertainty
+from swt_time.intervals import Calibration
 
 SEEN = (
     "the model was trained on all rows of its table (data.split none): of that table it has seen the rows that are "
@@ -38,12 +39,15 @@ class Folds:
         Forecasts of the rows after each cutoff, in the units of the table.
     around : mapping of str to (N, K, H) float64 array
         Bounds, quantiles and sample paths by name of their column; see `swt_time.evaluation.uncertainty`.
+    calibrations : tuple of K Calibration or None
+        Of the model that forecast from each cutoff; may be empty.
     """
 
     series: SeriesTable
     origins: np.ndarray
     yhat: np.ndarray
     around: Mapping[str, np.ndarray] = field(default_factory=dict)
+    calibrations: tuple[Calibration | None, ...] = ()
 
     @property
     def pairs(self) -> np.ndarray:
@@ -75,7 +79,8 @@ def cross_validate(
     yhat = trained.forecast_origins(series, _pairs(origins))
     around = asked.columns(trained, series, _pairs(origins), yhat)
     shape = (*origins.shape, horizon)
-    return Folds(series, origins, yhat.reshape(shape), {name: one.reshape(shape) for name, one in around.items()})
+    around = {name: one.reshape(shape) for name, one in around.items()}
+    return Folds(series, origins, yhat.reshape(shape), around, (trained.calibration,) * windows)
 
 
 def backtest(
@@ -119,6 +124,7 @@ def backtest(
     kept = np.arange(len(series.ids))
     yhat = np.empty((*origins.shape, horizon))
     around: list[dict[str, np.ndarray]] = []
+    calibrations: list[Calibration | None] = []
     for first in range(windows) if refit else [0]:
         trained = fit(series.cut(origins[:, first].tolist()))
         kept = kept[origins[kept, first] >= trained.least_rows]
@@ -131,6 +137,7 @@ def backtest(
         pairs = np.stack([np.repeat(kept, known.shape[1]), known.reshape(-1)], axis=1)
         forecasts = trained.forecast_origins(series, pairs)
         yhat[kept, first : first + known.shape[1]] = forecasts.reshape(*known.shape, horizon)
+        calibrations += [trained.calibration] * known.shape[1]
         found = asked.columns(trained, series, pairs, forecasts)
         around.append({name: np.full_like(yhat, np.nan) for name in found})
         for name, one in found.items():
@@ -138,7 +145,7 @@ def backtest(
     if len(kept) < len(series.ids):
         short = np.setdiff1d(np.arange(len(series.ids)), kept).tolist()
         _warn(too_short(series, short, "the model needs more rows before a cutoff (its context)"))
-    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept], _together(around, kept))
+    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept], _together(around, kept), tuple(calibrations))
 
 
 def _together(around: list[dict[str, np.ndarray]], kept: np.ndarray) -> dict[str, np.ndarray]:

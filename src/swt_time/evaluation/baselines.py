@@ -54,6 +54,23 @@ class SeasonalNaive:
         return repeat_season(contexts, self.season, self.horizon)
 
 
+def naive_forecasts(series: SeriesTable, pairs: np.ndarray, season: int, horizon: int) -> np.ndarray:
+    """Seasonal naive from what was known at each origin, (M, H), in the units of the table.
+
+    Parameters
+    ----------
+    series : SeriesTable
+    pairs : (M, 2) int array
+        Series index and known rows of each forecast.
+    season, horizon : int
+    """
+    contexts = np.full((len(pairs), season), np.nan)
+    for row, (index, origin) in zip(contexts, pairs.tolist(), strict=True):
+        known = series.context(index, origin, min(season, origin))
+        row[season - len(known) :] = known
+    return repeat_season(contexts, season, horizon)
+
+
 class BaselineNetwork(nn.Module):
     """Base class of networks that the training loop of the model trains; they map ``(B, T, N)`` to ``(B, H, N)``."""
 

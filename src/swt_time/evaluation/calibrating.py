@@ -1,4 +1,4 @@
-"""The residuals that the intervals of a trained forecaster are made of."""
+"""The residuals that the intervals of a trained forecaster, and those of seasonal naive, are made of."""
 
 from typing import Any, cast
 
@@ -8,9 +8,11 @@ from swt_time.checkpoints import Checkpoint
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import known_values, values_after
 from swt_time.data.parts import Parts
+from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
+from swt_time.evaluation.baselines import naive_forecasts
 from swt_time.evaluation.trained import Trained
-from swt_time.intervals import Residuals, fit_calibration, reach
+from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
 from swt_time.model.closed_form import FormRecord, held_out_residuals
 
 MOST_WINDOWS = 2**10
@@ -95,5 +97,37 @@ def _validation(trained: Trained, parts: Parts) -> Residuals | None:
     if part.windows.pad:  # targets beyond the validation part belong to the test part
         steps = pairs[:, 1:] + np.arange(config.data.horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
+    return Residuals(pairs, values, _stretches(pairs), "validation part")
+
+
+def calibrate_naive(series: SeriesTable, rows: np.ndarray, season: int, horizon: int) -> Calibration | None:
+    """Learn intervals of seasonal naive from its errors within the first rows of each series.
+
+    Parameters
+    ----------
+    series : SeriesTable
+    rows : (N,) int array
+        Rows of each series that may be read.
+    season, horizon : int
+
+    Returns
+    -------
+    Calibration or None
+        None if no series has a season and a horizon of such rows.
+    """
+    origins = np.maximum(rows - horizon - season + 1, 0)  # of each series, from its first season on
+    ends = np.cumsum(origins)
+    if not ends[-1]:
+        return None
+    chosen = evenly(int(ends[-1]), MOST_WINDOWS)
+    index = np.searchsorted(ends, chosen, side="right")
+    pairs = np.stack([index, season + chosen - (ends - origins)[index]], axis=1)
+    values = values_after(series, pairs, horizon) - naive_forecasts(series, pairs, season, horizon)
+    residuals = Residuals(pairs, values, _stretches(pairs), "rows before")
+    return fit_calibration(residuals, known_values(series, pairs, reach(season)), season)
+
+
+def _stretches(pairs: np.ndarray) -> np.ndarray:
+    """Blocks of forecast origins in time."""
     order = np.argsort(np.argsort(pairs[:, 1], kind="stable"), kind="stable")
-    return Residuals(pairs, values, order * STRETCHES // len(order), "validation part")
+    return np.asarray(order * STRETCHES // len(order))

@@ -10,12 +10,22 @@ from swt_time.data.frequency import season_length
 from swt_time.data.origins import values_after
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
-from swt_time.errors import TableError
+from swt_time.errors import CheckpointError, TableError
 from swt_time.evaluation.backtesting import Folds
+from swt_time.evaluation.baselines import naive_forecasts
+from swt_time.evaluation.calibrating import calibrate_naive
+from swt_time.evaluation.interval_metrics import IntervalSums
+from swt_time.evaluation.interval_scores import (
+    IntervalScores,
+    add_windows,
+    interval_json,
+    interval_lines,
+    interval_scores,
+)
 from swt_time.evaluation.metrics import ErrorSums
 from swt_time.evaluation.scoring import errors_by_series, mase_scales, series_columns
 from swt_time.evaluation.text import METRICS, NAME_WIDTH, TITLES, finite_only, line, spread
-from swt_time.panel.naive import repeat_season
+from swt_time.evaluation.uncertainty import LEVELS
 
 MODEL, BASELINES = "swt-time", ("seasonal naive", "last value")
 
@@ -46,6 +56,9 @@ class FoldScores:
     points, unobserved : int
         Values that were observed and scored, and values that were not observed and are left out.
     series, horizon, season : int
+    intervals : dict of str to IntervalScores
+        Of the model, and of intervals that are made in the same way for seasonal naive from its errors before the first
+        cutoff; empty if a model has none.
     """
 
     cutoffs: list[str | None]
@@ -58,18 +71,36 @@ class FoldScores:
     series: int
     horizon: int
     season: int
+    intervals: dict[str, IntervalScores]
 
     def as_json(self) -> dict[str, Any]:
         """Return the scores as plain values."""
         folds = [{"cutoff": at, **errors} for at, errors in zip(self.cutoffs, self.per_cutoff, strict=True)]
         own = {name: value for name, value in vars(self).items() if name != "cutoffs"}
-        found: dict[str, Any] = finite_only({**own, "windows": len(folds), "per_cutoff": folds})
+        own |= {"windows": len(folds), "per_cutoff": folds, "intervals": interval_json(self.intervals)}
+        found: dict[str, Any] = finite_only(own)
         return found
 
     def by_series(self) -> dict[str, np.ndarray]:
         """Return the errors of each series as columns, see `swt_time.evaluation.scoring.series_columns`."""
         baselines = {name.replace(" ", "_"): self.per_series[name] for name in BASELINES}
-        return series_columns(self.per_series[MODEL], baselines)
+        return series_columns(self.per_series[MODEL], baselines, self.intervals.get(MODEL))
+
+    def pits(self) -> dict[str, np.ndarray]:
+        """Return the share of observed values between neighbouring deciles by method, (10,) each.
+
+        Raises
+        ------
+        CheckpointError
+            The model has no deciles.
+        """
+        found = {self._shown(name): one.pit for name, one in self.intervals.items() if np.isfinite(one.pit).all()}
+        if MODEL not in found:
+            raise CheckpointError(
+                "the model has no deciles, or too few errors on rows that it was not fitted to for them; use a longer "
+                "table, or a validation part (data.split 0.7/0.1/0.2)"
+            )
+        return found
 
     def as_text(self) -> Iterator[str]:
         """Yield the lines of a text table."""
@@ -85,15 +116,25 @@ class FoldScores:
         yield from self._lines(self.original)
         yield "all cutoffs, scaled data"
         yield from self._lines(self.scaled, METRICS[:3])
+        intervals = {f"  {self._shown(name)}": one for name, one in self.intervals.items()}
+        yield from interval_lines(intervals, width=NAME_WIDTH + 4)
 
     def _lines(self, errors: Errors, metrics: Sequence[str] = METRICS) -> Iterator[str]:
         for name, one in errors.items():
-            shown = f"{name} {self.season}" if name == BASELINES[0] else name
-            yield line(f"  {shown}", *(one[metric] for metric in metrics), width=NAME_WIDTH + 4)
+            yield line(f"  {self._shown(name)}", *(one[metric] for metric in metrics), width=NAME_WIDTH + 4)
+
+    def _shown(self, name: str) -> str:
+        return f"{name} {self.season}" if name == BASELINES[0] else name
 
 
-def score_folds(folds: Folds) -> FoldScores:
+def score_folds(folds: Folds, levels: Sequence[float] = LEVELS) -> FoldScores:
     """Score forecasts from past cutoffs.
+
+    Parameters
+    ----------
+    folds : Folds
+    levels : sequence of float
+        Intervals that are scored, in percent.
 
     Raises
     ------
@@ -108,8 +149,8 @@ def score_folds(folds: Folds) -> FoldScores:
         raise TableError("no value after a cutoff was observed; provide more rows, or use more windows")
     forecasts = {
         MODEL: folds.yhat.reshape(-1, horizon),
-        BASELINES[0]: _repeat(series, pairs, season, horizon),
-        BASELINES[1]: _repeat(series, pairs, 1, horizon),
+        BASELINES[0]: naive_forecasts(series, pairs, season, horizon),
+        BASELINES[1]: naive_forecasts(series, pairs, 1, horizon),
     }
     scaler = fit_scaler(series.values, origins[:, 0].tolist(), series.observed)
     scales = mase_scales(series, origins[:, 0].tolist())
@@ -142,16 +183,27 @@ def score_folds(folds: Folds) -> FoldScores:
         series=count,
         horizon=horizon,
         season=season,
+        intervals=_score_intervals(folds, levels, target, forecasts[BASELINES[0]], scales, scaler.std),
     )
 
 
-def _repeat(series: SeriesTable, pairs: np.ndarray, season: int, horizon: int) -> np.ndarray:
-    """Seasonal naive from what was known at each origin, in the units of the table."""
-    contexts = np.full((len(pairs), season), np.nan)
-    for row, (index, origin) in zip(contexts, pairs.tolist(), strict=True):
-        known = series.context(index, origin, min(season, origin))
-        row[season - len(known) :] = known
-    return repeat_season(contexts, season, horizon)
+def _score_intervals(
+    folds: Folds, levels: Sequence[float], target: np.ndarray, naive: np.ndarray, scales: np.ndarray, std: np.ndarray
+) -> dict[str, IntervalScores]:
+    """Scores of the intervals of the model and of seasonal naive, whose forecasts are ``naive``."""
+    series, pairs, (count, windows, horizon) = folds.series, folds.pairs, folds.yhat.shape
+    own = [one for one in folds.calibrations if one is not None]
+    if len(own) < windows:
+        return {}
+    found = {MODEL: IntervalSums(levels, count, scales)}
+    for k, calibration in enumerate(own):
+        rows = slice(k, None, windows)
+        add_windows(found[MODEL], calibration, series, pairs[rows], folds.yhat[:, k], target[rows])
+    baseline = calibrate_naive(series, folds.origins[:, 0], season_length(series.frequency), horizon)
+    if baseline is not None:
+        found[BASELINES[0]] = IntervalSums(levels, count, scales)
+        add_windows(found[BASELINES[0]], baseline, series, pairs, naive, target)
+    return {name: interval_scores(sums, series.ids, std) for name, sums in found.items()}
 
 
 def _common_time(series: SeriesTable, rows: np.ndarray) -> str | None:

@@ -15,9 +15,21 @@ from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import ConfigError, TableError
 from swt_time.evaluation.baselines import SeasonalNaive
+from swt_time.evaluation.calibrating import calibrate_naive
 from swt_time.evaluation.forecasting import PartForecaster, WindowForecaster
+from swt_time.evaluation.interval_metrics import IntervalSums
+from swt_time.evaluation.interval_scores import (
+    IntervalScores,
+    add_windows,
+    interval_json,
+    interval_lines,
+    interval_scores,
+    sampled,
+)
 from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
 from swt_time.evaluation.text import METRICS, TITLES, finite_only, line, shortened, spread
+from swt_time.evaluation.uncertainty import LEVELS
+from swt_time.intervals import Calibration
 from swt_time.machine import peak_memory
 
 BATCH = 512
@@ -53,6 +65,7 @@ class Scores:
         Wall time of forecasting and scoring.
     peak_memory_bytes : int or None
         See `swt_time.machine.peak_memory`.
+    intervals : IntervalScores or None
     """
 
     scaled: dict[str, float]
@@ -66,6 +79,7 @@ class Scores:
     series: int
     seconds: float
     peak_memory_bytes: int | None
+    intervals: IntervalScores | None = None
 
     @property
     def mse(self) -> float:
@@ -82,6 +96,8 @@ def score(
     forecaster: WindowForecaster,
     part: PartWindows,
     *,
+    calibration: Calibration | None = None,
+    levels: Sequence[float] = LEVELS,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Scores:
     """Score every window of a part.
@@ -90,6 +106,10 @@ def score(
     ----------
     forecaster : WindowForecaster
     part : PartWindows
+    calibration : Calibration, optional
+        Of the forecaster; without it no intervals are scored.
+    levels : sequence of float
+        Intervals that are scored, in percent.
     report : callable
         Called with the number of windows done and the total number.
     """
@@ -98,12 +118,18 @@ def score(
     scales = mase_scales(table, part.train_rows)
     scaled = ErrorSums(part.windows.horizon, len(table.ids), scales / scaler.std)
     original = ErrorSums(part.windows.horizon, len(table.ids), scales)
+    around, chosen = IntervalSums(levels, len(table.ids), scales), sampled(total, part.season)
     for begin in range(0, total, BATCH):
         indices = np.arange(begin, min(begin + BATCH, total))
         _, targets = part.gather(indices)
         forecasts, series = _forecast(forecaster, part, indices), part.series_of(indices)
         scaled.update(forecasts, targets, series)
-        original.update(_unscaled(forecasts, series, scaler), part.unscaled_targets(indices), series)
+        yhat, truth = _unscaled(forecasts, series, scaler), part.unscaled_targets(indices)
+        original.update(yhat, truth, series)
+        if calibration is not None:
+            rows = chosen[indices]
+            pairs = part.places(indices[rows]) + np.array([0, part.windows.context])
+            add_windows(around, calibration, table, pairs, yhat[rows], truth[rows])
         report(int(indices[-1]) + 1, total)
     if not scaled.points.any():
         raise TableError("no value of the scored part was observed; provide more rows, or set data.split otherwise")
@@ -119,6 +145,7 @@ def score(
         series=len(table.ids),
         seconds=time.perf_counter() - began,
         peak_memory_bytes=peak_memory(),
+        intervals=interval_scores(around, table.ids, scaler.std) if around.points.any() else None,
     )
 
 
@@ -130,12 +157,21 @@ def _forecast(forecaster: WindowForecaster, part: PartWindows, indices: np.ndarr
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model and of seasonal naive on the same windows."""
+    """Scores of a model and of seasonal naive on the same windows.
+
+    The intervals of seasonal naive are made as those of the model, from its errors on the rows before the test part.
+    """
 
     model: Scores
     seasonal_naive: Scores
     season: int
     split: str
+
+    @property
+    def intervals(self) -> dict[str, IntervalScores]:
+        """Scores of intervals by method; empty if the model has none."""
+        methods = {"swt-time": self.model, "seasonal naive": self.seasonal_naive}
+        return {name: one.intervals for name, one in methods.items() if one.intervals is not None}
 
     def as_json(self) -> dict[str, Any]:
         """Return the scores as plain values; the errors of the model on scaled data are at the top level."""
@@ -146,13 +182,15 @@ class Evaluation:
                 **{name: value for name, value in vars(self.model).items() if name != "scaled"},
                 "split": self.split,
                 "seasonal_naive": naive,
+                "intervals": interval_json(self.intervals),
             }
         )
         return found
 
     def by_series(self) -> dict[str, np.ndarray]:
         """Return the errors of each series as columns, see `series_columns`."""
-        return series_columns(self.model.per_series, {"seasonal_naive": self.seasonal_naive.per_series})
+        naive = {"seasonal_naive": self.seasonal_naive.per_series}
+        return series_columns(self.model.per_series, naive, self.model.intervals)
 
     def as_text(self) -> Iterator[str]:
         """Yield the lines of a text table."""
@@ -173,6 +211,9 @@ class Evaluation:
         yield line("original units")
         for name, one in zip(names, (model, naive), strict=True):
             yield line(name, *(one.original[metric] for metric in METRICS))
+        yield from interval_lines(dict(zip(names, self.intervals.values(), strict=False)), scaled=True)
+        if model.intervals is not None and model.intervals.points < model.points:
+            yield f"intervals are scored on {model.intervals.points:,} of these values, evenly spread over the windows"
         yield ""
         yield line("step (scaled)", *TITLES)
         for step in spread(model.horizon, SHOWN_STEPS):
@@ -198,6 +239,8 @@ def evaluate_table(
     horizon: int,
     *,
     pad: bool = False,
+    calibration: Calibration | None = None,
+    levels: Sequence[float] = LEVELS,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Score a forecaster and seasonal naive on every test window of a table.
@@ -212,6 +255,8 @@ def evaluate_table(
     context, horizon : int
     pad : bool
         Whether windows that begin before their series are scored too, of series that have no others.
+    calibration, levels
+        See `score`.
     report : callable
         Called with the number of windows done and the total number.
 
@@ -231,8 +276,13 @@ def evaluate_table(
             "data.split to a longer test part"
         )
     season = season_length(series.frequency)
-    naive = score(SeasonalNaive(season, horizon), parts.test)
-    model = score(forecaster, parts.test, report=report)
+    own = None
+    if calibration is not None:
+        windows = parts.test.windows
+        rows = np.where(windows.counts > 0, windows.first + windows.context, 0)
+        own = calibrate_naive(series, rows, season, horizon)
+    naive = score(SeasonalNaive(season, horizon), parts.test, calibration=own, levels=levels)
+    model = score(forecaster, parts.test, calibration=calibration, levels=levels, report=report)
     return Evaluation(model, naive, season, split)
 
 
@@ -265,7 +315,9 @@ def errors_by_series(ids: tuple[str, ...], scaled: ErrorSums, original: ErrorSum
 
 
 def series_columns(
-    model: Mapping[str, dict[str, Any]], baselines: Mapping[str, Mapping[str, dict[str, Any]]]
+    model: Mapping[str, dict[str, Any]],
+    baselines: Mapping[str, Mapping[str, dict[str, Any]]],
+    intervals: IntervalScores | None = None,
 ) -> dict[str, np.ndarray]:
     """Arrange errors by series as columns of a table.
 
@@ -275,18 +327,22 @@ def series_columns(
         See `errors_by_series`.
     baselines : mapping of str to mapping
         The same of each baseline, by the prefix of its columns.
+    intervals : IntervalScores, optional
+        Of the model.
 
     Returns
     -------
     dict of str to (N,) array
         ``points``; the errors of the model in the units of the table, ``mse`` to ``smape``; ``scaled_mse``,
-        ``scaled_mae`` and ``scaled_rmse``; the errors of each baseline in the units of the table.
+        ``scaled_mae`` and ``scaled_rmse``; ``coverage_80`` and so on and ``crps``; the errors of each baseline in the
+        units of the table.
     """
     columns = {"points": np.array([one["points"] for one in model.values()], dtype=np.int64)}
     for name in METRICS:
         columns[name] = np.array([one["original"][name] for one in model.values()])
     for name in METRICS[:3]:
         columns[f"scaled_{name}"] = np.array([one[name] for one in model.values()])
+    columns |= {} if intervals is None else intervals.columns()
     for prefix, errors in baselines.items():
         for name in METRICS:
             columns[f"{prefix}_{name}"] = np.array([one["original"][name] for one in errors.values()])
