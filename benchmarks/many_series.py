@@ -131,15 +131,13 @@ def main() -> None:
             found: dict[str, list[dict[str, float]]] = {"now": [], "former": []}
             for _ in range(given.runs):
                 for who, root in trees.items():
-                    if who == "now" or length < given.long:
-                        own = [folder / who if word is MODEL else word for word in words]
-                        found[who].append(run(root, code, *own))
+                    own = [folder / who if word is MODEL else word for word in words]
+                    found[who].append(run(root, code, *own))
             row: dict[str, object] = {"case": case, "preset": preset, "series": series, "rows": length}
             for key in ("cpu_s", "seconds", "peak_mib"):
                 now = statistics.median(one[key] for one in found["now"])
-                then = statistics.median(one[key] for one in found["former"]) if found["former"] else None
-                row |= {key: round(now, 2), f"former_{key}": then and round(then, 2)}
-                row[f"{key}_ratio"] = then and round(now / then, 3)
+                then = statistics.median(one[key] for one in found["former"])
+                row |= {key: round(now, 2), f"former_{key}": round(then, 2), f"{key}_ratio": round(now / then, 3)}
             row |= {"runs": given.runs, "commit": source_commit(), "former_commit": former}
             row |= {"torch": package_versions(["torch"])["torch"], "machine": describe_processor()}
             rows.append(row)

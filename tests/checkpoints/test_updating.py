@@ -16,7 +16,7 @@ from swt_time.data.series import SeriesTable, to_series
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
 from swt_time.model.closed_form import Prior, Sums, solve, solve_again, sum_all, sums
 from swt_time.model.closed_form.moments import moments
-from swt_time.model.closed_form.priors import wavelet_roots
+from swt_time.model.closed_form.priors import wavelet_penalties
 from swt_time.model.closed_form.sums import _Exactly
 
 T, H = 24, 6
@@ -73,7 +73,8 @@ def windows_of(frame: pd.DataFrame, checkpoint) -> tuple[np.ndarray, np.ndarray]
 def solved(frame: pd.DataFrame, checkpoint) -> np.ndarray:
     """The ridge regression of the observed targets, one step after the other."""
     form = checkpoint.provenance["training"]["closed_form"]
-    root = next(one.root for one in wavelet_roots(T, Prior("haar", 2, "reflect")) if one.tilt == form["tilt"]).numpy()
+    priors = {one.tilt: one for one in wavelet_penalties(T, Prior("haar", 2, "reflect"))}
+    root = np.linalg.cholesky(priors[form["tilt"]].covariance.numpy())
     x, y = windows_of(frame, checkpoint)
     x = x @ root
     strength = form["strength"] * np.trace(x.T @ x) / T

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swt_time.data.parts import split_table
+from swt_time.data.parts import scale_table, split_table
 from swt_time.data.series import to_series
 
 
@@ -56,3 +56,23 @@ def test_train_fraction_keeps_the_scaler_and_the_other_parts(fraction):
     assert 0 < len(few.train) < len(whole.train)
     assert few.scaler.mean.tolist() == whole.scaler.mean.tolist()
     assert (len(few.validation), len(few.test)) == (len(whole.validation), len(whole.test))
+
+
+@pytest.mark.parametrize("used", [[0, 1], [1]])
+def test_scaling_leaves_the_values_of_the_table_as_they_are(used):
+    series = to_series(table()).select(used)
+    before = [values.copy() for values in series.values]
+    split_table(series, "0.6/0.2/0.2", 10, 5)
+    assert all(np.array_equal(one, other) for one, other in zip(before, series.values, strict=True))
+
+
+def test_a_scaled_table_has_the_parts_of_every_context():
+    series = to_series(table())
+    scaled = scale_table(series, "0.6/0.2/0.2")
+    for context in (10, 7):
+        expected, found = split_table(series, "0.6/0.2/0.2", context, 5), scaled.parts(context, 5)
+        for name in ("train", "validation", "test"):
+            one, other = expected.part(name), found.part(name)
+            indices = np.arange(len(one))
+            assert len(one) == len(other) > 0
+            assert all(np.array_equal(a, b) for a, b in zip(one.gather(indices), other.gather(indices), strict=True))

@@ -12,7 +12,7 @@ from swt_time.forecaster import Forecaster
 from swt_time.model import build_model
 from swt_time.model.closed_form import RidgeSkip, solve
 from swt_time.model.closed_form.moments import Moments, moments
-from swt_time.model.closed_form.priors import TILTS, band_grams, roots
+from swt_time.model.closed_form.priors import TILTS, band_grams, penalties
 from swt_time.model.closed_form.ridge import STRENGTHS, path
 from swt_time.training import Solved, train_model
 
@@ -73,15 +73,18 @@ def test_the_weights_of_every_strength_solve_the_penalised_normal_equations():
     x, y = centred(windows)
     train_moments = moments(windows, np.arange(200))
     compared = 0
-    for _, tilt, root in roots(band_grams(CONTEXT, "haar", 2, "periodic"), CONTEXT):
-        inverse = root @ root.T
-        unit = np.linalg.eigvalsh((root.T @ torch.from_numpy(x.T @ x) @ root).numpy()).mean()
-        penalty = np.linalg.inv(inverse.numpy())
-        for strength, weight in path(train_moments, root):
+    grams = band_grams(CONTEXT, "haar", 2, "periodic")
+    for one in penalties(grams, CONTEXT):
+        covariance = sum(one.tilt ** (2 - k) * gram.numpy() for k, gram in enumerate(grams))
+        unit = np.linalg.eigvals(covariance @ x.T @ x).real.mean()
+        penalty = np.linalg.inv(covariance)
+        for strength, weight in path(train_moments, one):
             if strength < 1e-2:
                 continue  # windows have mean zero, so the system without a penalty is singular
             expected = np.linalg.solve(x.T @ x + strength * unit * penalty, x.T @ y).T
-            np.testing.assert_allclose(weight.numpy(), expected, atol=2e-4 * np.abs(expected).max(), err_msg=str(tilt))
+            np.testing.assert_allclose(
+                weight.numpy(), expected, atol=2e-4 * np.abs(expected).max(), err_msg=str(one.tilt)
+            )
             compared += 1
     assert compared == len(TILTS) * sum(strength >= 1e-2 for strength in STRENGTHS)
 
@@ -100,8 +103,8 @@ def test_tilt_one_of_a_tight_frame_is_plain_ridge_regression():
     grams = band_grams(CONTEXT, "db2", 3, "periodic")
     np.testing.assert_allclose(sum(grams).numpy(), np.eye(CONTEXT), atol=1e-10)
     assert 1.0 in TILTS
-    assert len(roots(grams, CONTEXT)) == len(TILTS)
-    assert len(roots(None, CONTEXT)) == 1
+    assert len(penalties(grams, CONTEXT)) == len(TILTS)
+    assert len(penalties(None, CONTEXT)) == 1
 
 
 def test_solve_recovers_a_known_map():
@@ -118,9 +121,9 @@ def test_strength_and_tilt_minimise_the_held_out_error():
     found = solve(windows, validation, CONTEXT, ("haar", 2, "reflect"))
     sums = moments(windows, np.arange(60))
     errors = {
-        (strength, tilt): direct_mse(validation, weight)
-        for _, tilt, root in roots(band_grams(CONTEXT, "haar", 2, "reflect"), CONTEXT)
-        for strength, weight in path(sums, root)
+        (strength, one.tilt): direct_mse(validation, weight)
+        for one in penalties(band_grams(CONTEXT, "haar", 2, "reflect"), CONTEXT)
+        for strength, weight in path(sums, one)
     }
     assert len(errors) == len(STRENGTHS) * len(TILTS)
     assert (found.strength, found.tilt) == min(errors, key=errors.get)
@@ -134,7 +137,7 @@ def test_without_validation_each_block_is_held_out_once():
     log_error = 0.0
     for block in blocks:
         rest = moments(windows, np.setdiff1d(np.arange(50), block))
-        weight = dict(path(rest, torch.eye(CONTEXT, dtype=torch.float64)))[found.strength]
+        weight = dict(path(rest, *penalties(None, CONTEXT)))[found.strength]
         log_error += np.log(moments(windows, block).mse(weight)) / 5
     assert found.held_out_mse == pytest.approx(np.exp(log_error), rel=1e-6)
     assert found.train_mse < found.held_out_mse
@@ -270,8 +273,7 @@ def ridge_of_observed(windows, strength):
 def test_missing_targets_weigh_nothing(share):
     windows = Gappy(300, share)
     sums = moments(windows, np.arange(300))
-    root = torch.eye(12, dtype=torch.float64)
-    found = dict(path(sums, root, 1e-12))
+    found = dict(path(sums, *penalties(None, 12), 1e-12))
     for strength in (STRENGTHS[0], STRENGTHS[6], STRENGTHS[-1]):
         expected = ridge_of_observed(windows, strength)
         np.testing.assert_allclose(found[strength].numpy(), expected, rtol=1e-7, atol=1e-9)

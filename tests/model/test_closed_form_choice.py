@@ -13,7 +13,7 @@ from swt_time.cli import app
 from swt_time.config.choices import CLOSED_FORM_PARTS
 from swt_time.model.closed_form import solve, solving
 from swt_time.model.closed_form.moments import moments
-from swt_time.model.closed_form.priors import Prior, band_grams, roots, season_root, wavelet_roots
+from swt_time.model.closed_form.priors import Prior, band_grams, penalties, season_penalty, wavelet_penalties
 from swt_time.model.closed_form.ridge import path
 from swt_time.model.closed_form.solving import LEAST_GAIN
 from swt_time.model.closed_form.structure import structural_map
@@ -102,8 +102,7 @@ def test_weights_are_taken_where_loud_windows_follow_another_law():
     assert found.exponent > 0
     assert gain_of(found, "weights").taken
     sums = moments(train, np.arange(len(train)), found.exponent)
-    root = torch.eye(CONTEXT, dtype=torch.float64)
-    ((_, weight),) = path(sums, root, strengths=[found.strength])
+    ((_, weight),) = path(sums, *penalties(None, CONTEXT), strengths=[found.strength])
     torch.testing.assert_close(found.weight, weight)
     assert found.train_mse == pytest.approx(direct_mse(train, weight), rel=1e-5), "errors are not weighted"
 
@@ -129,8 +128,8 @@ def test_the_solution_is_that_of_its_form_on_the_training_windows(missing):
     assert found.structure
     assert (found.centre, found.prior) == ("mean", "season")
     mean = structural_map(sums, SEASON)
-    root = season_root(CONTEXT, SEASON).root
-    ((_, weight),) = path(sums, root, 1e-9, mean=mean, strengths=[found.strength])
+    penalty = season_penalty(CONTEXT, SEASON)
+    ((_, weight),) = path(sums, penalty, 1e-9, mean=mean, strengths=[found.strength])
     torch.testing.assert_close(found.weight, weight, rtol=1e-9, atol=1e-12)
     assert found.train_mse == pytest.approx(direct_mse(train, found.weight), rel=1e-5)
 
@@ -142,9 +141,9 @@ def test_without_parts_the_form_is_chosen_on_the_validation_windows():
     found, train, validation = solved([drifting_season(rng) for _ in range(2)], (), prior)
     sums = moments(train, np.arange(len(train)))
     candidates = [
-        (direct_mse(validation, weight), tilt, strength, weight)
-        for _, tilt, root in roots(band_grams(CONTEXT, *prior), CONTEXT)
-        for strength, weight in path(sums, root, 1e-9)
+        (direct_mse(validation, weight), one.tilt, strength, weight)
+        for one in penalties(band_grams(CONTEXT, *prior), CONTEXT)
+        for strength, weight in path(sums, one, 1e-9)
     ]
     error, tilt, strength, weight = min(candidates, key=lambda one: one[0])
     assert (found.prior, found.tilt, found.strength, found.folds, found.gains) == ("wavelet", tilt, strength, 1, ())
@@ -161,6 +160,35 @@ def test_missing_targets_choose_nearly_as_complete_ones():
     assert gappy.folds == complete.folds == 6
     assert gappy.held_out_mse == pytest.approx(complete.held_out_mse, rel=0.2)
     assert direct_mse(validation, gappy.weight) < 1.1 * direct_mse(validation, complete.weight)
+
+
+@pytest.mark.parametrize(("errors", "tried"), [([1.1, 0.5, 0.5, 1.2], 2), ([0.9, 0.5, 0.8, 1.2], 4), ([1.1], 1)])
+def test_tilts_between_the_outermost_are_tried_if_one_of_these_is_better(monkeypatch, errors, tried):
+    """With scores by tilt in place of the folds."""
+    seen = []
+
+    def scored(folds, candidates, structures, season, **options):
+        seen.extend(one.tilt for one in candidates)
+        return [solving._Form(errors[int(one.tilt)], 1.0, one, False) for one in candidates]
+
+    monkeypatch.setattr(solving, "_scored", scored)
+    (plain,) = penalties(None, CONTEXT)
+    tilts = [plain._replace(tilt=float(i)) for i in range(len(errors))]
+    found = solving._outermost_first([], tilts, solving._Form(1.0, 1.0, plain, False), SEASON)
+    assert len(found) == len(seen) == len(set(seen)) == tried
+
+
+@pytest.mark.parametrize(("errors", "tried"), [([1.1, 0.5], [1]), ([0.9, 0.8], [1, 2])])
+def test_a_larger_exponent_is_tried_if_the_smaller_one_is_better(monkeypatch, errors, tried):
+    """With scores by exponent in place of the folds."""
+
+    def scored(folds, candidates, structures, season, *, exponent, **options):
+        return [solving._Form(errors[exponent - 1], 1.0, candidates[0], False, exponent=exponent)]
+
+    monkeypatch.setattr(solving, "_scored", scored)
+    (plain,) = penalties(None, CONTEXT)
+    found = solving._weighted([], lambda exponent: [], solving._Form(1.0, 1.0, plain, False), SEASON)
+    assert [form.exponent for form in found] == tried
 
 
 def test_constant_windows_have_a_solution():
@@ -202,10 +230,10 @@ def test_the_description_names_the_form_and_the_gains():
 
 def test_the_wavelet_prior_is_computed_once_for_solutions_that_follow_each_other():
     prior = Prior("haar", 2, "reflect")
-    first, second = wavelet_roots(CONTEXT, prior), wavelet_roots(CONTEXT, prior)
-    assert all(a.root is b.root for a, b in zip(first, second, strict=True))
-    assert torch.equal(first[0].root, roots(band_grams(CONTEXT, *prior), CONTEXT)[0].root)
-    assert not torch.equal(first[0].root, wavelet_roots(CONTEXT, Prior("db4", 2, "reflect"))[0].root)
+    first, second = wavelet_penalties(CONTEXT, prior), wavelet_penalties(CONTEXT, prior)
+    assert all(a.matrix is b.matrix for a, b in zip(first, second, strict=True))
+    assert torch.equal(first[0].matrix, penalties(band_grams(CONTEXT, *prior), CONTEXT)[0].matrix)
+    assert not torch.equal(first[0].matrix, wavelet_penalties(CONTEXT, Prior("db4", 2, "reflect"))[0].matrix)
 
 
 def test_the_closed_form_runs_on_one_thread(monkeypatch):

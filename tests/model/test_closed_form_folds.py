@@ -8,6 +8,7 @@ import swt_time.model.closed_form.folds as folds
 from support.series_windows import SeriesWindows, split_windows
 from swt_time.model.closed_form import solve
 from swt_time.model.closed_form.folds import Blocks, assign_blocks
+from swt_time.model.closed_form.priors import penalties
 from swt_time.model.closed_form.ridge import path
 
 CONTEXT, HORIZON = 16, 5
@@ -121,10 +122,10 @@ def test_missing_training_targets_are_completed_by_a_forecast():
     def change(target, series, rows):
         return np.where(holes[series, rows], np.nan, target)
 
-    root = torch.eye(CONTEXT, dtype=torch.float64)
+    (plain,) = penalties(None, CONTEXT)
     for fold in trained_folds(change).folds():
-        ((_, weight),) = path(fold.train, root, 1e-6, strengths=[0.1])
-        found = folds.completed(fold, root)
+        ((_, weight),) = path(fold.train, plain, 1e-6, strengths=[0.1])
+        found = folds.completed(fold, plain)
         expected = fold.train.complete(weight)
         torch.testing.assert_close(found.train.products, expected.products, rtol=1e-3, atol=1e-2)
         assert not torch.allclose(found.train.products, fold.train.products, rtol=1e-3, atol=1e-2), "the control"

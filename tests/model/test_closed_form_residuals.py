@@ -10,7 +10,7 @@ from swt_time.data.series import to_series
 from swt_time.model.closed_form import FormRecord, Prior, held_out_residuals, solve
 from swt_time.model.closed_form.folds import Blocks
 from swt_time.model.closed_form.moments import moments
-from swt_time.model.closed_form.priors import season_root
+from swt_time.model.closed_form.priors import season_penalty
 from swt_time.model.closed_form.ridge import path
 from swt_time.model.closed_form.structure import structural_map
 
@@ -51,11 +51,9 @@ def test_every_block_is_forecast_by_a_map_of_the_others(structure, centre):
     form = make_form(0.1, structure, centre)
     residuals = held_out_residuals(found.train, found.validation, CONTEXT, PRIOR, form)
     blocks = Blocks.divide([found.train, found.validation], HORIZON)
-    root = season_root(CONTEXT, 24).root
     anchor = torch.zeros(HORIZON, CONTEXT, dtype=torch.float64)
     if centre == "last":
         anchor[:, -1] = 1
-        root = root - torch.eye(CONTEXT, dtype=torch.float64)[:, -1:] @ root.sum(dim=0, keepdim=True)
     for number in np.unique(residuals.block):
         sums = None
         for which, part in enumerate((found.train, found.validation)):
@@ -67,7 +65,7 @@ def test_every_block_is_forecast_by_a_map_of_the_others(structure, centre):
             mean = structural_map(sums, 24, anchor if centre == "last" else None)
         else:
             mean = anchor
-        ((_, weight),) = path(sums, root, mean=mean, strengths=[0.1])
+        ((_, weight),) = path(sums, season_penalty(CONTEXT, 24), mean=mean, last=centre == "last", strengths=[0.1])
         for which, part in enumerate((found.train, found.validation)):
             rows = np.flatnonzero((residuals.block == number) & (residuals.part == which))
             for row in rows[:5]:

@@ -1,5 +1,7 @@
 """The structural map and the season prior, verified against explicit design matrices in double precision."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ import torch
 from support.series_windows import SeriesWindows
 from swt_time.model.closed_form import structure
 from swt_time.model.closed_form.moments import moments
-from swt_time.model.closed_form.priors import season_root
-from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
+from swt_time.model.closed_form.priors import season_penalty
+from swt_time.model.closed_form.ridge import STRENGTHS, Equations, lowest, path
 from swt_time.model.closed_form.structure import feature_rows, structural_map
 
 CONTEXT, HORIZON, SEASON = 30, 9, 6
@@ -110,14 +112,15 @@ def test_the_season_prior_is_that_of_its_formula(season):
             decay = 1 / np.sqrt((1 + (context - 1 - i) / season) * (1 + (context - 1 - j) / season))
             covariance[i, j] = decay * ((i == j) + 10 * season / context * (i % season == j % season))
     covariance /= np.mean(np.diag(covariance))
-    root = season_root(context, season).root.numpy()
-    np.testing.assert_allclose(root @ root.T, covariance, atol=1e-12)
+    found = season_penalty(context, season)
+    np.testing.assert_allclose(found.covariance.numpy(), covariance, atol=1e-12)
+    np.testing.assert_allclose(found.matrix.numpy() @ covariance, np.eye(context), atol=1e-9)
 
 
-def penalised(x, y, root, strength, mean):
+def penalised(x, y, covariance, strength, mean):
     """Each step's own solution from the observed windows, by the normal equations of the penalty about ``mean``."""
-    unit = np.linalg.eigvalsh(root.T @ (x.T @ x) @ root).clip(0).mean()
-    penalty = strength * unit * np.linalg.inv(root @ root.T)
+    unit = np.linalg.eigvals(covariance @ x.T @ x).real.mean()
+    penalty = strength * unit * np.linalg.inv(covariance)
     rows = []
     for step in range(y.shape[1]):
         seen = ~np.isnan(y[:, step])
@@ -133,29 +136,81 @@ def test_the_map_is_shrunk_towards_the_mean_of_the_prior(missing):
     mean = structural_map(sums, SEASON)
     x, y = arrays(windows)
     centre = x.mean(axis=1, keepdims=True)
-    root = season_root(CONTEXT, SEASON).root
-    found = dict(path(sums, root, 1e-12, mean=mean))
+    penalty = season_penalty(CONTEXT, SEASON)
+    found = dict(path(sums, penalty, 1e-12, mean=mean))
     for strength in (1e-2, 1.0, 100.0):
-        expected = penalised(x - centre, y - centre, root.numpy(), strength, mean.numpy())
+        expected = penalised(x - centre, y - centre, penalty.covariance.numpy(), strength, mean.numpy())
         np.testing.assert_allclose(found[strength].numpy(), expected, atol=1e-7)
     distances = [float((found[strength] - mean).norm()) for strength in STRENGTHS]
     assert distances == sorted(distances, reverse=True)
-    ((_, limit),) = path(sums, root, mean=mean, strengths=[1e12])
+    ((_, limit),) = path(sums, penalty, mean=mean, strengths=[1e12])
     torch.testing.assert_close(limit, mean, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("shrunk", [False, True])
-def test_held_out_errors_are_those_of_the_maps(shrunk, missing):
+def test_a_map_relative_to_the_last_value_is_that_of_the_prior_with_this_constraint(shrunk, missing):
+    """The oracle solves for ``Z`` in ``W - W0 = Z L'``, where the columns of ``L``, a root of the covariance of such
+    rows, sum to zero."""
+    windows = make(seed=1, missing=missing)
+    sums = moments(windows, np.arange(len(windows)))
+    last = torch.zeros(HORIZON, CONTEXT, dtype=torch.float64)
+    last[:, -1] = 1
+    mean = structural_map(sums, SEASON, last) if shrunk else last
+    penalty = season_penalty(CONTEXT, SEASON)
+    ((_, found),) = path(sums, penalty, 1e-12, mean=mean, last=True, strengths=[1.0])
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(HORIZON, dtype=torch.float64))
+    root = np.linalg.cholesky(penalty.covariance.numpy())
+    root[-1] -= root.sum(axis=0)
+    x, y = arrays(windows)
+    centre = x.mean(axis=1, keepdims=True)
+    x, y = x - centre, y - centre
+    unit = np.linalg.eigvalsh(root.T @ x.T @ x @ root).mean()
+    for step in range(HORIZON):
+        seen = ~np.isnan(y[:, step])
+        z, right = x[seen] @ root, y[seen, step] - x[seen] @ mean[step].numpy()
+        expected = mean[step].numpy() + root @ np.linalg.solve(z.T @ z + unit * np.eye(CONTEXT), z.T @ right)
+        np.testing.assert_allclose(found[step].numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_maps_with_several_means_are_those_with_each(missing):
+    train = moments(make(seed=1, missing=missing), np.arange(100))
+    penalty, mean = season_penalty(CONTEXT, SEASON), structural_map(train, SEASON)
+    both = Equations(train, penalty, [None, mean]).maps(1.0, 1e-12)
+    for one, alone in zip(both, [None, mean], strict=True):
+        ((_, expected),) = path(train, penalty, 1e-12, mean=alone, strengths=[1.0])
+        torch.testing.assert_close(one, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_sums_that_rounding_has_made_indefinite_have_a_solution():
     train = moments(make(seed=1), np.arange(100))
-    held_out = moments(make(seed=2, missing=missing), np.arange(100))
-    mean = structural_map(train, SEASON) if shrunk else None
-    root = season_root(CONTEXT, SEASON).root
-    expected = [held_out.mse(weight) for _, weight in path(train, root, mean=mean)]
-    if mean is not None:
-        train, held_out = train.minus(mean), held_out.minus(mean)
-    found = held_out_errors(train, held_out, Eigenbasis(train.inputs, root))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-8)
+    penalty = season_penalty(CONTEXT, SEASON)
+    least = torch.linalg.eigvalsh(train.inputs)[0]
+    shifted = replace(train, inputs=train.inputs - (least + 1e-3) * torch.eye(CONTEXT, dtype=torch.float64))
+    assert torch.linalg.cholesky_ex(shifted.inputs + 1e-9 * penalty.matrix).info, "the control"
+    ((_, weight),) = path(shifted, penalty, strengths=[1e-12])
+    torch.testing.assert_close(shifted.inputs @ weight.T, shifted.products, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("lowest_at", range(len(STRENGTHS)))
+def test_a_search_over_few_strengths_finds_the_lowest_error(lowest_at):
+    seen = []
+
+    def error(strength):
+        seen.append(strength)
+        return abs(STRENGTHS.index(strength) - lowest_at)
+
+    for near in STRENGTHS:
+        assert lowest(near, error) == STRENGTHS[lowest_at]
+    seen.clear()
+    lowest(STRENGTHS[lowest_at], error)
+    assert len(set(seen)) <= 6 < len(STRENGTHS)
+
+
+def test_the_search_finds_a_second_minimum_at_the_strongest():
+    errors = dict(zip(STRENGTHS, [9, 8, 7, 5, 4, 3, 2, 3, 4, 5, 4, 2, 1], strict=True))
+    assert lowest(STRENGTHS[6], errors.__getitem__) == STRENGTHS[12]
 
 
 def test_windows_are_weighted_by_their_deviation():

@@ -224,3 +224,16 @@ def test_a_panel_without_weight_is_fitted_on_few_series(monkeypatch, weight, con
     config = Config().replace({"data.horizon": 2, "data.split": "none", "data.context": context})
     blend, _ = fit_blend(to_series(walks(30, 25)), config, Choice({CLOSED_FORM: weight, PANEL: 1 - weight}))
     assert (sizes, blend.weight) == ([fitted], weight)
+
+
+def test_the_rows_before_a_block_are_scaled_once_for_all_contexts(monkeypatch):
+    calls, scale_table = [], choosing.scale_table
+
+    def counted(table, split):
+        calls.append((*table.lengths.tolist(), split))
+        return scale_table(table, split)
+
+    monkeypatch.setattr(choosing, "scale_table", counted)
+    _, choice, _ = choose(to_series(hourly(500)), AUTO.replace({"data.horizon": 12}))
+    assert len([name for name in choice.errors if name.startswith(CLOSED_FORM)]) >= 3
+    assert len(calls) == len(set(calls)) >= choice.blocks == 3

@@ -4,17 +4,19 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swt_time.data.series import SeriesTable
 from swt_time.data.zones import wall_times
 from swt_time.errors import InputError, MissingDependencyError
-from swt_time.evaluation.ablation import Difference
-from swt_time.evaluation.backtesting import Folds
-from swt_time.evaluation.bands import Bands
 from swt_time.folders import explained, replace_file
+
+if TYPE_CHECKING:
+    from swt_time.evaluation.ablation import Difference
+    from swt_time.evaluation.backtesting import Folds
+    from swt_time.evaluation.bands import Bands
 
 MOST_PANELS = 6
 """Most series in one plot."""
@@ -157,7 +159,7 @@ def series_panels(
     return panels
 
 
-def plot_folds(folds: Folds, path: Path) -> None:
+def plot_folds(folds: "Folds", path: Path) -> None:
     """Draw the end of each series with its cutoffs and the forecasts from them; one panel for each series.
 
     Raises
@@ -224,7 +226,7 @@ def plot_calibration(pits: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def plot_bands(
-    bands: Bands,
+    bands: "Bands",
     times: np.ndarray,
     values: np.ndarray,
     path: Path,
@@ -266,7 +268,7 @@ def plot_bands(
     _save(plt, figure, path)
 
 
-def plot_differences(found: Sequence[Difference], path: Path) -> None:
+def plot_differences(found: "Sequence[Difference]", path: Path) -> None:
     """Draw the paired difference of each contender from the base with its 95 % interval, sorted.
 
     Raises

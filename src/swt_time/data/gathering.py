@@ -53,8 +53,8 @@ def flatten(
         If a value overflows float32.
     """
     lengths = np.array([len(one) for one in values], dtype=np.int64)
-    flat = np.concatenate(values)
-    if not (np.abs(flat) <= np.finfo(np.float32).max).all():
+    flat = np.concatenate(values) if len(values) > 1 else values[0]
+    if len(flat) and not max(flat.max(), -flat.min()) <= np.finfo(np.float32).max:  # NaN is refused too
         raise TableError("values beyond 3.4e38 overflow float32; scale the table first")
     offsets = np.cumsum(lengths) - lengths
     if observed is None or all(one.all() for one in observed):

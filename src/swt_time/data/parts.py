@@ -8,7 +8,7 @@ from swt_time.data.frequency import season_length
 from swt_time.data.gathering import FlatSeries, flatten, gather
 from swt_time.data.scaling import Scaler, fit_scaler
 from swt_time.data.series import SeriesTable
-from swt_time.data.splits import Part, series_borders, shorten_train
+from swt_time.data.splits import Borders, Part, series_borders, shorten_train
 from swt_time.data.windows import WindowIndex
 from swt_time.errors import TableError
 
@@ -107,6 +107,38 @@ class Parts:
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
 
+@dataclass(frozen=True)
+class ScaledTable:
+    """A table that is split in time and scaled, of which contexts of several lengths can be tried."""
+
+    table: SeriesTable
+    borders: tuple[Borders, ...]
+    scaler: Scaler
+    series: FlatSeries
+    pad: bool
+
+    def parts(self, context: int, horizon: int, train_fraction: float = 1.0) -> Parts:
+        """Index the windows; see `split_table`."""
+        shortened = [shorten_train(b, context, train_fraction) for b in self.borders]
+        train_rows = tuple(b.train[1] for b in self.borders)
+
+        def windows(part: Part) -> PartWindows:
+            index = WindowIndex(shortened, part, context, horizon, pad=self.pad)
+            return PartWindows(self.series, index, self.table, self.scaler, train_rows)
+
+        return Parts(self.table, self.scaler, windows("train"), windows("validation"), windows("test"))
+
+
+def scale_table(table: SeriesTable, split: str, *, pad: bool = False) -> ScaledTable:
+    """Split each series in time and scale it; see `split_table`."""
+    borders = tuple(series_borders(table.lengths, split, pad=pad))
+    scaler = fit_scaler(table.values, [b.train[1] for b in borders], table.observed)
+    scaled = scaler.apply(table.values)
+    for index, values in enumerate(scaled):
+        refuse_far(table, index, values)
+    return ScaledTable(table, borders, scaler, flatten(scaled, table.observed, hold=table.fill == "linear"), pad)
+
+
 def split_table(
     table: SeriesTable, split: str, context: int, horizon: int, *, train_fraction: float = 1.0, pad: bool = False
 ) -> Parts:
@@ -133,19 +165,7 @@ def split_table(
     TableError
         If a series is too short for the split, or a value is too large after scaling (see `refuse_far`).
     """
-    borders = series_borders(table.lengths, split, pad=pad)
-    train_rows = tuple(b.train[1] for b in borders)
-    scaler = fit_scaler(table.values, train_rows, table.observed)
-    scaled = scaler.apply(table.values)
-    for index, values in enumerate(scaled):
-        refuse_far(table, index, values)
-    flat = flatten(scaled, table.observed, hold=table.fill == "linear")
-    shortened = [shorten_train(b, context, train_fraction) for b in borders]
-
-    def windows(part: Part) -> PartWindows:
-        return PartWindows(flat, WindowIndex(shortened, part, context, horizon, pad=pad), table, scaler, train_rows)
-
-    return Parts(table, scaler, windows("train"), windows("validation"), windows("test"))
+    return scale_table(table, split, pad=pad).parts(context, horizon, train_fraction)
 
 
 def refuse_far(table: SeriesTable, index: int, scaled: np.ndarray, first: int = 0) -> None:
@@ -165,8 +185,8 @@ def refuse_far(table: SeriesTable, index: int, scaled: np.ndarray, first: int = 
     TableError
         If a value is more than `FARTHEST` standard deviations from the mean; names its series and time.
     """
-    far = ~(np.abs(scaled) <= FARTHEST)
-    if far.any():
+    if len(scaled) and not max(scaled.max(), -scaled.min()) <= FARTHEST:
+        far = ~(np.abs(scaled) <= FARTHEST)
         i = first + int(np.argmax(far))
         raise TableError(
             f"series {table.ids[index]!r} at {table.times[index][i]}: the value {table.values[index][i]:g} lies "

@@ -89,7 +89,7 @@ def _inner(block: Block) -> np.ndarray:
 
 def _usable(values: np.ndarray) -> np.ndarray:
     """Mask of the values that are known and at most `LARGEST` in magnitude."""
-    return np.abs(values) <= LARGEST
+    return (values <= LARGEST) & (values >= -LARGEST)
 
 
 def _sorted(block: Block, notes: list[str]) -> Block:

@@ -24,7 +24,10 @@ class Scaler:
     def apply(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Scale ``N`` series, float64; values that overflow become infinite."""
         with np.errstate(over="ignore"):
-            return [(one - m) / s for one, m, s in zip(values, self.mean, self.std, strict=True)]
+            found = [one - m for one, m in zip(values, self.mean, strict=True)]
+            for one, s in zip(found, self.std, strict=True):
+                one /= s  # in place, since a long series takes longer to allocate than to divide
+            return found
 
     def apply_to_windows(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Scale windows.
@@ -110,7 +113,8 @@ def fit_scaler(
     """
     rows = [np.asarray(one[:stop], np.float64) for one, stop in zip(values, stops, strict=True)]
     if observed is not None:
-        rows = [one[known[: len(one)]] for one, known in zip(rows, observed, strict=True)]
+        known = [part[: len(one)] for one, part in zip(rows, observed, strict=True)]
+        rows = [one if part.all() else one[part] for one, part in zip(rows, known, strict=True)]
     mean, std = np.zeros(len(rows)), np.ones(len(rows))
     for indices, together in equally_long(rows):
         if together.shape[1]:
@@ -129,16 +133,19 @@ def equally_long(series: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.
         most = max(TOGETHER // max(int(lengths[alike[0]]), 1), 1)
         for begin in range(0, len(alike), most):
             indices = alike[begin : begin + most]
-            yield indices, np.stack([series[i] for i in indices])
+            # a long series is not copied
+            yield indices, np.stack([series[i] for i in indices]) if len(indices) > 1 else series[indices[0]][None]
 
 
 def _mean_and_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of rows (M, n)."""
     # scaling by a power of two is exact, and keeps the squares of 1e300 and 1e-300 in the range of float64
-    exponent = np.clip(np.frexp(np.abs(values).max(axis=1))[1], -1000, 1000)
-    scaled = np.ldexp(values, -exponent[:, None])
+    largest = np.maximum(values.max(axis=1), -values.min(axis=1))
+    exponent = np.clip(np.frexp(largest)[1], -1000, 1000)
+    scaled = values * np.ldexp(1.0, -exponent)[:, None]
     mean = scaled.mean(axis=1)
-    variance = np.mean((scaled - mean[:, None]) ** 2, axis=1)
+    scaled -= mean[:, None]
+    variance = np.mean(np.square(scaled, out=scaled), axis=1)
     count = values.shape[1]
     constant = variance <= count * EPSILON * variance + (count * mean * EPSILON) ** 2
     std = np.ldexp(np.sqrt(variance), exponent)

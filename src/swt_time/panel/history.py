@@ -11,7 +11,7 @@ import numpy as np
 
 from swt_time.panel.naive import repeat_season
 from swt_time.panel.rows import Rows, blocks
-from swt_time.panel.seasonality import find_season
+from swt_time.panel.seasonality import Season, find_season
 from swt_time.panel.theta import fit_theta, lines
 
 MEANS = (1, 2, 4, 8, 16, 32)
@@ -124,11 +124,12 @@ def describe(histories: Sequence[np.ndarray], season: int, horizon: int) -> Hist
             "last": rows.values[np.arange(len(rows)), rows.lengths - 1],
             "naive": seasonal_naive(rows, season, horizon),
         }
-        plain = describe_block(rows, season, horizon, logarithm=False)
         logs = np.log(np.where(rows.inside & positive[:, None], rows.values, 1.0))
         logged = Rows(logs, rows.observed, rows.lengths, rows.gaps)
-        log = describe_block(logged, season, horizon, logarithm=True)
-        for name, scale in (("plain", plain), ("log", log)):
+        pairs = [adjust_season(rows, season, False), adjust_season(logged, season, True)]
+        thetas = theta_forecasts([adjusted for _, adjusted in pairs], horizon)
+        for name, (found, adjusted), forecasts in zip(("plain", "log"), pairs, thetas, strict=True):
+            scale = describe_block(adjusted, found, forecasts, season, horizon, logarithm=name == "log")
             part |= {f"{name} {key}": value for key, value in scale.items()}
         parts.append(part)
     back = np.argsort(np.concatenate(order))
@@ -153,19 +154,44 @@ def seasonal_naive(rows: Rows, season: int, horizon: int) -> np.ndarray:
     return np.take_along_axis(repeat_season(values, season, steps.max() + 1), steps, axis=1)
 
 
-def describe_block(rows: Rows, season: int, horizon: int, logarithm: bool) -> dict[str, np.ndarray]:
-    """Compute the fields of a `Scale` for a block of series on that scale."""
+def adjust_season(rows: Rows, season: int, logarithm: bool) -> tuple[Season, Rows]:
+    """Find the season of each series of a block, and remove it."""
     found = find_season(rows, season, additive=logarithm)
     time = np.arange(rows.values.shape[1])
     adjusted = np.where(rows.inside, found.remove(rows.values, time), 0.0)
-    rows = Rows(adjusted, rows.observed, rows.lengths, rows.gaps)
-    ahead = rows.gaps[:, None] + np.arange(horizon)
-    latest = rows.latest(THETA_VALUES)
-    through = lines(latest)
-    standard, optimised = fit_theta(latest, False, through), fit_theta(latest, True, through)
-    theta, dynamic = (np.take_along_axis(one.forecast(ahead.max() + 1), ahead, axis=1) for one in (standard, optimised))
-    level = standard.flat[:, None]
+    return found, Rows(adjusted, rows.observed, rows.lengths, rows.gaps)
 
+
+def theta_forecasts(parts: Sequence[Rows], horizon: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return Theta forecasts, dynamic ones (both M, H) and the smoothed levels (M, 1) of blocks of one shape.
+
+    The blocks are fitted together: of few series a call of NumPy takes longer than its arithmetic.
+    """
+    latest = [one.latest(THETA_VALUES) for one in parts]
+    joined = Rows(
+        np.concatenate([one.values for one in latest]),
+        np.concatenate([one.observed for one in latest]),
+        np.concatenate([one.lengths for one in latest]),
+        np.concatenate([one.gaps for one in latest]),
+    )
+    ahead = joined.gaps[:, None] + np.arange(horizon)
+    through = lines(joined)
+    standard, optimised = fit_theta(joined, False, through), fit_theta(joined, True, through)
+    theta, dynamic = (np.take_along_axis(one.forecast(ahead.max() + 1), ahead, axis=1) for one in (standard, optimised))
+    return list(zip(*(np.split(one, len(parts)) for one in (theta, dynamic, standard.flat[:, None])), strict=True))
+
+
+def describe_block(
+    rows: Rows,
+    found: Season,
+    forecasts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    season: int,
+    horizon: int,
+    logarithm: bool,
+) -> dict[str, np.ndarray]:
+    """Compute the fields of a `Scale` for a block of seasonally adjusted series on that scale."""
+    adjusted, ahead = rows.values, rows.gaps[:, None] + np.arange(horizon)
+    theta, dynamic, level = forecasts
     reach = max(MEANS[-1], 2 * season)
     back = rows.lengths[:, None] - 1 - np.arange(reach)
     known = back >= 0

@@ -8,6 +8,7 @@ seasonal naive, Theta and a pooled regression, combined), or a convex combinatio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from swt_time.config import Config
 from swt_time.config.choices import ClosedFormPart
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
-from swt_time.data.parts import PartWindows, split_table
+from swt_time.data.parts import PartWindows, ScaledTable, scale_table
 from swt_time.data.series import SeriesTable
 from swt_time.data.splits import split_borders
 from swt_time.data.windows import evenly
@@ -137,16 +138,18 @@ def choose(
         settled = _settle(config, contexts[0] if contexts else SHORTEST, _first_wavelet(config))
         residuals = None
         if blocks:
-            found = [_panel(table, block, horizon, season) for block in blocks]
+            found = [_Before(table, block).panel(horizon, season) for block in blocks]
             residuals = HeldOut(table, blocks, horizon, season).residuals(np.concatenate(found))
         return settled, Choice({CLOSED_FORM: 0.0, PANEL: 1.0}), residuals
     held_out = HeldOut(table, blocks, horizon, season)
     forecasts: dict[str, np.ndarray] = {}
     errors: dict[str, float] = {}
 
-    def judge(name: str, forecast: Callable[[Block], np.ndarray]) -> float:
+    before = [_Before(table, block) for block in blocks]
+
+    def judge(name: str, forecast: Callable[[_Before], np.ndarray]) -> float:
         began = time.perf_counter()
-        forecasts[name] = np.concatenate([forecast(block) for block in blocks])
+        forecasts[name] = np.concatenate([forecast(one) for one in before])
         errors[name] = held_out.error(forecasts[name])
         report(Compared(name, errors[name], time.perf_counter() - began))
         return errors[name]
@@ -154,8 +157,8 @@ def choose(
     priors = set()
 
     def judge_closed_form(one: Config) -> float:
-        def forecast(block: Block) -> np.ndarray:
-            found, prior = _closed_form(table, block, one)
+        def forecast(known: _Before) -> np.ndarray:
+            found, prior = known.closed_form(one)
             priors.add(prior)
             return found
 
@@ -172,7 +175,7 @@ def choose(
     if not config.model.panel:
         alone = replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
         return best, alone, held_out.residuals(forecasts[_name(best)])
-    judge(PANEL, lambda block: _panel(table, block, horizon, season))
+    judge(PANEL, lambda known: known.panel(horizon, season))
 
     def mix(weight: float) -> np.ndarray:
         return weight * forecasts[_name(best)] + (1 - weight) * forecasts[PANEL]
@@ -267,23 +270,47 @@ def best_weight(errors: np.ndarray) -> float:
     return float(round(WEIGHTS[best] * max(1 - doubt, 0.0), 1))
 
 
-def _closed_form(table: SeriesTable, block: Block, config: Config) -> tuple[np.ndarray, str]:
-    """Forecasts of a block (M, H) by the closed form of the rows before it, and the kind of its prior."""
-    context, horizon = config.data.steps, config.data.horizon
-    table = table.select(block.series.tolist())
-    before = table.cut(block.rows.tolist())
-    parts = split_table(before, INNER_SPLIT, context, horizon)
-    if min(len(parts.train), len(parts.validation)) == 0:
-        parts = split_table(before, "none", context, horizon)
-    prior = Prior(config.embedding.wavelet, config.embedding.levels, config.embedding.boundary)
-    forms = [one for one in config.model.closed_form if one in FORMS]
-    solution = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms)
-    weight = solution.weight.numpy()
-    origins = block.origins
-    places = np.searchsorted(block.series, origins[:, 0])
-    contexts = contexts_at(table, np.stack([places, origins[:, 1]], axis=1), context, parts.scaler)
-    mean = np.nanmean(contexts, axis=1, keepdims=True)
-    return parts.scaler.invert(mean + np.nan_to_num(contexts - mean) @ weight.T, places), solution.prior
+@dataclass(frozen=True)
+class _Before:
+    """The rows before a block, on which candidates are fitted; scaled once for all of them."""
+
+    table: SeriesTable
+    block: Block
+
+    @cached_property
+    def used(self) -> SeriesTable:
+        """The series of the block, with all their rows."""
+        return self.table.select(self.block.series.tolist())
+
+    @cached_property
+    def split(self) -> ScaledTable:
+        return scale_table(self.used.cut(self.block.rows.tolist()), INNER_SPLIT)
+
+    @cached_property
+    def whole(self) -> ScaledTable:
+        return scale_table(self.used.cut(self.block.rows.tolist()), "none")
+
+    def closed_form(self, config: Config) -> tuple[np.ndarray, str]:
+        """Forecasts of the block (M, H) by the closed form of the rows before it, and the kind of its prior."""
+        context, horizon = config.data.steps, config.data.horizon
+        parts = self.split.parts(context, horizon)
+        if min(len(parts.train), len(parts.validation)) == 0:
+            parts = self.whole.parts(context, horizon)
+        prior = Prior(config.embedding.wavelet, config.embedding.levels, config.embedding.boundary)
+        forms = [one for one in config.model.closed_form if one in FORMS]
+        solution = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms)
+        weight = solution.weight.numpy()
+        origins = self.block.origins
+        places = np.searchsorted(self.block.series, origins[:, 0])
+        contexts = contexts_at(self.used, np.stack([places, origins[:, 1]], axis=1), context, parts.scaler)
+        mean = np.nanmean(contexts, axis=1, keepdims=True)
+        return parts.scaler.invert(mean + np.nan_to_num(contexts - mean) @ weight.T, places), solution.prior
+
+    def panel(self, horizon: int, season: int) -> np.ndarray:
+        """Forecasts of the block (M, H) by the panel of the rows before it."""
+        block, most = self.block, reach(season, horizon, len(self.block.series))
+        panel = fit_panel(known_values(self.table, np.stack([block.series, block.rows], axis=1), most), season, horizon)
+        return panel.forecast(known_values(self.table, block.origins, most))
 
 
 class Sample:
@@ -316,10 +343,3 @@ class Sample:
     def runs(self) -> list[np.ndarray] | None:
         """The rows that all windows of the part cover, unless they are very many; sums over them take no longer."""
         return self.part.runs() if len(self.part) <= MOST_CONSECUTIVE else None
-
-
-def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.ndarray:
-    """Forecasts of a block (M, H) by the panel of the rows before it."""
-    before, most = np.stack([block.series, block.rows], axis=1), reach(season, horizon, len(block.series))
-    panel = fit_panel(known_values(table, before, most), season, horizon)
-    return panel.forecast(known_values(table, block.origins, most))

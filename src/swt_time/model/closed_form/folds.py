@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from swt_time.data.windows import Windows, evenly
 from swt_time.model.closed_form.moments import Moments, moments
+from swt_time.model.closed_form.priors import Penalty
 from swt_time.model.closed_form.ridge import STRENGTHS, path
 
 BLOCKS = 6
@@ -148,10 +148,10 @@ def _add(to: dict[int, Moments], key: int, sums: Moments) -> None:
     to[key] = to[key] + sums if key in to else sums
 
 
-def completed(fold: Fold, root: Tensor) -> Fold:
+def completed(fold: Fold, penalty: Penalty) -> Fold:
     """Replace missing training targets by forecasts, so that candidates are compared without an iteration each."""
     if not len(fold.train.partial):
         return fold
     middle = STRENGTHS[len(STRENGTHS) // 2]
-    ((_, weight),) = path(fold.train, root, strengths=[middle])
+    ((_, weight),) = path(fold.train, penalty, strengths=[middle])
     return Fold(fold.train.complete(weight), fold.held_out)

@@ -90,17 +90,32 @@ def lagged_products(rows: np.ndarray, count: int, width: int) -> np.ndarray:
     """
     length = 1 << (max(min(LENGTH, count + width - 1), 2 * width) - 1).bit_length()
     span = length - width + 1
-    spans = -(-count // span)
-    padded = np.pad(rows, ((0, 0), (0, spans * span + width - 1 - rows.shape[1])))
-    later = sliding_window_view(padded, length, axis=1)[:, ::span]
-    padded = np.pad(rows[:, :count], ((0, 0), (0, spans * span - count)))
-    now = padded.reshape(len(rows), spans, span)
+    whole = max(min(count // span, (rows.shape[1] - length) // span + 1), 0)
+    spectrum = spectral_products(rows, whole, span, length)
+    spans = -(-count // span) - whole
+    if spans > 0:  # what is left is padded, so that a long series is not copied
+        rest = rows[:, whole * span :]
+        later = np.pad(rest, ((0, 0), (0, spans * span + width - 1 - rest.shape[1])))
+        now = np.pad(rest[:, : count - whole * span], ((0, 0), (0, spans * span - count + whole * span)))
+        spectrum += spectral_products(later, spans, span, length, now)
+    return np.asarray(np.fft.irfft(spectrum, length)[:width])
+
+
+def spectral_products(
+    rows: np.ndarray, spans: int, span: int, length: int, now: np.ndarray | None = None
+) -> np.ndarray:
+    """Sum products of the Fourier transforms of the first ``spans`` spans of ``now``, by default ``rows``, and of as
+    many stretches of ``length`` values of the rows that begin with them."""
     spectrum = np.zeros(length // 2 + 1, dtype=complex)
+    if spans == 0:
+        return spectrum
+    later = sliding_window_view(rows, length, axis=1)[:, ::span]
+    current = sliding_window_view(rows if now is None else now, span, axis=1)[:, ::span]
     step = max(AT_ONCE // (len(rows) * length), 1)
     for begin in range(0, spans, step):
-        some = slice(begin, begin + step)
-        spectrum += (np.fft.rfft(now[:, some], length).conj() * np.fft.rfft(later[:, some])).sum(axis=(0, 1))
-    return np.asarray(np.fft.irfft(spectrum, length)[:width])
+        some = slice(begin, min(begin + step, spans))
+        spectrum += (np.fft.rfft(current[:, some], length).conj() * np.fft.rfft(later[:, some])).sum(axis=(0, 1))
+    return spectrum
 
 
 def centred(sums: Tensor, context: int, windows: int) -> Moments | None:

@@ -71,6 +71,16 @@ class Moments:
         products = self.products - self.inputs @ weight.T + unobserved
         return replace(self, products=products, targets=self.squared_error(weight))
 
+    def since_last(self) -> "Moments":
+        """Moments of ``x`` relative to its last value, beside the same ``y``."""
+        inputs = self.inputs - self.inputs[-1:]
+        return replace(
+            self,
+            inputs=inputs - inputs[:, -1:],
+            products=self.products - self.products[-1:],
+            partial=self.partial - self.partial[:, -1:],
+        )
+
     def complete(self, weight: Tensor) -> "Moments":
         """Moments in which the missing values of ``y`` are those that ``weight`` (H, T) forecasts."""
         filled = self.missing * (self.partial @ weight.T)

@@ -1,4 +1,4 @@
-"""Priors of the linear map: square roots ``L`` of the covariance ``R^-1 = L L'`` of a row of the map.
+"""Priors of the linear map: penalties ``R``, the inverse of the covariance ``R^-1`` of a row of the map.
 
 - *Wavelet*: ``R^-1 = sum_k tilt^(J - k) S_k' S_k``, where ``S_k`` (T, T) is the normalised stationary wavelet transform
   of band ``k`` in [A_J, D_J, ..., D_1]. With ``tilt`` 1 all bands are penalised equally, below 1 the coarse bands more
@@ -33,12 +33,13 @@ class Prior(NamedTuple):
     boundary: Boundary
 
 
-class Root(NamedTuple):
-    """A square root ``L`` (T, T) of a prior's covariance ``L L'``, and the name and tilt of the prior."""
+class Penalty(NamedTuple):
+    """A penalty ``R`` and its inverse, both (T, T), with the name and the tilt of the prior."""
 
     name: str
     tilt: float
-    root: Tensor
+    matrix: Tensor
+    covariance: Tensor
 
 
 def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
@@ -49,8 +50,8 @@ def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> li
     return [band @ band.T for band in bands.unbind(1)]
 
 
-def roots(grams: Sequence[Tensor] | None, context: int) -> list[Root]:
-    """Return a root of the wavelet prior for each tilt.
+def penalties(grams: Sequence[Tensor] | None, context: int) -> list[Penalty]:
+    """Return the penalty of the wavelet prior for each tilt.
 
     Parameters
     ----------
@@ -60,26 +61,28 @@ def roots(grams: Sequence[Tensor] | None, context: int) -> list[Root]:
         ``T``.
     """
     if grams is None:
-        return [Root("plain", 1.0, torch.eye(context, dtype=torch.float64))]
+        identity = torch.eye(context, dtype=torch.float64)
+        return [Penalty("plain", 1.0, identity, identity)]
     found = []
     for tilt in TILTS:
-        inverse = sum(tilt ** (len(grams) - 1 - k) * gram for k, gram in enumerate(grams))
-        assert isinstance(inverse, Tensor)
-        found.append(Root("wavelet", tilt, _square_root(inverse)))
+        covariance = sum(tilt ** (len(grams) - 1 - k) * gram for k, gram in enumerate(grams))
+        assert isinstance(covariance, Tensor)
+        found.append(_penalty("wavelet", tilt, covariance))
     return found
 
 
 @lru_cache(maxsize=2)
-def wavelet_roots(context: int, prior: Prior | None) -> tuple[Root, ...]:
-    """Return the roots of a transform's wavelet prior, or of the plain prior.
+def wavelet_penalties(context: int, prior: Prior | None) -> tuple[Penalty, ...]:
+    """Return the penalties of a transform's wavelet prior, or of the plain prior.
 
     Kept for the next call, since held-out blocks are solved with the same prior one after the other; read only.
     """
-    return tuple(roots(band_grams(context, *prior) if prior else None, context))
+    return tuple(penalties(band_grams(context, *prior) if prior else None, context))
 
 
-def season_root(context: int, season: int) -> Root:
-    """Return the root of the season prior, whose covariance has a mean diagonal of 1.
+@lru_cache(maxsize=2)
+def season_penalty(context: int, season: int) -> Penalty:
+    """Return the penalty of the season prior, whose covariance has a mean diagonal of 1; kept and read only as well.
 
     Parameters
     ----------
@@ -94,9 +97,8 @@ def season_root(context: int, season: int) -> Root:
     same = (position[:, None] - position[None, :]) % season == 0
     phases = same.double() * (PHASE_WEIGHT * season / context)
     covariance = decay[:, None] * (torch.eye(context, dtype=torch.float64) + phases) * decay[None, :]
-    return Root("season", 1.0, _square_root(covariance / covariance.diagonal().mean()))
+    return _penalty("season", 1.0, covariance / covariance.diagonal().mean())
 
 
-def _square_root(covariance: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp_min(0).sqrt()
+def _penalty(name: str, tilt: float, covariance: Tensor) -> Penalty:
+    return Penalty(name, tilt, torch.cholesky_inverse(torch.linalg.cholesky(covariance)), covariance)

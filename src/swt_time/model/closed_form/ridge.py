@@ -1,110 +1,104 @@
-"""Ridge regression from second moments: all strengths from one eigenvalue decomposition."""
+"""Ridge regression from second moments: one Cholesky factor for each strength."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from swt_time.model.closed_form.moments import Moments
+from swt_time.model.closed_form.priors import Penalty
 
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-8, 5))
-"""Strengths that are tried, as multiples of the mean eigenvalue of ``L' (sum x x') L``, where ``R^-1 = L L'``."""
+"""Strengths that are tried, as multiples of the mean eigenvalue of ``R^-1 sum x x'``."""
 
 MOST_ROUNDS = 200
 """Rounds of the iteration for missing targets at most; the error shrinks in each by about their share."""
 
+TOLERANCE = 1e-4
+"""Change of the maps, as a share of their norm, below which the iteration ends where nothing else is said."""
 
 LEAST_UNIT = 1e-150
 """Least mean eigenvalue: constant windows have none, and the squares of its inverse must be finite."""
 
 
-class Eigenbasis:
-    """Eigenvalue decomposition of ``L' (sum x x') L``.
-
-    Attributes
-    ----------
-    basis : Tensor, (T, T)
-        Columns in which both the moments and the prior are diagonal.
-    values : Tensor, (T,)
-    unit : Tensor
-        Mean eigenvalue.
-    """
-
-    def __init__(self, inputs: Tensor, root: Tensor):
-        values, vectors = torch.linalg.eigh(root.T @ inputs @ root)
-        self.values = values.clamp_min(0)
-        self.basis = root @ vectors
-        self.unit = self.values.mean().clamp_min(LEAST_UNIT)
-
-    def scales(self, strengths: Sequence[float]) -> Tensor:
-        """Return the divisors of each strength, (S, T)."""
-        return self.values + self.unit * torch.tensor(strengths, dtype=torch.float64)[:, None]
-
-
-def path(
-    train: Moments,
-    root: Tensor,
-    tolerance: float = 1e-4,
-    *,
-    mean: Tensor | None = None,
-    strengths: Sequence[float] = STRENGTHS,
-) -> Iterator[tuple[float, Tensor]]:
-    """Yield each strength with its map (H, T), from one eigenvalue decomposition.
+class Equations:
+    """Penalised normal equations of training windows, which give the maps of any strength.
 
     Parameters
     ----------
     train : Moments
-    root : Tensor, (T, T)
-        A square root of the prior's covariance.
-    tolerance : float
-    mean : Tensor, (H, T), optional
-        The map that the solution is shrunk towards; zero by default.
-    strengths : sequence of float
+    penalty : Penalty
+    means : sequence of Tensor (H, T) or None
+        Maps that the solution is shrunk towards; None for zero. All are solved with the same factor.
+    last : bool
+        Whether ``W - W0`` maps ``x`` relative to its last value; then its rows sum to zero.
 
     Notes
     -----
     Where targets are missing, each is replaced by its present forecast and the weights are solved again, until they
-    change by less than ``tolerance`` of their norm. The fixed point minimises the error of the observed values alone: a
-    target that equals its forecast adds nothing to the gradient.
+    change by less than a tolerance. The fixed point minimises the error of the observed values alone: a target that
+    equals its forecast adds nothing to the gradient.
     """
-    eigen = Eigenbasis(train.inputs, root)
-    residual = train if mean is None else train.minus(mean)
-    products = eigen.basis.T @ residual.products
-    partial = residual.partial @ eigen.basis
-    for strength, scale in zip(strengths, eigen.scales(strengths).unsqueeze(-1), strict=True):
-        solved = products / scale
-        for _ in range(MOST_ROUNDS if len(partial) else 0):
+
+    def __init__(self, train: Moments, penalty: Penalty, means: Sequence[Tensor | None] = (None,), last: bool = False):
+        residuals = [train if mean is None else train.minus(mean) for mean in means]
+        if last:
+            residuals = [one.since_last() for one in residuals]
+        self.inputs, self.partial = residuals[0].inputs, residuals[0].partial
+        self.products = torch.cat([one.products for one in residuals], dim=1)
+        self.missing = train.missing.repeat(1, len(means))
+        self.penalty, self.means, self.last = penalty, means, last
+        self.unit = ((self.inputs * penalty.covariance).sum() / len(self.inputs)).clamp_min(LEAST_UNIT)
+
+    def maps(self, strength: float, tolerance: float = TOLERANCE) -> list[Tensor]:
+        """Return the map (H, T) of a strength for each mean."""
+        solve = self._solver(strength)
+        solved = solve(self.products)
+        for _ in range(MOST_ROUNDS if len(self.partial) else 0):
             former = solved
-            solved = (products + partial.T @ (residual.missing * (partial @ former))) / scale
+            solved = solve(self.products + self.partial.T @ (self.missing * (self.partial @ former)))
             if (solved - former).norm() <= tolerance * solved.norm():
                 break
-        weight = (eigen.basis @ solved).T
-        yield strength, weight if mean is None else mean + weight
+        if self.last:
+            solved[-1] -= solved.sum(dim=0)
+        weights = solved.T.chunk(len(self.means))
+        return [weight if mean is None else mean + weight for weight, mean in zip(weights, self.means, strict=True)]
+
+    def _solver(self, strength: float) -> Callable[[Tensor], Tensor]:
+        matrix = torch.add(self.inputs, self.penalty.matrix, alpha=float(self.unit) * strength)
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if failed:  # by rounding of the sums, with a small strength
+            return partial(torch.linalg.solve, matrix)
+        return lambda right: torch.cholesky_solve(right, factor)
 
 
-def held_out_errors(train: Moments, held_out: Moments, eigen: Eigenbasis) -> Tensor:
-    """Return the mean squared error on held-out windows of the map of every strength, (S,).
+def path(
+    train: Moments,
+    penalty: Penalty,
+    tolerance: float = TOLERANCE,
+    *,
+    mean: Tensor | None = None,
+    last: bool = False,
+    strengths: Sequence[float] = STRENGTHS,
+) -> Iterator[tuple[float, Tensor]]:
+    """Yield each strength with its map (H, T); see `Equations`."""
+    equations = Equations(train, penalty, [mean], last)
+    for strength in strengths:
+        yield strength, equations.maps(strength, tolerance)[0]
 
-    Equal to ``held_out.mse`` of each map of `path`, without computing the maps: with the solutions ``d A`` in the
-    eigenbasis, where ``d`` is diagonal and depends on the strength, the error is a quadratic form in ``d``.
 
-    Parameters
-    ----------
-    train : Moments
-        Without missing targets; see `Moments.complete`.
-    held_out : Moments
-        Both of residuals, if the maps are shrunk towards another one than zero; see `Moments.minus`.
-    eigen : Eigenbasis
-        Of the training windows and a prior.
+def lowest(near: float, error: Callable[[float], float]) -> float:
+    """Return the member of `STRENGTHS` with the lowest error, as far as a search over few of them finds it.
+
+    It begins at the best of every fourth strength and ``near``, where a search before has ended, and goes downhill. The
+    curve of a ridge regression has one minimum nearly always, and a second one mostly at the strongest.
     """
-    assert not len(train.partial), "missing training targets must be completed first"
-    solved = eigen.basis.T @ train.products
-    linear = (solved * (eigen.basis.T @ held_out.products)).sum(dim=1)
-    quadratic = (solved @ solved.T) * (eigen.basis.T @ held_out.inputs @ eigen.basis)
-    shrunk = 1 / eigen.scales(STRENGTHS)
-    errors = held_out.targets - 2 * shrunk @ linear + ((shrunk @ quadratic) * shrunk).sum(dim=1)
-    if len(held_out.partial):
-        partial = held_out.partial @ eigen.basis
-        unobserved = [(held_out.missing * (partial @ (d[:, None] * solved))).square().sum() for d in shrunk]
-        errors = errors - torch.stack(unobserved)
-    return errors / max(held_out.points, 1)
+    last = len(STRENGTHS) - 1
+    index = min({STRENGTHS.index(near), *range(last, 0, -4)}, key=lambda i: error(STRENGTHS[i]))
+    while True:
+        around = [i for i in (index - 1, index, index + 1) if 0 <= i <= last]
+        best = min(around, key=lambda i: error(STRENGTHS[i]))
+        if best == index:
+            return STRENGTHS[index]
+        index = best

@@ -11,6 +11,7 @@ level that stays where it was last, for example, or windows that are alike.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,8 +25,8 @@ from swt_time.machine import one_thread
 from swt_time.model.closed_form.folds import Blocks, Fold, completed
 from swt_time.model.closed_form.lags import sum_moments
 from swt_time.model.closed_form.moments import Moments, moments
-from swt_time.model.closed_form.priors import Prior, Root, season_root, wavelet_roots
-from swt_time.model.closed_form.ridge import STRENGTHS, Eigenbasis, held_out_errors, path
+from swt_time.model.closed_form.priors import Penalty, Prior, season_penalty, wavelet_penalties
+from swt_time.model.closed_form.ridge import STRENGTHS, Equations, lowest, path
 from swt_time.model.closed_form.structure import structural_map
 
 MOST_WINDOWS = 2**17
@@ -113,8 +114,8 @@ class Solution:
 class _Candidates(NamedTuple):
     """The priors that are tried first, and those that must gain on the best of them."""
 
-    first: Sequence[Root]
-    others: Sequence[Root]
+    first: Sequence[Penalty]
+    others: Sequence[Penalty]
 
 
 class _Form(NamedTuple):
@@ -122,7 +123,7 @@ class _Form(NamedTuple):
 
     score: float
     strength: float
-    root: Root
+    penalty: Penalty
     structure: bool
     last: bool = False
     exponent: int = 0
@@ -160,8 +161,10 @@ def solve(
     """
     horizon = windows.gather(np.arange(1))[1].shape[1]
     season = windows.season
-    others = list(wavelet_roots(context, prior))
-    candidates = _Candidates([season_root(context, season)], others) if "season" in parts else _Candidates(others, [])
+    others = list(wavelet_penalties(context, prior))
+    candidates = (
+        _Candidates([season_penalty(context, season)], others) if "season" in parts else _Candidates(others, [])
+    )
     plain = sum_moments(windows, context, horizon, MOST_WINDOWS)
     folds_of = _folds(windows, validation, plain, "blocks" in parts)
     form, gains, count = _choose(folds_of, candidates, season, parts)
@@ -169,9 +172,9 @@ def solve(
     weight = _solve(train, form, season)
     return Solution(
         weight,
-        form.root.name,
+        form.penalty.name,
         form.strength,
-        form.root.tilt,
+        form.penalty.tilt,
         form.structure,
         "last" if form.last else "mean",
         form.exponent,
@@ -212,17 +215,17 @@ def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season:
         There is no such prior.
     """
     context = len(train.inputs)
-    roots = [season_root(context, season)] if record["prior"] == "season" else wavelet_roots(context, prior)
-    for root in roots:
-        if (root.name, root.tilt) == (record["prior"], record["tilt"]):
+    season_only = record["prior"] == "season"
+    for penalty in [season_penalty(context, season)] if season_only else wavelet_penalties(context, prior):
+        if (penalty.name, penalty.tilt) == (record["prior"], record["tilt"]):
             last = record["centre"] == "last"
-            return _solve(train, _Form(0.0, record["strength"], root, record["structure"], last), season)
+            return _solve(train, _Form(0.0, record["strength"], penalty, record["structure"], last), season)
     raise ValueError(f"no {record['prior']} prior with tilt {record['tilt']}")
 
 
 def _solve(train: Moments, form: _Form, season: int) -> Tensor:
     mean = _prior_mean(train, season, form.structure, form.last)
-    ((_, weight),) = path(train, _centred(form.root.root, form.last), 1e-9, mean=mean, strengths=[form.strength])
+    ((_, weight),) = path(train, form.penalty, 1e-9, mean=mean, last=form.last, strengths=[form.strength])
     return weight
 
 
@@ -258,7 +261,7 @@ def _choose(
 ) -> tuple[_Form, tuple[Gain, ...], int]:
     """Return the chosen form, the gains of the parts that were tried beside the first form, and the number of folds."""
     structures = (False, True) if "structure" in parts else (False,)
-    folds = [completed(fold, candidates.first[0].root) for fold in folds_of(0)]
+    folds = [completed(fold, candidates.first[0]) for fold in folds_of(0)]
     forms = _scored(folds, candidates.first, structures, season)
     best = min(forms, key=_score)
     gains = []
@@ -266,17 +269,37 @@ def _choose(
         without, with_map = (min((f for f in forms if f.structure == one), key=_score) for one in structures)
         gains.append(Gain("structure", 1 - math.exp(with_map.score - without.score), best.structure))
     if candidates.others:
-        best = _if_better(_scored(folds, candidates.others, [best.structure], season), best, gains)
+        best = _if_better(_outermost_first(folds, candidates.others, best, season), best, gains)
     if "last" in parts:
-        best = _if_better(_scored(folds, [best.root], structures, season, last=True), best, gains, "last")
+        forms = _scored(folds, [best.penalty], structures, season, near=best.strength, last=True)
+        best = _if_better(forms, best, gains, "last")
     if "weights" in parts:
-        tried = []
-        for exponent in EXPONENTS:
-            train = [completed(fold, best.root.root).train for fold in folds_of(exponent)]
-            weighted = [Fold(new, old.held_out) for new, old in zip(train, folds, strict=True)]
-            tried += _scored(weighted, [best.root], [best.structure], season, last=best.last, exponent=exponent)
-        best = _if_better(tried, best, gains, "weights")
+        best = _if_better(_weighted(folds, folds_of, best, season), best, gains, "weights")
     return best, tuple(gains), len(folds)
+
+
+def _outermost_first(folds: Sequence[Fold], others: Sequence[Penalty], best: _Form, season: int) -> list[_Form]:
+    """Score the first and the last of some priors, and those between if either is better than the present form."""
+    ends, between = {0: others[0], len(others) - 1: others[-1]}.values(), others[1:-1]
+    forms = _scored(folds, list(ends), [best.structure], season, near=best.strength)
+    nearest = min(forms, key=_score)
+    if nearest.score < best.score:
+        forms += _scored(folds, between, [best.structure], season, near=nearest.strength)
+    return forms
+
+
+def _weighted(folds: Sequence[Fold], folds_of: Callable[[int], list[Fold]], best: _Form, season: int) -> list[_Form]:
+    """Score exponents of the window weights, up to the first that is not better than the one before it."""
+    forms = [best]
+    for exponent in EXPONENTS:
+        train = [completed(fold, best.penalty).train for fold in folds_of(exponent)]
+        weighted = [Fold(new, old.held_out) for new, old in zip(train, folds, strict=True)]
+        forms += _scored(
+            weighted, [best.penalty], [best.structure], season, near=best.strength, last=best.last, exponent=exponent
+        )
+        if forms[-1].score >= forms[-2].score:
+            break
+    return forms[1:]
 
 
 def _score(form: _Form) -> float:
@@ -287,37 +310,42 @@ def _if_better(forms: Sequence[_Form], best: _Form, gains: list[Gain], part: str
     """Return the best of some forms if it gains enough, else the present one; record its gain."""
     found = min(forms, key=_score)
     gain = 1 - math.exp(found.score - best.score)
-    gains.append(Gain(part or found.root.name, gain, gain >= LEAST_GAIN))
+    gains.append(Gain(part or found.penalty.name, gain, gain >= LEAST_GAIN))
     return found if gain >= LEAST_GAIN else best
 
 
 def _scored(
     folds: Sequence[Fold],
-    candidates: Sequence[Root],
+    candidates: Sequence[Penalty],
     structures: Sequence[bool],
     season: int,
     *,
+    near: float = STRENGTHS[len(STRENGTHS) // 2],
     last: bool = False,
     exponent: int = 0,
 ) -> list[_Form]:
-    """Score every prior with and without the structural map; each form with its best strength."""
-    logs = torch.zeros(len(candidates), len(structures), len(STRENGTHS), dtype=torch.float64)
-    tiny = torch.finfo(torch.float64).tiny
-    for fold in folds:
-        train = fold.train
-        means = [_prior_mean(train, season, structure, last) for structure in structures]
-        residuals = [
-            fold if mean is None else Fold(fold.train.minus(mean), fold.held_out.minus(mean)) for mean in means
-        ]
-        for i, candidate in enumerate(candidates):
-            eigen = Eigenbasis(train.inputs, _centred(candidate.root, last))
-            for j, residual in enumerate(residuals):
-                logs[i, j] += held_out_errors(*residual, eigen).clamp_min(tiny).log() / len(folds)
-    return [
-        _Form(float(row.min()), STRENGTHS[int(row.argmin())], candidate, structure, last, exponent)
-        for candidate, block in zip(candidates, logs, strict=True)
-        for structure, row in zip(structures, block, strict=True)
-    ]
+    """Score every prior with and without the structural map; each form with its best strength (see `lowest`)."""
+    means = [[_prior_mean(fold.train, season, structure, last) for structure in structures] for fold in folds]
+    found = []
+    for candidate in candidates:
+        equations = [Equations(fold.train, candidate, some, last) for fold, some in zip(folds, means, strict=True)]
+        scores = cache(partial(_scores, folds, equations))
+        for j, structure in enumerate(structures):
+            near = lowest(near, _member(scores, j))
+            found.append(_Form(scores(near)[j], near, candidate, structure, last, exponent))
+    return found
+
+
+def _scores(folds: Sequence[Fold], equations: Sequence[Equations], strength: float) -> list[float]:
+    """Return the mean log error over the folds of the map of each prior mean."""
+    pairs = zip(folds, equations, strict=True)
+    errors = [[fold.held_out.mse(weight) for weight in one.maps(strength)] for fold, one in pairs]
+    logs = np.log(np.maximum(errors, np.finfo(float).tiny))
+    return [float(one) for one in logs.mean(axis=0)]
+
+
+def _member(scores: Callable[[float], list[float]], j: int) -> Callable[[float], float]:
+    return lambda strength: scores(strength)[j]
 
 
 def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
@@ -327,12 +355,3 @@ def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Ten
         anchor = torch.zeros_like(train.products.T)
         anchor[:, -1] = 1
     return structural_map(train, season, anchor) if structure else anchor
-
-
-def _centred(root: Tensor, last: bool) -> Tensor:
-    """Return the root of the prior for maps of ``x - last value`` as one for maps of ``x``."""
-    if not last:
-        return root
-    centred = root.clone()
-    centred[-1] -= root.sum(dim=0)
-    return centred
