@@ -63,8 +63,9 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
         branch, width = _build_stand_in(config), d_model
     else:
         branch, width = _build_reprogrammed(config, language_model, start)
+    head = _build_head(config, width)
     linear = LinearSkip(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
-    return SWTTime(embed, branch, _build_head(config, width), ridge or linear, model.closed_form)
+    return SWTTime(embed, branch, head, ridge or linear, model.closed_form)
 
 
 def _build_head(config: Config, width: int) -> FlattenHead:
