@@ -10,7 +10,7 @@ from swt_time.data.origins import known_values, values_after
 from swt_time.data.parts import Parts
 from swt_time.data.windows import evenly
 from swt_time.evaluation.trained import Trained
-from swt_time.intervals import Residuals, fit_calibration, reach
+from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
 from swt_time.model.closed_form import Form, held_out_residuals
 
 MOST_WINDOWS = 2**10
@@ -61,10 +61,18 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
         "origins_without_overlap": residuals.independent,
         "per_step": int(calibration.counts.min()),
         "steps": "share their residuals" if calibration.shared else "have residuals of their own",
-        "scale": "of the window" if calibration.coefficients.any() else "of the seasonal differences",
+        "scale": _describe_scale(calibration),
         "widest_level": round(calibration.widest, 2),
     }
     return checkpoint.with_intervals(calibration, described)
+
+
+def _describe_scale(calibration: Calibration) -> str:
+    if calibration.own == 1:
+        return "of the network's quantiles"
+    if calibration.own:
+        return "of the window and of the network's quantiles"
+    return "of the window" if calibration.coefficients.any() else "of the seasonal differences"
 
 
 def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
@@ -92,8 +100,9 @@ def _validation(trained: Trained, parts: Parts) -> Residuals | None:
     index = evenly(len(part), min(MOST_WINDOWS, config.training.validation_windows or MOST_WINDOWS))
     pairs = part.places(index) + np.array([0, trained.context])
     values = values_after(part.table, pairs, config.data.horizon) - trained.forecast_origins(part.table, pairs)
+    spread = trained.spreads(part.table, pairs)
     if part.windows.pad:  # targets beyond the validation part belong to the test part
         steps = pairs[:, 1:] + np.arange(config.data.horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
     order = np.argsort(np.argsort(pairs[:, 1], kind="stable"), kind="stable")
-    return Residuals(pairs, values, order * STRETCHES // len(order), "validation part")
+    return Residuals(pairs, values, order * STRETCHES // len(order), "validation part", spread)
