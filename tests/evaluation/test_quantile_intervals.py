@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.backbones import FAMILIES
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint
-from swt_time.errors import CheckpointError
+from swt_time.config import STAND_INS
+from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.evaluation.trained import Trained
+from swt_time.intervals import fitting
 
 OPTIONS = {
     "horizon": 6,
@@ -79,6 +82,25 @@ def test_a_series_alone_and_among_others_has_the_same_intervals(fitted, table):
     for name in ("one", "other"):
         alone = fitted.predict(only(table, name), **ASKED)
         pd.testing.assert_frame_equal(alone, only(together, name), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", [*FAMILIES, *STAND_INS])
+@pytest.mark.parametrize("short", ["skip", "pad"])
+def test_every_backbone_gives_its_own_spread(tiny_backbones, hourly_wide, tmp_path, monkeypatch, backbone, short):
+    monkeypatch.setattr(fitting, "OWN", (1.0,))
+    sizes = {"d_ff": 8, "n_heads": 2, "n_prototypes": 12, "precision": "float32", "max_steps": 5, "short": short}
+    place = str(tiny_backbones.get(backbone, backbone))
+    fitted = Forecaster(backbone=place, loss="quantile", **OPTIONS | sizes).fit(hourly_wide)
+    assert fitted.trained.calibration.own == 1
+    found = fitted.predict(hourly_wide, **ASKED)
+    fitted.save(tmp_path / "m")
+    again = Forecaster.load(tmp_path / "m", device="cpu")
+    pd.testing.assert_frame_equal(again.predict(hourly_wide, **ASKED), found, check_exact=True)
+    with pytest.warns(SWTTimeWarning) as warned:
+        other = fitted.predict(hourly_wide.assign(load=1000 * hourly_wide["load"]), **ASKED)
+    assert ["another unit" in str(one.message) for one in warned] == [True]  # the second pass does not repeat it
+    loads = [one[one["unique_id"] == "load"].drop(columns=["unique_id", "ds"]) for one in (found, other)]
+    np.testing.assert_allclose(loads[1], 1000 * loads[0], rtol=1e-3)
 
 
 def test_levels_are_nested_around_the_median(fitted, table):
