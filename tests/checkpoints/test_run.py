@@ -121,6 +121,16 @@ def test_resumed_run_ends_with_the_same_bits(tmp_path, hourly_wide, tiny_backbon
         trust.record("trust_resume.csv", "exact resume", claim, len(stops), passed, command)
 
 
+@pytest.mark.parametrize("step", [1, 12])
+def test_resumed_run_of_quantiles_ends_with_the_same_bits(tmp_path, hourly_wide, step):
+    options = {"loss": "quantile", "max_steps": 20, "model": {**OPTIONS["model"], "skip": "ridge"}}
+    reference = make(**options).fit(hourly_wide, out=tmp_path / "whole")
+    assert reference.model.gate.item() > 0
+    fit_and_stop(make(**options), hourly_wide, tmp_path / "cut", step)
+    again = make(**options).fit(hourly_wide, out=tmp_path / "cut", resume=True)
+    assert_equal_runs(reference, again, tmp_path / "whole", tmp_path / "cut")
+
+
 def test_state_of_the_generator_matters(whole, hourly_wide, stopped):
     """Control of the test above: a run resumed with another state of the random generator ends differently."""
     saved = read_run(stopped)

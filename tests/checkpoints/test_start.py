@@ -108,6 +108,21 @@ def test_stopped_and_resumed_warm_run_ends_with_the_same_bits(trained, hourly_wi
     assert (tmp_path / "cold" / "model.safetensors").read_bytes() != (whole / "model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize(("former", "later"), [("mse", "quantile"), ("quantile", "huber")])
+def test_start_with_another_head_is_refused_by_its_key(shorter, hourly_wide, tmp_path, former, later):
+    make(loss=former).fit(shorter, out=tmp_path / "m")
+    with pytest.raises(CheckpointError, match=rf"another model: training.loss '{former}' \(not '{later}'\); use"):
+        make(loss=later).fit(hourly_wide, start=tmp_path / "m")
+
+
+def test_quantiles_start_from_quantiles(shorter, hourly_wide, tmp_path):
+    make(loss="quantile").fit(shorter, out=tmp_path / "m")
+    warm = make(loss="quantile", max_steps=0).fit(hourly_wide, start=tmp_path / "m")
+    former = load_file(tmp_path / "m" / "model.safetensors")
+    assert former["gate"].item() != 0
+    assert torch.equal(warm.model.trained_state()["head.distances.weight"], former["head.distances.weight"])
+
+
 def test_run_killed_before_its_first_save_starts_from_the_checkpoint_again(shorter, hourly_wide, tmp_path):
     folder, whole, cut = tmp_path / "m", tmp_path / "whole", tmp_path / "cut"
     make().fit(shorter, out=folder)

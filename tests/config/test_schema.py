@@ -27,7 +27,7 @@ def test_toml_file(tmp_path):
         ({"data": {"horizont": 3}}, "unknown configuration key 'data.horizont'; did you mean data.horizon"),
         ({"dta": {}}, "unknown configuration key 'dta'"),
         ({"data": {"horizon": 0}}, "data.horizon: expected greater than or equal to 1, got 0"),
-        ({"training": {"loss": "mape"}}, "training.loss: expected 'mse', 'mae' or 'huber', got 'mape'"),
+        ({"training": {"loss": "mape"}}, "training.loss: expected 'mse', 'mae', 'huber' or 'quantile', got 'mape'"),
         ({"training": {"learning_rate": float("nan")}}, "training.learning_rate"),
         ({"training": {"max_seconds": 1e308}}, "training.max_seconds: expected less than or equal to 1000000000"),
         ({"data": {"context": 8}}, "embedding.patch_len 16 is longer than data.context 8"),
@@ -103,12 +103,12 @@ SIZES = {"data": {"context": 64, "horizon": 5}, "model": {"d_ff": 8, "n_heads": 
     ],
     ids=str,
 )
-@pytest.mark.parametrize("skip", ["linear", "ridge"])
-def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding, skip):
+@pytest.mark.parametrize(("skip", "loss"), [("linear", "mse"), ("ridge", "mse"), ("linear", "quantile")])
+def test_least_weights_are_no_more_than_the_model_has(tiny_backbones, name, embedding, skip, loss):
     """Checkpoints with fewer weights are refused, so the bound must hold, and must not be far too low."""
     place = {"name": str(tiny_backbones[name]) if name == "gpt2" else name}
     config = Config.parse({**SIZES, "embedding": {"d_model": 8, **embedding}, "backbone": place})
-    config = config.replace({"model.skip": skip})
+    config = config.replace({"model.skip": skip, "training.loss": loss})
     held = sum(weight.numel() for weight in build_model(config).trained_state().values())
     assert held / 4 < config.least_weights <= held
 

@@ -15,6 +15,7 @@ from swt_time.evaluation.fold_scores import MODEL, score_folds
 from swt_time.evaluation.interval_metrics import CRPS_PROBABILITIES, DECILES, IntervalSums
 from swt_time.evaluation.scoring import evaluate_table
 from swt_time.evaluation.uncertainty import Uncertainty
+from swt_time.intervals import reach
 
 FAST = {"horizon": 6, "preset": "fast", "context": 24, "level": 2}
 LEVELS = (50, 80)
@@ -112,7 +113,7 @@ def test_an_evaluation_scores_every_test_window_with_the_columns_of_a_forecast(t
     for last in range(160, 200 - 6 + 1):
         predicted = forecaster.predict(table.iloc[:last], levels=LEVELS, quantiles=CRPS_PROBABILITIES)
         truth = table.iloc[last : last + 6].melt("date", var_name="unique_id", value_name="y")
-        parts.append(predicted.merge(truth, left_on=["unique_id", "ds"], right_on=["unique_id", "date"]))
+        parts.append(predicted.merge(truth, on=["unique_id", "date"]))
     expected = by_hand(pd.concat(parts))
     assert 0.2 < expected["coverage"][0] < expected["coverage"][1] < 1
     compare(found, expected, rtol=1e-4)
@@ -139,9 +140,7 @@ def test_of_too_many_windows_an_even_sample_is_scored(table, forecaster, monkeyp
     whole = evaluate(forecaster, table)
     assert whole.intervals[MODEL].points == whole.model.points == 420
     assert not any("evenly spread" in line for line in whole.as_text())
-    monkeypatch.setattr(
-        interval_scores, "MOST_VALUES", 21 * (120 + 7)
-    )  # 70 windows read the latest 120 + 7 values each
+    monkeypatch.setattr(interval_scores, "MOST_VALUES", 21 * reach(7))  # there are 70 windows
     found = evaluate(forecaster, table)
     assert {one.points for one in found.intervals.values()} == {21 * 6}
     assert found.model.scaled == whole.model.scaled

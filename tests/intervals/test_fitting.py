@@ -5,6 +5,7 @@ import pytest
 
 from swt_time.intervals import Residuals, fit_calibration
 from swt_time.intervals.fitting import FEW_ORIGINS, MOST_RESIDUALS, OWN_STEPS
+from swt_time.intervals.scale import describe
 
 HORIZON = 4
 
@@ -55,7 +56,7 @@ def test_the_scale_stays_that_of_the_series_where_the_window_says_nothing():
     signs = np.where(rng.uniform(size=(600, 150)) < rng.uniform(size=(600, 1)), 1.0, -1.0)
     histories = list(signs.cumsum(axis=1))  # of one seasonal difference, and of many deviations
     calibration = fit_calibration(residuals(rng.normal(size=(600, HORIZON))), histories, 1)
-    scales = calibration.scales(histories)[:, 0]
+    scales = calibration.scales(describe(histories, 1))[0, :, 0]
     assert scales.std() < 0.1 * scales.mean()
 
 
@@ -69,7 +70,7 @@ def test_the_scale_follows_the_phase_of_the_season():
     histories[::2] = [one[:-2] for one in histories[::2]]  # these forecasts begin at another phase
     calibration = fit_calibration(residuals(values), histories, 4)
     assert calibration.phase == 1.0
-    scales = calibration.scales(histories[:2])
+    scales = calibration.scales(describe(histories[:2], 4))[0]
     assert (scales[0, :2] > 5 * scales[0, 2:]).all()
     assert (5 * scales[1, :2] < scales[1, 2:]).all()
 

@@ -97,7 +97,8 @@ def test_a_graph_break_is_an_error():
         CompiledModel(model, Counter())(windows(2))
 
 
-def test_compiled_training_ends_with_the_same_weights(tiny_backbones, monkeypatch):
+@pytest.mark.parametrize("loss", ["mse", "quantile"])
+def test_compiled_training_ends_with_the_same_weights(tiny_backbones, monkeypatch, loss):
     backend = Counter()
     monkeypatch.setattr("swt_time.training.fitting.CompiledModel", functools.partial(CompiledModel, backend=backend))
     states = []
@@ -112,6 +113,7 @@ def test_compiled_training_ends_with_the_same_weights(tiny_backbones, monkeypatc
                 "training.batch_size": 16,
                 "training.validate_every": 3,
                 "training.compile": compiled,
+                "training.loss": loss,
             }
         )
         torch.manual_seed(0)

@@ -8,6 +8,7 @@ import torch
 
 from support.runs import SMALL, Sines
 from swt_time.config import Config, TrainingConfig
+from swt_time.config.choices import QUANTILES
 from swt_time.errors import ConfigError
 from swt_time.model import build_model
 from swt_time.training import optimising
@@ -68,6 +69,44 @@ def test_short_schedules_are_finite(schedule, total):
 @pytest.mark.parametrize(("kind", "expected"), [("mse", 4.0), ("mae", 2.0), ("huber", 1.5)])
 def test_losses_are_summed_over_all_points(kind, expected):
     assert Objective(kind).error(torch.full((2, 3, 1), 2.0), torch.zeros(2, 3, 1)).item() == pytest.approx(6 * expected)
+
+
+def slow_pinball(quantiles, targets):
+    """Pinball losses one by one: of every point with a target, averaged over the quantiles."""
+    total = 0.0
+    for place in np.ndindex(targets.shape):
+        if math.isnan(targets[place]):
+            continue
+        for p, q in zip(QUANTILES, quantiles[place], strict=True):
+            y = targets[place]
+            total += (p * (y - q) if y >= q else (1 - p) * (q - y)) / len(QUANTILES)
+    return total
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_pinball_loss_equals_a_loop(missing):
+    torch.manual_seed(0)
+    quantiles, targets = torch.randn(5, 4, 1, len(QUANTILES)), torch.randn(5, 4, 1)
+    if missing:
+        targets[::2, 1] = math.nan
+    found = Objective("quantile").error(quantiles, targets).item()
+    assert found == pytest.approx(slow_pinball(quantiles.numpy(), targets.numpy()), rel=1e-5)
+    assert found > 0
+
+
+def test_a_forecast_without_quantiles_counts_as_all_of_them():
+    forecast, targets = torch.randn(5, 4, 1), torch.randn(5, 4, 1)
+    repeated = forecast.unsqueeze(-1).expand(5, 4, 1, len(QUANTILES))
+    error = Objective("quantile").error
+    assert error(forecast, targets).item() == pytest.approx(error(repeated, targets).item(), rel=1e-6)
+
+
+def test_pinball_loss_is_lowest_at_the_quantiles_of_the_targets():
+    targets = torch.randn(20_000, generator=torch.Generator().manual_seed(0)).reshape(-1, 1, 1)
+    best = torch.quantile(targets.flatten(), torch.tensor(QUANTILES))
+    error = Objective("quantile").error
+    losses = [error((best + shift).expand(20_000, 1, 1, -1), targets).item() for shift in (-0.1, 0.0, 0.1)]
+    assert losses[1] < min(losses[0], losses[2])
 
 
 def test_an_objective_without_a_penalty():

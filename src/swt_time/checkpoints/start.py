@@ -92,6 +92,8 @@ class Start:
             config.backbone.name,
         }:
             wrong.append(f"backbone.name {former.backbone.name!r} (not {config.backbone.name!r})")
+        if former.training.loss != config.training.loss and "quantile" in (former.training.loss, config.training.loss):
+            wrong.append(f"training.loss {former.training.loss!r} (not {config.training.loss!r})")
         if wrong:
             raise CheckpointError(
                 f"the checkpoint {self.folder} has another model: {', '.join(wrong)}; use its values, or train without "

@@ -25,11 +25,14 @@ Prototypes = Literal["free", "mapping"]
 Skip = Literal["ridge", "linear", "none"]
 ClosedFormPart = Literal["blocks", "season", "structure", "last", "weights"]
 Schedule = Literal["one_cycle", "cosine"]
-Loss = Literal["mse", "mae", "huber"]
+Loss = Literal["mse", "mae", "huber", "quantile"]
 StandIn = Literal["none", "attention", "transformer"]
 
 CLOSED_FORM_PARTS: tuple[ClosedFormPart, ...] = get_args(ClosedFormPart)
 """Everything that the closed form can try."""
+
+QUANTILES = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+"""Probabilities of the quantiles that ``training.loss`` ``quantile`` trains: the deciles and two of each tail."""
 
 STAND_INS: tuple[StandIn, ...] = get_args(StandIn)
 """Values of ``backbone.name`` that stand in for a language model in ablations."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from swt_time.config.choices import (
     CLOSED_FORM_PARTS,
+    QUANTILES,
     STAND_INS,
     Auto,
     Bands,
@@ -246,7 +247,7 @@ class TrainingConfig(Section):
     schedule: Schedule = "one_cycle"
     """Course of the learning rate."""
     loss: Loss = "mse"
-    """Error that training and validation lower."""
+    """Error that training and validation lower; ``quantile`` trains 13 quantiles and forecasts their median."""
     reconstruction_weight: float = Field(default=1.0, ge=0)
     """Weight of the penalty that keeps free wavelet filters invertible."""
     clip_norm: float | None = Field(default=1.0, gt=0)
@@ -336,18 +337,18 @@ class Config(Section):
     def least_weights(self) -> int:
         """Fewest trained weights that these sizes can mean: a language model is at least ``d_ff`` wide."""
         embedding, model, name = self.embedding, self.model, self.backbone.name
-        d_model, d_ff, n_patches = embedding.d_model, model.d_ff, self.n_patches
+        d_model, d_ff, n_patches, horizon = embedding.d_model, model.d_ff, self.n_patches, self.data.horizon
+        outputs = horizon * (len(QUANTILES) if self.training.loss == "quantile" else 1)
         wavelet = embedding.kind == "wavelet"
         joint = wavelet and embedding.bands == "all" and embedding.projection == "joint"
         found = d_model * embedding.patch_len * (embedding.levels + 1 if joint else 1)
         found += d_model * n_patches * (embedding.positions != "none")
         found += 4 * d_model**2 * (wavelet and embedding.semantic)
-        found += self.data.steps * self.data.horizon * (model.skip == "ridge")
+        found += self.data.steps * horizon * (model.skip == "ridge")
         if name == "none":
-            return found + d_model * n_patches * self.data.horizon
+            return found + d_model * n_patches * outputs
         stand_in = name in STAND_INS
-        read = (d_model if stand_in else d_ff) + d_model * (model.skip == "linear")
-        found += read * n_patches * self.data.horizon
+        found += n_patches * ((d_model if stand_in else d_ff) * outputs + d_model * horizon * (model.skip == "linear"))
         if stand_in:
             layer = 4 * d_model**2 + (2 * d_model * d_ff if name == "transformer" else 0)
             return found + layer * (self.backbone.layers or 1)

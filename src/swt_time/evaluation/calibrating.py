@@ -63,10 +63,18 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
         "origins_without_overlap": residuals.independent,
         "per_step": int(calibration.counts.min()),
         "steps": "share their residuals" if calibration.shared else "have residuals of their own",
-        "scale": "of the window" if calibration.coefficients.any() else "of the seasonal differences",
+        "scale": _describe_scale(calibration),
         "widest_level": round(calibration.widest, 2),
     }
     return checkpoint.with_intervals(calibration, described)
+
+
+def _describe_scale(calibration: Calibration) -> str:
+    if calibration.own == 1:
+        return "of the network's quantiles"
+    if calibration.own:
+        return "of the window and of the network's quantiles"
+    return "of the window" if calibration.coefficients.any() else "of the seasonal differences"
 
 
 def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
@@ -94,10 +102,11 @@ def _validation(trained: Trained, parts: Parts) -> Residuals | None:
     index = evenly(len(part), min(MOST_WINDOWS, config.training.validation_windows or MOST_WINDOWS))
     pairs = part.places(index) + np.array([0, trained.context])
     values = values_after(part.table, pairs, config.data.horizon) - trained.forecast_origins(part.table, pairs)
+    spread = trained.spreads(part.table, pairs)
     if part.windows.pad:  # targets beyond the validation part belong to the test part
         steps = pairs[:, 1:] + np.arange(config.data.horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
-    return Residuals(pairs, values, _stretches(pairs), "validation part")
+    return Residuals(pairs, values, _stretches(pairs), "validation part", spread)
 
 
 def calibrate_naive(series: SeriesTable, rows: np.ndarray, season: int, horizon: int) -> Calibration | None:

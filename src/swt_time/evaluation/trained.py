@@ -9,7 +9,7 @@ import numpy as np
 
 from swt_time.checkpoints import Checkpoint, updated
 from swt_time.config import DataConfig
-from swt_time.config.choices import Short
+from swt_time.config.choices import QUANTILES, Short
 from swt_time.data.columns import listed
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
@@ -68,6 +68,8 @@ class Trained:
             )
         object.__setattr__(self, "blend", blend)
         object.__setattr__(self, "calibration", calibration)
+        if calibration is not None and calibration.own and not self.has_spread:
+            raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
 
     @property
     def context(self) -> int:
@@ -163,6 +165,21 @@ class Trained:
             )
         return forecast
 
+    @property
+    def has_spread(self) -> bool:
+        """Whether every forecast comes from a network that was trained to quantiles."""
+        return self.model.has_quantiles and not self.is_closed_form and self.short != "naive"
+
+    def spreads(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
+        """Distances from the median to the first and to the last decile of the network, (2, M, H) float64, in the units
+        of the series; None without `has_spread`. The network is run once more."""
+        if not self.has_spread:
+            return None
+        scaler, _ = self._scaler(series, pairs)
+        quantiles = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler), quantiles=True)
+        low, median, high = (quantiles[..., QUANTILES.index(p)] for p in (0.1, 0.5, 0.9))
+        return np.stack([median - low, high - median]) * scaler.std[pairs[:, 0], None]
+
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         if self.blend is None:
@@ -173,23 +190,23 @@ class Trained:
     def _network(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
         if len(pairs) == 0:
             return np.empty((0, self.checkpoint.config.data.horizon))
-        scaler = self._scaler(series, pairs)
-        scaled = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler))
-        return scaler.invert(scaled, pairs[:, 0])
-
-    def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> Scaler:
-        """The scale of training; of new series, and of those in another unit, that of the rows before their cutoff."""
-        known = self.checkpoint.trained_on
-        rows = series.lengths.copy()
-        np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
-        own = fit_scaler(series.values, rows.tolist(), series.observed)
-        scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
-        scaler, other = own.prefer(scales, series.ids, [series.context(i, n, n) for i, n in enumerate(rows.tolist())])
+        scaler, other = self._scaler(series, pairs)
         if other:
             warnings.warn(
                 f"the scale of {listed(other)} differs from that of training by a factor of more than "
                 f"{OTHER_UNIT:g} (another unit?); forecast by the series' own scale",
                 SWTTimeWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
-        return scaler
+        scaled = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler))
+        return scaler.invert(scaled, pairs[:, 0])
+
+    def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> tuple[Scaler, list[str]]:
+        """The scale of training; of new series, and of those in another unit, which are returned too, that of the rows
+        before their cutoff."""
+        known = self.checkpoint.trained_on
+        rows = series.lengths.copy()
+        np.minimum.at(rows, pairs[:, 0], pairs[:, 1])
+        own = fit_scaler(series.values, rows.tolist(), series.observed)
+        scales = dict(zip(known.ids, zip(known.mean, known.deviation, strict=True), strict=True))
+        return own.prefer(scales, series.ids, [series.context(i, n, n) for i, n in enumerate(rows.tolist())])

@@ -84,13 +84,15 @@ class Uncertainty:
                 "longer table, or with a validation part (data.split 0.7/0.1/0.2)"
             )
         histories = known_values(series, pairs, reach(calibration.season))
+        spread = trained.spreads(series, pairs) if calibration.own else None
         probabilities = self._probabilities(calibration)
         found: dict[str, np.ndarray] = {}
         if probabilities:
-            values = calibration.quantiles(yhat, histories, list(probabilities.values()))
+            values = calibration.quantiles(yhat, histories, list(probabilities.values()), spread)
             found |= dict(zip(probabilities, values, strict=True))
         if self.samples:
-            paths = calibration.samples(yhat, histories, self.samples, trained.checkpoint.config.training.seed)
+            seed = trained.checkpoint.config.training.seed
+            paths = calibration.samples(yhat, histories, self.samples, seed, spread)
             found |= {f"yhat-sample-{number}": path for number, path in enumerate(paths, start=1)}
         return found
 

@@ -16,6 +16,9 @@ from swt_time.intervals.scale import FEATURES, Description, describe
 
 LARGEST_SEASON = 2**20
 
+LEAST_SPREAD = 1e-3
+"""A forecaster's own spread counts as at least so much of the unit of the window."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -36,6 +39,9 @@ class Calibration:
     residuals : (n, H) float32 array
         Residuals divided by the scale of their window, one row for each forecast origin; NaN where nothing was
         observed.
+    own : float
+        How much the scale follows the spread that the forecaster itself gives: the power of its ratio to the unit of
+        the window. Residuals above the forecast are divided by the scale above it, others by that below it.
     """
 
     season: int
@@ -44,6 +50,7 @@ class Calibration:
     phase: float
     growth: float
     residuals: np.ndarray
+    own: float = 0.0
 
     @property
     def horizon(self) -> int:
@@ -66,12 +73,17 @@ class Calibration:
         """The widest central interval that the residuals of every step allow, in percent."""
         return widest_level(int(self.counts.min()))
 
-    def scales(self, histories: Sequence[np.ndarray]) -> np.ndarray:
-        """Scales of forecasts after the given values, (M, H)."""
-        known = describe(histories, self.season)
-        return known.unit[:, None] * self.factors(known)
+    def scales(self, known: Description, spread: np.ndarray | None = None) -> np.ndarray:
+        """Scales below and above forecasts, (2, M, H), from the forecaster's own ``spread`` of the same shape."""
+        unit = known.unit[:, None]
+        if not self.own:
+            scales = unit * self._factors(known)
+            return np.broadcast_to(scales, (2, *scales.shape))
+        assert spread is not None
+        own = np.maximum(spread, LEAST_SPREAD * unit)
+        return unit ** (1 - self.own) * own**self.own * self._factors(known)
 
-    def factors(self, known: Description) -> np.ndarray:
+    def _factors(self, known: Description) -> np.ndarray:
         """Scales of windows in their units, (M, H)."""
         steps = np.arange(self.horizon)
         # each row is summed by itself, so that a series is forecast alike alone and in company
@@ -82,7 +94,11 @@ class Calibration:
         return np.asarray(np.exp(self.coefficients[0] + logs + growth))
 
     def quantiles(
-        self, yhat: np.ndarray, histories: Sequence[np.ndarray], probabilities: Sequence[float]
+        self,
+        yhat: np.ndarray,
+        histories: Sequence[np.ndarray],
+        probabilities: Sequence[float],
+        spread: np.ndarray | None = None,
     ) -> np.ndarray:
         """Quantiles of what will be observed.
 
@@ -94,6 +110,8 @@ class Calibration:
             The values that were known before each forecast, NaN where nothing was observed.
         probabilities : sequence of P float
             Between 0 and 1.
+        spread : (2, M, H) array, optional
+            The forecaster's own spread below and above each forecast; needed if the residuals are relative to it.
 
         Returns
         -------
@@ -101,16 +119,23 @@ class Calibration:
             Ascending in the probability. Not negative for series without negative values, unless the forecast is. NaN
             if the residuals are too few.
         """
-        scaled = self.scaled_quantiles(probabilities)
-        found = yhat + scaled[:, None, :] * self.scales(histories)
+        scales = self.scales(describe(histories, self.season), spread)
+        found = yhat + unscale(self.scaled_quantiles(probabilities)[:, None, :], scales)
         return np.maximum(found, self._floor(yhat, histories))
 
-    def samples(self, yhat: np.ndarray, histories: Sequence[np.ndarray], count: int, seed: int) -> np.ndarray:
+    def samples(
+        self,
+        yhat: np.ndarray,
+        histories: Sequence[np.ndarray],
+        count: int,
+        seed: int,
+        spread: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Draw sample paths; the residuals of a path are those of one origin, so steps depend on each other as there.
 
         Parameters
         ----------
-        yhat, histories
+        yhat, histories, spread
             See `quantiles`.
         count : int
             ``K``; the same origins are drawn for all series.
@@ -131,7 +156,8 @@ class Calibration:
         draws = np.random.default_rng(seed)
         passes = -(-count // len(whole))  # every origin is drawn equally often, as far as the count allows
         drawn = np.concatenate([draws.permutation(whole) for _ in range(passes)])[:count]
-        paths = yhat + self.residuals[drawn].astype(np.float64)[:, None, :] * self.scales(histories)
+        scales = self.scales(describe(histories, self.season), spread)
+        paths = yhat + unscale(self.residuals[drawn].astype(np.float64)[:, None, :], scales)
         return np.maximum(paths, self._floor(yhat, histories))
 
     def scaled_quantiles(self, probabilities: ArrayLike) -> np.ndarray:
@@ -146,8 +172,10 @@ class Calibration:
         return np.where(positive[:, None], np.minimum(yhat, 0.0), -np.inf)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration."""
-        return {
+        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration; ``own``
+        is left out where it is 0."""
+        own = {"own": np.array(self.own)} if self.own else {}
+        return own | {
             "season": np.array(self.season, np.float64),
             "coefficients": self.coefficients,
             "bounds": self.bounds,
@@ -170,7 +198,7 @@ class Calibration:
         if missing:
             raise CheckpointError(f"the intervals have no array {missing[0]!r}; expected {', '.join(names)}")
         season, coefficients, bounds, phase, growth = (np.asarray(arrays[name], np.float64) for name in names[:5])
-        residuals = np.asarray(arrays["residuals"], np.float32)
+        residuals, own = np.asarray(arrays["residuals"], np.float32), np.asarray(arrays.get("own", 0.0), np.float64)
         bad = (
             "season" if season.shape != () or not 1 <= season <= LARGEST_SEASON or season != np.floor(season)
             else "coefficients" if coefficients.shape != (1 + FEATURES,) or not np.isfinite(coefficients).all()
@@ -178,8 +206,14 @@ class Calibration:
             else "phase" if phase.shape != () or not 0 <= phase <= 1
             else "growth" if growth.shape != () or not (growth == -1 or 0 <= growth <= 1)
             else "residuals" if residuals.ndim != 2 or 0 in residuals.shape or np.isinf(residuals).any()
+            else "own" if own.shape != () or not 0 <= own <= 1
             else None
         )  # fmt: skip
         if bad:
             raise CheckpointError(f"{bad} of the intervals has an impossible shape or value; train the model again")
-        return cls(int(season), coefficients, bounds, float(phase), float(growth), residuals)
+        return cls(int(season), coefficients, bounds, float(phase), float(growth), residuals, float(own))
+
+
+def unscale(scaled: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Multiply what is below zero by the scales below the forecast, and the rest by those above, both (..., M, H)."""
+    return scaled * np.where(scaled < 0, *scales)

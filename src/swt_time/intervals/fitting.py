@@ -4,11 +4,13 @@ Shapes: ``M`` residual origins, ``H`` horizon, ``F`` features.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from swt_time.intervals.calibration import Calibration
+from swt_time.intervals.calibration import Calibration, unscale
 from swt_time.intervals.residuals import Residuals
 from swt_time.intervals.scale import FEATURES, Description, describe
 
@@ -23,6 +25,9 @@ FEW_ORIGINS = 20
 
 PHASES = (0.0, 0.5, 1.0)
 """Powers of the seasonal differences at the phase of a step that are tried in its scale."""
+
+OWN = (0.0, 0.5, 1.0)
+"""Powers of the forecaster's own spread that are tried in the scale."""
 
 LARGEST = 1e30
 """Largest scaled residual that is kept."""
@@ -60,9 +65,13 @@ def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], seaso
 
     Notes
     -----
-    The features and the phases are used if they lower the error of the quantiles on blocks that were left out. Each
-    tail has its own residuals, unless the origins are few (`FEW_ORIGINS`): then which side has more of them is chance,
-    and every residual counts with both signs.
+    The features, the phases and the forecaster's own spread are used if they lower the error of the quantiles on blocks
+    that were left out. With the spread alone this is conformalised quantile regression (Romano, Patterson and Candes,
+    "Conformalized Quantile Regression", 2019) with factors in place of additive corrections, so that one set of
+    residuals gives every level; in between, the scale is a geometric mean.
+
+    Each tail has its own residuals, unless the origins are few (`FEW_ORIGINS`): then which side has more of them is
+    chance, and every residual counts with both signs.
 
     The mean absolute residual of a window, in units of the window, is taken as gamma distributed around
     ``exp(c[0] + c[1:] features)``, which is fitted by iteratively reweighted least squares (McCullagh and Nelder,
@@ -73,42 +82,82 @@ def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], seaso
     if not len(rows):
         return None
     rows = rows[np.linspace(0, len(rows) - 1, min(MOST_RESIDUALS, len(rows))).round().astype(np.int64)]
-    known, block = known.select(rows), residuals.block[rows]
-    relative = residuals.values[rows] / known.unit[:, None]
+    held = _Held.of(residuals, known, rows)
     few = residuals.independent < FEW_ORIGINS
     if few:
-        twice = np.tile(np.arange(len(rows)), 2)
-        relative, known, block = np.concatenate([relative, -relative]), known.select(twice), block[twice]
-    forms = [(False, 0.0)]
-    blocks = np.unique(block)
+        held = held.with_both_signs()
+    own = OWN[:1] if residuals.spread is None else OWN
+    forms = [_Form(own[-1], False, 0.0)]
+    blocks = np.unique(held.block)
     if len(blocks) > 1:
-        forms = [
-            (used, phase) for used in (False, True) for phase in (PHASES if season > 1 and not few else PHASES[:1])
-        ]
+        phases = PHASES if season > 1 and not few else PHASES[:1]
+        forms = [_Form(*one) for one in product(own, (False, True), phases)]
     errors = np.zeros(len(forms))
     for one in blocks if len(forms) > 1 else []:
-        kept, left_out = np.flatnonzero(block != one), np.flatnonzero(block == one)
-        left_out = left_out[:: -(-len(left_out) * relative.shape[1] // MOST_JUDGED)]
+        kept, left_out = np.flatnonzero(held.block != one), np.flatnonzero(held.block == one)
+        left_out = left_out[:: -(-len(left_out) * held.values.shape[1] // MOST_JUDGED)]
         for number, form in enumerate(forms):
-            fitted = _calibrate(relative[kept], known.select(kept), season, *form)
-            errors[number] += _error(fitted, relative[left_out], known.select(left_out))
-    return _calibrate(relative, known, season, *forms[int(errors.argmin())])
+            errors[number] += _error(_calibrate(held.select(kept), season, form), held.select(left_out))
+    return _calibrate(held, season, forms[int(errors.argmin())])
 
 
-def _calibrate(relative: np.ndarray, known: Description, season: int, used: bool, phase: float) -> Calibration:
-    """Fit on residuals in units of their windows; with the features where they are ``used``."""
-    counts = (~np.isnan(relative)).sum(axis=0)
+class _Form(NamedTuple):
+    """How the scale is made: the power of the forecaster's own spread, whether with features, the power of phases."""
+
+    own: float
+    features: bool
+    phase: float
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Residuals (M, H) and the forecaster's own spread (2, M, H), in units of their windows."""
+
+    values: np.ndarray
+    spread: np.ndarray | None
+    known: Description
+    block: np.ndarray
+
+    @classmethod
+    def of(cls, residuals: Residuals, known: Description, rows: np.ndarray) -> Self:
+        """Some rows of residuals."""
+        chosen = known.select(rows)
+        unit = chosen.unit[:, None]
+        spread = None if residuals.spread is None else residuals.spread[:, rows] / unit
+        chosen = replace(chosen, unit=np.ones_like(chosen.unit))
+        return cls(residuals.values[rows] / unit, spread, chosen, residuals.block[rows])
+
+    def select(self, rows: np.ndarray) -> "_Held":
+        """Some of the rows."""
+        spread = None if self.spread is None else self.spread[:, rows]
+        return _Held(self.values[rows], spread, self.known.select(rows), self.block[rows])
+
+    def with_both_signs(self) -> "_Held":
+        """Every residual, and its mirror image around the forecast."""
+        twice = self.select(np.tile(np.arange(len(self.values)), 2))
+        spread = None if self.spread is None else np.concatenate([self.spread, self.spread[::-1]], axis=1)
+        return replace(twice, values=np.concatenate([self.values, -self.values]), spread=spread)
+
+    def scaled(self, form: Calibration) -> np.ndarray:
+        """The residuals divided by their scales, (M, H)."""
+        return np.asarray(self.values / np.where(self.values < 0, *form.scales(self.known, self.spread)))
+
+
+def _calibrate(held: _Held, season: int, chosen: _Form) -> Calibration:
+    """Fit on residuals, in the chosen form."""
+    counts = (~np.isnan(held.values)).sum(axis=0)
     shared = counts.min() < OWN_STEPS
-    bounds = np.stack([known.features.min(axis=0), known.features.max(axis=0)])
-    form = Calibration(season, np.zeros(1 + FEATURES), bounds, phase, 0.0 if shared else -1.0, relative)
+    features = held.known.features
+    bounds = np.stack([features.min(axis=0), features.max(axis=0)])
+    growth = 0.0 if shared else -1.0
+    form = Calibration(season, np.zeros(1 + FEATURES), bounds, chosen.phase, growth, held.values, chosen.own)
     if shared:
-        form = replace(form, growth=_growth(relative / form.factors(known)))
-    if used:
-        shaped = relative / form.factors(known)
+        form = replace(form, growth=_growth(held.scaled(form)))
+    if chosen.features:
+        shaped = held.scaled(form)
         sizes = _mean(np.abs(shaped) / (1.0 if shared else _profile(shaped)))
-        form = replace(form, coefficients=_gamma_regression(known.features, sizes))
-    scaled = np.clip(relative / form.factors(known), -LARGEST, LARGEST)
-    return replace(form, residuals=scaled.astype(np.float32))
+        form = replace(form, coefficients=_gamma_regression(features, sizes))
+    return replace(form, residuals=np.clip(held.scaled(form), -LARGEST, LARGEST).astype(np.float32))
 
 
 def _profile(relative: np.ndarray) -> np.ndarray:
@@ -152,11 +201,11 @@ def _gamma_regression(features: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.array([found[0] - centre @ slopes, *slopes])
 
 
-def _error(calibration: Calibration, relative: np.ndarray, known: Description) -> float:
+def _error(calibration: Calibration, held: _Held) -> float:
     """Sum of the quantile losses of other residuals in units of their windows."""
     scaled = calibration.scaled_quantiles(JUDGED)
     least, largest = np.nanmin(calibration.residuals), np.nanmax(calibration.residuals)
     scaled = np.where(np.isnan(scaled), np.where(JUDGED[:, None] < 0.5, least, largest), scaled)
-    above = relative - scaled[:, None, :] * calibration.factors(known)
+    above = held.values - unscale(scaled[:, None, :], calibration.scales(held.known, held.spread))
     losses = np.maximum(JUDGED[:, None, None] * above, (JUDGED[:, None, None] - 1) * above)
     return float(np.nansum(losses))

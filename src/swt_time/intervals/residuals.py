@@ -19,12 +19,15 @@ class Residuals:
         The held-out block of each origin: those of one block were forecast by the same model.
     source : str
         Where they come from, as ``info`` says it: ``held-out blocks``, ``out-of-fold blocks``, ``validation part``.
+    spread : (2, M, H) float64 array, optional
+        The spread below and above each forecast, as the forecaster itself gives it; None if it gives none.
     """
 
     pairs: np.ndarray
     values: np.ndarray
     block: np.ndarray
     source: str
+    spread: np.ndarray | None = None
 
     @property
     def independent(self) -> int:

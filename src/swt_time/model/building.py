@@ -12,10 +12,15 @@ from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.heads import FlattenHead, LinearSkip
 from swt_time.model.network import SWTTime
 from swt_time.model.patching import PatchEmbedding
+from swt_time.model.quantiles import QuantileHead
 from swt_time.model.reprogramming import FreePrototypes, MappingPrototypes, Reprogramming
 from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
 from swt_time.wavelets import reach, wavelet_support
 from swt_time.wavelets.stationary import check_level
+
+GATED_STD = 20.0
+"""Standard deviation from which the quantiles behind a gate start. The optimiser moves the gate by one learning rate a
+step, and the sum over the features of a head by many, so the gate should have only a short way to go."""
 
 TRANSFORMER_LAYERS = 3
 """Layers of the stand-in ``transformer`` if ``backbone.layers`` is not set; PatchTST's number."""
@@ -52,17 +57,23 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
     name = config.backbone.name
     ridge = RidgeSkip(config.data.steps, horizon) if model.skip == "ridge" else None
     if name == "none":
-        return SWTTime(
-            embed, Branch(), FlattenHead(d_model, n_patches, horizon, model.dropout), ridge, model.closed_form
-        )
+        return SWTTime(embed, Branch(), _build_head(config, d_model), ridge, model.closed_form)
     branch: Branch
     if name in STAND_INS:
         branch, width = _build_stand_in(config), d_model
     else:
         branch, width = _build_reprogrammed(config, language_model, start)
-    head = FlattenHead(width, n_patches, horizon, model.dropout)
+    head = _build_head(config, width)
     linear = LinearSkip(d_model, n_patches, horizon, model.dropout) if model.skip == "linear" else None
     return SWTTime(embed, branch, head, ridge or linear, model.closed_form)
+
+
+def _build_head(config: Config, width: int) -> FlattenHead:
+    """The head on ``width`` hidden dimensions of each patch."""
+    sizes = width, config.n_patches, config.data.horizon, config.model.dropout
+    if config.training.loss != "quantile":
+        return FlattenHead(*sizes)
+    return QuantileHead(*sizes, std=1.0 if config.model.skip == "none" else GATED_STD)
 
 
 def build_embedding(config: EmbeddingConfig, context: int) -> PatchEmbedding | WaveletPatchEmbedding:

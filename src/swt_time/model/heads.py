@@ -12,10 +12,13 @@ class _Flatten(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(features * n_patches, horizon)
 
+    def flatten(self, hidden: Tensor) -> Tensor:
+        """Flatten ``(B*N, P, width)``, with dropout; the flattened index is ``feature * P + patch``."""
+        return self.dropout(hidden[..., : self.features].transpose(1, 2).flatten(1))
+
     def project(self, hidden: Tensor) -> Tensor:
-        """Map ``(B*N, P, width)`` to ``(B*N, H)``; the flattened index is ``feature * P + patch``."""
-        flat = hidden[..., : self.features].transpose(1, 2).flatten(1)
-        return self.linear(self.dropout(flat))
+        """Map ``(B*N, P, width)`` to ``(B*N, H)``."""
+        return self.linear(self.flatten(hidden))
 
 
 class FlattenHead(_Flatten):

@@ -1,7 +1,7 @@
 """The forecasting model: embedding, branch, head and skip composed.
 
 Shapes: ``B`` batch, ``N`` channels, ``T`` context, ``H`` horizon, ``P`` patches, ``D`` = ``d_model``,
-``L`` hidden size of the language model, ``M = B * N`` series.
+``L`` hidden size of the language model, ``M = B * N`` series, ``Q`` quantiles.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,9 @@ from swt_time.model.branch import Branch
 from swt_time.model.closed_form import RidgeSkip, Solution, solve
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.heads import FlattenHead, LinearSkip
-from swt_time.model.normalize import denormalize, normalize
+from swt_time.model.normalize import WindowScale, denormalize, normalize
 from swt_time.model.patching import PatchEmbedding, hide, visible_patches
+from swt_time.model.quantiles import QuantileHead
 from swt_time.model.weights import trained_parameters
 
 
@@ -30,7 +31,7 @@ class SWTTime(nn.Module):
         ``(B, N, T)`` to ``(M, P, D)``.
     branch : Branch
         Patch tokens and an optional prompt to the features that the head reads.
-    head : FlattenHead
+    head : FlattenHead or QuantileHead
     skip : LinearSkip or RidgeSkip, optional
         A linear forecast from the patches or from the window. The forecast of the branch is then added with a trained
         factor, the gate. It starts at zero, so the initial forecast is that of the skip alone.
@@ -71,18 +72,52 @@ class SWTTime(nn.Module):
         Returns
         -------
         Tensor, (B, H, N)
+            The median, if the model has quantiles.
         """
-        z, scale = normalize(context, observed)  # (B, N, T)
+        z, scale, tokens, hidden = self._read(context, prompt, observed)
+        forecast = self.head(hidden)  # (M, H)
+        if self.skip is not None:
+            forecast = self.skip(z, tokens) + self.gate * forecast
+        return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
+
+    def quantiles(
+        self, context: Tensor, prompt: Prompt | ReadPrompt | None = None, observed: Tensor | None = None
+    ) -> Tensor:
+        """Forecast quantiles of a model with a `QuantileHead`; parameters are those of `forward`.
+
+        Returns
+        -------
+        Tensor, (B, H, N, Q)
+            Ascending in ``Q``. With a gate of zero all are equal to the forecast of the skip.
+        """
+        assert isinstance(self.head, QuantileHead)
+        z, scale, tokens, hidden = self._read(context, prompt, observed)
+        median, offsets = self.head.quantiles(hidden)  # (M, H), (M, Q, H)
+        if self.skip is not None:
+            assert self.gate is not None
+            median = self.skip(z, tokens) + self.gate * median
+            # the size of the gate, whose gradient at zero is that of a positive gate; that of abs would be zero
+            offsets = torch.where(self.gate < 0, -self.gate, self.gate) * offsets
+        found = (median + one for one in offsets.unbind(1))
+        return torch.stack([denormalize(one.unflatten(0, z.shape[:2]), scale) for one in found], dim=-1)
+
+    @property
+    def has_quantiles(self) -> bool:
+        """Whether the model forecasts quantiles beside the median."""
+        return isinstance(self.head, QuantileHead)
+
+    def _read(
+        self, context: Tensor, prompt: Prompt | ReadPrompt | None, observed: Tensor | None
+    ) -> tuple[Tensor, WindowScale, Tensor, Tensor]:
+        """Normalised windows (B, N, T), their scale, patch tokens (M, P, D), and what the head reads (M, P, L)."""
+        z, scale = normalize(context, observed)
         visible = None
         if observed is not None:
             visible = visible_patches(observed.transpose(1, 2), self.embed.patch_len, self.embed.stride)
         tokens = hide(self.embed(z), visible)  # SWT, patches: (M, P, D)
         prompt = self.write_prompt(context, observed) if prompt is None else prompt
         hidden = self.branch(tokens, prompt, visible)  # reprogramming, prompt, language model: (M, P, L)
-        forecast = self.head(hide(hidden, visible))  # (M, H)
-        if self.skip is not None:
-            forecast = self.skip(z, tokens) + self.gate * forecast
-        return denormalize(forecast.unflatten(0, z.shape[:2]), scale)  # (B, H, N)
+        return z, scale, tokens, hide(hidden, visible)
 
     @property
     def is_closed_form(self) -> bool:

@@ -6,18 +6,19 @@ steps, and has no gradient.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from swt_time.errors import ConfigError
 from swt_time.language import ReadPrompt
 from swt_time.model import SWTTime
+from swt_time.training.trainable import TrainableModel
 
 
-class CompiledModel:
+class CompiledModel(TrainableModel):
     """Run a model through ``torch.compile`` in training mode, and as it is in eval mode.
 
     Parameters
@@ -40,40 +41,21 @@ class CompiledModel:
                 f"training.compile needs a C++ compiler, but {compiler!r} was not found; "
                 "install g++ or leave training.compile off (the result is the same up to rounding)"
             )
-        self.model = model
-        self._forecast: Callable[..., Tensor] = torch.compile(model.forward, fullgraph=True, backend=backend)
+        super().__init__(model)
+        whole = model.quantiles if model.has_quantiles else model.forward
+        self._compiled: Callable[..., Tensor] = torch.compile(whole, fullgraph=True, backend=backend)
 
     def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
-        """Forecast ``(B, T, N)`` to ``(B, H, N)``, as `SWTTime.forward` does."""
+        """Forecast as `TrainableModel` does."""
         model, language_model = self.model, self.model.language_model
         if not model.training:
-            return model(context, observed=observed)
+            return super().__call__(context, observed=observed)
         prompt = model.write_prompt(context, observed)
         if prompt is None or language_model is None or not language_model.reads_prompts_first:
-            return self._forecast(context, prompt, observed)
+            return self._compiled(context, prompt, observed)
         read = language_model.read_prompt(prompt)
         _expect_other_lengths(read)
-        return self._forecast(context, read, observed)
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Return the parameters of the model."""
-        return self.model.parameters()
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Return the parameters of the model by name."""
-        return self.model.named_parameters()
-
-    def train(self, mode: bool = True) -> None:
-        """Set the model to training mode, or to eval mode."""
-        self.model.train(mode)
-
-    def eval(self) -> None:
-        """Set the model to eval mode."""
-        self.model.eval()
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """Return the trained weights of the model by name."""
-        return self.model.trained_state()
+        return self._compiled(context, read, observed)
 
 
 def _expect_other_lengths(read: ReadPrompt) -> None:

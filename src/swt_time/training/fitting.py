@@ -11,10 +11,11 @@ from swt_time.machine import resolve_device, torch_defaults
 from swt_time.model import SWTTime, build_model
 from swt_time.training.compiled import CompiledModel
 from swt_time.training.events import Event, TrainingResult
-from swt_time.training.loop import Trainable, train
+from swt_time.training.loop import train
 from swt_time.training.optimising import Objective, check_memory
 from swt_time.training.random_state import RandomState
 from swt_time.training.state import TrainingState
+from swt_time.training.trainable import TrainableModel
 
 
 @contextlib.contextmanager
@@ -52,9 +53,8 @@ def train_model(
 
     Parameters, result and errors are those of `train`.
     """
-    trainable: Trainable = CompiledModel(model) if config.compile else model
     return train(
-        trainable,
+        CompiledModel(model) if config.compile else TrainableModel(model),
         windows,
         validation,
         config,

@@ -47,7 +47,8 @@ class Trainable(Protocol):
         """Return the trained weights by name, which are saved and restored."""
 
     def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
-        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``; ``observed`` is given for windows that are padded."""
+        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``; ``observed`` is given for
+        windows that are padded."""
 
 
 def train(
@@ -330,7 +331,7 @@ class _Run:
         self.report(Step(step + 1, pace.total_steps, value, pace.windows_per_second, pace.seconds_left(step + 1)))
 
     def _forecasts(self, windows: Windows, indices: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield forecasts and targets, both (M, H, 1), a micro-batch at a time."""
+        """Yield forecasts (M, H, 1), or quantiles (M, H, 1, Q), and targets (M, H, 1), a micro-batch at a time."""
         for begin in range(0, len(indices), windows_at_once(self.config)):
             part = indices[begin : begin + windows_at_once(self.config)]
             context, target = (torch.from_numpy(array).unsqueeze(-1) for array in windows.gather(part))

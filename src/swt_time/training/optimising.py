@@ -4,12 +4,14 @@ import contextlib
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from swt_time.config import Config, Loss, Schedule, TrainingConfig
+from swt_time.config.choices import QUANTILES
 from swt_time.errors import ConfigError
 from swt_time.machine import resolve_device, total_memory
 
@@ -43,13 +45,35 @@ def learning_rate(step: int, total_steps: int, peak: float, schedule: Schedule) 
     return end + (peak - end) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def pinball_loss(forecast: Tensor, target: Tensor) -> Tensor:
+    """Return the pinball loss, averaged over `QUANTILES` and summed over all points.
+
+    Parameters
+    ----------
+    forecast : Tensor, (..., Q) or (...)
+        Quantiles; a forecast without them counts as all of them.
+    target : Tensor, (...)
+
+    Notes
+    -----
+    Of a quantile ``q`` for the probability ``p`` it is ``p (y - q)`` above and ``(1 - p) (q - y)`` below the quantile,
+    and lowest in expectation at the true one. Source: Koenker and Bassett, "Regression Quantiles", 1978.
+    """
+    if forecast.dim() == target.dim():
+        forecast = forecast.unsqueeze(-1)
+    above = target.unsqueeze(-1) - forecast
+    probabilities = torch.tensor(QUANTILES, dtype=forecast.dtype, device=forecast.device)
+    return torch.maximum(probabilities * above, (probabilities - 1) * above).mean(dim=-1).sum()
+
+
 class Objective:
     """The function that training minimises: the loss over all points plus an optional weighted penalty.
 
     Parameters
     ----------
-    loss : {"mse", "mae", "huber"}
-        The delta of the Huber loss is 1, one standard deviation of the scaled series.
+    loss : {"mse", "mae", "huber", "quantile"}
+        The delta of the Huber loss is 1, one standard deviation of the scaled series. For ``quantile`` see
+        `pinball_loss`.
     penalty : callable, optional
         Returns a scalar that is added to the loss, or None.
     weight : float
@@ -57,17 +81,25 @@ class Objective:
     """
 
     def __init__(self, loss: Loss, penalty: Callable[[], Tensor | None] | None = None, weight: float = 1.0):
-        errors: dict[Loss, Callable[..., Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+        errors: dict[Loss, Callable[[Tensor, Tensor], Tensor]] = {
+            "mse": partial(F.mse_loss, reduction="sum"),
+            "mae": partial(F.l1_loss, reduction="sum"),
+            "huber": partial(F.huber_loss, reduction="sum"),
+            "quantile": pinball_loss,
+        }
         self._error = errors[loss]
         self._penalty = penalty
         self._weight = weight
 
     def error(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Sum of the loss over all points that were observed: targets that are not NaN."""
+        """Sum of the loss over all points that were observed: targets that are not NaN.
+
+        The forecast has the shape of the target, or quantiles as one more axis.
+        """
         known = ~target.isnan()
         if not known.all():
             forecast, target = forecast[known], target[known]
-        return self._error(forecast, target, reduction="sum")
+        return self._error(forecast, target)
 
     def penalty(self) -> Tensor | None:
         """Return the weighted penalty, or None."""
