@@ -2,7 +2,8 @@
 
 Every block is forecast by candidates that were fitted on the rows before it. The context and the wavelet are those of
 the closed form with the lowest error. The forecast is then that closed form, the panel (`swt_time.panel`: last value,
-seasonal naive, Theta and a pooled regression, combined), or a convex combination of both.
+seasonal naive, Theta and a pooled regression, combined), or a convex combination of both. Where series have a daily
+season and weeks of rows, a weekly map (`swt_time.panel.weekly`) has a weight beside these.
 """
 
 import time
@@ -13,7 +14,7 @@ import numpy as np
 
 from swt_time.config import Config
 from swt_time.config.choices import ClosedFormPart
-from swt_time.data.frequency import season_length
+from swt_time.data.frequency import day_length, season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable
@@ -21,7 +22,7 @@ from swt_time.data.splits import split_borders
 from swt_time.data.windows import evenly
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
-from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
+from swt_time.panel import CANDIDATES, fit_panel, fit_weekly, longest_history, longest_weekly, reach, shortest_weekly
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import MOST_ORIGINS, Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
@@ -31,7 +32,7 @@ from swt_time.training import Compared
 MARGIN = 0.01
 """Share of the error by which a richer choice must be better than a simpler one."""
 
-CLOSED_FORM, PANEL = "closed form", "panel"
+CLOSED_FORM, PANEL, WEEKLY = "closed form", "panel", "weekly map"
 
 INNER_SPLIT = "0.85/0.15/0"
 """Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
@@ -53,7 +54,7 @@ SPARE = 64
 """Series that a panel is fitted on which forecasts none of the table."""
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
-"""Weights of the closed form beside the panel that are tried."""
+"""Weights of the closed form beside the panel, and of the weekly map beside both, that are tried."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ class Choice:
     Attributes
     ----------
     weights : dict of str to float
-        Weight of the network (the closed form, with a language model its forecast) and of the panel in the forecast.
+        Weight of the network (the closed form, with a language model its forecast) and of the panel in the forecast,
+        and of the weekly map where it was tried.
     errors : dict of str to float
         Mean absolute error of each candidate on the held-out blocks, in units of the seasonal naive error of each
         series; empty if the series are too short for a block.
@@ -137,9 +139,10 @@ def choose(
     forecasts: dict[str, np.ndarray] = {}
     errors: dict[str, float] = {}
 
-    def judge(name: str, forecast: Callable[[Block], np.ndarray]) -> float:
+    def judge(name: str, forecast: Callable[[Block], np.ndarray], otherwise: np.ndarray | float = np.nan) -> float:
         began = time.perf_counter()
-        forecasts[name] = np.concatenate([forecast(block) for block in blocks])
+        found = np.concatenate([forecast(block) for block in blocks])
+        forecasts[name] = np.where(np.isnan(found), otherwise, found)
         errors[name] = held_out.error(forecasts[name])
         report(Compared(name, errors[name], time.perf_counter() - began))
         return errors[name]
@@ -166,13 +169,23 @@ def choose(
         return best, replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
 
-    def mix(weight: float) -> np.ndarray:
-        return weight * forecasts[_name(best)] + (1 - weight) * forecasts[PANEL]
+    def beside(name: str, others: np.ndarray) -> tuple[float, np.ndarray]:
+        def mix(weight: float) -> np.ndarray:
+            return weight * forecasts[name] + (1 - weight) * others
 
-    weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
-    if 0 < weight < 1:
-        errors["combination"] = held_out.error(mix(weight))
-    return best, replace(judged, weights={CLOSED_FORM: weight, PANEL: 1 - weight})
+        weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
+        return weight, mix(weight)
+
+    weight, combined = beside(_name(best), forecasts[PANEL])
+    weights = {CLOSED_FORM: weight, PANEL: 1 - weight}
+    day = day_length(table.frequency)
+    if day > 1 and max(int(block.rows.max()) for block in blocks) >= shortest_weekly(day, horizon):
+        judge(WEEKLY, lambda block: _weekly(table, block, day, horizon), combined)
+        share, combined = beside(WEEKLY, combined)
+        weights = {name: (1 - share) * one for name, one in weights.items()} | {WEEKLY: share}
+    if max(weights.values()) < 1:
+        errors["combination"] = held_out.error(combined)
+    return best, replace(judged, weights=weights)
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
@@ -190,7 +203,13 @@ def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend
     panel = fit_panel(known, season, horizon)
     parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
     described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
-    return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)
+    weekly, share = None, choice.weights.get(WEEKLY, 0.0)
+    if share > 0:
+        series = evenly(len(table.ids), MOST_ORIGINS)
+        day = day_length(table.frequency)
+        known = known_values(table, np.stack([series, table.lengths[series]], axis=1), longest_weekly(day, horizon))
+        weekly = fit_weekly(known, day, horizon)
+    return Blend(choice.weights[CLOSED_FORM], panel, weekly, share), replace(choice, panel=described)
 
 
 def without_test(table: SeriesTable, split: str) -> SeriesTable:
@@ -224,7 +243,7 @@ def _settle(config: Config, context: int, wavelet: str) -> Config:
 
 
 def best_weight(errors: np.ndarray) -> float:
-    """Choose the weight of the closed form beside the panel.
+    """Choose the weight of the closed form beside the panel, or of the weekly map beside both.
 
     It is the weight with the lowest mean error, or one if the closed form alone is within the margin of it; times
     ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``, where ``gain`` is that over the panel alone and
@@ -313,3 +332,12 @@ def _panel(table: SeriesTable, block: Block, horizon: int, season: int) -> np.nd
     before, most = np.stack([block.series, block.rows], axis=1), reach(season, horizon, len(block.series))
     panel = fit_panel(known_values(table, before, most), season, horizon)
     return panel.forecast(known_values(table, block.pairs, most))
+
+
+def _weekly(table: SeriesTable, block: Block, day: int, horizon: int) -> np.ndarray:
+    """Forecasts of a block (M, H) by the weekly map of the rows before it, NaN for series that are too short."""
+    before, most = np.stack([block.series, block.rows], axis=1), longest_weekly(day, horizon)
+    weekly = fit_weekly(known_values(table, before, most), day, horizon)
+    if weekly is None:
+        return np.full((len(block.pairs), horizon), np.nan)
+    return weekly.forecast(known_values(table, block.pairs, most))
