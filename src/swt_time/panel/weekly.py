@@ -30,7 +30,13 @@ LONGEST = 16
 """Latest weeks of a series that are used."""
 
 TARGETS = 2**12
-"""Most targets of a series in a fit, of as many origins as that allows."""
+"""Targets in a fit of what a series adds, of as many origins as that allows."""
+
+TOGETHER = 2**16
+"""Targets of all series in the fit of the common coefficients, if that is more than `TARGETS` of each."""
+
+ORIGINS = 32
+"""Origins of a series in a fit that are taken for any horizon."""
 
 SERIES = 512
 """Most series of which the common coefficients are fitted; of larger panels an even sample."""
@@ -42,8 +48,14 @@ weeks have less."""
 LEAST_STRENGTH = 0.03
 """Strength of the penalty of common coefficients for any number of weeks."""
 
+LARGEST = 5.0
+"""A series whose weeks are so much alike that a feature is larger than this many units counts less in a common fit."""
+
 FAINT = 1e-9
 """A series whose weeks differ by less than this part of its largest value is forecast by their mean."""
+
+ALIKE = 1e-4
+"""So is a series whose weeks differ by less than this part of a feature, for which the moments would be singular."""
 
 FEATURES = 13
 """``F``."""
@@ -98,18 +110,15 @@ class WeeklyMap:
         return found
 
     def _forecast(self, known: "History") -> np.ndarray:
-        day, horizon = self.day, self.horizon
-        features, weeks = describe(known.values, np.array([len(known.values)]), day, horizon)
-        design, goals, unit = windows(known, day, horizon)
-        coefficients = self.coefficients
+        features, weeks, goals, unit = windows(known, self.day, self.horizon, TARGETS)
+        scaled = weeks
         if unit:
-            design, left = design[~np.isnan(goals)], (goals - np.einsum("ohf,hf->oh", design, coefficients)).ravel()
-            left = left[~np.isnan(left)]
-            own = ridge(
-                design.T @ design / len(left), design.T @ left / len(left), STRENGTH / known.weeks(day, horizon)
-            )
-            coefficients = coefficients + own
-        scaled = weeks[0] + np.einsum("hf,hf->h", features[0], coefficients)
+            left = goals - np.einsum("ohf,hf->oh", features[1:], self.coefficients)
+            observed = ~np.isnan(left)
+            x, y = features[1:][observed], left[observed]
+            strength = STRENGTH / known.weeks(self.day, self.horizon)
+            own = ridge(x.T @ x / len(y), x.T @ y / len(y), strength)
+            scaled = weeks + unit * np.einsum("hf,hf->h", features[0], self.coefficients + own)
         limit = np.finfo(np.float64).max
         with np.errstate(over="ignore"):
             return np.clip(np.ldexp(scaled, known.exponent), -limit, limit)
@@ -204,13 +213,10 @@ def describe(values: np.ndarray, origins: np.ndarray, day: int, horizon: int) ->
     mean = np.nanmean(weeks, axis=0)
     before = targets - day * (ahead // day + 1) - week - day * np.arange(WEEKS)[:, None, None]
     changes = days[:WEEKS] - values[before]
+    lengths = np.array([1, max(day // 8, 1), max(day // 3, 1), day, 3 * day, week])[:, None]
     sums = np.concatenate([[0.0], np.cumsum(values)])
-
-    def level(length: int, ago: int = 0) -> np.ndarray:
-        return (sums[origins - ago] - sums[origins - ago - length]) / length
-
-    flat = [level(k) - level(k, week) for k in (1, max(day // 8, 1), max(day // 3, 1), day, 3 * day, week)]
-    flat.append(level(day) - level(week))
+    levels, former = ((sums[end] - sums[end - lengths]) / lengths for end in (origins, origins - week))
+    flat = [*(levels - former), levels[3] - levels[5]]
     seasonal = [
         weeks[0] - mean,
         days[0] - mean,
@@ -222,25 +228,39 @@ def describe(values: np.ndarray, origins: np.ndarray, day: int, horizon: int) ->
     return np.stack([*seasonal, *(np.broadcast_to(one[:, None], mean.shape) for one in flat)], axis=2), mean
 
 
-def windows(known: History, day: int, horizon: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return features (O, H, F) and targets (O, H) of windows in a history, both in a unit, and that unit.
+def windows(known: History, day: int, horizon: int, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Describe the end of a history and windows in it, of about ``most`` targets.
 
-    The targets are distances from the mean of the weeks, NaN where unobserved; the unit is their root mean square, 0 if
-    it is too small to tell anything.
+    Returns
+    -------
+    features : ndarray (1 + O, H, F)
+        At the end, then at the origins of windows; in units of ``unit``.
+    weeks : ndarray (H,)
+        Mean of the latest weeks at the end.
+    goals : ndarray (O, H)
+        Distances of the targets from the mean of the weeks in units of ``unit``; NaN where unobserved.
+    unit : float
+        Root mean square of the distances; 0 if it is too small to tell anything, and the unit is then 1.
     """
     values = known.values
     first, last = 2 * DAYS * day, len(values) - horizon
-    step = -(-(last + 1 - first) * horizon // TARGETS)
+    step = -(-(last + 1 - first) // max(most // horizon, ORIGINS))
     while gcd(step, DAYS * day) > 1:  # so that origins fall on all hours of the week
         step += 1
     origins = np.arange(last, first - 1, -step)
-    features, mean = describe(values, origins, day, horizon)
+    features, mean = describe(values, np.concatenate([[len(values)], origins]), day, horizon)
     at = origins[:, None] + np.arange(horizon)
-    goals = np.where(known.observed[at], values[at] - mean, np.nan)
-    unit = float(np.sqrt(np.nanmean(goals**2))) if not np.isnan(goals).all() else 0.0
-    if unit < FAINT:
-        return features, goals, 0.0
-    return features / unit, goals / unit, unit
+    goals = np.where(known.observed[at], values[at] - mean[1:], np.nan)
+    observed = goals[~np.isnan(goals)]
+    unit = float(np.sqrt(np.mean(observed**2))) if observed.size else 0.0
+    if unit < max(FAINT, ALIKE * root_mean_square(features)):
+        return features, mean[0], goals, 0.0
+    return features / unit, mean[0], goals / unit, unit
+
+
+def root_mean_square(features: np.ndarray) -> float:
+    """Return that of the largest feature."""
+    return float(np.sqrt(np.einsum("ohf,ohf->f", features, features).max() / features[..., 0].size))
 
 
 def ridge(squares: np.ndarray, products: np.ndarray, strength: float) -> np.ndarray:
@@ -275,14 +295,18 @@ def fit_weekly(panel: Sequence[ArrayLike], day: int, horizon: int) -> WeeklyMap 
     squares = np.zeros((horizon, FEATURES, FEATURES))
     products = np.zeros((horizon, FEATURES))
     weeks, found = 0.0, 0
-    for place in np.unique(np.linspace(0, len(long) - 1, min(SERIES, len(long))).round().astype(int)):
+    places = np.unique(np.linspace(0, len(long) - 1, min(SERIES, len(long))).round().astype(int))
+    most = max(TOGETHER // max(len(places), 1), TARGETS)
+    for place in places:
         if (known := History.of(long[place], day, horizon)) is None:
             continue
         found += 1
-        design, goals, unit = windows(known, day, horizon)
+        features, _, goals, unit = windows(known, day, horizon, most)
         if not unit:
             continue
-        design = np.where(np.isnan(goals)[:, :, None], 0.0, design).transpose(1, 2, 0)
+        shrunk = min(LARGEST / root_mean_square(features), 1.0)
+        goals *= shrunk
+        design = np.where(np.isnan(goals)[:, :, None], 0.0, shrunk * features[1:]).transpose(1, 2, 0)
         count = np.maximum((~np.isnan(goals)).sum(axis=0), 1)
         squares += design @ design.transpose(0, 2, 1) / count[:, None, None]
         products += (design @ np.nan_to_num(goals).T[:, :, None])[:, :, 0] / count[:, None]

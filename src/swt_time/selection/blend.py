@@ -93,11 +93,11 @@ class Blend:
         if not arrays:
             return None
         plain = {name: one.double().numpy() for name, one in arrays.items()}
-        weight, share = (plain.pop(name, np.array(np.nan)) for name in ("weight", "share"))
+        weight, share = plain.pop("weight", np.array(np.nan)), plain.pop("share", np.array(0.0))
         if weight.shape != () or not 0 <= weight <= 1:
             raise CheckpointError("the weight of the network beside the panel is missing or not from 0 to 1")
         if share.shape != () or not 0 <= share <= 1 - weight + SMALLEST:
-            raise CheckpointError("the weight of the weekly map is missing or above what the network's weight leaves")
+            raise CheckpointError("the weight of the weekly map is not from 0 to what the network's weight leaves")
         panel, weekly = FittedPanel.from_arrays(plain), None
         if share > 0:
             weekly = WeeklyMap.from_arrays(
