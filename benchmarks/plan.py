@@ -80,14 +80,7 @@ def _cells(
         base = {BASE: configure(study["preset"], study.get("baseline_set", {}))}
         with_base = make_cells(base, [opened[name]], baselines=study["baselines"], **place)
         cells += [cell for cell in with_base if cell.model != OURS]
-    if study.get("show") == "scores":
-        cells = [cell for cell in cells if cell.config.training.seed == SEEDS[0] or not _without_randomness(cell)]
     return [Planned(study["name"], cell.variant if cell.model == OURS else cell.model, cell) for cell in cells]
-
-
-def _without_randomness(cell: Cell) -> bool:
-    """Whether every seed gives the same result: the closed form alone, which takes no step."""
-    return cell.model == OURS and cell.config.training.max_steps == 0
 
 
 def _open(name: str, dataset: Mapping[str, Any], folder: Path | None) -> Dataset:

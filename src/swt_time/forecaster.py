@@ -16,9 +16,10 @@ from swt_time.checkpoints import (
     check_output_folder,
     describe_training,
     fit_in_folder,
+    fit_in_memory,
     locked,
-    make_checkpoint,
     read_checkpoint,
+    read_start,
     write_checkpoint,
 )
 from swt_time.config import Config, DataConfig, read_preset, resolve_names
@@ -26,7 +27,7 @@ from swt_time.data.forecasts import forecast_frame
 from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.series import SeriesTable, read_series, remember_ids
 from swt_time.data.windows import plan_split
-from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
+from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.short_series import forecastable
 from swt_time.evaluation.trained import Trained
@@ -35,7 +36,7 @@ from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
-from swt_time.training import Event, TrainingResult, fit_model, leave_untrained, raise_as_usual
+from swt_time.training import Event, TrainingResult, raise_as_usual
 
 
 class Forecaster:
@@ -182,6 +183,7 @@ class Forecaster:
         *,
         out: str | Path | None = None,
         resume: bool = False,
+        start: str | Path | None = None,
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table.
@@ -196,6 +198,8 @@ class Forecaster:
         resume : bool
             Resume the run that was stopped in ``out``, with the same configuration and table, to the same result. If
             there is no such run yet, start one; if it has ended, load its result; both cases give a warning.
+        start : path, optional
+            Checkpoint folder whose trained weights a new run starts from; see `swt_time.checkpoints.start`.
         report : callable
             Called with each event of the run: the plan, every step, every validation.
 
@@ -214,7 +218,7 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        return self.fit_series(self._read(table, self._asked.data), out=out, resume=resume, report=report)
+        return self.fit_series(self._read(table, self._asked.data), out=out, resume=resume, start=start, report=report)
 
     def fit_series(
         self,
@@ -222,13 +226,14 @@ class Forecaster:
         *,
         out: str | Path | None = None,
         resume: bool = False,
+        start: str | Path | None = None,
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""
-        if out is not None:
-            check_output_folder(folder := expand_user(out, CheckpointError), overwrite=True)
-        elif resume:
-            raise ConfigError("resume=True needs the folder of the run; pass out=folder as well")
+        folder = None if out is None else expand_user(out, CheckpointError)
+        if folder is not None:
+            check_output_folder(folder, overwrite=True)
+        begin = read_start(start, folder, resume=resume)
         self.config, choice = self._asked, None
         if self._asked.automatic or self._asked.model.panel:
             self.config, choice = choose(series, self._asked, report)
@@ -239,16 +244,15 @@ class Forecaster:
             plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
         parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
         provenance = describe_training(series, config.training.seed)
-        with contextlib.nullcontext() if out is None else locked(folder):
-            if out is not None and trains:
-                model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report)
+        with contextlib.nullcontext() if folder is None else locked(folder):
+            if folder is not None and trains:
+                model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
             else:
-                model, result = fit_model(config, parts, report=report) if trains else leave_untrained(config)
-                checkpoint = make_checkpoint(config, model, parts, provenance, result)
+                model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
             if choice is not None:
                 blend, choice = fit_blend(series, config, choice)
                 checkpoint = checkpoint.with_choice(choice, blend)
-                if out is not None:
+                if folder is not None:
                     write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
         self._found, self.result, self.choice = Trained(checkpoint, model), result, choice
         if result.ended == "interrupted":
@@ -372,12 +376,10 @@ class Forecaster:
             data = data.model_copy(update={"columns": tuple(known.ids)})
         series = self._read(table, data)
         if known.frequency is not None and series.frequency != known.frequency:
-            _warn(
-                [
-                    f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the "
-                    "forecast has the frequency of the table"
-                ]
+            note = (
+                f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the forecast"
             )
+            _warn([f"{note} has the frequency of the table"])
         return series
 
     @staticmethod

@@ -286,6 +286,34 @@ def test_resume_without_options_uses_those_of_the_run(stopped, tmp_path):
     assert "has ended (finished after 10 steps): nothing to resume" in run.stderr
 
 
+def test_train_from_a_checkpoint(tmp_path, hourly_wide):
+    hourly_wide.iloc[:-48].to_csv(tmp_path / "table.csv", index=False)
+    train(tmp_path, "m", "--split", "none", "--set", "model.d_ff=8", check=True)
+    hourly_wide.to_csv(tmp_path / "table.csv", index=False)
+    again = ("train", "--data", tmp_path / "table.csv", "--from", tmp_path / "m", "--out")
+    swt_time(*again, tmp_path / "warm", "--max-steps", 0)
+    provenance = json.loads((tmp_path / "warm" / "provenance.json").read_text())
+    manifest = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert provenance["started_from"] == {"folder": str(tmp_path / "m"), "sha256": manifest["sha256"]}
+    config, former = (json.loads((tmp_path / name / "config.json").read_text()) for name in ("warm", "m"))
+    assert config["training"].pop("max_steps") == 0
+    assert former["training"].pop("max_steps") == 6
+    assert config == former
+    warm, weights = (load_file(tmp_path / name / "model.safetensors") for name in ("warm", "m"))
+    assert {name for name in weights if not (warm[name] == weights[name]).all()} == {"skip.weight"}
+    assert weights["gate"].item() != 0
+    out = tmp_path / "new"
+    run = swt_time(*again, out, "--context", 64, check=False)
+    assert_refused(run, "has another model: --context 48 (not 64)", "without --from", out=out)
+    run = swt_time(*again, out, "--resume", check=False)
+    assert_refused(run, "--from starts a new run and --resume continues one: pass one of them", out=out)
+    run = swt_time(*again, tmp_path / "m", "--overwrite", check=False)
+    assert_refused(run, "--from")
+    assert json.loads((tmp_path / "m" / "manifest.json").read_text()) == manifest
+    run = swt_time("train", "--data", tmp_path / "table.csv", "--from", tmp_path / "none", "--out", out, check=False)
+    assert_refused(run, "no checkpoint folder at", out=out)
+
+
 def test_resume_with_the_same_command(stopped, tmp_path):
     out, whole, words = stopped
     train(tmp_path, "m", *words, "--resume", steps=10, check=True)

@@ -4,6 +4,7 @@
 - ``checkpoint``: a trained model;
 - ``output``: checks of an output folder before any work;
 - ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
+- ``start``: the checkpoint that a run starts from;
 - ``originals``, ``state_dicts``: state dicts of Time-LLM and SWT-Time.
 """
 
@@ -18,8 +19,9 @@ from swt_time.checkpoints.checkpoint import (
 )
 from swt_time.checkpoints.locking import locked
 from swt_time.checkpoints.output import check_output_folder
-from swt_time.checkpoints.run import fit_in_folder
+from swt_time.checkpoints.run import fit_in_folder, fit_in_memory
 from swt_time.checkpoints.run_state import read_run
+from swt_time.checkpoints.start import read_start
 
 __all__ = [
     "Checkpoint",
@@ -27,10 +29,12 @@ __all__ = [
     "check_output_folder",
     "describe_training",
     "fit_in_folder",
+    "fit_in_memory",
     "holds_checkpoint",
     "locked",
     "make_checkpoint",
     "read_checkpoint",
     "read_run",
+    "read_start",
     "write_checkpoint",
 ]

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from swt_time.checkpoints.history import read_history, write_history
 from swt_time.checkpoints.run_state import discard_run
-from swt_time.checkpoints.storage import Location, holds_files, read_files, replace_files
+from swt_time.checkpoints.storage import Location, content_hash, holds_files, read_files, replace_files
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
@@ -308,6 +308,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ConfigError
         The configuration has unknown keys or values.
     """
+    return read_identified(folder)[0]
+
+
+def read_identified(folder: Path) -> tuple[Checkpoint, str]:
+    """Read a checkpoint as `read_checkpoint`, and return it with the hash of its files, as in its manifest."""
     with explained(f"cannot read the checkpoint {folder}", CheckpointError):
         if not folder.is_dir():
             raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
@@ -335,7 +340,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         history = read_history(content["history.csv"])
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
-    return Checkpoint(config, weights, trained_on, backbone, provenance, history)
+    return Checkpoint(config, weights, trained_on, backbone, provenance, history), content_hash(content)
 
 
 def _parse(kind: type[Kind], values: object, path: Path) -> Kind:

@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from swt_time.checkpoints.checkpoint import (
 )
 from swt_time.checkpoints.output import check_output_entries
 from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
+from swt_time.checkpoints.start import Start
 from swt_time.config import STAND_INS, Config
 from swt_time.data.parts import Parts
 from swt_time.errors import CheckpointError, SWTTimeWarning
@@ -23,7 +25,16 @@ from swt_time.language import BackboneIdentity
 from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model import SWTTime, build_model
-from swt_time.training import Event, TrainingResult, TrainingState, check_memory, seeded, train_model
+from swt_time.training import (
+    Event,
+    TrainingResult,
+    TrainingState,
+    check_memory,
+    fit_model,
+    leave_untrained,
+    seeded,
+    train_model,
+)
 
 
 def fit_in_folder(
@@ -33,6 +44,7 @@ def fit_in_folder(
     folder: Path,
     resume: bool,
     report: Callable[[Event], None],
+    start: Start | None = None,
 ) -> tuple[SWTTime, Checkpoint, TrainingResult]:
     """Train a model, saving its best weights and the state of the run in a folder whose lock the caller holds.
 
@@ -48,6 +60,8 @@ def fit_in_folder(
         both give a warning.
     report : callable
         Called with every event.
+    start : Start, optional
+        The checkpoint whose weights a new run starts from. A run that is resumed needs none.
 
     Returns
     -------
@@ -76,11 +90,19 @@ def fit_in_folder(
         if saved is None or saved.state is None:
             _warn(f"no training state has been completed in {folder} yet: the run starts from the beginning")
     state = None if saved is None else saved.state
+    origin = saved.started_from if saved is not None else start.record() if start is not None else None
+    if origin is not None:
+        provenance = {**provenance, "started_from": origin}
+        if state is None and start is None:
+            start = Start.again(origin)
+    run = SavedRun(config, sha256, started_from=origin)
     with contextlib.ExitStack() as stack:
-        keep = stack.enter_context(recorded(folder, SavedRun(config, sha256))) if state is None else _nothing
+        keep = stack.enter_context(recorded(folder, run)) if state is None else _nothing
         random = stack.enter_context(seeded(config.training))
         with random.active():
             model = build_model(config, start=state is None).to(random.device)
+        if start is not None and state is None:
+            start.load_into(model, config)
         backbone = model.language_model.identity if model.language_model else None
         if saved is not None and state is not None and _weights(saved.backbone) != _weights(backbone):
             raise CheckpointError(
@@ -94,7 +116,7 @@ def fit_in_folder(
             keep()
 
         def save_state(state: TrainingState) -> None:
-            write_run(folder, SavedRun(config, sha256, backbone, state))
+            write_run(folder, replace(run, backbone=backbone, state=state))
             keep()
 
         result = train_model(
@@ -113,6 +135,28 @@ def fit_in_folder(
     return model, checkpoint, result
 
 
+def fit_in_memory(
+    config: Config,
+    parts: Parts,
+    provenance: Mapping[str, Any],
+    trains: bool,
+    report: Callable[[Event], None],
+    start: Start | None = None,
+) -> tuple[SWTTime, Checkpoint, TrainingResult]:
+    """Train a model without saving anything, or leave it untrained if its forecast has no weight (``trains`` False).
+
+    Parameters, result and errors are otherwise those of `fit_in_folder`.
+    """
+    if not trains:
+        model, result = leave_untrained(config)
+    elif start is None:
+        model, result = fit_model(config, parts, report=report)
+    else:
+        model, result = fit_model(config, parts, start=start.load_into, report=report)
+        provenance = {**provenance, "started_from": start.record()}
+    return model, make_checkpoint(config, model, parts, provenance, result), result
+
+
 def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime, Checkpoint, TrainingResult] | None:
     """Load the result of a run that has ended in a folder; None if there is none."""
     if not holds_checkpoint(folder):
@@ -127,6 +171,11 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime
             "with overwrite=True"
         )
     if result.ended in ("running", "interrupted"):
+        if checkpoint.provenance.get("started_from") is not None:
+            raise CheckpointError(
+                f"the run in {folder} was started from another checkpoint and its training state is missing, so it "
+                "cannot be resumed; start it again with start=folder"
+            )
         return None
     if checkpoint.backbone is not None:
         checkpoint = checkpoint.with_backbone(config.backbone.name)

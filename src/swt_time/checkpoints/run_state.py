@@ -51,12 +51,15 @@ class SavedRun:
         None without a language model, and before the first save.
     state : TrainingState or None
         None before the first save.
+    started_from : mapping or None
+        Folder and hash of the checkpoint that the run started from (`swt_time.checkpoints.start.Start.record`).
     """
 
     config: Config
     data_sha256: str
     backbone: BackboneIdentity | None = None
     state: TrainingState | None = None
+    started_from: Mapping[str, str] | None = None
 
 
 def write_run(folder: Path, run: SavedRun) -> None:
@@ -73,6 +76,7 @@ def write_run(folder: Path, run: SavedRun) -> None:
         "config": run.config.model_dump(),
         "data_sha256": run.data_sha256,
         "backbone": asdict(run.backbone) if run.backbone else None,
+        "started_from": run.started_from,
     }
     content = {
         "run.json": _json(identity),
@@ -104,7 +108,9 @@ def read_run(folder: Path) -> SavedRun | None:
         held = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("weights/"))
         if state is not None and held < config.least_weights:  # before memory is allocated for the configuration
             raise CheckpointError(f"its sizes need at least {config.least_weights:,} weights, it holds {held:,}")
-        return SavedRun(config, str(identity["data_sha256"]), backbone, state)
+        found = identity.get("started_from")
+        started_from = None if found is None else {key: str(found[key]) for key in ("folder", "sha256")}
+        return SavedRun(config, str(identity["data_sha256"]), backbone, state, started_from)
     except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"the {WHAT} {folder / FOLDER} is damaged: {error}; start a new run with overwrite=True"

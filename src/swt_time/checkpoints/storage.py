@@ -140,6 +140,11 @@ def read_files(location: Location, limits: Mapping[str, int], what: str) -> dict
     raise AssertionError("every attempt returns or raises")
 
 
+def content_hash(content: Mapping[str, bytes]) -> str:
+    """Return the hash that the manifest of these files records of itself."""
+    return _own_hash({name: _facts(data) for name, data in content.items()})
+
+
 def holds_files(location: Location, name: str = MANIFEST) -> bool:
     """Whether a folder holds a file; by default, whether a complete set of files was ever written to it.
 
@@ -283,5 +288,8 @@ def _facts(data: bytes) -> dict[str, Any]:
 
 
 def _manifest(files: Mapping[str, Any]) -> bytes:
-    own = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-    return (json.dumps({"files": files, "sha256": own}, indent=2) + "\n").encode()
+    return (json.dumps({"files": files, "sha256": _own_hash(files)}, indent=2) + "\n").encode()
+
+
+def _own_hash(files: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

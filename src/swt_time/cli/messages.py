@@ -7,6 +7,7 @@ from swt_time.cli.options import FLAGS
 ARGUMENTS = {
     "overwrite=True": "--overwrite",
     "resume=True": "--resume",
+    "start=folder": "--from",
     "allow_backbone_change=True": "--allow-backbone-change",
     "backbone=PATH": "--backbone PATH",
     "folder=...": "--folder",

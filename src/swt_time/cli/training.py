@@ -23,7 +23,8 @@ from swt_time.cli.options import (
 )
 from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
-from swt_time.errors import ConfigError
+from swt_time.errors import CheckpointError, ConfigError
+from swt_time.files import expand_user
 
 
 @expand_groups
@@ -52,6 +53,14 @@ def train(
     precision: Annotated[str | None, key_option("backbone.precision", "--precision", TRAINING)] = None,
     device: DeviceOption = None,
     compile_: Annotated[bool, key_option("training.compile", "--compile", TRAINING, default=False)] = False,
+    from_: Annotated[
+        Path | None,
+        option(
+            "--from",
+            help="Checkpoint folder whose trained weights the run starts from; its configuration is the default.",
+            panel=TRAINING,
+        ),
+    ] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace the checkpoint in --out.", panel=OUTPUT)] = False,
     resume: Annotated[
         bool,
@@ -75,12 +84,14 @@ def train(
     }
     if overwrite and resume:
         raise ConfigError("--overwrite starts a new run and --resume continues one: pass one of them")
-    former = _config_to_resume(out) if resume else None
+    if from_ is not None and resume:
+        raise ConfigError("--from starts a new run and --resume continues one: pass one of them")
+    former = _config_to_resume(out) if resume else None if from_ is None else _config_of(from_)
     if resume and former is None and not (given(flags) or table.changes() or options.given()):
         raise ConfigError(f"--resume: no run was started in {out} yet; give the options of the run to start")
     config = options.build(flags, table, former)
 
-    check_outputs({"--out": out}, {"--data": data, "--config": options.config})
+    check_outputs({"--out": out}, {"--data": data, "--config": options.config}, {"--from": from_})
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.cli.progress import format_seconds, reading_progress, training_progress
@@ -94,7 +105,7 @@ def train(
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:
-            forecaster.fit(frame, out=out, resume=resume, report=report)
+            forecaster.fit(frame, out=out, resume=resume, start=from_, report=report)
         except (KeyboardInterrupt, SystemExit):
             if forecaster.result is None:  # before training
                 raise
@@ -105,8 +116,15 @@ def train(
     typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
     typer.echo(f"model: {out}")
     if result.ended == "interrupted":
-        typer.echo("to continue: the same command and --resume")
+        typer.echo(f"to continue: the same command {'and' if from_ is None else 'without --from, and'} --resume")
         raise typer.Exit(INTERRUPTED)
+
+
+def _config_of(folder: Path) -> Config:
+    """The configuration of the checkpoint that a run starts from."""
+    from swt_time.checkpoints import read_checkpoint
+
+    return read_checkpoint(expand_user(folder, CheckpointError)).config
 
 
 def _config_to_resume(out: Path) -> Config | None:

@@ -76,9 +76,13 @@ def leave_untrained(config: Config) -> tuple[SWTTime, TrainingResult]:
 
 
 def fit_model(
-    config: Config, parts: Parts, *, report: Callable[[Event], None] = lambda event: None
+    config: Config,
+    parts: Parts,
+    *,
+    start: Callable[[SWTTime, Config], None] | None = None,
+    report: Callable[[Event], None] = lambda event: None,
 ) -> tuple[SWTTime, TrainingResult]:
-    """Build the model of a configuration and train it.
+    """Build the model of a configuration, change its initial weights by ``start``, and train it.
 
     Raises
     ------
@@ -89,5 +93,7 @@ def fit_model(
     with seeded(config.training) as random:
         with random.active():
             model = build_model(config).to(random.device)
+        if start is not None:
+            start(model, config)
         result = train_model(model, parts.train, parts.validation, config.training, random=random, report=report)
     return model, result

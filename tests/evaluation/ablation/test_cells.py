@@ -86,6 +86,34 @@ def test_baselines_share_the_dataset_of_the_model(datasets):
     assert (row.backbone, row.embedding, row.steps, row.ended) == ("", "", None, "")
 
 
+def test_cell_without_randomness_has_one_seed(datasets):
+    variants = {"base": BASE, "closed": BASE.replace({"training.max_steps": 0})}
+    found = cells(datasets["one"], variants, horizons=[6, 12], seeds=[5, 3], baselines=["linear"])
+    runs = [(c.variant, c.config.data.horizon, c.config.training.seed) for c in found]
+    expected = [
+        (name, horizon, seed)
+        for horizon in (6, 12)
+        for seed in (5, 3)
+        for name in ("base", "closed", "linear")
+        if name != "closed" or seed == 5
+    ]
+    assert runs == expected
+
+
+@pytest.mark.parametrize("backbone", ["none", "attention"])
+@pytest.mark.parametrize("learnable", ["none", "free", "lattice"])
+def test_cell_of_one_seed_has_equal_results_with_every_seed(datasets, backbone, learnable):
+    changes = {"backbone.name": backbone, "embedding.learnable": learnable, "training.max_steps": 0}
+    changes |= {"embedding.dropout": 0.5, "model.dropout": 0.5}
+    rows = []
+    for seed in (0, 1):
+        (cell,) = cells(datasets["one"], {"closed": BASE.replace(changes)}, seeds=[seed])
+        rows.append(run_cell((cell, True)))
+        assert cell.deterministic
+        assert rows[-1].deterministic
+    assert (rows[0].mse, rows[0].mae, rows[0].validation_mse) == (rows[1].mse, rows[1].mae, rows[1].validation_mse)
+
+
 def test_baseline_has_the_same_key_whatever_the_model(datasets):
     beside = [
         cells(datasets["one"], {"base": BASE.replace({"embedding.d_model": width})}, baselines=["seasonal-naive"])

@@ -57,6 +57,18 @@ def test_finished_cells_are_not_run_again(swt_time, table, tmp_path):
     assert sum(line.startswith("missing") for line in listed) == 2
 
 
+def test_closed_form_alone_is_run_once_and_its_row_says_so(swt_time, table, tmp_path):
+    out = tmp_path / "rows.csv"
+    found = swt_time(*words(table, out, "--axis", "training.max_steps=0", "--seeds", "0,1,2"))
+    assert "4 cells, 0 finished before" in found.stderr
+    assert [(r["variant"], r["seed"]) for r in rows(out) if r["steps"] == "0"] == [("training.max_steps=0", "0")]
+    base, closed = (line.split() for line in found.stdout.splitlines() if line.startswith(("base", "training")))
+    assert (base[1], base[3]) == ("3", "±")
+    assert closed[1] == "1"
+    assert "±" not in closed[2:5]
+    assert "±" in closed[5:]  # its difference from each seed of the base
+
+
 def test_failed_cell_is_reported_and_does_not_stop_the_others(swt_time, table, tmp_path):
     out = tmp_path / "rows.csv"
     axis = ["--axis", "backbone.name=/no/such/folder,attention", "--seeds", "0"]

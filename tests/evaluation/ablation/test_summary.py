@@ -79,6 +79,35 @@ def test_seed_that_lacks_a_place_does_not_count():
     assert (found.mean, found.seeds) == (pytest.approx(0.5), 1)
 
 
+def test_every_seed_counts_if_each_lacks_a_place():
+    found = differences(measured("base", {0: 0.2}, "easy") + measured("base", {1: 0.8}, "hard"), "base")[0]
+    assert (found.mean, found.seeds) == (pytest.approx(0.5), 2)
+
+
+@pytest.mark.parametrize("deterministic", ["base", "other"])
+def test_deterministic_run_is_one_run_paired_with_every_seed(deterministic):
+    values = {"base": {0: 0.30, 1: 0.30, 2: 0.30}, "other": {0: 0.31, 1: 0.32, 2: 0.33}}
+    if deterministic == "other":
+        values = {"base": values["other"], "other": values["base"]}
+    sign = 1 if deterministic == "base" else -1
+    repeated = differences([one for name, own in values.items() for one in measured(name, own)], "base")
+    values[deterministic] = {None: 0.30}
+    found = {
+        one.contender: one
+        for one in differences([one for name, own in values.items() for one in measured(name, own)], "base")
+    }
+    assert found["other"].difference == repeated[1].difference == pytest.approx(sign * 0.02)
+    assert found["other"].half_width == repeated[1].half_width == pytest.approx(0.0248434, rel=1e-4)
+    assert found[deterministic].seeds == 1
+    assert math.isnan(found[deterministic].spread)
+
+
+def test_deterministic_runs_differ_by_one_number():
+    found = differences(measured("base", {None: 0.3}) + measured("other", {None: 0.5}), "base")[1]
+    assert found.difference == pytest.approx(0.2)
+    assert (found.half_width, found.verdict) == (None, "one seed")
+
+
 @pytest.mark.parametrize("degrees", [1, 2, 5, 30])
 def test_t_quantiles_by_integration(degrees):
     """The density of Student's t between -q and q integrates to 95 %."""

@@ -5,8 +5,8 @@
 - ``results``, ``summary``: results files, and comparisons over seeds.
 """
 
-from swt_time.evaluation.ablation.cells import OURS, Cell, Dataset, finished, make_cells, open_dataset, run_cell
-from swt_time.evaluation.ablation.results import Row, append_row, read_rows
+from swt_time.evaluation.ablation.cells import Cell, Dataset, finished, make_cells, open_dataset, run_cell
+from swt_time.evaluation.ablation.results import OURS, Row, append_row, read_rows
 from swt_time.evaluation.ablation.running import missing_cells, run_cells
 from swt_time.evaluation.ablation.summary import Difference, compare, differences, summarize
 from swt_time.evaluation.ablation.variants import (

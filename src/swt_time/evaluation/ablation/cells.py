@@ -19,7 +19,7 @@ from swt_time.data.series import SeriesTable, read_series, series_sha256
 from swt_time.data.splits import filled_parts
 from swt_time.data.windows import plan_split
 from swt_time.errors import ConfigError, SWTTimeError
-from swt_time.evaluation.ablation.results import Row
+from swt_time.evaluation.ablation.results import OURS, Row, is_deterministic
 from swt_time.evaluation.baselines import PEER, fit_baseline
 from swt_time.evaluation.forecasting import TrainedModel, WindowForecaster
 from swt_time.evaluation.scoring import score
@@ -27,11 +27,7 @@ from swt_time.machine import peak_memory, reset_peak_memory, resolve_device
 from swt_time.provenance import package_versions, source_commit
 from swt_time.training import fit_model
 
-OURS = "swt-time"
 PACKAGES = ("torch", "transformers", "numpy", "pandas", "PyWavelets")
-
-UNTRAINED = frozenset({"seasonal-naive", "last-value"})
-"""Baselines that learn nothing, so every seed gives the same result."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,11 @@ class Cell:
         return config_hash(_read_by(self.model, self.config))
 
     @property
+    def deterministic(self) -> bool:
+        """Whether every seed gives the same result; see `is_deterministic`."""
+        return is_deterministic(self.model, self.config.training.max_steps)
+
+    @property
     def data_sha256(self) -> str:
         """Hash of the scored dataset, followed by ``from`` and the hash of the one trained on if that is another."""
         zero_shot = self.dataset != self.trained_on
@@ -113,24 +114,24 @@ def make_cells(
 ) -> list[Cell]:
     """Return every cell of an experiment, each only once.
 
-    All variants of a seed come before the next seed, so that the first rows can be compared already. A baseline that
-    learns nothing has one seed.
+    All variants of a seed come before the next seed, so that the first rows can be compared already. A cell whose
+    result does not depend on the seed (`Cell.deterministic`) is made for the first seed only.
     """
     cells: list[Cell] = []
     for dataset in datasets:
         for horizon in horizons:
-            for index, seed in enumerate(seeds):
+            for seed in seeds:
                 changes = {"data.horizon": horizon, "training.seed": seed}
                 for name, config in variants.items():
                     config = config.replace(changes)
                     cells.append(Cell(OURS, preset, name, config, dataset, trained_on or dataset))
                 base = next(iter(variants.values())).replace(changes)
                 for baseline in baselines:
-                    if index == 0 or baseline not in UNTRAINED:
-                        cells.append(Cell(baseline, "", baseline, base, dataset, trained_on or dataset))
+                    cells.append(Cell(baseline, "", baseline, base, dataset, trained_on or dataset))
     first: dict[tuple[str, ...], Cell] = {}
     for cell in cells:
-        first.setdefault(cell.key, cell)
+        if cell.config.training.seed == seeds[0] or not cell.deterministic:
+            first.setdefault(cell.key, cell)
     return list(first.values())
 
 

@@ -16,6 +16,20 @@ from swt_time.errors import InputError, SWTTimeError
 from swt_time.files import MEBIBYTE, read_bytes
 from swt_time.folders import explained, replace_file
 
+OURS = "swt-time"
+"""Name of the model of this package among the models of an experiment."""
+
+UNTRAINED = frozenset({"seasonal-naive", "last-value"})
+"""Baselines that learn nothing."""
+
+
+def is_deterministic(model: str, steps: int | None) -> bool:
+    """Whether every seed gives the same result: nothing is learned, or the closed form alone, which takes no step.
+
+    The branch of the model is initialised at random, but its gate is zero until the first step.
+    """
+    return model in UNTRAINED or (model == OURS and steps == 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -82,6 +96,11 @@ class Row:
         """Equal to `swt_time.evaluation.ablation.cells.Cell.key` of the cell that was run."""
         scored, _, trained_on = self.data_sha256.partition(" from ")
         return self.model, self.config_hash, scored, trained_on or scored
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether every seed gives this result; a time budget that allowed no step does not count."""
+        return is_deterministic(self.model, self.steps if self.ended == "finished" else None)
 
     def cells(self) -> dict[str, str]:
         """The text of each column in a results file; empty for None."""

@@ -10,6 +10,9 @@ from swt_time.evaluation.ablation.results import Row
 Rows = Sequence[tuple[str, Row]]
 """Runs, each with the name of its contender in the comparison."""
 
+Values = Mapping[tuple[str, int | None], float]
+"""Values of a contender by place and seed; the seed None stands for every seed."""
+
 T_975 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -19,17 +22,21 @@ T_975 = (
 
 RULE = (
     "Differences from the base are paired: for each seed, the mean over the cells (datasets and horizons) that both "
-    "have, then mean and 95 % t-interval over seeds. Better or worse: the interval excludes 0."
+    "have, then mean and 95 % t-interval over seeds. A run without randomness is paired with every seed. Better or "
+    "worse: the interval excludes 0."
 )
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One value of one run; values of the same place and seed are paired."""
+    """One value of one run; values of the same place and seed are paired.
+
+    Without a seed, the value is that of every seed (`Row.deterministic`): it is paired with each seed of the other.
+    """
 
     contender: str
     place: str
-    seed: int
+    seed: int | None
     value: float
 
 
@@ -41,8 +48,9 @@ class Difference:
     ----------
     contender : str
     mean, spread : float
-        Mean and sample standard deviation over seeds, of the means over places; ``spread`` is NaN for a single seed.
+        Mean and sample standard deviation over seeds, of the means over places; ``spread`` is NaN for a single run.
     seeds, places : int
+        Seeds that the mean is over, 1 for a run without randomness; and places.
     difference : float or None
         Contender minus base, over the pairs that both have; None if there is none, and for the base itself.
     half_width : float or None
@@ -71,18 +79,17 @@ class Difference:
 
 def differences(measurements: Iterable[Measurement], base: str) -> list[Difference]:
     """Compare every contender with the base, in order of appearance."""
-    values: dict[str, dict[tuple[str, int], float]] = {}
+    values: dict[str, dict[tuple[str, int | None], float]] = {}
     for one in measurements:
         values.setdefault(one.contender, {})[one.place, one.seed] = one.value
     return [_compare(name, own, values.get(base, {}), name == base) for name, own in values.items()]
 
 
-def _compare(
-    name: str, own: Mapping[tuple[str, int], float], base: Mapping[tuple[str, int], float], is_base: bool
-) -> Difference:
+def _compare(name: str, own: Values, base: Values, is_base: bool) -> Difference:
     means = list(_by_seed(own).values())
     spread = statistics.stdev(means) if len(means) > 1 else math.nan
-    pairs = {key: own[key] - base[key] for key in own if key in base}
+    both = {key: (_at(own, *key), _at(base, *key)) for key in (*own, *base)}
+    pairs = {key: ours - theirs for key, (ours, theirs) in both.items() if ours is not None and theirs is not None}
     shared = list(_by_seed(pairs).values())
     difference = half_width = None
     if shared and not is_base:
@@ -93,15 +100,23 @@ def _compare(
     return Difference(name, statistics.mean(means), spread, len(means), places, difference, half_width)
 
 
-def _by_seed(values: Mapping[tuple[str, int], float]) -> dict[int, float]:
-    """Return the mean over places of each seed.
+def _at(values: Values, place: str, seed: int | None) -> float | None:
+    """Return the value of a place and seed, by default the one of every seed; None if there is neither."""
+    return values.get((place, seed), values.get((place, None)))
+
+
+def _by_seed(values: Values) -> dict[int | None, float]:
+    """Return the mean over places of each seed; of the seed None if all values are those of every seed.
 
     Seeds that lack a place are left out, since the other places may be easier; if every seed lacks one, all count.
     """
-    places = {place for place, _ in values}
-    seeds = sorted({seed for _, seed in values})
-    whole = [seed for seed in seeds if all((place, seed) in values for place in places)]
-    return {seed: statistics.mean(values[place, seed] for place in places) for seed in whole or seeds}
+    places = {place: None for place, _ in values}
+    seeds: list[int | None] = [*sorted({seed for _, seed in values if seed is not None})]
+    if values and not seeds:
+        seeds = [None]
+    found = {seed: [v for place in places if (v := _at(values, place, seed)) is not None] for seed in seeds}
+    whole = [seed for seed in seeds if len(found[seed]) == len(places)]
+    return {seed: statistics.mean(found[seed]) for seed in whole or seeds}
 
 
 def compare(rows: Rows, base: str, column: str | None = None) -> list[Difference]:
@@ -117,7 +132,7 @@ def compare(rows: Rows, base: str, column: str | None = None) -> list[Difference
     """
     by = column or score_column(rows)
     found = ((name, row, _value(row, by)) for name, row in rows)
-    return differences((Measurement(name, _place(r), r.seed, v) for name, r, v in found if v is not None), base)
+    return differences((Measurement(name, _place(r), _seed(r), v) for name, r, v in found if v is not None), base)
 
 
 def score_column(rows: Rows) -> str:
@@ -143,6 +158,10 @@ def summarize(rows: Rows, base: str) -> str:
 def _value(row: Row, column: str) -> float | None:
     value: float | None = getattr(row, column)
     return value
+
+
+def _seed(row: Row) -> int | None:
+    return None if row.deterministic else row.seed
 
 
 def _place(row: Row) -> str:
