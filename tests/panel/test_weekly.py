@@ -6,7 +6,7 @@ import pytest
 from swt_time.errors import CheckpointError, ConfigError
 from swt_time.panel import WeeklyMap, fit_weekly, longest_weekly, shortest_weekly
 from swt_time.panel import weekly as module
-from swt_time.panel.weekly import FEATURES, LEAST_STRENGTH, STRENGTH, TARGETS, WEEKS, History, describe, windows
+from swt_time.panel.weekly import FEATURES, ORIGINS, STRENGTH, TARGETS, WEEKS, batches, describe
 
 DAY, HORIZON = 6, 8
 WEEK = 7 * DAY
@@ -42,20 +42,16 @@ def slow_features(y, origin, step, day):
         of_week = list(range(target % week, origin, week))[::-1]
     of_day = list(range(target % day, origin, day))[::-1]
     mean = np.mean([y[t] for t in of_week[:WEEKS]])
-    changes = [y[t] - y[t - week] for t in of_day[:3]]
 
     def level(length, end):
         return np.mean(y[end - length : end])
 
-    lengths = (1, max(day // 8, 1), max(day // 3, 1), day, 3 * day, week)
     return mean, [
         y[of_week[0]] - mean,
         y[of_day[0]] - mean,
-        np.mean([y[t] for t in of_day[:3]]) - mean,
         np.mean([y[t] for t in of_day[:7]]) - mean,
-        changes[0],
-        np.mean(changes),
-        *(level(k, origin) - level(k, origin - week) for k in lengths),
+        y[origin - 1] - y[origin - 1 - week],
+        level(day, origin) - level(day, origin - week),
         level(day, origin) - level(week, origin),
     ]
 
@@ -85,7 +81,7 @@ def slow_forecast(panel, series, day, horizon):
         slow_ridge(
             [x for step, x, _ in rows if step == h],
             [goal for step, _, goal in rows if step == h],
-            LEAST_STRENGTH + STRENGTH / sum(weeks),
+            STRENGTH / sum(weeks),
         )
         for h in range(horizon)
     ]
@@ -120,13 +116,11 @@ def test_equal_weeks_are_repeated(fitted):
 
 def test_it_learns_what_a_series_does_beside_the_weeks():
     """The level moves as a random walk: the mean of three weeks lags behind it."""
-    panel = [np.random.default_rng(i).normal(size=6 * WEEK).cumsum() for i in range(20)]
-    truth = np.array([one[-HORIZON:] for one in panel])
-    known = [one[:-HORIZON] for one in panel]
-    weeks = np.array([windows(History.of(one, DAY, HORIZON), DAY, HORIZON, TARGETS)[1] for one in known])
-    scale = np.array([2.0 ** History.of(one, DAY, HORIZON).exponent for one in known])[:, None]
-    found = fit_weekly(known, DAY, HORIZON).forecast(known)
-    assert np.abs(found - truth).mean() < 0.4 * np.abs(weeks * scale - truth).mean()
+    panel = np.stack([np.random.default_rng(i).normal(size=6 * WEEK).cumsum() for i in range(20)])
+    known, truth = panel[:, :-HORIZON], panel[:, -HORIZON:]
+    weeks = np.mean([known[:, len(known[0]) - back * WEEK :][:, :HORIZON] for back in (1, 2, 3)], axis=0)
+    found = fit_weekly(list(known), DAY, HORIZON).forecast(list(known))
+    assert np.abs(found - truth).mean() < 0.4 * np.abs(weeks - truth).mean()
 
 
 def test_a_series_has_coefficients_of_its_own():
@@ -176,16 +170,30 @@ def test_neither_the_order_nor_the_company_of_series_matters(panel, fitted):
     np.testing.assert_allclose(other.coefficients, fitted.coefficients, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("together", [1, 2**30])
+def test_series_of_equal_length_are_forecast_as_each_alone(monkeypatch, together):
+    """Such series are described together, as many at once as fit into memory."""
+    panel = make_panel(9, seed=4, weeks=(5, 6))
+    panel = [one[-5 * WEEK :] for one in panel] + panel
+    fitted = fit_weekly(panel, DAY, HORIZON)
+    alone = np.concatenate([fitted.forecast([one]) for one in panel])
+    monkeypatch.setattr(module, "TOGETHER", together)
+    np.testing.assert_array_equal(fitted.forecast(panel), alone)
+    np.testing.assert_allclose(fit_weekly(panel, DAY, HORIZON).coefficients, fitted.coefficients, atol=1e-12)
+    sizes = [len(batch.rows) for batch in batches(panel, DAY, HORIZON)]
+    assert sum(sizes) == len(panel)
+    assert max(sizes) == (1 if together == 1 else 9)
+
+
 def test_features_know_nothing_after_the_origin(panel):
-    values, origins = panel[0].copy(), np.array([2 * WEEK, 2 * WEEK + 5])
+    values, origins = panel[0][None].copy(), np.array([2 * WEEK, 2 * WEEK + 5])
     features, weeks = describe(values, origins[:1], DAY, 2 * WEEK + 3)
-    values[origins[0] :] = 1e6
+    later, _ = describe(values, origins[1:], DAY, HORIZON)
+    values[:, origins[0] :] = 1e6
     again, weeks_again = describe(values, origins[:1], DAY, 2 * WEEK + 3)
     np.testing.assert_array_equal(again, features)
     np.testing.assert_array_equal(weeks_again, weeks)
-    assert not np.array_equal(
-        describe(values, origins[1:], DAY, HORIZON)[0], describe(panel[0], origins[1:], DAY, 8)[0]
-    )
+    assert not np.array_equal(describe(values, origins[1:], DAY, HORIZON)[0], later)
 
 
 def test_only_the_latest_rows_are_read(panel, fitted):
@@ -234,27 +242,34 @@ def test_gaps_are_bridged(panel, fitted):
 
 def test_unobserved_targets_do_not_count(panel):
     """What is filled in serves as history, not as truth."""
-    observed = panel[0].copy()
-    observed[-5:-2] = np.nan
-    known = History.of(observed, DAY, HORIZON)
-    _, _, goals, _ = windows(known, DAY, HORIZON, TARGETS)
-    assert np.isnan(goals).any()
-    assert np.isfinite(goals).any()
-    assert np.isfinite(fit_weekly([observed], DAY, HORIZON).forecast([observed])).all()
+    series = panel[0].copy()
+    series[-5:-2] = np.nan
+    [batch] = batches([series], DAY, HORIZON)
+    products = batch.moments()[1]
+    batch.values[:, -5:-2] += 1.0  # in the features of no window, since these are the last rows
+    np.testing.assert_array_equal(batch.moments()[1], products)
+    batch.observed[:] = True
+    assert not np.array_equal(batch.moments()[1], products)
 
 
 @pytest.mark.parametrize("horizon", [1, 5, 43, 600])
-def test_origins_fall_on_all_hours_of_the_week(horizon):
-    values = np.random.default_rng(0).normal(size=longest_weekly(24, horizon))
-    known = History.of(values, 24, horizon)
-    features, _, goals, _ = windows(known, 24, horizon, TARGETS)
-    assert len(features) == len(goals) + 1
-    assert len(goals) <= max(TARGETS // horizon, module.ORIGINS)
-    assert len(goals) >= 0.5 * min(TARGETS // horizon, module.ORIGINS)
-    if len(goals) >= 168:
-        room = len(known.values) - 2 * 168 - horizon
-        step = -(-(room + 1) // len(goals))
-        assert len({(step * i) % 168 for i in range(len(goals))}) == 168
+def test_origins_fall_on_all_hours_of_the_week(monkeypatch, horizon):
+    seen = []
+
+    def describe_and_count(values, origins, day, horizon):
+        seen.append(origins)
+        return describe(values, origins, day, horizon)
+
+    monkeypatch.setattr(module, "describe", describe_and_count)
+    rows = longest_weekly(24, horizon)
+    [batch] = batches([np.random.default_rng(0).normal(size=rows)], 24, horizon)
+    batch.moments()
+    [origins] = seen
+    most = max(TARGETS // horizon, ORIGINS)
+    assert 0.5 * min(most, rows - 2 * 168 - horizon) <= len(origins) <= most
+    assert origins.max() == rows - horizon
+    assert origins.min() >= 2 * 168
+    assert len(set((origins % 168).tolist())) == min(len(origins), 168)
 
 
 @pytest.mark.parametrize("largest", [1e308, 1e-305])
@@ -263,33 +278,6 @@ def test_extreme_values_stay_finite(largest):
     found = fit_weekly(panel, DAY, HORIZON).forecast(panel)
     assert np.isfinite(found).all()
     assert found.max() > 0.01 * largest
-
-
-def test_few_series_are_read_at_more_origins(monkeypatch, panel):
-    """Common coefficients of one series are fitted on all its windows, those of many on some of each."""
-    seen = []
-
-    def counted(known, day, horizon, most):
-        found = windows(known, day, horizon, most)
-        seen.append(found[2].size)
-        return found
-
-    monkeypatch.setattr(module, "windows", counted)
-    monkeypatch.setattr(module, "TARGETS", 40 * HORIZON)
-    monkeypatch.setattr(module, "TOGETHER", 120 * HORIZON)
-    long = [np.tile(one, 3) for one in panel[:3]]
-    fit_weekly(long[:1], DAY, HORIZON)
-    fit_weekly(long, DAY, HORIZON)
-    assert 60 * HORIZON < seen[0] <= 120 * HORIZON
-    assert max(seen[1:]) <= 40 * HORIZON
-
-
-def test_of_many_series_a_sample_is_fitted(monkeypatch, panel):
-    monkeypatch.setattr(module, "SERIES", 2)
-    chosen = [panel[0], panel[-1]]
-    np.testing.assert_array_equal(
-        fit_weekly(panel, DAY, HORIZON).coefficients, fit_weekly(chosen, DAY, HORIZON).coefficients
-    )
 
 
 def test_arrays_restore_an_equal_map(panel, fitted):

@@ -148,7 +148,7 @@ def test_a_weekly_map_is_restored(both):
         ("share", np.nan, "weight of the weekly map"),
         ("weekly.day", None, "day of the weekly map"),
         ("weekly.coefficients", None, "coefficients of the weekly map"),
-        ("weekly.coefficients", np.zeros((3, 13)), "3 steps"),
+        ("weekly.coefficients", np.zeros((3, 6)), "3 steps"),
     ],
 )
 def test_a_damaged_weekly_map_is_refused(both, name, value, message):

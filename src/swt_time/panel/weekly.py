@@ -1,15 +1,14 @@
 """Forecasts of series with a daily and a weekly season, by few coefficients: common ones, and what each series adds.
 
-The forecast is the mean of the same hour of the week in the latest weeks, plus a linear correction by features of the
-history: the same hour of the latest days, and how far recent means lie from those of a week before. Ridge regression
-fits coefficients of each step that all series share, and then for each series one deviation from them that all its
-steps share, from the series' own history at the time of the forecast. So a fitted map holds the common coefficients
-only, forecasts new series too, and a series of few weeks is forecast nearly as the others are.
+The forecast is the mean of the same time in the latest three weeks, plus a linear correction by features of the history
+(see `describe`). Ridge regression fits coefficients of each step that all series share, and then for each series one
+deviation from them that all its steps share, from the series' own history at the time of the forecast. So a fitted map
+holds the common coefficients only, forecasts new series too, and forecasts a series of few weeks nearly as the others.
 
-Shapes: ``L`` values of a series, ``O`` origins in it, ``H`` horizon, ``F`` features.
+Shapes: ``S`` series of equal length, ``L`` values of each, ``O`` origins in them, ``H`` horizon, ``F`` features.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -26,39 +25,31 @@ DAYS = 7
 WEEKS = 3
 """Latest weeks whose mean is corrected."""
 
+FEATURES = 6
+"""``F``."""
+
 LONGEST = 16
 """Latest weeks of a series that are used."""
 
 TARGETS = 2**12
-"""Targets in a fit of what a series adds, of as many origins as that allows."""
-
-TOGETHER = 2**16
-"""Targets of all series in the fit of the common coefficients, if that is more than `TARGETS` of each."""
+"""Targets of a series in a fit, of as many origins as that allows."""
 
 ORIGINS = 32
 """Origins of a series in a fit that are taken for any horizon."""
 
-SERIES = 512
-"""Most series of which the common coefficients are fitted; of larger panels an even sample."""
-
 STRENGTH = 6.0
-"""Strength of the penalty for one week of windows, in units of the mean squared error of the mean of the weeks; more
+"""Strength of the penalty for one week of origins, in units of the mean squared error of the mean of the weeks; more
 weeks have less."""
 
-LEAST_STRENGTH = 0.03
-"""Strength of the penalty of common coefficients for any number of weeks."""
-
 LARGEST = 5.0
-"""A series whose weeks are so much alike that a feature is larger than this many units counts less in a common fit."""
+"""Largest root mean square of a feature in units of that of the targets: larger features are scaled down, so that a
+series whose weeks are nearly alike is forecast by their mean."""
 
-FAINT = 1e-9
-"""A series whose weeks differ by less than this part of its largest value is forecast by their mean."""
+FAINT = 1e-24
+"""Weeks that differ by less in mean squares, relative to the largest value of a series, count as equal."""
 
-ALIKE = 1e-4
-"""So is a series whose weeks differ by less than this part of a feature, for which the moments would be singular."""
-
-FEATURES = 13
-"""``F``."""
+TOGETHER = 2**18
+"""Values that describe the series of a batch, which bounds memory."""
 
 
 def shortest_weekly(day: int, horizon: int) -> int:
@@ -102,26 +93,19 @@ class WeeklyMap:
             Not negative for series without negative values; NaN for series of less than `shortest_weekly` rows.
         """
         found = np.full((len(panel), self.horizon), np.nan)
-        for row, one in zip(found, check_panel(panel), strict=True):
-            if (known := History.of(one, self.day, self.horizon)) is not None:
-                row[:] = self._forecast(known)
-                if not (one < 0).any():  # a comparison with NaN is false
-                    np.maximum(row, 0.0, out=row)
-        return found
-
-    def _forecast(self, known: "History") -> np.ndarray:
-        features, weeks, goals, unit = windows(known, self.day, self.horizon, TARGETS)
-        scaled = weeks
-        if unit:
-            left = goals - np.einsum("ohf,hf->oh", features[1:], self.coefficients)
-            observed = ~np.isnan(left)
-            x, y = features[1:][observed], left[observed]
-            strength = STRENGTH / known.weeks(self.day, self.horizon)
-            own = ridge(x.T @ x / len(y), x.T @ y / len(y), strength)
-            scaled = weeks + unit * np.einsum("hf,hf->h", features[0], self.coefficients + own)
         limit = np.finfo(np.float64).max
-        with np.errstate(over="ignore"):
-            return np.clip(np.ldexp(scaled, known.exponent), -limit, limit)
+        for batch in batches(check_panel(panel), self.day, self.horizon):
+            squares, products, scale = batch.moments()
+            left = products - (squares @ self.coefficients[:, :, None])[..., 0]
+            own = ridge(squares.mean(axis=1), left.mean(axis=1), STRENGTH / batch.weeks)
+            features, weeks = describe(batch.values, np.array([batch.values.shape[1]]), self.day, self.horizon)
+            correction = np.einsum("shf,shf->sh", features[:, 0], self.coefficients + own[:, None])
+            scaled = weeks[:, 0] + scale[:, None] * correction
+            positive = (batch.values >= 0).all(axis=1)
+            scaled = np.where(positive[:, None], np.maximum(scaled, 0.0), scaled)
+            with np.errstate(over="ignore"):
+                found[batch.rows] = np.clip(np.ldexp(scaled, batch.exponent[:, None]), -limit, limit)
+        return found
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as numeric arrays by name, from which `from_arrays` restores an equal map."""
@@ -138,134 +122,16 @@ class WeeklyMap:
         """
         day, coefficients = (np.asarray(arrays.get(name, np.nan), dtype=np.float64) for name in ("day", "coefficients"))
         if day.shape != () or not 1 < day <= 86_400 or day != np.floor(day):
-            raise CheckpointError(f"the day of the weekly map is {day!r}; expected an integer from 2 to 86,400")
+            raise CheckpointError(
+                f"the day of the weekly map is {day!r}; expected an integer from 2 to 86,400; the checkpoint is "
+                "damaged: fit it again"
+            )
         if coefficients.ndim != 2 or coefficients.shape[1] != FEATURES or not np.isfinite(coefficients).all():
             raise CheckpointError(
                 f"the coefficients of the weekly map have shape {coefficients.shape}; expected finite values for each "
                 f"step and {FEATURES} features; the checkpoint is damaged: fit it again"
             )
         return cls(int(day), len(coefficients), coefficients)
-
-
-@dataclass(frozen=True)
-class History:
-    """The latest rows of a series, in units in which the largest absolute value lies between 1/2 and 1.
-
-    Attributes
-    ----------
-    values : ndarray (L,)
-        Unobserved values are interpolated between those of the same time of day, after the last observed one those of
-        a week before are repeated.
-    observed : ndarray of bool (L,)
-    exponent : int
-        The unit is two to this power.
-    """
-
-    values: np.ndarray
-    observed: np.ndarray
-    exponent: int
-
-    @classmethod
-    def of(cls, series: np.ndarray, day: int, horizon: int) -> "History | None":
-        """Return the history of a series with an observed value; None if it is too short."""
-        latest = series[-longest_weekly(day, horizon) :]
-        seen = np.flatnonzero(~np.isnan(latest))
-        if not len(seen) or seen[-1] + 1 - seen[0] < shortest_weekly(day, horizon):
-            return None
-        latest = latest[seen[0] :]
-        observed, end, week = ~np.isnan(latest), seen[-1] + 1 - seen[0], DAYS * day
-        exponent = int(np.frexp(np.nanmax(np.abs(latest)))[1])
-        known = np.ldexp(latest[:end], -exponent)
-        known = known if observed[:end].all() else interpolate(known, day)
-        repeated = np.resize(known[-week:], len(latest) - end)
-        return cls(np.concatenate([known, repeated]), observed, exponent)
-
-    def weeks(self, day: int, horizon: int) -> float:
-        """Return the weeks of origins with two weeks before and a horizon after them."""
-        return (len(self.values) - 2 * DAYS * day - horizon) / (DAYS * day)
-
-
-def describe(values: np.ndarray, origins: np.ndarray, day: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Describe what is known at forecast origins.
-
-    Parameters
-    ----------
-    values : ndarray (L,)
-    origins : ndarray of int (O,)
-        Number of known values at each, at least two weeks.
-    day, horizon : int
-
-    Returns
-    -------
-    features : ndarray (O, H, F)
-    weeks : ndarray (O, H)
-        Mean of the same hour of the week in the latest weeks, as many as there are.
-    """
-    week, ahead = DAYS * day, np.arange(horizon)
-    targets = origins[:, None] + ahead
-
-    def back(season: int, count: int) -> np.ndarray:
-        """The latest values of the same phase, (count, O, H); NaN before the start."""
-        at = targets - season * (ahead // season + 1) - season * np.arange(count)[:, None, None]
-        return np.where(at >= 0, values[np.maximum(at, 0)], np.nan)
-
-    weeks, days = back(week, WEEKS), back(day, DAYS)
-    mean = np.nanmean(weeks, axis=0)
-    before = targets - day * (ahead // day + 1) - week - day * np.arange(WEEKS)[:, None, None]
-    changes = days[:WEEKS] - values[before]
-    lengths = np.array([1, max(day // 8, 1), max(day // 3, 1), day, 3 * day, week])[:, None]
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    levels, former = ((sums[end] - sums[end - lengths]) / lengths for end in (origins, origins - week))
-    flat = [*(levels - former), levels[3] - levels[5]]
-    seasonal = [
-        weeks[0] - mean,
-        days[0] - mean,
-        days[:WEEKS].mean(axis=0) - mean,
-        days.mean(axis=0) - mean,
-        changes[0],
-        changes.mean(axis=0),
-    ]
-    return np.stack([*seasonal, *(np.broadcast_to(one[:, None], mean.shape) for one in flat)], axis=2), mean
-
-
-def windows(known: History, day: int, horizon: int, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Describe the end of a history and windows in it, of about ``most`` targets.
-
-    Returns
-    -------
-    features : ndarray (1 + O, H, F)
-        At the end, then at the origins of windows; in units of ``unit``.
-    weeks : ndarray (H,)
-        Mean of the latest weeks at the end.
-    goals : ndarray (O, H)
-        Distances of the targets from the mean of the weeks in units of ``unit``; NaN where unobserved.
-    unit : float
-        Root mean square of the distances; 0 if it is too small to tell anything, and the unit is then 1.
-    """
-    values = known.values
-    first, last = 2 * DAYS * day, len(values) - horizon
-    step = -(-(last + 1 - first) // max(most // horizon, ORIGINS))
-    while gcd(step, DAYS * day) > 1:  # so that origins fall on all hours of the week
-        step += 1
-    origins = np.arange(last, first - 1, -step)
-    features, mean = describe(values, np.concatenate([[len(values)], origins]), day, horizon)
-    at = origins[:, None] + np.arange(horizon)
-    goals = np.where(known.observed[at], values[at] - mean[1:], np.nan)
-    observed = goals[~np.isnan(goals)]
-    unit = float(np.sqrt(np.mean(observed**2))) if observed.size else 0.0
-    if unit < max(FAINT, ALIKE * root_mean_square(features)):
-        return features, mean[0], goals, 0.0
-    return features / unit, mean[0], goals / unit, unit
-
-
-def root_mean_square(features: np.ndarray) -> float:
-    """Return that of the largest feature."""
-    return float(np.sqrt(np.einsum("ohf,ohf->f", features, features).max() / features[..., 0].size))
-
-
-def ridge(squares: np.ndarray, products: np.ndarray, strength: float) -> np.ndarray:
-    """Solve ridge regressions with moments (..., F, F) and (..., F)."""
-    return np.asarray(np.linalg.solve(squares + strength * np.eye(FEATURES), products[..., None])[..., 0])
 
 
 def fit_weekly(panel: Sequence[ArrayLike], day: int, horizon: int) -> WeeklyMap | None:
@@ -291,29 +157,167 @@ def fit_weekly(panel: Sequence[ArrayLike], day: int, horizon: int) -> WeeklyMap 
     array([[5., 5., 5., 5.]])
     """
     check_steps(day, horizon)
-    long = [one for one in check_panel(panel) if len(one) >= shortest_weekly(day, horizon)]
-    squares = np.zeros((horizon, FEATURES, FEATURES))
-    products = np.zeros((horizon, FEATURES))
-    weeks, found = 0.0, 0
-    places = np.unique(np.linspace(0, len(long) - 1, min(SERIES, len(long))).round().astype(int))
-    most = max(TOGETHER // max(len(places), 1), TARGETS)
-    for place in places:
-        if (known := History.of(long[place], day, horizon)) is None:
-            continue
-        found += 1
-        features, _, goals, unit = windows(known, day, horizon, most)
-        if not unit:
-            continue
-        shrunk = min(LARGEST / root_mean_square(features), 1.0)
-        goals *= shrunk
-        design = np.where(np.isnan(goals)[:, :, None], 0.0, shrunk * features[1:]).transpose(1, 2, 0)
-        count = np.maximum((~np.isnan(goals)).sum(axis=0), 1)
-        squares += design @ design.transpose(0, 2, 1) / count[:, None, None]
-        products += (design @ np.nan_to_num(goals).T[:, :, None])[:, :, 0] / count[:, None]
-        weeks += known.weeks(day, horizon)
+    totals = np.zeros((horizon, FEATURES, FEATURES)), np.zeros((horizon, FEATURES))
+    weeks, count, found = 0.0, 0, False
+    for batch in batches(check_panel(panel), day, horizon):
+        squares, products, scale = batch.moments()
+        totals = totals[0] + squares.sum(axis=0), totals[1] + products.sum(axis=0)
+        varied = np.count_nonzero(scale)
+        weeks, count, found = weeks + batch.weeks * varied, count + varied, True
     if not found:
         return None
-    if weeks == 0:
-        return WeeklyMap(day, horizon, products)
-    strength = LEAST_STRENGTH + STRENGTH / weeks
-    return WeeklyMap(day, horizon, ridge(squares / found, products / found, strength))
+    return WeeklyMap(
+        day, horizon, ridge(totals[0] / count, totals[1] / count, STRENGTH / weeks) if count else totals[1]
+    )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The latest rows of series, in units in which the largest absolute value of each lies between 1/2 and 1.
+
+    Attributes
+    ----------
+    rows : list of int (S,)
+        Positions of the series in the panel.
+    values : ndarray (S, L)
+        Unobserved values are interpolated between those of the same time of day; after the last observed one those of
+        a week before are repeated.
+    observed : ndarray of bool (S, L)
+    exponent : ndarray of int (S,)
+        The unit is two to this power.
+    day, horizon : int
+    """
+
+    rows: list[int]
+    values: np.ndarray
+    observed: np.ndarray
+    exponent: np.ndarray
+    day: int
+    horizon: int
+
+    @property
+    def weeks(self) -> float:
+        """Weeks of origins with two weeks before and a horizon after them."""
+        week = DAYS * self.day
+        return (self.values.shape[1] - 2 * week - self.horizon) / week
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Compute the moments of windows whose origins fall on all times of the week.
+
+        A target is the distance of an observed value from the mean of the weeks, in units of the root mean square of
+        all targets of the series.
+
+        Returns
+        -------
+        squares : ndarray (S, H, F, F)
+            Second moments of the scaled features, in the same units.
+        products : ndarray (S, H, F)
+            Those of features and targets.
+        scale : ndarray (S,)
+            Factor of the features, at most 1; it and the moments are zero if the weeks of a series are equal.
+        """
+        week, last = DAYS * self.day, self.values.shape[1] - self.horizon
+        step = -(-(last + 1 - 2 * week) // max(TARGETS // self.horizon, ORIGINS))
+        while gcd(step, week) > 1:
+            step += 1
+        origins = np.arange(last, 2 * week - 1, -step)
+        features, weeks = describe(self.values, origins, self.day, self.horizon)
+        at = origins[:, None] + np.arange(self.horizon)
+        observed = self.observed[:, at]
+        targets = np.where(observed, self.values[:, at] - weeks, 0.0)
+        design = np.where(observed[..., None], features, 0.0).transpose(0, 2, 3, 1)
+        squares = design @ design.transpose(0, 1, 3, 2) / len(origins)
+        products = (design @ targets.transpose(0, 2, 1)[..., None])[..., 0] / len(origins)
+        error, largest = (targets**2).mean(axis=(1, 2)), np.einsum("shff->sf", squares).max(axis=1) / self.horizon
+        varied = (error > FAINT) & (largest > 0)
+        error, largest = np.where(varied, error, np.inf), np.where(varied, largest, 1.0)
+        scale = np.where(varied, np.minimum(LARGEST * np.sqrt(error / largest), 1.0), 0.0)
+        squares *= (scale**2 / error)[:, None, None, None]
+        return squares, products * (scale / error)[:, None, None], scale
+
+
+def batches(series: Sequence[np.ndarray], day: int, horizon: int) -> Iterator[Batch]:
+    """Yield the series that are long enough, those of equal length together."""
+    groups: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {}
+    for row, one in enumerate(series):
+        latest = one[-longest_weekly(day, horizon) :]
+        observed = ~np.isnan(latest)
+        seen = np.flatnonzero(observed)
+        if not len(seen) or seen[-1] + 1 - seen[0] < shortest_weekly(day, horizon):
+            continue
+        known = latest[seen[0] : seen[-1] + 1]
+        if not observed[seen[0] : seen[-1] + 1].all():
+            known = interpolate(known, day)
+        repeated = np.resize(known[-DAYS * day :], len(latest) - 1 - seen[-1])
+        values = np.concatenate([known, repeated])
+        groups.setdefault(len(values), []).append((row, values, observed[seen[0] :]))
+    for length, group in groups.items():
+        size = max(TOGETHER // max(length, TARGETS * FEATURES, ORIGINS * horizon * FEATURES), 1)
+        for start in range(0, len(group), size):
+            rows, values, observed = zip(*group[start : start + size], strict=True)
+            stacked = np.stack(values)
+            exponent = np.frexp(np.abs(stacked).max(axis=1))[1]
+            yield Batch(list(rows), np.ldexp(stacked, -exponent[:, None]), np.stack(observed), exponent, day, horizon)
+
+
+def describe(values: np.ndarray, origins: np.ndarray, day: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Describe what is known at forecast origins.
+
+    The features are what the mean of the weeks lacks: how far the same time in the latest week, on the latest day, and
+    on average in the latest seven days lies from it; how far the last value and the mean of the last day lie from those
+    of a week before; and how far the mean of the last day lies from that of the last week.
+
+    Parameters
+    ----------
+    values : ndarray (S, L)
+    origins : ndarray of int (O,)
+        Number of known values at each, at least two weeks.
+    day, horizon : int
+
+    Returns
+    -------
+    features : ndarray (S, O, H, F)
+    weeks : ndarray (S, O, H)
+        Mean of the same time in the latest three weeks, or in as many as there are.
+    """
+    week, ahead = DAYS * day, np.arange(horizon)
+    last_week, last_day = (origins[:, None] + ahead - season * (ahead // season + 1) for season in (week, day))
+    weeks = phase_means(values, week, WEEKS)[:, last_week]
+    sums = np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
+
+    def level(end: np.ndarray, length: int) -> np.ndarray:
+        return np.asarray(sums[:, end] - sums[:, end - length]) / length
+
+    today = level(origins, day)
+    levels = [
+        level(origins, 1) - level(origins - week, 1),
+        today - level(origins - week, day),
+        today - level(origins, week),
+    ]
+    features = [
+        values[:, last_week] - weeks,
+        values[:, last_day] - weeks,
+        phase_means(values, day, DAYS)[:, last_day] - weeks,
+        *(np.broadcast_to(one[:, :, None], weeks.shape) for one in levels),
+    ]
+    return np.stack(features, axis=3), weeks
+
+
+def phase_means(values: np.ndarray, season: int, count: int) -> np.ndarray:
+    """Return the mean (S, L) of each value and of those one to ``count - 1`` seasons before, as far as there are any.
+
+    Examples
+    --------
+    >>> phase_means(np.array([[1.0, 2.0, 3.0, 4.0, 8.0]]), season=2, count=2)
+    array([[1. , 2. , 2. , 3. , 5.5]])
+    """
+    total, number = values.copy(), np.ones(values.shape[1])
+    for back in range(season, min(count * season, values.shape[1]), season):
+        total[:, back:] += values[:, :-back]
+        number[back:] += 1
+    return np.asarray(total / number)
+
+
+def ridge(squares: np.ndarray, products: np.ndarray, strength: float) -> np.ndarray:
+    """Solve ridge regressions with moments (N, F, F) and (N, F)."""
+    return np.asarray(np.linalg.solve(squares + strength * np.eye(FEATURES), products[..., None])[..., 0])

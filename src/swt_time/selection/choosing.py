@@ -169,19 +169,19 @@ def choose(
         return best, replace(judged, weights={CLOSED_FORM: 1.0, PANEL: 0.0})
     judge(PANEL, lambda block: _panel(table, block, horizon, season))
 
-    def beside(name: str, others: np.ndarray) -> tuple[float, np.ndarray]:
+    def beside(name: str, others: np.ndarray, alone: bool) -> tuple[float, np.ndarray]:
         def mix(weight: float) -> np.ndarray:
             return weight * forecasts[name] + (1 - weight) * others
 
-        weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
+        weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]), alone)
         return weight, mix(weight)
 
-    weight, combined = beside(_name(best), forecasts[PANEL])
+    weight, combined = beside(_name(best), forecasts[PANEL], alone=True)
     weights = {CLOSED_FORM: weight, PANEL: 1 - weight}
     day = day_length(table.frequency)
     if day > 1 and max(int(block.rows.max()) for block in blocks) >= shortest_weekly(day, horizon):
         judge(WEEKLY, lambda block: _weekly(table, block, day, horizon), combined)
-        share, combined = beside(WEEKLY, combined)
+        share, combined = beside(WEEKLY, combined, alone=False)
         weights = {name: (1 - share) * one for name, one in weights.items()} | {WEEKLY: share}
     if max(weights.values()) < 1:
         errors["combination"] = held_out.error(combined)
@@ -242,14 +242,13 @@ def _settle(config: Config, context: int, wavelet: str) -> Config:
     return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
 
 
-def best_weight(errors: np.ndarray) -> float:
+def best_weight(errors: np.ndarray, alone: bool = True) -> float:
     """Choose the weight of the closed form beside the panel, or of the weekly map beside both.
 
-    It is the weight with the lowest mean error, or one if the closed form alone is within the margin of it; times
-    ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``, where ``gain`` is that over the panel alone and
-    ``s`` its standard error over ``G`` groups of origins. So the less certain the gain, the more the forecast stays
-    with the panel; one group alone, or groups that disagree, leave it there, and a gain within the margin counts as
-    none. The closed form alone stays alone if there is little doubt: a mixture takes the time of both.
+    It is the weight with the lowest mean error times ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``,
+    where ``gain`` is that over the panel alone and ``s`` its standard error over ``G`` groups of origins. So the less
+    certain the gain, the more the forecast stays with the panel; one group alone, or groups that disagree, leave it
+    there, and a gain within the margin counts as none.
 
     Source: the factor is that of James and Stein (1961), with an allowance for a standard error of few groups.
 
@@ -257,6 +256,9 @@ def best_weight(errors: np.ndarray) -> float:
     ----------
     errors : (W, G) array
         Errors of each of `WEIGHTS` on each group.
+    alone : bool
+        Whether the weight is one if that is within the margin of the lowest error and there is little doubt, because a
+        mixture takes the time of both.
 
     Returns
     -------
@@ -265,14 +267,14 @@ def best_weight(errors: np.ndarray) -> float:
     """
     means = errors.mean(axis=1)
     best = int(np.argmin(means))
-    if means[-1] <= (1 + MARGIN) * means[best]:
+    if alone and means[-1] <= (1 + MARGIN) * means[best]:
         best = len(WEIGHTS) - 1
     gains = errors[0] - errors[best]
     count, gain = len(gains), gains.mean()
     if count < 2 or gain <= MARGIN * means[0]:
         return 0.0
     doubt = gains.var(ddof=1) / count / gain**2 * (count + 3) / (count - 1)
-    if best == len(WEIGHTS) - 1 and doubt < DOUBT:
+    if alone and best == len(WEIGHTS) - 1 and doubt < DOUBT:
         return 1.0
     return float(round(WEIGHTS[best] * max(1 - doubt, 0.0), 1))
 
