@@ -50,6 +50,15 @@ def test_tensors_restore_it(panel):
     assert Blend.from_tensors({"head.weight": torch.zeros(2)}) is None
 
 
+def test_a_checkpoint_from_before_the_weekly_map_is_restored(panel):
+    tensors = Blend(0.3, panel).to_tensors()
+    del tensors[PREFIX + "share"]
+    again = Blend.from_tensors(tensors)
+    assert (again.weight, again.share, again.weekly) == (0.3, 0.0, None)
+    network = np.full((2, 4), 7.0)
+    np.testing.assert_array_equal(again.combine(network, PANEL), Blend(0.3, panel).combine(network, PANEL))
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fitted") / "model"

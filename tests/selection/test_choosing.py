@@ -82,6 +82,15 @@ def test_a_closed_form_with_little_doubt_is_not_mixed(spread, weight):
     assert best_weight(errors) == weight
 
 
+@pytest.mark.parametrize(("best", "spread", "weight"), [(8, 0.0, 0.8), (8, 0.2, 0.7), (10, 0.0, 1.0), (10, 0.2, 0.8)])
+def test_a_weekly_map_is_mixed_as_its_errors_say(best, spread, weight):
+    """It alone saves no time, so it is not preferred to a mixture, nor spared the doubt."""
+    errors = np.ones((len(WEIGHTS), 3))
+    errors[-1] = 0.5025
+    errors[best] = 0.5 + spread * np.array([-1, 0, 1])
+    assert best_weight(errors, alone=False) == weight
+
+
 def test_split_leaves_a_validation_part_only_where_gradients_need_it():
     trained = AUTO.replace({"training.max_steps": 10, "data.horizon": 24})
     assert choose_split(np.array([1000]), AUTO) == "none"

@@ -101,8 +101,7 @@ class WeeklyMap:
             features, weeks = describe(batch.values, np.array([batch.values.shape[1]]), self.day, self.horizon)
             correction = np.einsum("shf,shf->sh", features[:, 0], self.coefficients + own[:, None])
             scaled = weeks[:, 0] + scale[:, None] * correction
-            positive = (batch.values >= 0).all(axis=1)
-            scaled = np.where(positive[:, None], np.maximum(scaled, 0.0), scaled)
+            scaled = np.where(batch.values.min(axis=1, keepdims=True) >= 0, np.maximum(scaled, 0.0), scaled)
             with np.errstate(over="ignore"):
                 found[batch.rows] = np.clip(np.ldexp(scaled, batch.exponent[:, None]), -limit, limit)
         return found
@@ -157,18 +156,17 @@ def fit_weekly(panel: Sequence[ArrayLike], day: int, horizon: int) -> WeeklyMap 
     array([[5., 5., 5., 5.]])
     """
     check_steps(day, horizon)
-    totals = np.zeros((horizon, FEATURES, FEATURES)), np.zeros((horizon, FEATURES))
+    squares, products = np.zeros((horizon, FEATURES, FEATURES)), np.zeros((horizon, FEATURES))
     weeks, count, found = 0.0, 0, False
     for batch in batches(check_panel(panel), day, horizon):
-        squares, products, scale = batch.moments()
-        totals = totals[0] + squares.sum(axis=0), totals[1] + products.sum(axis=0)
-        varied = np.count_nonzero(scale)
+        of_features, of_targets, scale = batch.moments()
+        squares += of_features.sum(axis=0)
+        products += of_targets.sum(axis=0)
+        varied = int(np.count_nonzero(scale))
         weeks, count, found = weeks + batch.weeks * varied, count + varied, True
     if not found:
         return None
-    return WeeklyMap(
-        day, horizon, ridge(totals[0] / count, totals[1] / count, STRENGTH / weeks) if count else totals[1]
-    )
+    return WeeklyMap(day, horizon, ridge(squares / count, products / count, STRENGTH / weeks) if count else products)
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ class Batch:
 
     @property
     def weeks(self) -> float:
-        """Weeks of origins with two weeks before and a horizon after them."""
+        """Weeks of origins that have two weeks before and a horizon after them."""
         week = DAYS * self.day
         return (self.values.shape[1] - 2 * week - self.horizon) / week
 
@@ -223,8 +221,8 @@ class Batch:
         origins = np.arange(last, 2 * week - 1, -step)
         features, weeks = describe(self.values, origins, self.day, self.horizon)
         at = origins[:, None] + np.arange(self.horizon)
-        observed = self.observed[:, at]
-        targets = np.where(observed, self.values[:, at] - weeks, 0.0)
+        observed = self.observed.take(at, axis=1)
+        targets = np.where(observed, self.values.take(at, axis=1) - weeks, 0.0)
         design = np.where(observed[..., None], features, 0.0).transpose(0, 2, 3, 1)
         squares = design @ design.transpose(0, 1, 3, 2) / len(origins)
         products = (design @ targets.transpose(0, 2, 1)[..., None])[..., 0] / len(origins)
@@ -282,25 +280,24 @@ def describe(values: np.ndarray, origins: np.ndarray, day: int, horizon: int) ->
     """
     week, ahead = DAYS * day, np.arange(horizon)
     last_week, last_day = (origins[:, None] + ahead - season * (ahead // season + 1) for season in (week, day))
-    weeks = phase_means(values, week, WEEKS)[:, last_week]
+    weeks, days = phase_means(values, week, WEEKS).take(last_week, axis=1), phase_means(values, day, DAYS)
     sums = np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
 
     def level(end: np.ndarray, length: int) -> np.ndarray:
-        return np.asarray(sums[:, end] - sums[:, end - length]) / length
+        return np.asarray(sums.take(end, axis=1) - sums.take(end - length, axis=1)) / length
 
     today = level(origins, day)
     levels = [
-        level(origins, 1) - level(origins - week, 1),
+        values.take(origins - 1, axis=1) - values.take(origins - 1 - week, axis=1),
         today - level(origins - week, day),
         today - level(origins, week),
     ]
-    features = [
-        values[:, last_week] - weeks,
-        values[:, last_day] - weeks,
-        phase_means(values, day, DAYS)[:, last_day] - weeks,
-        *(np.broadcast_to(one[:, :, None], weeks.shape) for one in levels),
-    ]
-    return np.stack(features, axis=3), weeks
+    features = np.empty((*weeks.shape, FEATURES))
+    features[..., 0] = values.take(last_week, axis=1) - weeks
+    features[..., 1] = values.take(last_day, axis=1) - weeks
+    features[..., 2] = days.take(last_day, axis=1) - weeks
+    features[..., 3:] = np.stack(levels, axis=2)[:, :, None]
+    return features, weeks
 
 
 def phase_means(values: np.ndarray, season: int, count: int) -> np.ndarray:
