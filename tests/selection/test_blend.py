@@ -10,7 +10,7 @@ import torch
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint, write_checkpoint
 from swt_time.errors import CheckpointError
-from swt_time.panel import fit_panel
+from swt_time.panel import fit_panel, fit_weekly
 from swt_time.selection import Blend
 from swt_time.selection.blend import PREFIX
 
@@ -48,6 +48,15 @@ def test_tensors_restore_it(panel):
     assert again.weight == 0.3
     np.testing.assert_array_equal(again.panel.forecast(PANEL), panel.forecast(PANEL))
     assert Blend.from_tensors({"head.weight": torch.zeros(2)}) is None
+
+
+def test_a_checkpoint_from_before_the_weekly_map_is_restored(panel):
+    tensors = Blend(0.3, panel).to_tensors()
+    del tensors[PREFIX + "share"]
+    again = Blend.from_tensors(tensors)
+    assert (again.weight, again.share, again.weekly) == (0.3, 0.0, None)
+    network = np.full((2, 4), 7.0)
+    np.testing.assert_array_equal(again.combine(network, PANEL), Blend(0.3, panel).combine(network, PANEL))
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +103,69 @@ def test_a_panel_without_weight_forecasts_only_the_rows_that_the_network_leaves(
     histories = [*PANEL, PANEL[0] + 5]
     network = np.full((3, 4), 7.0)
     network[[1, 2]] = np.nan
-    wrapped = Mock(wraps=panel)
+    wrapped = Mock(wraps=panel, horizon=panel.horizon)
     found = Blend(1.0, wrapped).combine(network, histories)
     assert [len(call.args[0]) for call in wrapped.forecast.call_args_list] == [2]
     np.testing.assert_array_equal(found[1:], panel.forecast(histories[1:]))
     np.testing.assert_array_equal(found[0], network[0])
     assert np.isnan(network[1]).all(), "the network's forecasts must not be overwritten"
+
+
+@pytest.fixture(scope="module")
+def both():
+    """A panel and a weekly map of two steps a day, and two series of which the second has no week."""
+    rng = np.random.default_rng(0)
+    histories = [np.tile(rng.uniform(1, 9, 14), 6) + rng.uniform(size=84), rng.uniform(1, 2, 20)]
+    return fit_panel(histories, season=2, horizon=4), fit_weekly(histories, day=2, horizon=4), histories
+
+
+@pytest.mark.parametrize(("weight", "share"), [(0.0, 0.3), (0.2, 0.3), (0.0, 1.0), (0.7, 0.3)])
+def test_the_weekly_map_has_its_share_where_it_has_a_forecast(both, weight, share):
+    panel, weekly, histories = both
+    network = np.full((2, 4), 7.0) if weight else None
+    found = Blend(weight, panel, weekly, share).combine(network, histories)
+    rest = 1 - weight - share
+    by_panel, by_week = panel.forecast(histories), weekly.forecast(histories)
+    assert np.isnan(by_week[1]).all()
+    np.testing.assert_allclose(found[0], 7 * weight + share * by_week[0] + rest * by_panel[0])
+    others = (7 * weight + rest * by_panel[1]) / (weight + rest) if weight + rest > 1e-9 else by_panel[1]
+    np.testing.assert_allclose(found[1], others)
+
+
+def test_without_network_and_week_the_panel_forecasts(both):
+    panel, weekly, histories = both
+    network = np.full((2, 4), np.nan)
+    found = Blend(0.4, panel, weekly, 0.6).combine(network, histories)
+    np.testing.assert_allclose(found[0], weekly.forecast(histories)[0])
+    np.testing.assert_allclose(found[1], panel.forecast(histories)[1])
+
+
+def test_a_weekly_map_is_restored(both):
+    panel, weekly, histories = both
+    blend = Blend(0.2, panel, weekly, 0.5)
+    again = Blend.from_tensors(blend.to_tensors())
+    assert (again.weight, again.share) == (0.2, 0.5)
+    network = np.full((2, 4), 7.0)
+    np.testing.assert_array_equal(again.combine(network, histories), blend.combine(network, histories))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("share", 0.9, "weight of the weekly map"),
+        ("share", -0.1, "weight of the weekly map"),
+        ("share", np.nan, "weight of the weekly map"),
+        ("weekly.day", None, "day of the weekly map"),
+        ("weekly.coefficients", None, "coefficients of the weekly map"),
+        ("weekly.coefficients", np.zeros((3, 6)), "3 steps"),
+    ],
+)
+def test_a_damaged_weekly_map_is_refused(both, name, value, message):
+    panel, weekly, _ = both
+    tensors = Blend(0.2, panel, weekly, 0.5).to_tensors()
+    if value is None:
+        del tensors[PREFIX + name]
+    else:
+        tensors[PREFIX + name] = torch.as_tensor(value, dtype=torch.float64)
+    with pytest.raises(CheckpointError, match=message):
+        Blend.from_tensors(tensors)

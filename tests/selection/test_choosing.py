@@ -8,7 +8,7 @@ from swt_time import Forecaster
 from swt_time.config import Config, read_preset
 from swt_time.data.series import cut_series, to_series
 from swt_time.selection import CLOSED_FORM, Choice, choose, choosing, fit_blend
-from swt_time.selection.choosing import MARGIN, PANEL, WEIGHTS, best_weight, choose_split
+from swt_time.selection.choosing import MARGIN, PANEL, WEEKLY, WEIGHTS, best_weight, choose_split
 from swt_time.selection.contexts import feasible_contexts, fit_sizes
 
 AUTO = Config.parse(read_preset("auto"))
@@ -80,6 +80,15 @@ def test_a_closed_form_with_little_doubt_is_not_mixed(spread, weight):
     errors[8] = 0.5
     errors[-1] = 0.5025 + spread * np.array([-1, 0, 1])
     assert best_weight(errors) == weight
+
+
+@pytest.mark.parametrize(("best", "spread", "weight"), [(8, 0.0, 0.8), (8, 0.2, 0.7), (10, 0.0, 1.0), (10, 0.2, 0.8)])
+def test_a_weekly_map_is_mixed_as_its_errors_say(best, spread, weight):
+    """It alone saves no time, so it is not preferred to a mixture, nor spared the doubt."""
+    errors = np.ones((len(WEIGHTS), 3))
+    errors[-1] = 0.5025
+    errors[best] = 0.5 + spread * np.array([-1, 0, 1])
+    assert best_weight(errors, alone=False) == weight
 
 
 def test_split_leaves_a_validation_part_only_where_gradients_need_it():
@@ -237,3 +246,103 @@ def test_the_rows_before_a_block_are_scaled_once_for_all_contexts(monkeypatch):
     _, choice, _ = choose(to_series(hourly(500)), AUTO.replace({"data.horizon": 12}))
     assert len([name for name in choice.errors if name.startswith(CLOSED_FORM)]) >= 3
     assert len(calls) == len(set(calls)) >= choice.blocks == 3
+
+
+def weekly_panel(series: int, rows: int, seed: int = 0) -> pd.DataFrame:
+    """Hourly series, long: each has a week of its own and a level that moves slowly; never negative."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for i in range(series):
+        week = np.resize(rng.uniform(0, 3, 168), rows)
+        values = 20 * rng.uniform() * np.maximum(week + 0.05 * rng.normal(size=rows).cumsum(), 0.0)
+        frames.append(
+            pd.DataFrame({"unique_id": f"s{i}", "ds": pd.date_range("2024", periods=rows, freq="h"), "y": values})
+        )
+    return pd.concat(frames)
+
+
+@pytest.fixture(scope="module")
+def weekly():
+    """A forecaster of series with a daily and a weekly season."""
+    return Forecaster(horizon=24).fit(weekly_panel(40, 500))
+
+
+def test_a_weekly_map_has_weight_where_the_week_matters(weekly):
+    choice = weekly.choice
+    assert choice.weights[WEEKLY] > 0
+    assert sum(choice.weights.values()) == pytest.approx(1)
+    assert choice.errors[WEEKLY] < 0.5 * choice.errors[PANEL]
+    assert any(WEEKLY in line for line in choice.lines())
+
+
+def test_a_weekly_map_is_saved(weekly, tmp_path):
+    table = pd.concat([weekly_panel(40, 500), weekly_panel(3, 500, seed=1).replace({"s": "new"}, regex=True)])
+    found = weekly.predict(table)["yhat"].to_numpy()
+    weekly.save(tmp_path / "model")
+    np.testing.assert_array_equal(Forecaster.load(tmp_path / "model").predict(table)["yhat"].to_numpy(), found)
+    assert found.min() >= 0
+
+
+def test_new_series_are_forecast_by_a_weekly_map_of_their_own(weekly):
+    """The week of a new series is in no checkpoint."""
+    new = weekly_panel(5, 724, seed=9)
+    last = new.groupby("unique_id").tail(24)
+    known = new.drop(last.index) if new.index.is_unique else new[new["ds"] < last["ds"].min()]
+    found = weekly.predict(known)["yhat"].to_numpy()
+    daily = known.groupby("unique_id").tail(24)["y"].to_numpy()
+    truth = last["y"].to_numpy()
+    assert np.abs(found - truth).mean() < 0.5 * np.abs(daily - truth).mean()
+
+
+def test_a_weekly_map_leaves_short_series_to_the_others(weekly):
+    short = weekly_panel(2, 200, seed=5)
+    found = weekly.predict(short)["yhat"].to_numpy().reshape(2, 24)
+    known = [one["y"].to_numpy() for _, one in short.groupby("unique_id")]
+    np.testing.assert_allclose(found, weekly.trained.blend.panel.forecast(known), rtol=1e-12)
+
+
+@pytest.mark.parametrize("freq", ["D", "MS"])
+def test_without_hours_no_weekly_map_is_tried(freq):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"ds": pd.date_range("2000", periods=300, freq=freq), "y": 10 + rng.normal(size=300)})
+    assert WEEKLY not in Forecaster(horizon=7).fit(frame).choice.weights
+
+
+def test_of_few_days_no_weekly_map_is_tried(monkeypatch):
+    monkeypatch.setattr(choosing, "fit_weekly", None)
+    assert WEEKLY not in Forecaster(horizon=24).fit(hourly(15 * 24)).choice.errors
+
+
+def test_a_weekly_map_without_weight_is_not_fitted_for_the_forecast(monkeypatch):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"ds": pd.date_range("2024", periods=900, freq="h"), "y": rng.normal(size=900).cumsum()})
+    fits = []
+
+    def fit(*arguments):
+        fits.append(arguments)
+        return choosing_fit(*arguments)
+
+    choosing_fit = choosing.fit_weekly
+    monkeypatch.setattr(choosing, "fit_weekly", fit)
+    fitted = Forecaster(horizon=24).fit(frame)
+    assert fitted.choice.weights[WEEKLY] == 0
+    assert len(fits) == fitted.choice.blocks
+    assert fitted.trained.blend.weekly is None
+
+
+def test_nothing_after_the_rows_before_a_block_decides_on_its_weekly_map():
+    table = to_series(weekly_panel(3, 700))
+    [block, *_] = choosing.held_out_blocks(table.lengths, 24)
+    found = choosing._Before(table, block).weekly(24, 24)
+    last = int(block.origins[:, 1].max())
+    changed = to_series(
+        weekly_panel(3, 700).assign(y=lambda one: np.where(one.groupby("unique_id").cumcount() >= last, 1e3, one["y"]))
+    )
+    np.testing.assert_array_equal(choosing._Before(changed, block).weekly(24, 24), found)
+    first = block.origins[:, 1] == block.rows[0]
+    earlier = to_series(
+        weekly_panel(3, 700).assign(
+            y=lambda one: np.where(one.groupby("unique_id").cumcount() >= block.rows[0], 1e3, one["y"])
+        )
+    )
+    np.testing.assert_array_equal(choosing._Before(earlier, block).weekly(24, 24)[first], found[first])

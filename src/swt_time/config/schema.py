@@ -216,8 +216,9 @@ class ModelConfig(Section):
     value as the centre of a window (``last``), windows weighted by their deviation (``weights``). With ``blocks`` the
     held-out windows are contiguous blocks of the training and the validation part, else the validation part."""
     panel: bool = False
-    """Fit simple forecasters (last value, seasonal naive, Theta, a pooled regression) beside the network, and take them
-    or a combination where they lower the error on held-out blocks of the table. Needs ``model.skip`` ridge."""
+    """Fit simple forecasters (last value, seasonal naive, Theta, a pooled regression; for steps shorter than a day also
+    a map for series with a daily and a weekly season) beside the network, and take them or a combination where they
+    lower the error on held-out blocks of the table. Needs ``model.skip`` ridge."""
     dropout: Probability = 0.1
     """Dropout before the head."""
     attention_dropout: Probability = 0.0

@@ -300,6 +300,12 @@ def _elapsed(offset: object) -> int:
     return nanoseconds // 1000 if nanoseconds % 1000 == 0 else 0
 
 
+def day_length(frequency: str) -> int:
+    """Steps per day of a frequency below a day: ``h`` 24, ``15min`` 96; 1 if there is none."""
+    unit = frequency.lstrip("0123456789")
+    return season_length(frequency) if unit in ("s", "min", "h") else 1
+
+
 def season_length(frequency: str) -> int:
     """Steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
 

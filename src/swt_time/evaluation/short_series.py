@@ -53,6 +53,8 @@ def _on_short(trained: Trained, series: SeriesTable) -> list[str]:
     if not short or trained.checkpoint.config.data.short is None:
         return []
     others = "by Theta, seasonal naive or their last value" if trained.blend is None else "by the panel"
+    if trained.blend is not None and trained.blend.weekly is not None:
+        others = "without the closed form"
     return [
         f"{len(short)} of {len(series.ids)} series are shorter than the context ({trained.context} rows) and forecast "
         f"{'in padded windows' if trained.short == 'pad' else others}: {listed(short)}"

@@ -157,7 +157,7 @@ def interpolate(series: np.ndarray, season: int) -> np.ndarray:
     array([ 1., 10.,  1., 15.,  1., 20.])
     """
     filled = series.copy()
-    for phase in range(season if season < len(series) else 0):
+    for phase in np.unique(np.flatnonzero(np.isnan(series)) % season) if season < len(series) else ():
         part = filled[phase::season]
         seen = np.flatnonzero(~np.isnan(part))
         if len(seen) > 1:

@@ -2,7 +2,8 @@
 
 Every block is forecast by candidates that were fitted on the rows before it. The context and the wavelet are those of
 the closed form with the lowest error. The forecast is then that closed form, the panel (`swt_time.panel`: last value,
-seasonal naive, Theta and a pooled regression, combined), or a convex combination of both.
+seasonal naive, Theta and a pooled regression, combined), or a convex combination of both. Where series have a daily
+season and weeks of rows, a weekly map (`swt_time.panel.weekly`) has a weight beside these.
 """
 
 import time
@@ -14,7 +15,7 @@ import numpy as np
 
 from swt_time.config import Config
 from swt_time.config.choices import ClosedFormPart
-from swt_time.data.frequency import season_length
+from swt_time.data.frequency import day_length, season_length
 from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows, ScaledTable, scale_table
 from swt_time.data.series import SeriesTable
@@ -23,7 +24,7 @@ from swt_time.data.windows import evenly
 from swt_time.intervals import Residuals
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import Prior, solve
-from swt_time.panel import CANDIDATES, fit_panel, longest_history, reach
+from swt_time.panel import CANDIDATES, fit_panel, fit_weekly, longest_history, longest_weekly, reach, shortest_weekly
 from swt_time.selection.blend import Blend
 from swt_time.selection.blocks import MOST_ORIGINS, Block, held_out_blocks
 from swt_time.selection.contexts import SHORTEST, WAVELETS, feasible_contexts, fit_sizes
@@ -33,7 +34,7 @@ from swt_time.training import Compared
 MARGIN = 0.01
 """Share of the error by which a richer choice must be better than a simpler one."""
 
-CLOSED_FORM, PANEL = "closed form", "panel"
+CLOSED_FORM, PANEL, WEEKLY = "closed form", "panel", "weekly map"
 
 INNER_SPLIT = "0.85/0.15/0"
 """Parts of the rows before a block: the closed form is fitted on the first and its strength chosen on the second."""
@@ -55,7 +56,7 @@ SPARE = 64
 """Series that a panel is fitted on which forecasts none of the table."""
 
 WEIGHTS = np.linspace(0.0, 1.0, 11)
-"""Weights of the closed form beside the panel that are tried."""
+"""Weights of the closed form beside the panel, and of the weekly map beside both, that are tried."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Choice:
     Attributes
     ----------
     weights : dict of str to float
-        Weight of the network (the closed form, with a language model its forecast) and of the panel in the forecast.
+        Weight of the network (the closed form, with a language model its forecast) and of the panel in the forecast,
+        and of the weekly map where it was tried.
     errors : dict of str to float
         Mean absolute error of each candidate on the held-out blocks, in units of the seasonal naive error of each
         series; empty if the series are too short for a block.
@@ -147,9 +149,10 @@ def choose(
 
     before = [_Before(table, block) for block in blocks]
 
-    def judge(name: str, forecast: Callable[[_Before], np.ndarray]) -> float:
+    def judge(name: str, forecast: Callable[[_Before], np.ndarray], otherwise: np.ndarray | float = np.nan) -> float:
         began = time.perf_counter()
-        forecasts[name] = np.concatenate([forecast(one) for one in before])
+        found = np.concatenate([forecast(one) for one in before])
+        forecasts[name] = np.where(np.isnan(found), otherwise, found)
         errors[name] = held_out.error(forecasts[name])
         report(Compared(name, errors[name], time.perf_counter() - began))
         return errors[name]
@@ -177,14 +180,23 @@ def choose(
         return best, alone, held_out.residuals(forecasts[_name(best)])
     judge(PANEL, lambda known: known.panel(horizon, season))
 
-    def mix(weight: float) -> np.ndarray:
-        return weight * forecasts[_name(best)] + (1 - weight) * forecasts[PANEL]
+    def beside(name: str, others: np.ndarray, alone: bool) -> tuple[float, np.ndarray]:
+        def mix(weight: float) -> np.ndarray:
+            return weight * forecasts[name] + (1 - weight) * others
 
-    weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]))
-    if 0 < weight < 1:
-        errors["combination"] = held_out.error(mix(weight))
-    chosen = replace(judged, weights={CLOSED_FORM: weight, PANEL: 1 - weight})
-    return best, chosen, held_out.residuals(mix(weight))
+        weight = best_weight(np.array([held_out.by_group(mix(one)) for one in WEIGHTS.tolist()]), alone)
+        return weight, mix(weight)
+
+    weight, combined = beside(_name(best), forecasts[PANEL], alone=True)
+    weights = {CLOSED_FORM: weight, PANEL: 1 - weight}
+    day = day_length(table.frequency)
+    if day > 1 and max(int(block.rows.max()) for block in blocks) >= shortest_weekly(day, horizon):
+        judge(WEEKLY, lambda known: known.weekly(day, horizon), combined)
+        share, combined = beside(WEEKLY, combined, alone=False)
+        weights = {name: (1 - share) * one for name, one in weights.items()} | {WEEKLY: share}
+    if max(weights.values()) < 1:
+        errors["combination"] = held_out.error(combined)
+    return best, replace(judged, weights=weights), held_out.residuals(combined)
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
@@ -202,7 +214,13 @@ def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend
     panel = fit_panel(known, season, horizon)
     parts = sorted(zip(panel.weights.tolist(), CANDIDATES, strict=True), reverse=True)
     described = " + ".join(f"{weight:.0%} {name}" for weight, name in parts if weight >= 0.005)
-    return Blend(choice.weights[CLOSED_FORM], panel), replace(choice, panel=described)
+    weekly, share = None, choice.weights.get(WEEKLY, 0.0)
+    if share > 0:
+        series = evenly(len(table.ids), MOST_ORIGINS)
+        day = day_length(table.frequency)
+        known = known_values(table, np.stack([series, table.lengths[series]], axis=1), longest_weekly(day, horizon))
+        weekly = fit_weekly(known, day, horizon)
+    return Blend(choice.weights[CLOSED_FORM], panel, weekly, share), replace(choice, panel=described)
 
 
 def without_test(table: SeriesTable, split: str) -> SeriesTable:
@@ -235,14 +253,13 @@ def _settle(config: Config, context: int, wavelet: str) -> Config:
     return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
 
 
-def best_weight(errors: np.ndarray) -> float:
-    """Choose the weight of the closed form beside the panel.
+def best_weight(errors: np.ndarray, alone: bool = True) -> float:
+    """Choose the weight of the closed form beside the panel, or of the weekly map beside both.
 
-    It is the weight with the lowest mean error, or one if the closed form alone is within the margin of it; times
-    ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``, where ``gain`` is that over the panel alone and
-    ``s`` its standard error over ``G`` groups of origins. So the less certain the gain, the more the forecast stays
-    with the panel; one group alone, or groups that disagree, leave it there, and a gain within the margin counts as
-    none. The closed form alone stays alone if there is little doubt: a mixture takes the time of both.
+    It is the weight with the lowest mean error times ``1 - d`` with the doubt ``d = (s / gain)^2 (G + 3) / (G - 1)``,
+    where ``gain`` is that over the panel alone and ``s`` its standard error over ``G`` groups of origins. So the less
+    certain the gain, the more the forecast stays with the panel; one group alone, or groups that disagree, leave it
+    there, and a gain within the margin counts as none.
 
     Source: the factor is that of James and Stein (1961), with an allowance for a standard error of few groups.
 
@@ -250,6 +267,9 @@ def best_weight(errors: np.ndarray) -> float:
     ----------
     errors : (W, G) array
         Errors of each of `WEIGHTS` on each group.
+    alone : bool
+        Whether the weight is one if that is within the margin of the lowest error and there is little doubt, because a
+        mixture takes the time of both.
 
     Returns
     -------
@@ -258,14 +278,14 @@ def best_weight(errors: np.ndarray) -> float:
     """
     means = errors.mean(axis=1)
     best = int(np.argmin(means))
-    if means[-1] <= (1 + MARGIN) * means[best]:
+    if alone and means[-1] <= (1 + MARGIN) * means[best]:
         best = len(WEIGHTS) - 1
     gains = errors[0] - errors[best]
     count, gain = len(gains), gains.mean()
     if count < 2 or gain <= MARGIN * means[0]:
         return 0.0
     doubt = gains.var(ddof=1) / count / gain**2 * (count + 3) / (count - 1)
-    if best == len(WEIGHTS) - 1 and doubt < DOUBT:
+    if alone and best == len(WEIGHTS) - 1 and doubt < DOUBT:
         return 1.0
     return float(round(WEIGHTS[best] * max(1 - doubt, 0.0), 1))
 
@@ -311,6 +331,14 @@ class _Before:
         block, most = self.block, reach(season, horizon, len(self.block.series))
         panel = fit_panel(known_values(self.table, np.stack([block.series, block.rows], axis=1), most), season, horizon)
         return panel.forecast(known_values(self.table, block.origins, most))
+
+    def weekly(self, day: int, horizon: int) -> np.ndarray:
+        """Forecasts of the block (M, H) by the weekly map of the rows before it, NaN for series that are too short."""
+        block, most = self.block, longest_weekly(day, horizon)
+        weekly = fit_weekly(known_values(self.table, np.stack([block.series, block.rows], axis=1), most), day, horizon)
+        if weekly is None:
+            return np.full((len(block.origins), horizon), np.nan)
+        return weekly.forecast(known_values(self.table, block.origins, most))
 
 
 class Sample:
