@@ -7,8 +7,8 @@ import pytest
 
 import swt_time.data.parts
 import swt_time.data.series
+import swt_time.evaluation.fitting
 import swt_time.evaluation.trained
-import swt_time.forecaster
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.config import Config
@@ -103,13 +103,13 @@ def test_scaler_fitted_on_test_rows_is_detected(hourly_wide, tiny_backbones, tmp
 
 
 def test_validation_on_test_windows_is_detected(hourly_wide, tiny_backbones, tmp_path, monkeypatch):
-    original = swt_time.forecaster.split_table
+    original = swt_time.evaluation.fitting.split_table
 
     def leaky(*words, **options):
         parts = original(*words, **options)
         return type(parts)(parts.table, parts.scaler, parts.train, parts.test, parts.test)
 
-    monkeypatch.setattr(swt_time.forecaster, "split_table", leaky)
+    monkeypatch.setattr(swt_time.evaluation.fitting, "split_table", leaky)
     clean, changed = (
         fit("none", frame, tiny_backbones, tmp_path / "model") for frame in (hourly_wide, altered(hourly_wide, TEST))
     )
