@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swt_time.data import inferring
-from swt_time.data.frequency import parse_frequency
+from swt_time.data.frequency import day_length, parse_frequency
 from swt_time.data.future import continue_series, future_times
 from swt_time.data.inferring import all_steps_equal, infer_frequency
 from swt_time.data.zones import microseconds
@@ -270,3 +270,23 @@ def test_one_irregular_step_is_found_wherever_it_is(monkeypatch, place):
     inner[place] = False
     assert all_steps_equal(values, inner, 3)
     assert all_steps_equal(values, inner, 0, modulus=3)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "steps"),
+    [
+        ("s", 86400),
+        ("15min", 96),
+        ("h", 24),
+        ("12h", 2),
+        ("7h", 1),
+        ("24h", 1),
+        ("ms", 1),
+        ("D", 1),
+        ("MS", 1),
+        ("B", 1),
+    ],
+)
+def test_steps_of_a_day(frequency, steps):
+    """A frequency of a day and more has a season, but no steps within the day."""
+    assert day_length(frequency) == steps

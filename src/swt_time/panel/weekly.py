@@ -246,9 +246,9 @@ def batches(series: Sequence[np.ndarray], day: int, horizon: int) -> Iterator[Ba
         known = latest[seen[0] : seen[-1] + 1]
         if not observed[seen[0] : seen[-1] + 1].all():
             known = interpolate(known, day)
-        repeated = np.resize(known[-DAYS * day :], len(latest) - 1 - seen[-1])
-        values = np.concatenate([known, repeated])
-        groups.setdefault(len(values), []).append((row, values, observed[seen[0] :]))
+        if missing := len(latest) - 1 - seen[-1]:
+            known = np.concatenate([known, np.resize(known[-DAYS * day :], missing)])
+        groups.setdefault(len(known), []).append((row, known, observed[seen[0] :]))
     for length, group in groups.items():
         size = max(TOGETHER // max(length, TARGETS * FEATURES, ORIGINS * horizon * FEATURES), 1)
         for start in range(0, len(group), size):

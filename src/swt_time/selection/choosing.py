@@ -200,10 +200,11 @@ def choose(
 
 
 def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend, Choice]:
-    """Fit the panel on all rows but those of a test part, beside the network with its chosen weight.
+    """Fit the panel and the weekly map on all rows but those of a test part, beside the network with its chosen weight.
 
     A panel without weight forecasts only series that are shorter than the context. It is fitted on as many series as it
     was judged with, or on `SPARE` where the table has no such series.
+    The weekly map is fitted if it has weight, on as many series as it was judged with.
     """
     table = without_test(table, config.data.split)
     short = table.lengths.min() < config.data.steps
