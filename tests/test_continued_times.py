@@ -141,11 +141,11 @@ def forecast_and_append(
         warnings.simplefilter("ignore", SWTTimeWarning)
         if way.startswith("command line"):
             stderr = io.StringIO()
-            words = ("forecast", "--model", checkpoint, "--data", path, "--out", out)
+            words = ("forecast", "--model", checkpoint, "--data", path, "--out", out, "--levels", "none")
             with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
                 assert run([str(word) for word in words]) == 0, stderr.getvalue()
         else:
-            files.write(forecaster.predict(files.read(path)), out)
+            files.write(forecaster.predict(files.read(path), levels=None), out)
     files.write(files.append(files.read(path), files.read(out)), path)
     return [pd.Timestamp(time) for time in files.read(out)["ds"].to_list()]
 

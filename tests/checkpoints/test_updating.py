@@ -1,7 +1,7 @@
 """Updates of a closed form, compared with a fit on all rows at once."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from swt_time.checkpoints.updating import updated, with_sums
 from swt_time.data.parts import split_table
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
-from swt_time.model.closed_form import Prior, Sums, solve, solve_again, sum_all, sums
+from swt_time.model.closed_form import FormRecord, Prior, Sums, solve, solve_again, sum_all, sums
 from swt_time.model.closed_form.moments import moments
 from swt_time.model.closed_form.priors import wavelet_penalties
 from swt_time.model.closed_form.sums import _Exactly
@@ -167,7 +167,7 @@ def test_every_form_is_solved_as_on_all_rows(form, missing, monkeypatch):
     assert len(every) == 200 - WIDTH + 1
     exactly = _Exactly(every.series, every.windows, every.table, every.scaler, every.train_rows)
     together = moments(exactly, np.arange(len(every)), form["exponent"])
-    expected = solve_again(together, form, Prior("haar", 2, "reflect"), 24)
+    expected = solve_again(together, FormRecord(**form), Prior("haar", 2, "reflect"), 24)
     np.testing.assert_allclose(maps[0], expected, rtol=0, atol=1e-10 * float(expected.abs().max()))
 
 
@@ -188,7 +188,8 @@ def test_a_recorded_form_is_solved_again(parts, form):
     prior = Prior("haar", 2, "reflect")
     solution = solve(train, None, T, prior, parts)
     assert (solution.prior, solution.structure, solution.centre) == form
-    again = solve_again(sum_all(train, T, H, solution.exponent), solution.record(), prior, train.season)
+    record = FormRecord(**{one.name: getattr(solution, one.name) for one in fields(FormRecord)})
+    again = solve_again(sum_all(train, T, H, solution.exponent), record, prior, train.season)
     torch.testing.assert_close(again, solution.weight, rtol=0, atol=1e-10)
 
 

@@ -117,7 +117,8 @@ def test_forecast_writes_a_table_and_a_picture(folder):
         *("--out", folder / "f.csv", "--plot", folder / "f.png", "--cutoff", "2024-01-20T00:00"),
     )
     forecast = pd.read_csv(folder / "f.csv", parse_dates=["date"])
-    assert list(forecast.columns) == ["unique_id", "date", "yhat"]
+    bounds = ["yhat-lo-80", "yhat-hi-80", "yhat-lo-95", "yhat-hi-95"]
+    assert list(forecast.columns) == ["unique_id", "date", "yhat", *bounds]
     assert forecast["date"].min() == pd.Timestamp("2024-01-20 01:00")
     assert (folder / "f.png").read_bytes()[:4] == b"\x89PNG"
     assert str(folder / "f.csv") in run.stdout

@@ -75,8 +75,8 @@ def test_ids_of_parquet_stay_encoded_where_they_repeat(tmp_path, monkeypatch, na
     found, expected = (to_series(one, id_column=name) for one in (frame, plain))
     assert (found.ids, found.order) == (expected.ids, expected.order)
     assert all(np.array_equal(*pair) for pair in zip(found.values, expected.values, strict=True))
-    assert found.labels.keys() == expected.labels.keys() == {"unique_id"}
-    pd.testing.assert_series_equal(found.labels["unique_id"], expected.labels["unique_id"])
+    assert found.labels.keys() == expected.labels.keys() == {name}
+    pd.testing.assert_series_equal(found.labels[name], expected.labels[name])
     other = read_table(tmp_path / "t.parquet", id_column=None if name == "store" else name)
     assert pa.types.is_dictionary(other[name].dtype.pyarrow_dtype) == (name == "unique_id")
 

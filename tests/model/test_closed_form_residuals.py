@@ -1,5 +1,7 @@
 """Residuals of the closed form on blocks that were left out: each block forecast by a map that never saw it."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,18 +31,11 @@ def parts(rows: int = 400, series: int = 2, split: str = "0.7/0.1/0.2", changed:
 
 
 def make_form(strength: float, structure: bool, centre: str) -> FormRecord:
-    return {
-        "prior": "season",
-        "strength": strength,
-        "tilt": 1.0,
-        "structure": structure,
-        "centre": centre,
-        "exponent": 0,
-    }
+    return FormRecord("season", strength, 1.0, structure, centre, 0)
 
 
-def form_of(found, kinds=("season", "structure", "last", "blocks")) -> FormRecord:
-    return solve(found.train, found.validation, CONTEXT, PRIOR, kinds).record()
+def form_of(solution) -> FormRecord:
+    return FormRecord(**{one.name: getattr(solution, one.name) for one in fields(FormRecord)})
 
 
 @pytest.mark.parametrize("structure", [False, True])
@@ -97,7 +92,7 @@ def test_a_block_does_not_change_its_own_forecasts():
 def test_the_errors_are_about_those_of_the_folds_that_chose_the_form():
     found = parts(rows=2_000)
     solution = solve(found.train, found.validation, CONTEXT, PRIOR, ("season", "structure", "last", "blocks"))
-    form = solution.record()
+    form = form_of(solution)
     residuals = held_out_residuals(found.train, found.validation, CONTEXT, PRIOR, form)
     assert np.mean(residuals.errors**2) == pytest.approx(solution.held_out_mse, rel=0.1)
 
@@ -108,7 +103,9 @@ def test_missing_targets_are_missing_residuals():
     values[rng.uniform(size=500) < 0.1] = np.nan
     frame = pd.DataFrame({"date": pd.date_range("2024", periods=500, freq="h"), "y": values})
     found = split_table(to_series(frame, fill="linear"), "0.7/0.1/0.2", CONTEXT, HORIZON)
-    residuals = held_out_residuals(found.train, found.validation, CONTEXT, PRIOR, form_of(found))
+    residuals = held_out_residuals(
+        found.train, found.validation, CONTEXT, PRIOR, form_of(solve(found.train, found.validation, CONTEXT, PRIOR))
+    )
     assert np.isnan(residuals.errors).mean() == pytest.approx(0.1, abs=0.03)
 
 

@@ -45,7 +45,7 @@ def with_sums(checkpoint: Checkpoint, parts: Parts) -> Checkpoint:
         microseconds(times, wall=False)[stop - 1] if stop else np.iinfo(np.int64).min
         for times, stop in zip(parts.table.times, rows.tolist(), strict=True)
     ]
-    summed = sum_all(parts.train, data.steps, data.horizon, _form(checkpoint)["exponent"])
+    summed = sum_all(parts.train, data.steps, data.horizon, _form(checkpoint).exponent)
     sums = Sums(summed, rows.astype(np.int64), np.array(last, dtype=np.int64))
     return replace(checkpoint, weights={**checkpoint.weights, **sums.to_tensors()})
 
@@ -93,7 +93,7 @@ def updated(checkpoint: Checkpoint, table: SeriesTable) -> Checkpoint:
         warnings.warn(f"no new rows in {listed(idle)}: nothing is added", SWTTimeWarning, stacklevel=3)
     windows = _windows(table, _scaler(known, table, places), seen, context, horizon)
     form, season = _form(checkpoint), season_length(table.frequency)
-    total = sums.moments + sum_all(windows, context, horizon, form["exponent"])
+    total = sums.moments + sum_all(windows, context, horizon, form.exponent)
     check_partial(total)
     try:
         weight = solve_again(total, form, checkpoint.build_embedding().prior(), season)

@@ -1,6 +1,7 @@
 """The residuals that the intervals of a trained forecaster, and those of seasonal naive, are made of."""
 
-from typing import Any, cast
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
@@ -79,11 +80,12 @@ def _describe_scale(calibration: Calibration) -> str:
 
 def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
     """Residuals of the closed form on blocks that were left out."""
-    form = trained.closed_form
-    if form is None:
+    solved = trained.closed_form
+    if solved is None:
         return None
     context, prior = trained.context, trained.model.embed.prior()
-    found = held_out_residuals(parts.train, parts.validation, context, prior, cast(FormRecord, form))
+    form = FormRecord(**{one.name: solved[one.name] for one in fields(FormRecord)})
+    found = held_out_residuals(parts.train, parts.validation, context, prior, form)
     if found is None:
         return None
     pairs = np.empty((len(found.index), 2), dtype=np.int64)

@@ -70,7 +70,7 @@ def held_out_residuals(
     used = evenly(len(blocks.index), MOST_RESIDUALS)
     part, index, block = blocks.part[used], blocks.index[used], blocks.block[used]
     errors = np.full((len(used), horizon), np.nan)
-    for number, fold in blocks.by_block(form["exponent"]).items():
+    for number, fold in blocks.by_block(form.exponent).items():
         weight = solve_again(fold.train, form, prior, windows.season)
         for which, one in enumerate(parts):
             rows = np.flatnonzero((block == number) & (part == which))

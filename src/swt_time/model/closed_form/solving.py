@@ -17,7 +17,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from typing_extensions import TypedDict
 
 from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows, evenly
@@ -185,8 +184,9 @@ def solve(
     )
 
 
-class FormRecord(TypedDict):
-    """The form of a map, as `Solution.record` gives it."""
+@dataclass(frozen=True)
+class FormRecord:
+    """The form of a map, as `Solution.record` gives it beside its errors."""
 
     prior: Literal["season", "wavelet", "plain"]
     strength: float
@@ -215,12 +215,12 @@ def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season:
         There is no such prior.
     """
     context = len(train.inputs)
-    season_only = record["prior"] == "season"
+    season_only = record.prior == "season"
     for penalty in [season_penalty(context, season)] if season_only else wavelet_penalties(context, prior):
-        if (penalty.name, penalty.tilt) == (record["prior"], record["tilt"]):
-            last = record["centre"] == "last"
-            return _solve(train, _Form(0.0, record["strength"], penalty, record["structure"], last), season)
-    raise ValueError(f"no {record['prior']} prior with tilt {record['tilt']}")
+        if (penalty.name, penalty.tilt) == (record.prior, record.tilt):
+            last = record.centre == "last"
+            return _solve(train, _Form(0.0, record.strength, penalty, record.structure, last), season)
+    raise ValueError(f"no {record.prior} prior with tilt {record.tilt}")
 
 
 def _solve(train: Moments, form: _Form, season: int) -> Tensor:
