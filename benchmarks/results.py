@@ -44,7 +44,14 @@ def page(folder: Path) -> str:
         datasets = study["datasets"]
         show = differences_of if study["show"] == "differences" else scores_of
         blocks += [show(name, [f for f in mine if f[0].cell.dataset.name == name], numbers) for name in datasets]
-    blocks += [panels(folder), public_tables(folder), *speed(folder), origin(found), not_run(planned, rows)]
+    blocks += [
+        panels(folder),
+        intervals(folder),
+        public_tables(folder),
+        *speed(folder),
+        origin(found),
+        not_run(planned, rows),
+    ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -168,6 +175,29 @@ def panels(folder: Path) -> str:
         f"{machines}, commit {commits}, {versions}."
     )
     return "\n\n".join(blocks)
+
+
+def intervals(folder: Path) -> str:
+    """Return coverage, CRPS and times of intervals; empty if they were not measured."""
+    rows = read_csv(folder / "intervals.csv")
+    if not rows:
+        return ""
+    heads = ["table", "", "inside 80 %", "inside 90 %", "inside 95 %", "CRPS", "width of 80 %", "CPU time, s"]
+    columns = ["contender", "coverage_80", "coverage_90", "coverage_95", "crps", "width_80", "fit_cpu_seconds"]
+    lines = [[row["table"], *(row[column] for column in columns)] for row in rows]
+    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    return "\n\n".join(
+        [
+            "## Intervals",
+            table(heads, lines),
+            "CRPS: mean of twice the quantile losses at the nine deciles and at 0.025, 0.05, 0.95 and 0.975, in "
+            "standard deviations of the training part (panels: in units of the seasonal naive error). `gaussian` and "
+            "`split conformal` are made of the same residuals around the same forecasts, without a scale of the "
+            "window. CPU time is that of fitting and, for statsforecast, forecasting. `python "
+            "benchmarks/intervals.py`, test parts, one "
+            f"thread. {machines}, commit {commits}, {versions}.",
+        ]
+    )
 
 
 def public_tables(folder: Path) -> str:
