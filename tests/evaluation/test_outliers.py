@@ -1,11 +1,15 @@
 """Planted values outside the one-step interval are found, and few others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from swt_time import Forecaster
+from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.evaluation.outliers import find_outliers
+from swt_time.evaluation.trained import Trained
 
 
 def make_noisy(seed: int) -> pd.DataFrame:
@@ -51,3 +55,15 @@ def test_values_that_were_not_observed_are_no_outliers(noisy):
     found = find_outliers(fitted.trained, fitted.read_series(holes), np.array([600]), 80)
     assert found.checked == 100 - 21
     assert not found.frame["ds"].between(holes["ds"][620], holes["ds"][640]).any()
+
+
+def test_too_few_residuals_for_any_interval_are_an_error(noisy):
+    fitted = Forecaster(horizon=7).fit(noisy.iloc[:600])
+    one = replace(fitted.trained.calibration, residuals=fitted.trained.calibration.residuals[:1], growth=-1.0)
+    checkpoint = fitted.trained.checkpoint.with_intervals(one, {})
+    trained = Trained(checkpoint, fitted.model)
+    with (
+        pytest.warns(SWTTimeWarning, match="it is left out"),
+        pytest.raises(CheckpointError, match="too few residuals"),
+    ):
+        find_outliers(trained, fitted.read_series(noisy), np.array([600]), 99)

@@ -135,3 +135,12 @@ def test_paths_have_the_quantiles_of_the_intervals(calibrated):
     paths = calibration.samples(yhat, histories[:1], 5_000, seed=1)
     expected = calibration.quantiles(yhat, histories[:1], [0.1, 0.5, 0.9])
     np.testing.assert_allclose(np.quantile(paths, [0.1, 0.5, 0.9], axis=0), expected, rtol=0.25, atol=0.05)
+
+
+def test_without_a_whole_origin_there_are_no_paths():
+    residuals, histories = make_residuals()
+    holes = residuals.values.copy()
+    holes[np.arange(len(holes)), np.arange(len(holes)) % HORIZON] = np.nan
+    calibration = fit_calibration(Residuals(residuals.pairs, holes, residuals.block, ""), histories, SEASON)
+    with pytest.raises(CheckpointError, match="no sample paths"):
+        calibration.samples(np.zeros((1, HORIZON)), histories[:1], 3, seed=0)

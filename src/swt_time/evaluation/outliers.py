@@ -9,6 +9,7 @@ import pandas as pd
 
 from swt_time.data.origins import values_after
 from swt_time.data.series import SeriesTable
+from swt_time.errors import CheckpointError
 from swt_time.evaluation.trained import Trained
 from swt_time.evaluation.uncertainty import Uncertainty
 
@@ -69,7 +70,7 @@ def find_outliers(trained: Trained, series: SeriesTable, first: np.ndarray, leve
     Raises
     ------
     CheckpointError
-        The model has no intervals.
+        The model has no intervals, or too few residuals for one.
     ConfigError
         The level is out of range.
     """
@@ -79,6 +80,8 @@ def find_outliers(trained: Trained, series: SeriesTable, first: np.ndarray, leve
     yhat = trained.forecast_origins(series, pairs)
     around = asked.columns(trained, series, pairs, yhat)
     names = list(around)
+    if not names:
+        raise CheckpointError("the model has too few residuals for any interval; train it on a longer table")
     lower, upper = (around[name][:, 0] for name in names)
     truth = values_after(series, pairs, 1)[:, 0]
     outside = np.maximum(lower - truth, truth - upper)

@@ -147,12 +147,15 @@ class Calibration:
 
         Raises
         ------
-        ValueError
+        CheckpointError
             At no origin all steps were observed.
         """
         whole = np.flatnonzero(~np.isnan(self.residuals).any(axis=1))
         if not len(whole):
-            raise ValueError("no origin has residuals of all steps")
+            raise CheckpointError(
+                "the model has no sample paths: no held-out forecast has an observed value at every step; train it on "
+                "a table with fewer missing values"
+            )
         draws = np.random.default_rng(seed)
         passes = -(-count // len(whole))  # every origin is drawn equally often, as far as the count allows
         drawn = np.concatenate([draws.permutation(whole) for _ in range(passes)])[:count]
