@@ -1,5 +1,7 @@
 """Names and values of the columns around a forecast, and what is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -69,6 +71,14 @@ def test_saved_models_give_the_same_columns_bit_for_bit(fitted, rows, tmp_path):
     asked = {"levels": [80, 95], "quantiles": [0.3], "samples": 5}
     expected, found = (one.predict(rows, **asked) for one in (fitted, Forecaster.load(tmp_path / "model")))
     pd.testing.assert_frame_equal(expected, found, check_exact=True)
+
+
+def test_forecasts_in_threads_have_equal_columns(fitted, rows):
+    asked = {"levels": [80, 95], "quantiles": [0.3], "samples": 3}
+    expected = fitted.predict(rows, **asked)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: fitted.predict(rows, **asked), range(8)):
+            pd.testing.assert_frame_equal(found, expected, check_exact=True)
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ LARGEST_CHANGE = 3.0
 JUDGED = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 """Quantiles by which the form of the scale is chosen."""
 
-MOST_JUDGED = 2**15
-"""Most residuals of a block by which it is chosen."""
+MOST_COMPARED = 2**9
+"""Most origins by whose residuals it is chosen."""
 
 
 def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], season: int) -> Calibration | None:
@@ -88,16 +88,16 @@ def fit_calibration(residuals: Residuals, histories: Sequence[np.ndarray], seaso
         held = held.with_both_signs()
     own = OWN[:1] if residuals.spread is None else OWN
     forms = [_Form(own[-1], False, 0.0)]
-    blocks = np.unique(held.block)
+    compared = held.select(np.arange(0, len(held.values), -(-len(held.values) // MOST_COMPARED)))
+    blocks = np.unique(compared.block)
     if len(blocks) > 1:
         phases = PHASES if season > 1 and not few else PHASES[:1]
         forms = [_Form(*one) for one in product(own, (False, True), phases)]
     errors = np.zeros(len(forms))
     for one in blocks if len(forms) > 1 else []:
-        kept, left_out = np.flatnonzero(held.block != one), np.flatnonzero(held.block == one)
-        left_out = left_out[:: -(-len(left_out) * held.values.shape[1] // MOST_JUDGED)]
+        kept, left_out = np.flatnonzero(compared.block != one), np.flatnonzero(compared.block == one)
         for number, form in enumerate(forms):
-            errors[number] += _error(_calibrate(held.select(kept), season, form), held.select(left_out))
+            errors[number] += _error(_calibrate(compared.select(kept), season, form), compared.select(left_out))
     return _calibrate(held, season, forms[int(errors.argmin())])
 
 
