@@ -99,7 +99,7 @@ def test_every_backbone_gives_its_own_spread(tiny_backbones, hourly_wide, tmp_pa
     with pytest.warns(SWTTimeWarning) as warned:
         other = fitted.predict(hourly_wide.assign(load=1000 * hourly_wide["load"]), **ASKED)
     assert ["another unit" in str(one.message) for one in warned] == [True]  # the second pass does not repeat it
-    loads = [one[one["unique_id"] == "load"].drop(columns=["unique_id", "ds"]) for one in (found, other)]
+    loads = [one[one["unique_id"] == "load"].drop(columns=["unique_id", "date"]) for one in (found, other)]
     np.testing.assert_allclose(loads[1], 1000 * loads[0], rtol=1e-3)
 
 
