@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from swt_time.selection.blocks import (
     BLOCKS,
+    FEW_ORIGINS,
     FEWEST_ORIGINS,
     MANY,
     MOST_ORIGINS,
     MOST_VALUES,
+    SHARE,
     SHORT_BLOCKS,
     held_out_blocks,
 )
@@ -83,3 +85,16 @@ def test_forecasts_that_look_far_back_begin_at_fewer_rows():
     assert len(far) == MOST_VALUES // 14_400
     assert len(farthest) == FEWEST_ORIGINS
     assert near[[0, -1]].tolist() == far[[0, -1]].tolist() == farthest[[0, -1]].tolist()
+
+
+def test_few_origins_have_later_ones_whose_targets_run_past_the_block():
+    horizon, lengths = 12, [144, 100]
+    for block in held_out_blocks(lengths, horizon):
+        assert len(block.pairs) < len(block.origins) <= FEW_ORIGINS
+        for index, origin in block.later.tolist():
+            begin = int(block.rows[block.series.tolist().index(index)])
+            size = max(horizon, lengths[index] // SHARE)
+            assert begin + size - horizon < origin < begin + size, "after the judged origins, before the next block"
+    assert all(len(block.later) == 0 for block in held_out_blocks([20_000], horizon))
+    long_history = held_out_blocks(lengths, horizon, history=MOST_VALUES // 8)
+    assert all(len(block.origins) <= 8 for block in long_history)

@@ -104,14 +104,14 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: 
             for i in series.tolist()
         ]
         found = np.concatenate(pairs)
-        blocks.append(Block(series, rows[series], found, _later(series, rows, size, horizon, len(found))))
+        room = min(FEW_ORIGINS, most) - len(found)
+        blocks.append(Block(series, rows[series], found, _later(series, rows, size, horizon, room)))
     return blocks
 
 
-def _later(series: np.ndarray, rows: np.ndarray, size: np.ndarray, horizon: int, known: int) -> np.ndarray:
-    """Origins in a block from which a forecast runs past its end, evenly spread: with the ``known`` origins at most
-    `FEW_ORIGINS`."""
-    count = (FEW_ORIGINS - known) // len(series)
+def _later(series: np.ndarray, rows: np.ndarray, size: np.ndarray, horizon: int, room: int) -> np.ndarray:
+    """At most ``room`` origins in a block from which a forecast runs past its end, evenly spread."""
+    count = room // len(series)
     found = [np.empty((0, 2), dtype=np.int64)]
     for i in series.tolist() if count > 0 and horizon > 1 else []:
         first = int(rows[i] + size[i]) - horizon + 1
