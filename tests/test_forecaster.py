@@ -6,23 +6,15 @@ import polars as pl
 import pytest
 import torch
 
+from support.models import TINY
 from swt_time import Forecaster
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning, TableError
 
-TINY = {
-    "d_model": 8,
-    "level": 2,
-    "d_ff": 8,
-    "n_heads": 2,
-    "n_prototypes": 16,
-    "precision": "float32",
-    "batch_size": 16,
-    "validation_windows": 16,
-}
+OPTIONS = {**TINY, "validation_windows": 16}
 
 
 def make(backbone="none", **options):
-    return Forecaster(**{"horizon": 12, "context": 48, "backbone": str(backbone), "max_steps": 4, **TINY, **options})
+    return Forecaster(**{"horizon": 12, "context": 48, "backbone": str(backbone), "max_steps": 4, **OPTIONS, **options})
 
 
 def long_table(lengths=(200, 150, 90), start="2024-01-01"):

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from support import trust
+from support.models import TINY
 from swt_time import Forecaster
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.checkpoints.locking import locked
@@ -29,13 +30,7 @@ from swt_time.training.loop import _Run
 OPTIONS = {
     "horizon": 12,
     "context": 48,
-    "d_model": 8,
-    "level": 2,
-    "d_ff": 8,
-    "n_heads": 2,
-    "n_prototypes": 16,
-    "precision": "float32",
-    "batch_size": 16,
+    **TINY,
     "validation_windows": 16,
     "max_steps": 60,  # an epoch has 47 steps, so STOPS are in the middle of the first and of the second epoch
     "validate_every": 10,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from support.models import TINY
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint
 from swt_time.checkpoints.run_state import read_run
@@ -17,13 +18,7 @@ from swt_time.training import Solved, Step
 OPTIONS = {
     "horizon": 12,
     "context": 48,
-    "d_model": 8,
-    "level": 2,
-    "d_ff": 8,
-    "n_heads": 2,
-    "n_prototypes": 16,
-    "precision": "float32",
-    "batch_size": 16,
+    **TINY,
     "max_steps": 12,
     "validate_every": 5,
     "split": "none",  # the latest weights count, so that the gate of the checkpoint is not zero
