@@ -1,5 +1,7 @@
 """Contexts at forecast origins: what was known of a series when a forecast began."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from swt_time.data.parts import refuse_far
@@ -58,6 +60,11 @@ def known_values(table: SeriesTable, pairs: np.ndarray, most: int | None = None)
         else:
             found.append(values if known.all() else np.where(known, values, np.nan))
     return found
+
+
+def never_negative(histories: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether each of M arrays of known values has no negative one, (M,) bool; NaN where nothing was observed."""
+    return np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
 
 
 def values_after(table: SeriesTable, pairs: np.ndarray, horizon: int) -> np.ndarray:

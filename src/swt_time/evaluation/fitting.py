@@ -74,8 +74,10 @@ def fit_table(
     parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
+        written = None
         if folder is not None and trains:
             model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
+            written = checkpoint
         else:
             model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
         if choice is not None:
@@ -84,6 +86,6 @@ def fit_table(
         interrupted = result.ended == "interrupted"
         if not interrupted:
             checkpoint = calibrate(Trained(checkpoint, model), parts, residuals)
-        if folder is not None:
+        if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
     return Fitted(config, Trained(checkpoint, model), result, choice)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from swt_time.data.origins import never_negative
 from swt_time.errors import CheckpointError
 from swt_time.intervals.conformal import conformal_quantiles, widest_level
 from swt_time.intervals.scale import FEATURES, Description, describe
@@ -171,8 +172,7 @@ class Calibration:
 
     @staticmethod
     def _floor(yhat: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
-        positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
-        return np.where(positive[:, None], np.minimum(yhat, 0.0), -np.inf)
+        return np.where(never_negative(histories)[:, None], np.minimum(yhat, 0.0), -np.inf)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration; ``own``

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from swt_time.data.origins import never_negative
 from swt_time.errors import CheckpointError
 from swt_time.panel import FittedPanel, WeeklyMap
 
@@ -70,8 +71,7 @@ class Blend:
             combined[needed] += weights * self.panel.forecast([histories[i] for i in needed.tolist()])
             total[needed] += weights
         combined /= total
-        positive = np.array([not (one < 0).any() for one in histories])  # a comparison with NaN is false
-        return np.where(positive[:, None], np.maximum(combined, 0.0), combined)
+        return np.where(never_negative(histories)[:, None], np.maximum(combined, 0.0), combined)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Its arrays by name, for a checkpoint."""
