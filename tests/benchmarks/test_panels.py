@@ -22,20 +22,24 @@ def test_mase_is_scaled_by_seasonal_naive():
     assert panels.mase(TRAIN, TEST, FORECASTS, 2) == pytest.approx((first + second) / 2)
 
 
-def test_own_contender_forecasts_every_series():
+@pytest.mark.parametrize("contender", [panels.OURS, panels.PANEL])
+def test_own_contenders_forecast_every_series_in_order(contender):
     random = np.random.default_rng(0)
-    train = [random.uniform(1, 2, size=n) for n in (8, 20, 30)]
-    forecasts, chosen = panels.ours(train, 4, 3)
+    train = [level + random.uniform(1, 2, size=n) for level, n in ((10, 8), (200, 20), (3000, 30))]
+    forecasts, chosen = panels.run(contender, train, "M3 quarterly", 3)
     assert forecasts.shape == (3, 3)
+    assert np.abs(forecasts.mean(axis=1) / [11.5, 201.5, 3001.5] - 1).max() < 0.2
     assert chosen
 
 
-def test_statsforecast_is_left_out_where_it_is_not_installed(monkeypatch, capsys):
+def test_peers_are_left_out_where_they_are_not_installed(monkeypatch, capsys):
     monkeypatch.setattr(panels, "find_spec", lambda name: None)
-    assert panels.contenders() == (panels.OURS,)
-    assert "statsforecast is not installed and is left out" in capsys.readouterr().err
+    assert panels.contenders() == (panels.OURS, panels.PANEL)
+    noted = capsys.readouterr().err
+    assert "statsforecast is not installed and is left out" in noted
+    assert "fracast is not installed and is left out" in noted
     monkeypatch.setattr(panels, "find_spec", lambda name: name)
-    assert panels.contenders() == (panels.OURS, *panels.PEERS)
+    assert panels.contenders() == (panels.OURS, panels.PANEL, *panels.STATSFORECAST, panels.FRACAST)
 
 
 def test_panels_have_official_horizons():
