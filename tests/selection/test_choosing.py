@@ -135,7 +135,7 @@ def test_any_length_is_forecast(rows):
 
 @pytest.mark.parametrize("rows", [50, 60, 72, 90, 100, 120])
 def test_a_given_context_that_is_too_long_for_the_rows_before_a_block(rows):
-    """With the horizon of 24, tables of up to 95 rows have a block before which no window of 48 rows fits."""
+    """Each table has a held-out block before which no window of 48 and 24 rows fits."""
     table = hourly(rows)
     for options in ({"preset": "panel"}, {"preset": "auto", "context": 48}, {"preset": "fast", "wavelet": "auto"}):
         forecaster = Forecaster(horizon=24, **{"context": 48, "split": "none", **options}).fit(table)
