@@ -239,11 +239,12 @@ def raised(frame, first, by=1000):
 
 
 def backtested(kind, frame, fill, refit=False):
-    """Return the forecasts from two cutoffs, (2, 2 * HORIZON)."""
+    """Return the forecasts and their bounds from two cutoffs, (2, 2 * HORIZON, 3)."""
     forecaster = Forecaster(horizon=HORIZON, fill=fill, **BACKTESTS[kind])
-    found = forecaster.backtest(frame, windows=2, refit=refit)
-    assert found["yhat"].notna().all()
-    return np.stack([one["yhat"].to_numpy() for _, one in found.groupby("cutoff")])
+    found = forecaster.backtest(frame, windows=2, refit=refit, levels=(50,))
+    columns = ["yhat", "yhat-lo-50", "yhat-hi-50"]
+    assert found[columns].notna().all(axis=None)
+    return np.stack([one[columns].to_numpy() for _, one in found.groupby("cutoff")])
 
 
 @pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
@@ -285,3 +286,23 @@ def test_interpolation_up_to_a_later_value_does_not_change_the_unit_of_a_series(
         forecaster.cross_validation(one, windows=1)["yhat"] for one in (frame, raised(frame, CONTEXT, 1e6))
     )
     np.testing.assert_array_equal(clean, changed)
+
+
+@pytest.mark.parametrize("fill", ["linear", "ffill", "zero"])
+def test_rows_after_a_cutoff_change_nothing_in_a_forecast_without_a_model(fill, hourly_wide, swt_time, tmp_path):
+    """The choice on held-out blocks, the forecast, its intervals and its sample paths; the cutoff lies in a gap."""
+    frame = hourly_wide.iloc[-ROWS:].reset_index(drop=True)
+    frame.loc[FIRST - 6 : FIRST + 5, "load"] = np.nan
+    tables = {"clean": frame, "later": raised(frame, FIRST), "control": raised(frame, FIRST - 1)}
+    written = {}
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        files = ("--data", tmp_path / f"{name}.csv", "--out", tmp_path / f"{name}-forecast.csv")
+        around = ("--levels", "50,80", "--quantiles", "0.1", "--samples", 3)
+        swt_time(
+            "forecast", *files, *around, "--horizon", HORIZON, "--fill", fill, "--cutoff", frame["date"][FIRST - 1]
+        )
+        written[name] = (tmp_path / f"{name}-forecast.csv").read_bytes()
+    assert b"yhat-sample-3" in written["clean"]
+    assert written["later"] == written["clean"]
+    assert written["control"] != written["clean"]

@@ -162,6 +162,8 @@ def test_zero_fills_every_missing_day():
     assert series.values[0].tolist() == [0, 1, 0, 0, 2, 3, 0, 0, 4, 0]
     assert series.observed[0].tolist() == [False, True, False, False, True, True, False, False, True, False]
     assert series.observed[1].tolist() == [True, True, False, *[True] * 7]
+    # Forecasts are those of observed values, so whoever means days without sales is told what to do.
+    assert any("(zero); they count as not observed: if they are values" in note for note in series.notes)
 
 
 def test_rows_without_a_value_at_the_end_are_future_rows(model, tmp_path):

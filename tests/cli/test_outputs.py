@@ -1,5 +1,6 @@
 """No command overwrites what it was given, and output fails in one line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -226,3 +227,26 @@ def test_a_name_that_cannot_be_used_is_refused_in_one_line(swt_time, model, plac
         (line,) = [line for line in run.stderr.splitlines() if not line.startswith("note: ")]
         assert line.startswith("error: ")
     assert contents(Path()) == before
+
+
+def strict_json(text: str):
+    def refuse(word: str):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_json_holds_finite_numbers_only(swt_time, tmp_path):
+    """Values without any spread: intervals have no width, and the surprise of a jump is infinite."""
+    rows = np.arange(400)
+    columns = {"zero": 0.0, "jump": np.where(rows == 390, 1e12, 0.0), "step": np.where(rows < 370, 1.0, 7.0)}
+    table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=400, freq="h"), **columns})
+    table.to_csv(tmp_path / "table.csv", index=False)
+    data, model = ("--data", tmp_path / "table.csv"), tmp_path / "model"
+    swt_time("train", *data, "--out", model, "--preset", "panel", "--horizon", 6, "--split", "0.7/0.1/0.2")
+    found = swt_time("backtest", *data, "--horizon", 6, "--preset", "panel", "--windows", 2, "--flag", 90, "--json")
+    outliers = strict_json(found.stdout)["outliers"]["values"]
+    assert any(one["surprise"] is None for one in outliers)
+    assert strict_json(swt_time("evaluate", "--model", model, *data, "--json").stdout)["windows"] > 0
+    described = swt_time("info", "--model", model).stdout
+    assert strict_json(described[described.index("{") :])["config"]["data"]["horizon"] == 6

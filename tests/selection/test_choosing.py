@@ -133,6 +133,16 @@ def test_any_length_is_forecast(rows):
     assert np.isfinite(forecast["yhat"]).all()
 
 
+@pytest.mark.parametrize("rows", [50, 60, 72, 90, 100, 120])
+def test_a_given_context_that_is_too_long_for_the_rows_before_a_block(rows):
+    """Each table has a held-out block before which no window of 48 and 24 rows fits."""
+    table = hourly(rows)
+    for options in ({"preset": "panel"}, {"preset": "auto", "context": 48}, {"preset": "fast", "wavelet": "auto"}):
+        forecaster = Forecaster(horizon=24, **{"context": 48, "split": "none", **options}).fit(table)
+        assert np.isfinite(forecaster.predict(table, levels=None)["yhat"]).all()
+        assert forecaster.config.data.context == 48
+
+
 def test_series_of_all_lengths_together():
     table = walks(12, 40)
     keep = table.groupby("unique_id").cumcount() < table["unique_id"].str[1:].astype(int) * 4 + 2

@@ -1,6 +1,5 @@
 """``swt-time backtest``."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +25,7 @@ from swt_time.cli.options import (
     expand_groups,
     option,
 )
-from swt_time.cli.outputs import check_outputs, printer
+from swt_time.cli.outputs import check_outputs, printer, write_json
 from swt_time.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ def backtest(
         pictures.plot_calibration(pits, plot_calibration)
     if as_json:
         found = {} if outliers is None else {"outliers": outliers.as_json()}
-        say(json.dumps({**scores.as_json(), **found, "fitted": how}))
+        say(write_json({**scores.as_json(), **found, "fitted": how}))
         return
     say(how)
     for line in [*scores.as_text(), *([] if outliers is None else outliers.as_text())]:

@@ -1,6 +1,5 @@
 """``swt-time forecast`` and ``evaluate``."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +22,7 @@ from swt_time.cli.options import (
     parse_levels,
     stderr,
 )
-from swt_time.cli.outputs import check_outputs, printer
+from swt_time.cli.outputs import check_outputs, printer, write_json
 from swt_time.config import Config, read_preset
 from swt_time.errors import ConfigError, SWTTimeWarning
 
@@ -180,7 +179,7 @@ def evaluate(
     if by_series is not None:
         write_table(series_frame(series, scores.by_series(), frame), by_series)
     if as_json:
-        say(json.dumps(scores.as_json()))
+        say(write_json(scores.as_json()))
         return
     for line in scores.as_text():
         say(line)

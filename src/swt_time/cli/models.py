@@ -1,13 +1,12 @@
 """``swt-time import`` and ``info``: checkpoints of other systems, and the facts of a checkpoint or this machine."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from swt_time.cli.options import OUTPUT, option
-from swt_time.cli.outputs import check_outputs
+from swt_time.cli.outputs import check_outputs, write_json
 from swt_time.errors import BackboneError
 
 SIZES = "Sizes it was trained with"
@@ -102,7 +101,7 @@ def info(
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
         typer.echo(describe_intervals(checkpoint.provenance))
-        typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
+        typer.echo(write_json({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
         return
     for name, number in package_versions().items():
         typer.echo(f"{name:14} {number}")

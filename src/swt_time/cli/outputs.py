@@ -1,10 +1,12 @@
 """Check output paths before any work, so that no command overwrites what it was given."""
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -67,6 +69,13 @@ def printer(*tables: Path | None) -> Callable[[str], None]:
     if printed > 1:
         raise InputError("standard output (-) holds one table; write the others to files")
     return partial(typer.echo, err=printed > 0)
+
+
+def write_json(values: Mapping[str, Any], indent: int | None = None) -> str:
+    """Return plain values as JSON; what is not finite becomes null, because JSON has neither NaN nor Infinity."""
+    from swt_time.evaluation.text import finite_only
+
+    return json.dumps(finite_only(dict(values)), indent=indent, allow_nan=False)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -113,7 +113,12 @@ class Filling:
         """Describe the changes for the user."""
         notes = []
         if self.filled:
-            notes.append(f"filled {self.filled} values in {self.touched} series ({self.fill})")
+            note = f"filled {self.filled} values in {self.touched} series ({self.fill})"
+            if self.fill == "zero":
+                note += (
+                    "; they count as not observed: if they are values to be forecast, write the zeros into the table"
+                )
+            notes.append(note)
         if self.cut:
             notes.append(f"removed {self.cut} missing values before the first known value")
         return notes

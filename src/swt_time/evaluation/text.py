@@ -17,7 +17,7 @@ def finite_only(value: Any) -> Any:
     """Replace NaN and infinities by None in plain values, since JSON has neither."""
     if isinstance(value, dict):
         return {key: finite_only(one) for key, one in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [finite_only(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -135,9 +135,14 @@ def choose(
     history = min(longest_history(season), int(table.lengths.max()))
     blocks = held_out_blocks(table.lengths, horizon, history)
     known = [block.rows for block in blocks] or [table.lengths]
-    contexts = feasible_contexts(known, horizon, season) if config.data.context == "auto" else [config.data.steps]
+    if config.data.context == "auto":
+        contexts = feasible_contexts(known, horizon, season)
+        shortest = SHORTEST
+    else:
+        shortest = config.data.steps
+        contexts = [shortest] if min(int(rows.max()) for rows in known) >= shortest + horizon else []
     if not blocks or not contexts:
-        settled = _settle(config, contexts[0] if contexts else SHORTEST, _first_wavelet(config))
+        settled = _settle(config, contexts[0] if contexts else shortest, _first_wavelet(config))
         residuals = None
         if blocks:
             found = [_Before(table, block).panel(horizon, season) for block in blocks]
