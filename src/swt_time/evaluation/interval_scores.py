@@ -99,6 +99,7 @@ def add_windows(
     pairs: np.ndarray,
     yhat: np.ndarray,
     target: np.ndarray,
+    spread: np.ndarray | None = None,
 ) -> None:
     """Add the quantiles around forecasts to sums, some windows at a time.
 
@@ -112,11 +113,15 @@ def add_windows(
         Series index and known rows of each forecast; no later row is read.
     yhat, target : (M, H) arrays
         In the units of the table; a target is NaN where nothing was observed.
+    spread : (2, M, H) array, optional
+        The forecaster's own; needed if the calibration is relative to it.
     """
     for begin in range(0, len(pairs), MOST_WINDOWS):
         rows = slice(begin, begin + MOST_WINDOWS)
         histories = known_values(table, pairs[rows], reach(calibration.season))
-        sums.update(calibration.quantiles(yhat[rows], histories, sums.probabilities), target[rows], pairs[rows, 0])
+        own = None if spread is None else spread[:, rows]
+        quantiles = calibration.quantiles(yhat[rows], histories, sums.probabilities, own)
+        sums.update(quantiles, target[rows], pairs[rows, 0])
 
 
 def interval_scores(sums: IntervalSums, ids: Sequence[str], units: np.ndarray) -> IntervalScores:

@@ -54,7 +54,12 @@ class Uncertainty:
             raise ConfigError(f"samples must be from 0 to {MOST_SAMPLES:,}; got {self.samples}")
 
     def columns(
-        self, trained: Trained, series: SeriesTable, pairs: np.ndarray, yhat: np.ndarray
+        self,
+        trained: Trained,
+        series: SeriesTable,
+        pairs: np.ndarray,
+        yhat: np.ndarray,
+        spread: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Compute the columns by name, (M, H) each.
 
@@ -67,6 +72,8 @@ class Uncertainty:
         pairs : (M, 2) int array
             Series index and known rows of each forecast.
         yhat : (M, H) array
+        spread : (2, M, H) array, optional
+            That of `Trained.spreads`, if it is known already.
 
         Raises
         ------
@@ -84,7 +91,7 @@ class Uncertainty:
                 "longer table, or with a validation part (data.split 0.7/0.1/0.2)"
             )
         histories = known_values(series, pairs, reach(calibration.season))
-        spread = trained.spreads(series, pairs) if calibration.own else None
+        spread = trained.spreads(series, pairs) if spread is None else spread
         probabilities = self._probabilities(calibration)
         found: dict[str, np.ndarray] = {}
         if probabilities:
