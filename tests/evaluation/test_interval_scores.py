@@ -129,7 +129,7 @@ def test_scores_do_not_depend_on_how_many_windows_are_taken_at_once(table, forec
         update(sums, quantiles, target, channel)
 
     monkeypatch.setattr(IntervalSums, "update", counted)
-    monkeypatch.setattr(interval_scores, "MOST_WINDOWS", 7)
+    monkeypatch.setattr(interval_scores, "MOST_QUANTILES", 650)
     again = evaluate(forecaster, table).model.intervals.as_json()
     assert max(sizes) == 7
     assert sum(sizes) == 2 * 2 * (40 - 6 + 1)  # two methods, two series

@@ -37,7 +37,11 @@ def conformal_quantiles(residuals: ArrayLike, probabilities: ArrayLike) -> np.nd
     >>> conformal_quantiles([[1.0], [2.0], [4.0]], [0.25, 0.5, 0.625, 0.9]).ravel()
     array([1., 2., 3., nan])
     """
-    known = np.sort(np.asarray(residuals, np.float64), axis=0)  # NaN last
+    return quantiles_of_sorted(np.sort(np.asarray(residuals, np.float64), axis=0), probabilities)
+
+
+def quantiles_of_sorted(known: np.ndarray, probabilities: ArrayLike) -> np.ndarray:
+    """Compute `conformal_quantiles` of residuals whose columns are sorted already, NaN last."""
     counts = (~np.isnan(known)).sum(axis=0)
     ranks = np.asarray(probabilities, np.float64)[:, None] * (counts + 1)
     whole = np.round(ranks)
