@@ -10,7 +10,7 @@ from swt_time.data.origins import known_values
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.evaluation.trained import Trained
-from swt_time.intervals import Calibration, reach
+from swt_time.intervals import Calibration, conformal_ranks, reach
 
 LEVELS = (80, 95)
 """Levels of a forecast of which nothing else is asked."""
@@ -112,7 +112,7 @@ class Uncertainty:
             if used is not None:
                 found |= {f"yhat-lo-{used:g}": 0.5 - used / 200, f"yhat-hi-{used:g}": 0.5 + used / 200}
         for quantile in self.quantiles:
-            if quantile * (count + 1) + 1e-9 >= 1 and quantile * (count + 1) - 1e-9 <= count:
+            if np.isfinite(conformal_ranks(quantile, count)):
                 found[f"{quantile:g}"] = quantile
             else:
                 _warn(
