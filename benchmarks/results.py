@@ -137,9 +137,12 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
         gate = f"{statistics.mean(gates):+.3f}" if gates else ""
         seconds = f"{statistics.mean(row.seconds for row in rows):.0f}"
         label = f"**{BASE}**" if one.contender == BASE else one.contender
-        lines.append([label, spread_of(values), spread_of([r.mae for r in rows]), difference, one.verdict])
-        lines[-1] += [gate, seconds]
-    heads = ["", "MSE", "MAE", "MSE, difference from base", "verdict", "gate", "training, s"]
+        lines.append([label, spread_of(values), spread_of([r.mae for r in rows]), *intervals_of(rows), difference])
+        lines[-1] += [one.verdict, gate, seconds]
+    heads = ["", "MSE", "MAE", *INTERVALS, "MSE, difference from base", "verdict", "gate", "training, s"]
+    if not any(any(line[3 : 3 + len(INTERVALS)]) for line in lines):
+        del heads[3 : 3 + len(INTERVALS)]
+        lines = [[*line[:3], *line[3 + len(INTERVALS) :]] for line in lines]
     if not any(line[-2] for line in lines):
         heads.pop(-2)
         lines = [[*line[:-2], line[-1]] for line in lines]
@@ -153,6 +156,19 @@ def differences_of(name: str, found: Found, published: Iterable[Mapping[str, Any
             "expected to appear different by chance alone."
         )
     return f"{heading}\n\n{table(heads, lines)}\n\n{summary}"
+
+
+INTERVALS = ("CRPS", "inside 80 %", "inside 95 %")
+"""Titles of the columns of `intervals_of`."""
+
+
+def intervals_of(rows: Sequence[Row]) -> list[str]:
+    """Return CRPS, and mean coverage of 80 and 95 % in percent; empty unless all rows have them."""
+    if any(row.crps is None for row in rows):
+        return [""] * len(INTERVALS)
+    inside = [[getattr(row, column) for row in rows] for column in ("coverage_80", "coverage_95")]
+    shown = ("" if None in one else f"{100 * statistics.mean(one):.1f}" for one in inside)
+    return [spread_of([row.crps for row in rows]), *shown]
 
 
 def panels(folder: Path) -> str:

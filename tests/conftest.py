@@ -58,9 +58,9 @@ def claims_on_record(request: pytest.FixtureRequest):
             trust.record("trust_tables.csv", item, claim, len(ran), ran.count("passed"), command)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def swt_time():
-    """Run commands of the command line in processes of their own; one server for the tests of a module."""
+    """Run commands of the command line in processes of their own; one server, which imports the libraries once."""
     server = Commands()
     yield server
     server.close()

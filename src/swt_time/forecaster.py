@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from swt_time.checkpoints import check_output_folder, locked, read_checkpoint, write_checkpoint
+from swt_time.checkpoints import Start, check_output_folder, locked, read_checkpoint, write_checkpoint
 from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.origins import ends
@@ -176,7 +176,7 @@ class Forecaster:
         *,
         out: str | Path | None = None,
         resume: bool = False,
-        start: str | Path | None = None,
+        start: str | Path | Start | None = None,
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table.
@@ -219,7 +219,7 @@ class Forecaster:
         *,
         out: str | Path | None = None,
         resume: bool = False,
-        start: str | Path | None = None,
+        start: str | Path | Start | None = None,
         report: Callable[[Event], None] = lambda event: None,
     ) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""

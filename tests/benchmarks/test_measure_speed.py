@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+import measure_speed
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "measure_speed.py"
 
@@ -55,9 +58,12 @@ def test_no_benchmark_shows_the_help():
         (("--nonsense",), ("--nonsense",)),
     ],
 )
-def test_wrong_options_are_refused(words, texts, tmp_path):
+def test_wrong_options_are_refused(words, texts, tmp_path, capsys):
     out = tmp_path / "rows.csv"
-    assert_refused(measure("step", "--quick", "--out", out, *words, check=False), *texts, out=out)
+    with warnings.catch_warnings():  # the program sets how they are shown
+        code = measure_speed.main(["step", "--quick", "--out", str(out), *words])
+    printed = capsys.readouterr()
+    assert_refused(subprocess.CompletedProcess(words, code, printed.out, printed.err), *texts, out=out)
 
 
 def test_quick_benchmark(tmp_path):

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from support.models import TINY
 from swt_time import Forecaster
-from swt_time.checkpoints import read_checkpoint
+from swt_time.checkpoints import read_checkpoint, start
 from swt_time.checkpoints.run_state import read_run
+from swt_time.cli import run
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.training import Solved, Step
 
@@ -184,3 +185,13 @@ def test_start_and_resume_exclude_each_other_and_the_checkpoint_is_kept(trained,
     with pytest.raises(CheckpointError, match="no checkpoint folder"):
         make(backbone).fit(hourly_wide, start=tmp_path / "nothing")
     assert manifest(folder) == before
+
+
+def test_the_command_reads_its_checkpoint_once(hourly_wide, tmp_path, monkeypatch):
+    make(max_steps=1).fit(hourly_wide, out=tmp_path / "former")
+    hourly_wide.to_csv(tmp_path / "table.csv", index=False)
+    read, real = [], start.read_identified
+    monkeypatch.setattr(start, "read_identified", lambda folder: read.append(folder) or real(folder))
+    words = ["--data", tmp_path / "table.csv", "--from", tmp_path / "former", "--out", tmp_path / "new"]
+    assert run(["train", *map(str, words)]) == 0
+    assert read == [tmp_path / "former"]

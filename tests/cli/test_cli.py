@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
-from support.commands import Commands
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.checkpoints.locking import locked
 from swt_time.cli.options import parse_duration
@@ -25,10 +24,8 @@ FAST = [word for setting in TINY.split() for word in ("--set", setting)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _server():
-    commands["run"] = Commands()
-    yield
-    commands.pop("run").close()
+def _server(request):
+    commands["run"] = request.getfixturevalue("swt_time")
 
 
 commands = {}

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from support.commands import Commands
 from swt_time.cli import run
 from swt_time.cli.outputs import check_outputs
 from swt_time.errors import InputError
@@ -27,13 +26,6 @@ TABLE = pd.DataFrame(
     }
 )
 CSV = TABLE.to_csv(index=False).encode()
-
-
-@pytest.fixture(scope="module")
-def swt_time():
-    server = Commands()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

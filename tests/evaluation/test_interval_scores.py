@@ -10,6 +10,7 @@ from swt_time import CheckpointError, Forecaster
 from swt_time.data.series import to_series
 from swt_time.evaluation import fold_scores, interval_scores
 from swt_time.evaluation.backtesting import backtest, cross_validate
+from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.calibrating import calibrate_naive
 from swt_time.evaluation.fold_scores import MODEL, score_folds
 from swt_time.evaluation.interval_metrics import CRPS_PROBABILITIES, DECILES, IntervalSums
@@ -128,7 +129,7 @@ def test_scores_do_not_depend_on_how_many_windows_are_taken_at_once(table, forec
         update(sums, quantiles, target, channel)
 
     monkeypatch.setattr(IntervalSums, "update", counted)
-    monkeypatch.setattr(interval_scores, "MOST_WINDOWS", 7)
+    monkeypatch.setattr(interval_scores, "MOST_QUANTILES", 650)
     again = evaluate(forecaster, table).model.intervals.as_json()
     assert max(sizes) == 7
     assert sum(sizes) == 2 * 2 * (40 - 6 + 1)  # two methods, two series
@@ -177,7 +178,7 @@ def test_values_after_an_origin_change_no_interval(table, forecaster):
 
 def test_a_backtest_calibrates_seasonal_naive_before_the_first_cutoff(table, forecaster, monkeypatch):
     seen = []
-    monkeypatch.setattr(fold_scores, "calibrate_naive", lambda series, rows, *more: seen.append(rows.tolist()))
+    monkeypatch.setattr(fold_scores, "calibrate_naive", lambda naive, series, rows: seen.append(rows.tolist()))
     scores = score_folds(cross_validate(forecaster.trained, to_series(table), 3, 4))
     assert seen == [[186, 186]]
     assert list(scores.intervals) == [MODEL]  # there are no others where seasonal naive has no errors
@@ -185,19 +186,19 @@ def test_a_backtest_calibrates_seasonal_naive_before_the_first_cutoff(table, for
 
 def test_intervals_of_seasonal_naive_read_the_given_rows_alone(table):
     rows = np.array([150, 120])
-    first = calibrate_naive(to_series(table), rows, 7, 6)
+    first = calibrate_naive(SeasonalNaive(7, 6), to_series(table), rows)
     other = table.copy()
     other.loc[150:, "a"] = 1e6
     other.loc[120:, "b"] = 1e6
-    again = calibrate_naive(to_series(other), rows, 7, 6)
+    again = calibrate_naive(SeasonalNaive(7, 6), to_series(other), rows)
     np.testing.assert_array_equal(first.residuals, again.residuals)
     np.testing.assert_array_equal(first.coefficients, again.coefficients)
     other.loc[149, "a"] = 1e6
-    assert (calibrate_naive(to_series(other), rows, 7, 6).residuals != first.residuals).any()
+    assert (calibrate_naive(SeasonalNaive(7, 6), to_series(other), rows).residuals != first.residuals).any()
     # every origin with a season before it and a horizon after it, of both series
     assert len(first.residuals) == (150 - 6 - 7 + 1) + (120 - 6 - 7 + 1)
-    assert calibrate_naive(to_series(table), np.array([12, 12]), 7, 6) is None
-    assert calibrate_naive(to_series(table), np.array([13, 0]), 7, 6) is not None
+    assert calibrate_naive(SeasonalNaive(7, 6), to_series(table), np.array([12, 12])) is None
+    assert calibrate_naive(SeasonalNaive(7, 6), to_series(table), np.array([13, 0])) is not None
 
 
 def test_intervals_of_seasonal_naive_cover_what_they_say():

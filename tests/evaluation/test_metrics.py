@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swt_time.evaluation.metrics import ErrorSums, mae, mase, mse, rmse, seasonal_scale, smape
+from swt_time.evaluation.metrics import ErrorSums, add_rows, mae, mase, mse, rmse, seasonal_scale, smape
 
 RANDOM = np.random.default_rng(0)
 NAMES = ("mse", "mae", "rmse", "smape")
@@ -113,3 +113,13 @@ def test_float32_input_is_summed_in_float64():
     sums.update(target + np.float32(1e4), target)
     assert sums.squared.dtype == np.float64
     assert sums.squared[0, 0] - 1e8 == pytest.approx(3e-8, rel=0.6)
+
+
+@pytest.mark.parametrize("where", [[], [2], [0, 0, 1], [1, 0, 1, 1, 0, 2]])
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_rows_are_added_as_by_numpy(where, shape):
+    rows = np.random.default_rng(0).normal(size=(len(where), *shape))
+    found, expected = np.ones((2, 3, *shape))
+    add_rows(found, np.array(where, dtype=np.int64), rows)
+    np.add.at(expected, np.array(where, dtype=np.int64), rows)
+    np.testing.assert_allclose(found, expected)

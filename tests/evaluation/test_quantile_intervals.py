@@ -10,8 +10,13 @@ from support.backbones import FAMILIES
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint
 from swt_time.config import STAND_INS
+from swt_time.data.series import to_series
 from swt_time.errors import CheckpointError, SWTTimeWarning
+from swt_time.evaluation.backtesting import backtest, cross_validate
+from swt_time.evaluation.fold_scores import score_folds
+from swt_time.evaluation.scoring import evaluate_table
 from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.uncertainty import Uncertainty
 from swt_time.intervals import fitting
 
 OPTIONS = {
@@ -62,6 +67,33 @@ def test_intervals_are_wider_where_the_noise_is_larger_and_cover_as_promised(fit
     assert np.median(width[high]) > 2.5 * np.median(width[~high])
     inside = found["y"].between(found["yhat-lo-80"], found["yhat-hi-80"])
     assert inside.mean() == pytest.approx(0.8, abs=0.05)
+
+
+def test_scores_are_those_of_the_intervals_that_are_forecast(fitted, table):
+    rows = table.groupby("unique_id").tail(FIRST)  # 320 of them are the test part
+    series, calibration = to_series(rows), fitted.trained.calibration
+    evaluation = evaluate_table(fitted.trained, series, "0.7/0.2/0.1", 48, 6, calibration=calibration)
+    folds = cross_validate(fitted.trained, series, 320 - 6 + 1, 1, asked=Uncertainty((80, 95)))
+    backtest = score_folds(folds, (80, 95))
+    found = folds.frame(rows)
+    inside = [found["y"].between(found[f"yhat-lo-{level}"], found[f"yhat-hi-{level}"]).mean() for level in (80, 95)]
+    width = (found["yhat-hi-80"] - found["yhat-lo-80"]).mean()
+    for scores in (evaluation.intervals["swt-time"], backtest.intervals["swt-time"]):
+        assert scores.points == len(found)
+        np.testing.assert_allclose(scores.coverage, inside, atol=1e-3)
+        assert scores.original["width"][0] == pytest.approx(width, rel=1e-3)
+
+
+def test_backtest_scores_the_intervals_of_each_fit(table):
+    series = to_series(only(table, "one").iloc[:900])
+
+    def fit(known):
+        return make(max_steps=60).fit_series(known).trained
+
+    folds = backtest(fit, series, 6, 2, refit=True, asked=Uncertainty((80,)))
+    assert [one.own > 0 for one in folds.calibrations] == [True, True]
+    width = np.mean(folds.around["yhat-hi-80"] - folds.around["yhat-lo-80"])
+    assert score_folds(folds, (80,)).intervals["swt-time"].original["width"][0] == pytest.approx(width)
 
 
 def test_the_training_follows_the_quantile_loss(fitted):

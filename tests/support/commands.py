@@ -120,3 +120,4 @@ class Commands:
         """Stop the server."""
         self._server.stdin.close()
         self._server.wait(timeout=30)
+        self._server.stdout.close()

@@ -22,11 +22,12 @@ from swt_time.checkpoints.locking import locked
 from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_in_folder, fit_in_memory
 from swt_time.checkpoints.run_state import read_run
-from swt_time.checkpoints.start import read_start
+from swt_time.checkpoints.start import Start, read_start
 from swt_time.checkpoints.updating import updated
 
 __all__ = [
     "Checkpoint",
+    "Start",
     "TrainedOn",
     "check_output_folder",
     "describe_training",

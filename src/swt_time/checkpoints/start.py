@@ -109,8 +109,8 @@ class Start:
         load_trained_state(model, self.checkpoint.trained_weights)
 
 
-def read_start(folder: str | Path | None, out: Path | None, *, resume: bool) -> Start | None:
-    """Read the checkpoint that a run in the folder ``out`` starts from; None without one.
+def read_start(folder: str | Path | Start | None, out: Path | None, *, resume: bool) -> Start | None:
+    """Read the checkpoint that a run in the folder ``out`` starts from, unless it was read before; None without one.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def read_start(folder: str | Path | None, out: Path | None, *, resume: bool) -> 
         return None
     if resume:
         raise ConfigError("start=folder begins a new run and resume=True continues one: pass one of them")
-    start = Start.read(folder)
+    start = folder if isinstance(folder, Start) else Start.read(folder)
     if out is not None and out.exists() and out.samefile(start.folder):
         raise ConfigError(
             f"start=folder: the run would replace the checkpoint {out} that it starts from; write to another folder"

@@ -166,7 +166,7 @@ def evaluate(
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
     with counting_progress(stderr(), "windows") as report:
         scores = evaluate_table(
-            forecaster,
+            forecaster.trained,
             series,
             split or settings.split,
             settings.steps,

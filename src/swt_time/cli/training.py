@@ -1,7 +1,7 @@
 """``swt-time train``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,8 +23,10 @@ from swt_time.cli.options import (
 )
 from swt_time.cli.outputs import check_outputs
 from swt_time.config import Config
-from swt_time.errors import CheckpointError, ConfigError
-from swt_time.files import expand_user
+from swt_time.errors import ConfigError
+
+if TYPE_CHECKING:
+    from swt_time.checkpoints import Start
 
 
 @expand_groups
@@ -86,7 +88,8 @@ def train(
         raise ConfigError("--overwrite starts a new run and --resume continues one: pass one of them")
     if from_ is not None and resume:
         raise ConfigError("--from starts a new run and --resume continues one: pass one of them")
-    former = _config_to_resume(out) if resume else None if from_ is None else _config_of(from_)
+    start = None if from_ is None else _read_start(from_)
+    former = _config_to_resume(out) if resume else None if start is None else start.checkpoint.config
     if resume and former is None and not (given(flags) or table.changes() or options.given()):
         raise ConfigError(f"--resume: no run was started in {out} yet; give the options of the run to start")
     config = options.build(flags, table, former)
@@ -105,7 +108,7 @@ def train(
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:
-            forecaster.fit(frame, out=out, resume=resume, start=from_, report=report)
+            forecaster.fit(frame, out=out, resume=resume, start=start, report=report)
         except (KeyboardInterrupt, SystemExit):
             if forecaster.result is None:  # before training
                 raise
@@ -120,11 +123,11 @@ def train(
         raise typer.Exit(INTERRUPTED)
 
 
-def _config_of(folder: Path) -> Config:
-    """The configuration of the checkpoint that a run starts from."""
-    from swt_time.checkpoints import read_checkpoint
+def _read_start(folder: Path) -> "Start":
+    """The checkpoint that a run starts from, whose configuration is the default."""
+    from swt_time.checkpoints import Start
 
-    return read_checkpoint(expand_user(folder, CheckpointError)).config
+    return Start.read(folder)
 
 
 def _config_to_resume(out: Path) -> Config | None:

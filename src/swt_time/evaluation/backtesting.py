@@ -41,6 +41,8 @@ class Folds:
         Bounds, quantiles and sample paths by name of their column; see `swt_time.evaluation.uncertainty`.
     calibrations : tuple of K Calibration or None
         Of the model that forecast from each cutoff; may be empty.
+    spread : (2, N, K, H) float64 array or None
+        The models' own spread below and above each forecast, if a calibration is relative to it; else None.
     """
 
     series: SeriesTable
@@ -48,6 +50,7 @@ class Folds:
     yhat: np.ndarray
     around: Mapping[str, np.ndarray] = field(default_factory=dict)
     calibrations: tuple[Calibration | None, ...] = ()
+    spread: np.ndarray | None = None
 
     @property
     def pairs(self) -> np.ndarray:
@@ -77,10 +80,12 @@ def cross_validate(
     _note_seen(trained, series, chosen, origins)
     series = series.select(chosen)
     yhat = trained.forecast_origins(series, _pairs(origins))
-    around = asked.columns(trained, series, _pairs(origins), yhat)
+    spread = trained.spreads(series, _pairs(origins))
+    around = asked.columns(trained, series, _pairs(origins), yhat, spread)
     shape = (*origins.shape, horizon)
     around = {name: one.reshape(shape) for name, one in around.items()}
-    return Folds(series, origins, yhat.reshape(shape), around, (trained.calibration,) * windows)
+    own = None if spread is None else spread.reshape(2, *shape)
+    return Folds(series, origins, yhat.reshape(shape), around, (trained.calibration,) * windows, own)
 
 
 def backtest(
@@ -124,6 +129,7 @@ def backtest(
     kept = np.arange(len(series.ids))
     yhat = np.empty((*origins.shape, horizon))
     around: list[dict[str, np.ndarray]] = []
+    own = None
     calibrations: list[Calibration | None] = []
     for first in range(windows) if refit else [0]:
         trained = fit(series.cut(origins[:, first].tolist()))
@@ -138,14 +144,19 @@ def backtest(
         forecasts = trained.forecast_origins(series, pairs)
         yhat[kept, first : first + known.shape[1]] = forecasts.reshape(*known.shape, horizon)
         calibrations += [trained.calibration] * known.shape[1]
-        found = asked.columns(trained, series, pairs, forecasts)
+        spread = trained.spreads(series, pairs)
+        if spread is not None:
+            own = np.full((2, *yhat.shape), np.nan) if own is None else own
+            own[:, kept, first : first + known.shape[1]] = spread.reshape(2, *known.shape, horizon)
+        found = asked.columns(trained, series, pairs, forecasts, spread)
         around.append({name: np.full_like(yhat, np.nan) for name in found})
         for name, one in found.items():
             around[-1][name][kept, first : first + known.shape[1]] = one.reshape(*known.shape, horizon)
     if len(kept) < len(series.ids):
         short = np.setdiff1d(np.arange(len(series.ids)), kept).tolist()
         _warn(too_short(series, short, "the model needs more rows before a cutoff (its context)"))
-    return Folds(series.select(kept.tolist()), origins[kept], yhat[kept], _together(around, kept), tuple(calibrations))
+    series, own = series.select(kept.tolist()), None if own is None else own[:, kept]
+    return Folds(series, origins[kept], yhat[kept], _together(around, kept), tuple(calibrations), own)
 
 
 def _together(around: list[dict[str, np.ndarray]], kept: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
-"""The residuals that the intervals of a trained forecaster, and those of seasonal naive, are made of."""
+"""The residuals that the intervals of a trained forecaster, and those of a baseline, are made of."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -8,12 +9,14 @@ import numpy as np
 from swt_time.checkpoints import Checkpoint
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import known_values, values_after
-from swt_time.data.parts import Parts
+from swt_time.data.parts import Parts, PartWindows
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
-from swt_time.evaluation.baselines import naive_forecasts
+from swt_time.evaluation.baselines import SeasonalNaive, naive_forecasts
+from swt_time.evaluation.forecasting import Scorable, TrainedModel, forecast_part, spread_part
 from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
+from swt_time.model import SWTTime
 from swt_time.model.closed_form import FormRecord, held_out_residuals
 
 MOST_WINDOWS = 2**10
@@ -44,18 +47,16 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
     on which it was chosen (`swt_time.selection`), or else on blocks of the training and validation windows of which
     each is left out once. A test part is never read.
     """
-    checkpoint = trained.checkpoint
+    checkpoint, most = trained.checkpoint, trained.checkpoint.config.training.validation_windows
     residuals = None
     if trained.is_closed_form:
-        residuals = chosen if chosen is not None or trained.blend is not None else _out_of_fold(trained, parts)
+        residuals = chosen
+        if chosen is None and trained.blend is None:
+            residuals = _out_of_fold(trained.model, trained.closed_form, parts)
     if residuals is None:
-        residuals = _validation(trained, parts)
-    if residuals is None:
-        return checkpoint
-    season = season_length(parts.table.frequency)
-    histories = known_values(parts.table, residuals.pairs, reach(season))
-    calibration = fit_calibration(residuals, histories, season)
-    if calibration is None:
+        residuals = _validation(trained, parts.validation, most)
+    calibration = _learn(residuals, parts.table)
+    if residuals is None or calibration is None:
         return checkpoint
     described: dict[str, Any] = {
         "residuals": f"of {residuals.source}",
@@ -70,6 +71,42 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
     return checkpoint.with_intervals(calibration, described)
 
 
+def calibrate_windows(forecaster: Scorable, parts: Parts, most: int | None) -> Calibration | None:
+    """Learn the intervals of a forecaster without a checkpoint, as `calibrate` does.
+
+    Parameters
+    ----------
+    forecaster : Scorable
+        A baseline that learns nothing has residuals on all rows before the test part.
+    parts : Parts
+        Of the training table.
+    most : int or None
+        ``training.validation_windows``.
+
+    Returns
+    -------
+    Calibration or None
+        None if there are no rows that the forecaster was not fitted to.
+    """
+    residuals = None
+    match forecaster:
+        case SeasonalNaive():
+            return calibrate_naive(forecaster, parts.table, rows_before(parts.test))
+        case TrainedModel(SWTTime() as model, result) if model.is_closed_form:
+            residuals = _out_of_fold(model, result.closed_form, parts)
+    if residuals is None:
+        residuals = _validation(forecaster, parts.validation, most)
+    return _learn(residuals, parts.table)
+
+
+def _learn(residuals: Residuals | None, table: SeriesTable) -> Calibration | None:
+    """Learn intervals from residuals, if there are any."""
+    if residuals is None:
+        return None
+    season = season_length(table.frequency)
+    return fit_calibration(residuals, known_values(table, residuals.pairs, reach(season)), season)
+
+
 def _describe_scale(calibration: Calibration) -> str:
     if calibration.own == 1:
         return "of the network's quantiles"
@@ -78,12 +115,11 @@ def _describe_scale(calibration: Calibration) -> str:
     return "of the window" if calibration.coefficients.any() else "of the seasonal differences"
 
 
-def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
-    """Residuals of the closed form on blocks that were left out."""
-    solved = trained.closed_form
+def _out_of_fold(model: SWTTime, solved: Mapping[str, Any] | None, parts: Parts) -> Residuals | None:
+    """Residuals of the closed form on blocks that were left out; ``solved`` is the record of its form."""
     if solved is None:
         return None
-    context, prior = trained.context, trained.model.embed.prior()
+    context, prior = parts.train.windows.context, model.embed.prior()
     form = FormRecord(**{one.name: solved[one.name] for one in fields(FormRecord)})
     found = held_out_residuals(parts.train, parts.validation, context, prior, form)
     if found is None:
@@ -96,46 +132,51 @@ def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
     return Residuals(pairs, values, found.block, "out-of-fold blocks")
 
 
-def _validation(trained: Trained, parts: Parts) -> Residuals | None:
+def _validation(forecaster: Scorable, part: PartWindows, most: int | None) -> Residuals | None:
     """Residuals on the validation part; None if it has no window."""
-    part, config = parts.validation, trained.checkpoint.config
     if not len(part):
         return None
-    index = evenly(len(part), min(MOST_WINDOWS, config.training.validation_windows or MOST_WINDOWS))
-    pairs = part.places(index) + np.array([0, trained.context])
-    values = values_after(part.table, pairs, config.data.horizon) - trained.forecast_origins(part.table, pairs)
-    spread = trained.spreads(part.table, pairs)
+    index, horizon = evenly(len(part), min(MOST_WINDOWS, most or MOST_WINDOWS)), part.windows.horizon
+    pairs = part.places(index) + np.array([0, part.windows.context])
+    yhat = part.scaler.invert(forecast_part(forecaster, part, index), pairs[:, 0])
+    values = values_after(part.table, pairs, horizon) - yhat
     if part.windows.pad:  # targets beyond the validation part belong to the test part
-        steps = pairs[:, 1:] + np.arange(config.data.horizon)
+        steps = pairs[:, 1:] + np.arange(horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
-    return Residuals(pairs, values, _stretches(pairs), "validation part", spread)
+    return Residuals(pairs, values, _stretches(pairs), "validation part", spread_part(forecaster, part, index))
 
 
-def calibrate_naive(series: SeriesTable, rows: np.ndarray, season: int, horizon: int) -> Calibration | None:
-    """Learn intervals of seasonal naive from its errors within the first rows of each series.
+def calibrate_naive(naive: SeasonalNaive, series: SeriesTable, rows: np.ndarray) -> Calibration | None:
+    """Learn intervals of seasonal naive, or of the last value, from its errors within the first rows of each series.
 
     Parameters
     ----------
+    naive : SeasonalNaive
     series : SeriesTable
     rows : (N,) int array
         Rows of each series that may be read.
-    season, horizon : int
 
     Returns
     -------
     Calibration or None
         None if no series has a season and a horizon of such rows.
     """
-    origins = np.maximum(rows - horizon - season + 1, 0)  # of each series, from its first season on
+    first, horizon = naive.season, naive.horizon
+    origins = np.maximum(rows - horizon - first + 1, 0)  # of each series, from its first season on
     ends = np.cumsum(origins)
     if not ends[-1]:
         return None
     chosen = evenly(int(ends[-1]), MOST_WINDOWS)
     index = np.searchsorted(ends, chosen, side="right")
-    pairs = np.stack([index, season + chosen - (ends - origins)[index]], axis=1)
-    values = values_after(series, pairs, horizon) - naive_forecasts(series, pairs, season, horizon)
-    residuals = Residuals(pairs, values, _stretches(pairs), "rows before")
-    return fit_calibration(residuals, known_values(series, pairs, reach(season)), season)
+    pairs = np.stack([index, first + chosen - (ends - origins)[index]], axis=1)
+    values = values_after(series, pairs, horizon) - naive_forecasts(series, pairs, first, horizon)
+    return _learn(Residuals(pairs, values, _stretches(pairs), "rows before"), series)
+
+
+def rows_before(part: PartWindows) -> np.ndarray:
+    """Rows of each series before the first target of a part, (N,); 0 of a series without windows in it."""
+    windows = part.windows
+    return np.where(windows.counts > 0, windows.first + windows.context, 0)
 
 
 def _stretches(pairs: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swt_time.checkpoints import (
+    Start,
     check_output_folder,
     describe_training,
     fit_in_folder,
@@ -52,7 +53,7 @@ def fit_table(
     *,
     out: str | Path | None = None,
     resume: bool = False,
-    start: str | Path | None = None,
+    start: str | Path | Start | None = None,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Fitted:
     """Fit a forecaster; parameters and errors are those of `swt_time.forecaster.Forecaster.fit`.

@@ -12,7 +12,7 @@ from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, TableError
 from swt_time.evaluation.backtesting import Folds
-from swt_time.evaluation.baselines import naive_forecasts
+from swt_time.evaluation.baselines import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.calibrating import calibrate_naive
 from swt_time.evaluation.interval_metrics import IntervalSums
 from swt_time.evaluation.interval_scores import (
@@ -198,8 +198,10 @@ def _score_intervals(
     found = {MODEL: IntervalSums(levels, count, scales)}
     for k, calibration in enumerate(own):
         rows = slice(k, None, windows)
-        add_windows(found[MODEL], calibration, series, pairs[rows], folds.yhat[:, k], target[rows])
-    baseline = calibrate_naive(series, folds.origins[:, 0], season_length(series.frequency), horizon)
+        spread = None if folds.spread is None else folds.spread[:, :, k]
+        add_windows(found[MODEL], calibration, series, pairs[rows], folds.yhat[:, k], target[rows], spread)
+    seasonal = SeasonalNaive(season_length(series.frequency), horizon)
+    baseline = calibrate_naive(seasonal, series, folds.origins[:, 0])
     if baseline is not None:
         found[BASELINES[0]] = IntervalSums(levels, count, scales)
         add_windows(found[BASELINES[0]], baseline, series, pairs, naive, target)

@@ -6,7 +6,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import nn
 
+from swt_time.config.choices import QUANTILES
 from swt_time.data.parts import PartWindows
+from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.training import TrainingResult
 
@@ -32,6 +34,41 @@ class PartForecaster(Protocol):
         ...
 
 
+Scorable = WindowForecaster | PartForecaster
+"""What can be scored on the windows of a part."""
+
+
+@runtime_checkable
+class SpreadForecaster(Protocol):
+    """A forecaster that may give a spread of its own around its forecasts."""
+
+    def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
+        """Distances from the median to the first and to the last decile after scaled contexts (M, T), (2, M, H); None
+        if it has no quantiles."""
+        ...
+
+
+def forecast_part(forecaster: Scorable, part: PartWindows, indices: np.ndarray) -> np.ndarray:
+    """Forecast the windows with indices (B,) of a part: (B, H), scaled as the part is."""
+    if isinstance(forecaster, PartForecaster):
+        return forecaster.forecast_part(part, indices)
+    return forecaster.forecast_windows(part.contexts(indices, getattr(forecaster, "history", 0)))
+
+
+def spread_part(forecaster: Scorable, part: PartWindows, indices: np.ndarray) -> np.ndarray | None:
+    """The forecaster's own spread below and above the forecasts of windows of a part, (2, B, H) in the units of the
+    table; None if it has none."""
+    spread = forecaster.spread_windows(part.contexts(indices)) if isinstance(forecaster, SpreadForecaster) else None
+    return None if spread is None else spread * part.scaler.std[part.series_of(indices), None]
+
+
+def quantile_spread(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
+    """Run a network that was trained to quantiles; see `SpreadForecaster.spread_windows`."""
+    quantiles = forecast_windows(model, contexts, quantiles=True)
+    low, median, high = (quantiles[..., QUANTILES.index(p)] for p in (0.1, 0.5, 0.9))
+    return np.stack([median - low, high - median])
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A trained network: the model or a baseline.
@@ -49,3 +86,9 @@ class TrainedModel:
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map scaled contexts (M, T) to forecasts (M, H)."""
         return forecast_windows(self.model, contexts)
+
+    def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
+        """See `SpreadForecaster`."""
+        model = self.model
+        has_spread = isinstance(model, SWTTime) and model.has_quantiles and not model.is_closed_form
+        return quantile_spread(model, contexts) if has_spread else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from swt_time.evaluation.metrics import seasonal_scale
+from swt_time.evaluation.metrics import add_rows, seasonal_scale
 
 DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Probabilities of the weighted quantile loss."""
@@ -218,21 +218,22 @@ class IntervalSums:
             )
         where = np.broadcast_to(np.asarray(channel, np.int64), len(target))
         known = ~np.isnan(target)
-
-        def add(sums: np.ndarray, values: np.ndarray) -> None:
-            np.add.at(sums, where, np.where(known, values, 0.0).sum(axis=1))
-
-        for row, probability in enumerate(CRPS_PROBABILITIES):
-            add(self.loss[row], _pinball(found[self.probabilities.index(probability)], target, probability))
+        above = np.where(known, target - found, 0.0)  # (P, B, H)
+        # all scores follow from the sums over the horizon of the distances of targets from quantiles, (P, B)
+        distance, below = above.sum(axis=2), -np.minimum(above, 0.0).sum(axis=2)
+        rows = [self.probabilities.index(probability) for probability in CRPS_PROBABILITIES]
+        loss = np.array(CRPS_PROBABILITIES)[:, None] * distance[rows] + below[rows]
+        add_rows(self.loss.T, where, loss.T)
         for row, (level, (low, high)) in enumerate(zip(self.levels, self._bounds, strict=True)):
-            lower, upper = found[low], found[high]
-            add(self.inside[row], _inside(lower, upper, target))
-            add(self.width[row], upper - lower)
-            add(self.score[row], _interval_scores(lower, upper, target, level))
-        add(self.size, np.abs(target))
-        np.add.at(self.points, where, known.sum(axis=1))
-        deciles = [self.probabilities.index(probability) for probability in DECILES]
-        self.ranks += _ranks(found[deciles][:, known], target[known])
+            width = np.where(known, found[high] - found[low], 0.0).sum(axis=1)
+            outside = below[low] + below[high] + distance[high]
+            inside = ((above[low] >= 0) & (above[high] <= 0) & known).sum(axis=1)
+            add_rows(self.inside[row], where, np.where(np.isnan(width), np.nan, inside))
+            add_rows(self.width[row], where, width)
+            add_rows(self.score[row], where, width + 200 / (100 - level) * outside)
+        add_rows(self.size, where, np.where(known, np.abs(target), 0.0).sum(axis=1))
+        add_rows(self.points, where, known.sum(axis=1))
+        self.ranks += _ranks(above[[self.probabilities.index(probability) for probability in DECILES]], known)
 
     def overall(self, units: ArrayLike = 1.0) -> dict[str, np.ndarray]:
         """Return the scores over all points.
@@ -299,15 +300,17 @@ def _pinball(quantile: np.ndarray, target: np.ndarray, probability: float) -> np
     return np.maximum(probability * (target - quantile), (1 - probability) * (quantile - target))
 
 
-def _ranks(deciles: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Number of targets, (n,), between neighbouring deciles, (9, n): (10,); NaN where deciles are."""
-    if np.isnan(deciles).any():
-        return np.full(len(deciles) + 1, np.nan)
-    below, not_above = (deciles < target).sum(axis=0), (deciles <= target).sum(axis=0)
-    ties, bins = not_above - below, np.arange(len(deciles) + 1)[:, None]
-    between, beside = (below < bins) & (bins < not_above), (bins == below) | (bins == not_above)
-    shares = np.where(ties > 0, (between + beside / 2) / np.maximum(ties, 1), beside)
-    return np.asarray(shares.sum(axis=1))
+def _ranks(above: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Number of known targets between neighbouring deciles, (10,), by their distances from these, (9, B, H); NaN where
+    deciles are."""
+    if np.isnan(above).any():
+        return np.full(len(above) + 1, np.nan)
+    below, tied = (above > 0).sum(axis=0, dtype=np.int8), (above == 0).any(axis=0)
+    found = np.bincount(below[known & ~tied], minlength=len(above) + 1).astype(np.float64)
+    below, ties = below[known & tied], (above[:, known & tied] == 0).sum(axis=0)
+    bins = np.arange(len(above) + 1)[:, None]
+    between, beside = (below < bins) & (bins < below + ties), (bins == below) | (bins == below + ties)
+    return np.asarray(found + ((between + beside / 2) / ties).sum(axis=1))
 
 
 def _divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -13,8 +13,8 @@ from swt_time.evaluation.interval_metrics import CRPS_PROBABILITIES, IntervalSum
 from swt_time.evaluation.text import NAME_WIDTH, line
 from swt_time.intervals import Calibration, reach
 
-MOST_WINDOWS = 512
-"""Windows whose quantiles are computed at once, which bounds memory."""
+MOST_QUANTILES = 2**17
+"""Quantiles that are computed at once: they bound memory and fit into a cache."""
 
 MOST_VALUES = 2**28
 """Values before windows that are read; where a season is so long that all windows have more, a sample is scored."""
@@ -99,6 +99,7 @@ def add_windows(
     pairs: np.ndarray,
     yhat: np.ndarray,
     target: np.ndarray,
+    spread: np.ndarray | None = None,
 ) -> None:
     """Add the quantiles around forecasts to sums, some windows at a time.
 
@@ -112,11 +113,16 @@ def add_windows(
         Series index and known rows of each forecast; no later row is read.
     yhat, target : (M, H) arrays
         In the units of the table; a target is NaN where nothing was observed.
+    spread : (2, M, H) array, optional
+        The forecaster's own; needed if the calibration is relative to it.
     """
-    for begin in range(0, len(pairs), MOST_WINDOWS):
-        rows = slice(begin, begin + MOST_WINDOWS)
+    step = max(MOST_QUANTILES // (len(sums.probabilities) * yhat.shape[1]), 1)
+    for begin in range(0, len(pairs), step):
+        rows = slice(begin, begin + step)
         histories = known_values(table, pairs[rows], reach(calibration.season))
-        sums.update(calibration.quantiles(yhat[rows], histories, sums.probabilities), target[rows], pairs[rows, 0])
+        own = None if spread is None else spread[:, rows]
+        quantiles = calibration.quantiles(yhat[rows], histories, sums.probabilities, own)
+        sums.update(quantiles, target[rows], pairs[rows, 0])
 
 
 def interval_scores(sums: IntervalSums, ids: Sequence[str], units: np.ndarray) -> IntervalScores:

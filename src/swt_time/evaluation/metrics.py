@@ -124,10 +124,10 @@ class ErrorSums:
         where = np.broadcast_to(np.asarray(channel, np.int64), errors.shape[:1])
         size = np.abs(np.asarray(forecast, np.float64)) + np.abs(np.asarray(target, np.float64))
         absolute = np.abs(errors)
-        np.add.at(self.squared, where, errors**2)
-        np.add.at(self.absolute, where, absolute)
-        np.add.at(self.relative, where, np.divide(absolute, size, out=np.zeros_like(errors), where=size > 0))
-        np.add.at(self.points, where, known)
+        add_rows(self.squared, where, errors**2)
+        add_rows(self.absolute, where, absolute)
+        add_rows(self.relative, where, np.divide(absolute, size, out=np.zeros_like(errors), where=size > 0))
+        add_rows(self.points, where, known)
         self.windows += len(errors)
 
     def overall(self) -> dict[str, float]:
@@ -177,6 +177,16 @@ class ErrorSums:
             "mase": _mean(scaled * self.absolute / units, scaled * points, axis),
             "smape": 200 * _mean(self.relative, points, axis),
         }
+
+
+def add_rows(sums: np.ndarray, where: np.ndarray, rows: np.ndarray) -> None:
+    """Add rows (B, ...) to those of ``sums`` (C, ...) with indices ``where`` (B,), of which some may be equal.
+
+    As `numpy.add.at`, but about ten times faster where rows of one index follow each other.
+    """
+    begins = np.flatnonzero(np.diff(where, prepend=-1))
+    for begin, end in zip(begins, [*begins[1:], len(where)], strict=False):
+        sums[where[begin]] += rows[begin:end].sum(axis=0)
 
 
 def _mean(sums: np.ndarray, points: np.ndarray, axis: int | None) -> np.ndarray:

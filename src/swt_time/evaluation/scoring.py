@@ -15,8 +15,8 @@ from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import ConfigError, TableError
 from swt_time.evaluation.baselines import SeasonalNaive
-from swt_time.evaluation.calibrating import calibrate_naive
-from swt_time.evaluation.forecasting import PartForecaster, WindowForecaster
+from swt_time.evaluation.calibrating import calibrate_naive, rows_before
+from swt_time.evaluation.forecasting import Scorable, forecast_part, spread_part
 from swt_time.evaluation.interval_metrics import IntervalSums
 from swt_time.evaluation.interval_scores import (
     IntervalScores,
@@ -93,7 +93,7 @@ class Scores:
 
 
 def score(
-    forecaster: WindowForecaster,
+    forecaster: Scorable,
     part: PartWindows,
     *,
     calibration: Calibration | None = None,
@@ -104,7 +104,7 @@ def score(
 
     Parameters
     ----------
-    forecaster : WindowForecaster
+    forecaster : Scorable
     part : PartWindows
     calibration : Calibration, optional
         Of the forecaster; without it no intervals are scored.
@@ -122,14 +122,15 @@ def score(
     for begin in range(0, total, BATCH):
         indices = np.arange(begin, min(begin + BATCH, total))
         _, targets = part.gather(indices)
-        forecasts, series = _forecast(forecaster, part, indices), part.series_of(indices)
+        forecasts, series = forecast_part(forecaster, part, indices), part.series_of(indices)
         scaled.update(forecasts, targets, series)
         yhat, truth = _unscaled(forecasts, series, scaler), part.unscaled_targets(indices)
         original.update(yhat, truth, series)
         if calibration is not None:
             rows = chosen[indices]
             pairs = part.places(indices[rows]) + np.array([0, part.windows.context])
-            add_windows(around, calibration, table, pairs, yhat[rows], truth[rows])
+            spread = spread_part(forecaster, part, indices[rows]) if calibration.own else None
+            add_windows(around, calibration, table, pairs, yhat[rows], truth[rows], spread)
         report(int(indices[-1]) + 1, total)
     if not scaled.points.any():
         raise TableError("no value of the scored part was observed; provide more rows, or set data.split otherwise")
@@ -147,12 +148,6 @@ def score(
         peak_memory_bytes=peak_memory(),
         intervals=interval_scores(around, table.ids, scaler.std) if around.points.any() else None,
     )
-
-
-def _forecast(forecaster: WindowForecaster, part: PartWindows, indices: np.ndarray) -> np.ndarray:
-    if isinstance(forecaster, PartForecaster):
-        return forecaster.forecast_part(part, indices)
-    return forecaster.forecast_windows(part.contexts(indices, getattr(forecaster, "history", 0)))
 
 
 @dataclass(frozen=True)
@@ -232,7 +227,7 @@ class Evaluation:
 
 
 def evaluate_table(
-    forecaster: WindowForecaster,
+    forecaster: Scorable,
     series: SeriesTable,
     split: str,
     context: int,
@@ -249,7 +244,7 @@ def evaluate_table(
 
     Parameters
     ----------
-    forecaster : WindowForecaster
+    forecaster : Scorable
     series : SeriesTable
     split : str
     context, horizon : int
@@ -276,12 +271,9 @@ def evaluate_table(
             "data.split to a longer test part"
         )
     season = season_length(series.frequency)
-    own = None
-    if calibration is not None:
-        windows = parts.test.windows
-        rows = np.where(windows.counts > 0, windows.first + windows.context, 0)
-        own = calibrate_naive(series, rows, season, horizon)
-    naive = score(SeasonalNaive(season, horizon), parts.test, calibration=own, levels=levels)
+    seasonal = SeasonalNaive(season, horizon)
+    own = None if calibration is None else calibrate_naive(seasonal, series, rows_before(parts.test))
+    naive = score(seasonal, parts.test, calibration=own, levels=levels)
     model = score(forecaster, parts.test, calibration=calibration, levels=levels, report=report)
     return Evaluation(model, naive, season, split)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from swt_time.checkpoints import Checkpoint, updated
 from swt_time.config import DataConfig
-from swt_time.config.choices import QUANTILES, Short
+from swt_time.config.choices import Short
 from swt_time.data.columns import listed
 from swt_time.data.frequency import season_length
 from swt_time.data.origins import contexts_at, known_values
@@ -17,6 +17,7 @@ from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
 from swt_time.data.series import SeriesTable, read_series
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
+from swt_time.evaluation.forecasting import quantile_spread
 from swt_time.intervals import Calibration
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
@@ -172,13 +173,16 @@ class Trained:
 
     def spreads(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
         """Distances from the median to the first and to the last decile of the network, (2, M, H) float64, in the units
-        of the series; None without `has_spread`. The network is run once more."""
-        if not self.has_spread:
+        of the series; None if the intervals are not relative to them. The network is run once more."""
+        if self.calibration is None or not self.calibration.own:
             return None
         scaler, _ = self._scaler(series, pairs)
-        quantiles = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler), quantiles=True)
-        low, median, high = (quantiles[..., QUANTILES.index(p)] for p in (0.1, 0.5, 0.9))
-        return np.stack([median - low, high - median]) * scaler.std[pairs[:, 0], None]
+        contexts = contexts_at(series, pairs, self.context, scaler)
+        return quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None]
+
+    def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
+        """See `swt_time.evaluation.forecasting.SpreadForecaster`."""
+        return quantile_spread(self.model, contexts) if self.has_spread else None
 
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""

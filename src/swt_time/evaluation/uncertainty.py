@@ -10,7 +10,7 @@ from swt_time.data.origins import known_values
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.evaluation.trained import Trained
-from swt_time.intervals import Calibration, reach
+from swt_time.intervals import Calibration, conformal_ranks, reach
 
 LEVELS = (80, 95)
 """Levels of a forecast of which nothing else is asked."""
@@ -54,7 +54,12 @@ class Uncertainty:
             raise ConfigError(f"samples must be from 0 to {MOST_SAMPLES:,}; got {self.samples}")
 
     def columns(
-        self, trained: Trained, series: SeriesTable, pairs: np.ndarray, yhat: np.ndarray
+        self,
+        trained: Trained,
+        series: SeriesTable,
+        pairs: np.ndarray,
+        yhat: np.ndarray,
+        spread: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Compute the columns by name, (M, H) each.
 
@@ -67,6 +72,8 @@ class Uncertainty:
         pairs : (M, 2) int array
             Series index and known rows of each forecast.
         yhat : (M, H) array
+        spread : (2, M, H) array, optional
+            That of `Trained.spreads`, if it is known already.
 
         Raises
         ------
@@ -84,7 +91,7 @@ class Uncertainty:
                 "longer table, or with a validation part (data.split 0.7/0.1/0.2)"
             )
         histories = known_values(series, pairs, reach(calibration.season))
-        spread = trained.spreads(series, pairs) if calibration.own else None
+        spread = trained.spreads(series, pairs) if spread is None else spread
         probabilities = self._probabilities(calibration)
         found: dict[str, np.ndarray] = {}
         if probabilities:
@@ -105,7 +112,7 @@ class Uncertainty:
             if used is not None:
                 found |= {f"yhat-lo-{used:g}": 0.5 - used / 200, f"yhat-hi-{used:g}": 0.5 + used / 200}
         for quantile in self.quantiles:
-            if quantile * (count + 1) + 1e-9 >= 1 and quantile * (count + 1) - 1e-9 <= count:
+            if np.isfinite(conformal_ranks(quantile, count)):
                 found[f"{quantile:g}"] = quantile
             else:
                 _warn(

@@ -7,9 +7,17 @@ geometric mean. ``q`` is a quantile of the residuals of step ``h``, each divided
 """
 
 from swt_time.intervals.calibration import Calibration
-from swt_time.intervals.conformal import conformal_quantiles, widest_level
+from swt_time.intervals.conformal import conformal_quantiles, conformal_ranks, widest_level
 from swt_time.intervals.fitting import fit_calibration
 from swt_time.intervals.residuals import Residuals
 from swt_time.intervals.scale import reach
 
-__all__ = ["Calibration", "Residuals", "conformal_quantiles", "fit_calibration", "reach", "widest_level"]
+__all__ = [
+    "Calibration",
+    "Residuals",
+    "conformal_quantiles",
+    "conformal_ranks",
+    "fit_calibration",
+    "reach",
+    "widest_level",
+]

@@ -5,6 +5,7 @@ Shapes: ``M`` forecasts, ``H`` horizon, ``n`` residuals, ``P`` probabilities.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from swt_time.data.origins import never_negative
 from swt_time.errors import CheckpointError
-from swt_time.intervals.conformal import conformal_quantiles, widest_level
+from swt_time.intervals.conformal import quantiles_of_sorted, widest_level
 from swt_time.intervals.scale import FEATURES, Description, describe
 
 LARGEST_SEASON = 2**20
@@ -121,8 +122,9 @@ class Calibration:
             if the residuals are too few.
         """
         scales = self.scales(describe(histories, self.season), spread)
-        found = yhat + unscale(self.scaled_quantiles(probabilities)[:, None, :], scales)
-        return np.maximum(found, self._floor(yhat, histories))
+        found = unscale(self.scaled_quantiles(probabilities)[:, None, :], scales)
+        found += yhat
+        return np.maximum(found, self._floor(yhat, histories), out=found)
 
     def samples(
         self,
@@ -166,9 +168,14 @@ class Calibration:
 
     def scaled_quantiles(self, probabilities: ArrayLike) -> np.ndarray:
         """Quantiles of the residuals, (P, H), in units of `scales`."""
-        if not self.shared:
-            return conformal_quantiles(self.residuals, probabilities)
-        return np.repeat(conformal_quantiles(self.residuals.reshape(-1, 1), probabilities), self.horizon, axis=1)
+        found = quantiles_of_sorted(self._sorted, probabilities)
+        return np.repeat(found, self.horizon, axis=1) if self.shared else found
+
+    @cached_property
+    def _sorted(self) -> np.ndarray:
+        """Residuals of each step, ascending; where steps share them, those of all in one column."""
+        residuals = self.residuals.astype(np.float64)
+        return np.sort(residuals.reshape(-1, 1) if self.shared else residuals, axis=0)
 
     @staticmethod
     def _floor(yhat: np.ndarray, histories: Sequence[np.ndarray]) -> np.ndarray:
@@ -219,4 +226,5 @@ class Calibration:
 
 def unscale(scaled: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Multiply what is below zero by the scales below the forecast, and the rest by those above, both (..., M, H)."""
-    return scaled * np.where(scaled < 0, *scales)
+    same = scales.strides[0] == 0  # both sides are views of one array
+    return scaled * (scales[0] if same else np.where(scaled < 0, *scales))

@@ -37,18 +37,37 @@ def conformal_quantiles(residuals: ArrayLike, probabilities: ArrayLike) -> np.nd
     >>> conformal_quantiles([[1.0], [2.0], [4.0]], [0.25, 0.5, 0.625, 0.9]).ravel()
     array([1., 2., 3., nan])
     """
-    known = np.sort(np.asarray(residuals, np.float64), axis=0)  # NaN last
+    return quantiles_of_sorted(np.sort(np.asarray(residuals, np.float64), axis=0), probabilities)
+
+
+def quantiles_of_sorted(known: np.ndarray, probabilities: ArrayLike) -> np.ndarray:
+    """Compute `conformal_quantiles` of residuals whose columns are sorted already, NaN last."""
     counts = (~np.isnan(known)).sum(axis=0)
-    ranks = np.asarray(probabilities, np.float64)[:, None] * (counts + 1)
-    whole = np.round(ranks)
-    ranks = np.where(np.abs(ranks - whole) <= ROUNDING * (counts + 1), whole, ranks)
-    enough = (ranks >= 1) & (ranks <= counts)
+    ranks = conformal_ranks(np.asarray(probabilities)[:, None], counts)
     if not len(known):
-        return np.full(ranks.shape, np.nan)
+        return ranks
+    enough, ranks = ~np.isnan(ranks), np.nan_to_num(ranks, nan=1.0)
     below = np.clip(np.floor(ranks), 1, np.maximum(counts, 1)).astype(np.int64)
     above = np.minimum(below + 1, np.maximum(counts, 1))
     lower, upper = (np.take_along_axis(known, one - 1, axis=0) for one in (below, above))
     return np.where(enough, lower + (ranks - below) * (upper - lower), np.nan)
+
+
+def conformal_ranks(probabilities: ArrayLike, counts: ArrayLike) -> np.ndarray:
+    """Return the rank ``p (n + 1)`` of the quantile ``p`` among ``n`` residuals; NaN where it is no rank of them.
+
+    Examples
+    --------
+    >>> conformal_ranks([0.1, 0.25, 0.9], 9)
+    array([1. , 2.5, 9. ])
+    >>> conformal_ranks(0.95, 9)
+    array(nan)
+    """
+    counts = np.asarray(counts)
+    ranks = np.asarray(probabilities, np.float64) * (counts + 1)
+    whole = np.round(ranks)
+    ranks = np.where(np.abs(ranks - whole) <= ROUNDING * (counts + 1), whole, ranks)
+    return np.where((ranks >= 1) & (ranks <= counts), ranks, np.nan)
 
 
 def widest_level(count: int) -> float:

@@ -21,6 +21,7 @@ from swt_time.evaluation.ablation import (
     run_cells,
 )
 from swt_time.evaluation.ablation import cells as module
+from swt_time.evaluation.ablation.results import INTERVALS
 from swt_time.evaluation.baselines import BASELINES
 from swt_time.evaluation.scoring import evaluate_table
 
@@ -64,13 +65,61 @@ def test_scores_equal_those_of_fit_and_evaluate(datasets, hourly_wide):
     assert config_hash(config_of(json.loads(row.options))) == cell.hash == row.config_hash
 
 
+def interval_columns(row):
+    return {name: getattr(row, name) for name in INTERVALS}
+
+
+def of_evaluation(scores):
+    found = {"crps": scores.scaled["crps"], "weighted_quantile_loss": scores.weighted_quantile_loss}
+    for i, level in enumerate((80, 95)):
+        found |= {f"coverage_{level}": scores.coverage[i], f"msis_{level}": scores.msis[i]}
+        found[f"interval_score_{level}"] = scores.scaled["interval_score"][i]
+    return pytest.approx(found, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"model.skip": "ridge", "training.max_steps": 0},
+        {"model.skip": "ridge", "training.max_steps": 60, "training.loss": "quantile"},
+    ],
+)
+def test_intervals_are_those_of_fit_and_evaluate(datasets, hourly_wide, changes):
+    """A trained network, the closed form, and a network trained to quantiles; with each, seasonal naive."""
+    cell, naive = cells(datasets["one"], {"base": BASE.replace(changes)}, baselines=["seasonal-naive"])
+    trained = Forecaster.from_config(cell.config).fit(hourly_wide).trained
+    found = evaluate_table(
+        trained, to_series(hourly_wide), BASE.data.split, 48, 12, calibration=trained.calibration
+    ).intervals
+    assert interval_columns(run_cell((cell, True))) == of_evaluation(found["swt-time"])
+    assert interval_columns(run_cell((naive, True))) == of_evaluation(found["seasonal naive"])
+
+
+def test_a_baseline_has_intervals_from_its_own_errors(datasets):
+    found = cells(datasets["one"], baselines=["last-value", "linear"])
+    rows = {cell.model: run_cell((cell, True)) for cell in found}
+    for name in ("last-value", "linear"):
+        assert rows[name].crps > 1.5 * rows["swt-time"].crps
+        assert rows[name].coverage_80 == pytest.approx(0.8, abs=0.1)
+        assert rows[name].coverage_95 == pytest.approx(0.95, abs=0.05)
+
+
+def test_levels_that_the_residuals_do_not_allow_are_blank(datasets):
+    """One validation window with a horizon of 1 gives two residuals, one on each side."""
+    config = BASE.replace({"training.validation_windows": 1, "data.horizon": 1})
+    (cell,) = cells(datasets["one"], {"base": config}, horizons=[1])
+    row = run_cell((cell, True))
+    assert (row.coverage_80, row.crps, row.mse > 0) == (None, None, True)
+
+
 def test_test_part_is_read_only_on_request(datasets, monkeypatch):
     parts = []
     real = module.score
     monkeypatch.setattr(module, "score", lambda f, part, *a, **k: parts.append(part) or real(f, part, *a, **k))
     (cell,) = cells(datasets["one"])
     row = run_cell((cell, False))
-    assert (row.mse, row.mae, row.windows) == (None, None, None)
+    assert (row.mse, row.mae, row.windows, row.coverage_80, row.crps) == (None,) * 5
     assert [part.windows.first.tolist() for part in parts] == [[420 - 48, 420 - 48]]  # validation begins at row 420
     parts.clear()
     run_cell((cell, True))

@@ -11,7 +11,7 @@ import pytest
 
 from swt_time.errors import InputError, SWTTimeError
 from swt_time.evaluation.ablation import Row, append_row, read_rows
-from swt_time.evaluation.ablation.results import COLUMNS
+from swt_time.evaluation.ablation.results import COLUMNS, INTERVALS
 
 ROW = Row(
     dataset="ETTh1",
@@ -46,12 +46,20 @@ ROW = Row(
     versions="python=3.11.7 torch=2.13.0+cpu",
     finished="2026-11-25T02:34:38Z",
     options='{"a": 1, "b": "x,y"}',
+    coverage_80=0.836,
+    coverage_95=0.968,
+    interval_score_80=1.53,
+    interval_score_95=2.34,
+    msis_80=3.21,
+    msis_95=4.56,
+    crps=0.2389,
+    weighted_quantile_loss=0.31,
 )
 LINE = (
     'ETTh1,ETTh1,96,512,etth,swt-time,fast,"two, with a comma",none,wavelet haar 6 reflect,0,1.0,792,352,'
     "early stopping,0.665114,0.365942,0.390678,2785,-0.002025,9.90,1.02,502,cpu,Linux x86_64,1,25918416b70d,"
     "81b0629bbe21,546a8da62ec1,python=3.11.7 torch=2.13.0+cpu,2026-11-25T02:34:38Z,"
-    '"{""a"": 1, ""b"": ""x,y""}"'
+    '"{""a"": 1, ""b"": ""x,y""}",0.836000,0.968000,1.530000,2.340000,3.210000,4.560000,0.238900,0.310000'
 )
 EMPTY = dict.fromkeys(("steps", "best_step", "validation_mse", "mse", "mae", "windows", "gate", "peak_mb"))
 
@@ -172,6 +180,16 @@ def test_columns_of_an_older_and_of_a_newer_version(tmp_path):
     append_row(file, ROW)
     assert file.read_bytes().startswith(before)
     assert read_rows(file)[2] == ROW
+
+
+def test_rows_without_intervals_are_read_and_completed(tmp_path):
+    """Results of a version that had no intervals yet."""
+    file = tmp_path / "rows.csv"
+    write_columns(file, [column for column in COLUMNS if column not in INTERVALS], [ROW])
+    (former,) = read_rows(file)
+    assert {getattr(former, column) for column in INTERVALS} == {None}
+    append_row(file, ROW)
+    assert read_rows(file) == [former, ROW]
 
 
 def test_concurrent_writers_lose_no_row(tmp_path):

@@ -1,5 +1,6 @@
 """Means, standard deviations and paired differences, compared with values computed by hand."""
 
+import dataclasses
 import math
 import re
 
@@ -127,6 +128,18 @@ def test_text_has_one_block_per_place_and_one_for_all():
     titles = [block.splitlines()[0] for block in text.split("\n\n")]
     assert titles[:3] == ["A 96", "B from A 96", "mean of 2 cells"]
     assert re.search(r"other +2 .* 0\.5050 ± 0\.0071 .*\+0\.1000 ± 0\.0000 worse", text)
+
+
+def test_intervals_are_shown_of_runs_that_all_have_them():
+    scores = {"crps": 0.25, "coverage_80": 0.7857, "coverage_95": 0.9}
+    rows = [("base", dataclasses.replace(row("A", 96, s, 0.4), **scores)) for s in range(2)]
+    rows += [("old", row("A", 96, 0, 0.5)), ("old", dataclasses.replace(row("A", 96, 1, 0.5), **scores))]
+    head, base, old = summarize(rows, "base").splitlines()[1:4]
+    assert re.search(r"test CRPS  inside 80 %  inside 95 %  ", head)
+    assert re.search(r"0\.2500 ± 0\.0000 +78\.6 +90\.0$", base)
+    assert "78.6" not in old
+    assert re.search(r"0\.5000 ± 0\.0000 +\+0\.1000", old)
+    assert "CRPS" not in summarize([("base", row("A", 96, 0, 0.4))], "base")
 
 
 def test_validation_scores_are_compared_if_a_test_score_is_missing():

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from swt_time.config import Config, DataConfig
@@ -19,9 +20,11 @@ from swt_time.data.series import SeriesTable, read_series, series_sha256
 from swt_time.data.splits import filled_parts
 from swt_time.data.windows import plan_split
 from swt_time.errors import ConfigError, SWTTimeError
-from swt_time.evaluation.ablation.results import OURS, Row, is_deterministic
+from swt_time.evaluation.ablation.results import OURS, UNTRAINED, Row, is_deterministic
 from swt_time.evaluation.baselines import PEER, fit_baseline
+from swt_time.evaluation.calibrating import calibrate_windows
 from swt_time.evaluation.forecasting import TrainedModel, WindowForecaster
+from swt_time.evaluation.interval_scores import IntervalScores
 from swt_time.evaluation.scoring import score
 from swt_time.machine import peak_memory, reset_peak_memory, resolve_device
 from swt_time.provenance import package_versions, source_commit
@@ -182,7 +185,10 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
         raise SWTTimeError("interrupted")
     trained = time.monotonic()
     validation = score(forecaster, parts.validation) if len(parts.validation) else None
-    test = score(forecaster, parts.test) if with_test else None
+    test = None
+    if with_test:
+        calibration = calibrate_windows(forecaster, own, config.training.validation_windows)
+        test = score(forecaster, parts.test, calibration=calibration)
     scored, peak = time.monotonic(), peak_memory(device)
     best = None if result is None else next((row for row in result.history if row.step == result.best_step), None)
     return Row(
@@ -205,6 +211,7 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
         mse=None if test is None else test.mse,
         mae=None if test is None else test.mae,
         windows=None if test is None else test.windows,
+        **_interval_columns(None if test is None else test.intervals),
         gate=None if best is None else best.gate,
         seconds=trained - began,
         score_seconds=scored - trained,
@@ -221,11 +228,24 @@ def run_cell(work: tuple[Cell, bool]) -> Row:
     )
 
 
+def _interval_columns(scores: IntervalScores | None) -> dict[str, float]:
+    """Columns of intervals and quantiles; none of those for which the residuals are too few."""
+    if scores is None:
+        return {}
+    found = {"crps": scores.scaled["crps"], "weighted_quantile_loss": scores.weighted_quantile_loss}
+    for i, level in enumerate(scores.levels):
+        own = {"coverage": scores.coverage, "interval_score": scores.scaled["interval_score"], "msis": scores.msis}
+        found |= {f"{name}_{level:g}": values[i] for name, values in own.items()}
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
 def _read_by(model: str, config: Config) -> Config:
     """Return the configuration with every option that a baseline does not read set to the reference."""
     if model in (OURS, PEER):
         return config
     kept = {key: value for key, value in options_of(config).items() if key.startswith(("data.", "training."))}
+    if model in UNTRAINED and config.training.max_steps == 0:  # which only a closed form allows
+        del kept["training.max_steps"]
     return config_of(kept)
 
 

@@ -48,7 +48,7 @@ class Row:
     gate : float or None
         Of the weights that were kept.
     seconds, score_seconds : float or None
-        Time of the training, and of all scoring.
+        Time of the training, and of all scoring, intervals included.
     peak_mb : int or None
         Peak memory of the process or of the GPU, in MiB.
     data_sha256 : str
@@ -56,6 +56,13 @@ class Row:
     options : str
         Options that differ from the reference configuration (`swt_time.config.identity.options_of`), as JSON:
         enough to compute the row again.
+    coverage_80, coverage_95 : float or None
+        Share of the observed targets inside the intervals of 80 and 95 %. These and the scores below are computed over
+        the test windows as ``swt-time evaluate`` does; None without test scores or without enough residuals.
+    interval_score_80, interval_score_95, crps : float or None
+        On scaled data.
+    msis_80, msis_95, weighted_quantile_loss : float or None
+        Without units.
     """
 
     dataset: str
@@ -90,6 +97,14 @@ class Row:
     versions: str = ""
     finished: str = ""
     options: str = ""
+    coverage_80: float | None = None
+    coverage_95: float | None = None
+    interval_score_80: float | None = None
+    interval_score_95: float | None = None
+    msis_80: float | None = None
+    msis_95: float | None = None
+    crps: float | None = None
+    weighted_quantile_loss: float | None = None
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -115,7 +130,11 @@ FILE_LIMIT = 64 * MEBIBYTE
 REQUIRED = tuple(field.name for field in fields(Row) if field.default is MISSING)
 """Columns that every results file has; an older file may lack others."""
 
-DECIMALS = {"validation_mse": 6, "mse": 6, "mae": 6, "gate": 6, "seconds": 2, "score_seconds": 2}
+INTERVALS = tuple(column for column in COLUMNS if column.startswith(("coverage_", "interval_score_", "msis_")))
+INTERVALS += ("crps", "weighted_quantile_loss")
+"""Columns of intervals and quantiles."""
+
+DECIMALS = dict.fromkeys(("validation_mse", "mse", "mae", *INTERVALS, "gate"), 6) | {"seconds": 2, "score_seconds": 2}
 """Decimals of the rounded columns."""
 
 _ROW = TypeAdapter(Row)

@@ -169,24 +169,46 @@ def _place(row: Row) -> str:
     return f"{row.dataset}{on} {row.horizon}"
 
 
+HEADS = {
+    "validation_mse": "validation",
+    "mse": "test MSE",
+    "mae": "test MAE",
+    "crps": "test CRPS",
+    "coverage_80": "inside 80 %",
+    "coverage_95": "inside 95 %",
+}
+"""Columns that are shown, with their titles; those of a test part and of intervals where there are any."""
+
+
 def _block(title: str, rows: Rows, base: str, by: str, width: int) -> str:
-    columns = ["validation_mse", "mse", "mae"] if by == "mse" else ["validation_mse"]
+    columns = ["validation_mse"]
+    if by == "mse":
+        columns = [one for one in HEADS if any(_value(row, one) is not None for _, row in rows)]
     tables = {column: {one.contender: one for one in compare(rows, base, column)} for column in columns}
-    heads = {"validation_mse": "validation", "mse": "test MSE", "mae": "test MAE"}
     lines = [
         f"{title}\n{'':{width}}  seeds  "
-        + "  ".join(f"{heads[column]:>17}" for column in columns)
-        + f"  {'difference of ' + heads[by]:>28}"
+        + "  ".join(f"{HEADS[column]:>{_width(column)}}" for column in columns)
+        + f"  {'difference of ' + HEADS[by]:>28}"
     ]
     for name, found in tables[by].items():
-        numbers = "  ".join(f"{_number(tables[column].get(name)):>17}" for column in columns)
+        numbers = "  ".join(
+            f"{_number(column, tables[column].get(name), found):>{_width(column)}}" for column in columns
+        )
         lines.append(f"{name:{width}}  {found.seeds:5}  {numbers}  {describe(found):>28}".rstrip())
     return "\n".join(lines)
 
 
-def _number(found: Difference | None) -> str:
-    if found is None:
+def _width(column: str) -> int:
+    return len(HEADS[column]) if column.startswith("coverage") else 17
+
+
+def _number(column: str, found: Difference | None, whole: Difference) -> str:
+    """Mean and spread; of a coverage the mean in percent. Empty if it is over fewer runs than ``whole``, as rows of an
+    earlier version have no intervals."""
+    if found is None or found.seeds < whole.seeds or found.places < whole.places:
         return ""
+    if column.startswith("coverage"):
+        return f"{100 * found.mean:.1f}"
     return f"{found.mean:.4f}" + ("" if math.isnan(found.spread) else f" ± {found.spread:.4f}")
 
 

@@ -132,9 +132,13 @@ class Blocks:
         """
         held_out: dict[int, Moments] = {}
         train: dict[int, Moments] = {}
-        pieces, piece = np.unique(np.vstack([self.block, self.part, self.trains]), axis=1, return_inverse=True)
-        for number, (block, part, *folds) in enumerate(pieces.T):
-            indices = self.index[piece.ravel() == number]
+        bits = 2 ** np.arange(len(self.trains))[::-1]
+        codes = (self.block * len(self.parts) + self.part) * 2 ** len(bits) + bits @ self.trains
+        _, first, piece = np.unique(codes, return_index=True, return_inverse=True)
+        for number, (block, part, folds) in enumerate(
+            zip(self.block[first], self.part[first], self.trains.T[first], strict=True)
+        ):
+            indices = self.index[piece == number]
             partial = MOST_PARTIAL * len(indices) // len(self.index)
             sums = moments(self.parts[part], indices, exponent, partial)
             _add(held_out, int(block), sums)
