@@ -11,6 +11,7 @@ from swt_time.data.origins import known_values, values_after
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
+from swt_time.effects import FittedEffects
 from swt_time.evaluation.baselines import naive_forecasts
 from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
@@ -23,7 +24,13 @@ STRETCHES = 4
 """Blocks that the validation windows are divided into, in time."""
 
 
-def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Checkpoint:
+def calibrate(
+    trained: Trained,
+    parts: Parts,
+    chosen: Residuals | None,
+    table: SeriesTable | None = None,
+    effects: FittedEffects | None = None,
+) -> Checkpoint:
     """Return the checkpoint of a forecaster with intervals, as far as there are rows that it was not fitted to.
 
     Parameters
@@ -33,6 +40,11 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
         Of the training table.
     chosen : Residuals or None
         Of the forecast that was chosen on held-out blocks.
+    table : SeriesTable, optional
+        The training table with the effects of covariates, where ``parts`` are without.
+    effects : FittedEffects, optional
+        These effects; the residuals of what is left without them are those of the whole where effects are added, and
+        are multiplied where effects are.
 
     Returns
     -------
@@ -45,15 +57,18 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
     each is left out once. A test part is never read.
     """
     checkpoint = trained.checkpoint
+    table = parts.table if table is None else table
     residuals = None
     if trained.is_closed_form:
         residuals = chosen if chosen is not None or trained.blend is not None else _out_of_fold(trained, parts)
+        if residuals is not None and effects is not None:
+            residuals = effects.residuals(residuals)
     if residuals is None:
-        residuals = _validation(trained, parts)
+        residuals = _validation(trained, parts, table)
     if residuals is None:
         return checkpoint
-    season = season_length(parts.table.frequency)
-    histories = known_values(parts.table, residuals.pairs, reach(season))
+    season = season_length(table.frequency)
+    histories = known_values(table, residuals.pairs, reach(season))
     calibration = fit_calibration(residuals, histories, season)
     if calibration is None:
         return checkpoint
@@ -96,15 +111,15 @@ def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
     return Residuals(pairs, values, found.block, "out-of-fold blocks")
 
 
-def _validation(trained: Trained, parts: Parts) -> Residuals | None:
+def _validation(trained: Trained, parts: Parts, table: SeriesTable) -> Residuals | None:
     """Residuals on the validation part; None if it has no window."""
     part, config = parts.validation, trained.checkpoint.config
     if not len(part):
         return None
     index = evenly(len(part), min(MOST_WINDOWS, config.training.validation_windows or MOST_WINDOWS))
     pairs = part.places(index) + np.array([0, trained.context])
-    values = values_after(part.table, pairs, config.data.horizon) - trained.forecast_origins(part.table, pairs)
-    spread = trained.spreads(part.table, pairs)
+    values = values_after(table, pairs, config.data.horizon) - trained.forecast_origins(table, pairs)
+    spread = trained.spreads(table, pairs)
     if part.windows.pad:  # targets beyond the validation part belong to the test part
         steps = pairs[:, 1:] + np.arange(config.data.horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
