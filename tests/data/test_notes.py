@@ -5,8 +5,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from swt_time.data.notes import ALWAYS, Span, read_notes
+from swt_time.data.notes import read_notes
 from swt_time.data.series import cut_series, to_series
+from swt_time.data.told import ALWAYS, Span
 from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 

@@ -15,6 +15,7 @@ import pandas as pd
 from swt_time.config import Fill
 from swt_time.data.columns import is_missing, numeric_values
 from swt_time.data.frequency import NO_FREQUENCY, parse_frequency
+from swt_time.data.told import Told
 from swt_time.data.zones import microseconds, nominal_wall
 from swt_time.errors import TableError
 
@@ -50,6 +51,8 @@ class Covariates:
     """The covariates of a table of ``N`` series."""
 
     columns: tuple[Covariate, ...] = ()
+    told: Told | None = None
+    """What is known in words."""
 
     def __getitem__(self, name: str) -> Covariate:
         for one in self.columns:
@@ -62,7 +65,8 @@ class Covariates:
 
     def select(self, indices: Sequence[int]) -> "Covariates":
         """Return those of the series with these indices."""
-        return Covariates(tuple(replace(one, values=tuple(one.values[i] for i in indices)) for one in self.columns))
+        columns = tuple(replace(one, values=tuple(one.values[i] for i in indices)) for one in self.columns)
+        return replace(self, columns=columns)
 
     def cut(self, rows: Sequence[int], *, known: bool = True) -> "Covariates":
         """Keep what is known at the end of the first rows of each series: past covariates end there too.
@@ -75,7 +79,7 @@ class Covariates:
                 return one
             return replace(one, values=tuple(v[:n] for v, n in zip(one.values, rows, strict=True)))
 
-        return Covariates(tuple(shortened(one) for one in self.columns))
+        return replace(self, columns=tuple(shortened(one) for one in self.columns))
 
 
 NO_COVARIATES = Covariates()

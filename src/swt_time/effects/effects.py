@@ -13,6 +13,7 @@ from swt_time.data.origins import known_values, never_negative
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.effects.groups import Group, restore_group
+from swt_time.effects.notes import NotesGroup
 from swt_time.effects.sums import LARGEST_LOG, Features, Link
 from swt_time.errors import CheckpointError
 
@@ -66,7 +67,10 @@ class Effects:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, for a checkpoint."""
-        return {"beta": self.beta, "scales": np.array(list(self.scales.values()))}
+        found = {"beta": self.beta, "scales": np.array(list(self.scales.values()))}
+        for group in self.groups:
+            found |= group.arrays() if isinstance(group, NotesGroup) else {}
+        return found
 
     def record(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -89,7 +93,7 @@ class Effects:
             Something is missing, or has an impossible value.
         """
         try:
-            groups = tuple(restore_group(one) for one in record["groups"])
+            groups = tuple(restore_group(one, arrays) for one in record["groups"])
             beta, scales = np.asarray(arrays["beta"], np.float64), np.asarray(arrays["scales"], np.float64)
             names = [str(one) for one in record["series"]]
             gains, left_out = ({str(k): float(v) for k, v in record[one].items()} for one in ("gains", "left_out"))

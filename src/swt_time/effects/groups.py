@@ -15,6 +15,7 @@ from swt_time.data.covariates import Covariate
 from swt_time.data.series import SeriesTable
 from swt_time.effects.calendar import DERIVED, derived_labels
 from swt_time.effects.clock import Clock, day_of_year
+from swt_time.effects.notes import NOTES, NotesGroup
 from swt_time.errors import TableError
 
 KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -307,8 +308,8 @@ KINDS: dict[str, Any] = {"number": NumberGroup, "levels": LevelsGroup, "year": Y
 """Classes of groups by the ``kind`` of their record."""
 
 
-def restore_group(record: Mapping[str, Any]) -> Group:
-    """Restore a group from its record, which may be a stranger's.
+def restore_group(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Group:
+    """Restore a group from its record and the arrays of all groups, which may be a stranger's.
 
     Raises
     ------
@@ -316,6 +317,8 @@ def restore_group(record: Mapping[str, Any]) -> Group:
         It is not what `Group.record` gives.
     """
     values = dict(record)
+    if values["kind"] == NOTES:
+        return NotesGroup.restore(values, arrays)
     group: Group = TypeAdapter(KINDS[values.pop("kind")]).validate_python(values)
     return group
 

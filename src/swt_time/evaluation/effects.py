@@ -7,6 +7,7 @@ from swt_time.config import Config
 from swt_time.data.series import SeriesTable
 from swt_time.data.splits import series_borders
 from swt_time.effects import FittedEffects, covariate_groups, fit_effects
+from swt_time.effects.notes import NotesGroup
 from swt_time.selection.choosing import choose_split
 from swt_time.training import Compared
 
@@ -18,14 +19,16 @@ def choose_effects(
 
     Groups without a gain on held-out folds are left out.
     """
-    if not config.data.has_covariates:
+    if not config.data.has_covariates and table.covariates.told is None:
         return None
     split = config.data.split
     if split == "auto":
         split = choose_split(table.lengths, config)
     rows = [one.train[1] for one in series_borders(table.lengths, split, pad=config.short == "pad")]
     began = time.perf_counter()
-    fitted = fit_effects(table, config.data.horizon, rows, covariate_groups(table, config, rows))
+    groups = covariate_groups(table, config, rows)
+    told = NotesGroup.fit(table, config.data.horizon, rows)
+    fitted = fit_effects(table, config.data.horizon, rows, [*groups, *([] if told is None else [told])])
     report(Compared("effects of covariates", fitted.effects.error, time.perf_counter() - began))
     return fitted
 
