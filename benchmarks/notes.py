@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/notes.py --data FOLDER --out benchmarks/results/notes.csv
     python benchmarks/notes.py --data FOLDER --out FILE --seeds 0,1 --only bike --arms 'no text,kind,MiniLM'
 
-Events of seven kinds are planted into real series (`planting.py`, `notes_events.json`). Those of the test part, the last
-fifth, are told in phrasings that do not occur before it. Every arm has the same notes at the same times, and the same
-model (preset ``fast``, fitted on the rows before the test part); it differs in the vectors of the texts only:
+Events of seven kinds are planted into real series (`planting.py`, `notes_events.json`). Those of the test part, the
+last fifth, are told in phrasings that do not occur before it. Every arm has the same notes at the same times, and the
+same model (preset ``fast``, fitted on the rows before the test part); it differs in the vectors of the texts only:
 
 - ``no text``: no notes at all;
 - ``kind``: which of the seven kinds, one-hot, the upper bound;
@@ -86,7 +86,9 @@ def with_told(table: SeriesTable, notes: Notes, vectors: np.ndarray) -> SeriesTa
     return replace(table, covariates=Covariates(told=Told(notes, vectors, "benchmark", "0" * 64)))
 
 
-def run(plan: dict[str, Any], one: dict[str, str], data: Path, seed: int, arms: Sequence[str], readers: Arms) -> list[dict[str, Any]]:
+def run(
+    plan: dict[str, Any], one: dict[str, str], data: Path, seed: int, arms: Sequence[str], readers: Arms
+) -> list[dict[str, Any]]:
     """Rows of results of one series and seed."""
     frame, horizon = pd.read_csv(data / one["file"]), plan["horizon"]
     values, times = frame[one["target"]].to_numpy(float), pd.to_datetime(frame.iloc[:, 0])

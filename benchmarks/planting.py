@@ -52,7 +52,9 @@ def plant(values: np.ndarray, test: int, plan: dict[str, Any], seed: int) -> tup
     for part, first, last in (("before_test", 0, test), ("test", test, len(values))):
         names = random.permutation([kind for kind in kinds for _ in range(plan["events_per_kind"][part])])
         lengths = np.array([random.integers(*kinds[kind]["duration"], endpoint=True) for kind in names])
-        taken = np.array([length * (2 if kinds[kind]["after"] else 1) for kind, length in zip(names, lengths, strict=True)])
+        taken = np.array(
+            [length * (2 if kinds[kind]["after"] else 1) for kind, length in zip(names, lengths, strict=True)]
+        )
         gaps = random.dirichlet(np.ones(len(names) + 1)) * (last - first - taken.sum())
         starts = first + np.floor(np.cumsum(gaps[:-1])).astype(int) + np.cumsum(taken) - taken
         used = dict.fromkeys(kinds, 0)

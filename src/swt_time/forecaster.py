@@ -20,7 +20,7 @@ from swt_time.errors import CheckpointError
 from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.fitting import fit_table
 from swt_time.evaluation.short_series import forecastable
-from swt_time.evaluation.told import tell, tell_again
+from swt_time.evaluation.told import from_ends, tell, tell_again
 from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
@@ -188,8 +188,7 @@ class Forecaster:
         table : DataFrame
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
         notes : DataFrame, optional
-            What is known in words: ``ds, text`` and optionally ``unique_id, end, known_from``; see
-            `swt_time.data.notes.read_notes`. A language model reads the texts; used only if that lowers the error.
+            What is known in words about times: ``ds, text``; see `swt_time.data.notes.read_notes`. Used if it gains.
         out : path, optional
             Folder to which the best weights so far and the state of the run are saved during training, so that it can
             be resumed until it has ended. An existing checkpoint is replaced, another folder that is not empty refused.
@@ -275,7 +274,7 @@ class Forecaster:
             The training table, or a longer, shorter or newer one; a long table may hold other series. What happens to
             series with fewer than ``context`` rows is said by ``data.short``.
         notes : DataFrame, optional
-            As in `fit`, on times before and after the end of the table.
+            As in `fit`, on any times.
         levels, quantiles, samples
             Intervals, quantiles and sample paths, see `swt_time.evaluation.uncertainty.Uncertainty`.
         strict : bool
@@ -289,7 +288,7 @@ class Forecaster:
             level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
-        series = self.forecastable(self.read_series(table, notes=notes, at_end=True), strict=strict)
+        series = self.forecastable(from_ends(self.read_series(table, notes)), strict=strict)
         yhat = self.predict_series(series)
         return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
@@ -344,7 +343,7 @@ class Forecaster:
             As of `predict`, with ``cutoff`` and the true values under the name of the target (``y`` for a wide table),
             NaN where nothing was observed.
         """
-        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table, notes=notes)
+        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table, notes)
         return cross_validate(self.trained, series, windows, step, strict=strict, asked=asked).frame(table)
 
     def backtest(
@@ -360,22 +359,9 @@ class Forecaster:
     ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
-        This forecaster stays as it is; only its configuration is used.
-
-        Parameters
-        ----------
-        table, notes : DataFrame
-        windows, step
-            See `cross_validation`. A series that is too short is left out, with a warning.
-        refit : bool
-            Fit before every cutoff; by default once, before the first one.
-        levels, quantiles
-            As in `predict`.
-
-        Returns
-        -------
-        DataFrame
-            As of `cross_validation`.
+        This forecaster stays as it is; only its configuration is used. With ``refit`` one is fitted before every cutoff,
+        by default once, before the first one. A series that is too short is left out, with a warning. Otherwise as
+        `cross_validation`.
         """
         asked = Uncertainty(levels or (), quantiles or ())
         series = tell(self.read_series(table), notes, self._asked)
@@ -391,14 +377,12 @@ class Forecaster:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         return self.trained.forecast_part(part, indices)
 
-    def read_series(self, table: Any, *, notes: Any = None, at_end: bool = False, **reading: Any) -> SeriesTable:
-        """Read a table, once trained with the columns of the training table.
+    def read_series(self, table: Any, notes: Any = None, **reading: Any) -> SeriesTable:
+        """Read a table, once trained with the columns of the training table, and notes on it.
 
         Parameters
         ----------
         table, notes : DataFrame
-        at_end : bool
-            See `swt_time.data.told.Told`.
         **reading
             Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
             ``fill``, ``date_format``) that differ from those of the training table.
@@ -406,8 +390,9 @@ class Forecaster:
         Raises
         ------
         TableError
-            Columns that the model was trained on are missing.
+            Columns that the model was trained on are missing, or a note cannot be read.
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
-        series = read_noted(table, data) if self._found is None else self._found.read(table, data)
-        return tell_again(series, notes, None if self._found is None else self._found.effects, at_end=at_end)
+        if self._found is None:
+            return tell(read_noted(table, data), notes, self._asked)
+        return tell_again(self._found.read(table, data), notes, self._found.effects)

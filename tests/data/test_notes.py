@@ -52,7 +52,10 @@ def test_days_weeks_and_months():
 
 def test_counted_rows():
     table = to_series(pd.DataFrame({"ds": range(5, 25), "y": np.arange(20.0)}), frequency="none", time_column="ds")
-    assert spans(table, pd.DataFrame({"ds": [7, 9], "text": ["a", "b"], "end": [7, 12]})) == [Span(0, 2, 3), Span(1, 4, 8)]
+    assert spans(table, pd.DataFrame({"ds": [7, 9], "text": ["a", "b"], "end": [7, 12]})) == [
+        Span(0, 2, 3),
+        Span(1, 4, 8),
+    ]
 
 
 def test_rows_before_and_after_the_series_count_on():

@@ -29,7 +29,7 @@ def plain(folder, text: str) -> np.ndarray:
 
 def test_vectors_are_those_of_transformers(tiny_backbones, family):
     vectors = reader_of(tiny_backbones[family])(TEXTS)
-    assert vectors.dtype == np.float32 and vectors.shape == (6, 32)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (6, 32))
     for text, vector in zip(TEXTS, vectors, strict=True):
         expected = plain(tiny_backbones[family], text) if text.strip() else np.zeros(32)
         np.testing.assert_allclose(vector, expected, atol=1e-5)
@@ -94,4 +94,4 @@ def test_a_token_without_an_embedding_is_refused_with_the_text(tiny_backbones):
 
 def test_keys_name_the_text_but_do_not_hold_it():
     assert text_key(" sale ") == text_key("sale") != text_key("Sale")
-    assert len(text_key("sale")) == 64 and len(text_key("\ud800")) == 64
+    assert [len(text_key(text)) for text in ("sale", "\ud800")] == [64, 64]

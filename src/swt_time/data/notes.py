@@ -126,8 +126,8 @@ def _series(frame: nw.DataFrame, ids: Sequence[str], table: SeriesTable, remarks
     strange = sorted({one for one in found if one is not None and one not in known})
     if strange and len(found) == sum(one in strange for one in found):
         raise TableError(
-            f"notes: the table has no series {listed(strange)}, but {listed(table.ids)}; correct {ids[0]!r}, or leave it "
-            "blank for notes on all series"
+            f"notes: the table has no series {listed(strange)}, but {listed(table.ids)}; correct {ids[0]!r}, or "
+            "leave it blank for notes on all series"
         )
     if strange:
         remarks.append(f"notes on series that the table does not have were ignored: {listed(strange)}")

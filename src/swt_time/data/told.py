@@ -8,6 +8,7 @@ import numpy as np
 ALWAYS = np.iinfo(np.int64).min
 """Time from which a note is known that does not say so."""
 
+
 class Span(NamedTuple):
     """Rows of one series that a note covers.
 
@@ -92,7 +93,9 @@ class Notes:
             return int(np.searchsorted(times, moment, side="right")) - 1
 
         found = []
-        for note, (start, end, one) in enumerate(zip(self.starts.tolist(), self.ends.tolist(), self.series, strict=True)):
+        for note, (start, end, one) in enumerate(
+            zip(self.starts.tolist(), self.ends.tolist(), self.series, strict=True)
+        ):
             if one is None or one == name:
                 rows = Span(note, row(start), row(end - 1) + 1)
                 length = rows.stop - rows.start

@@ -133,10 +133,10 @@ class NotesGroup:
         keys = {text_key(text): i for i, text in enumerate(told.notes.texts)}
         distinct = sorted({keys[text_key(told.notes.texts[i])] for i in used})
         vectors = told.vectors[distinct].astype(np.float64)
-        _, sizes, directions = np.linalg.svd(vectors, full_matrices=False) if distinct else (0, np.empty(0), 0)
-        count = int((sizes[:MOST_DIRECTIONS] > 1e-6).sum())
-        if not count:
+        if not vectors.any():
             return None
+        _, sizes, directions = np.linalg.svd(vectors, full_matrices=False)
+        count = int((sizes[:MOST_DIRECTIONS] > 1e-6).sum())
         # the sign of a direction is arbitrary: that of its largest entry makes it the same on every machine
         chosen = directions[:count].T
         chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
@@ -156,7 +156,13 @@ def _positions(span: Span, most: int, start: int, stop: int) -> tuple[int, np.nd
     place = (rows - span.start + 0.5) / length
     bent = 6 * place**2 - 6 * place + 1 if length > 2 else np.zeros(len(rows))
     before, after = (np.clip(1 - one / around, 0, 1) for one in (span.start - 1 - rows, rows - span.stop))
-    columns = [inside, inside * (2 * place - 1), inside * bent, before * (rows < span.start), after * (rows >= span.stop)]
+    columns = [
+        inside,
+        inside * (2 * place - 1),
+        inside * bent,
+        before * (rows < span.start),
+        after * (rows >= span.stop),
+    ]
     return int(rows[0]), np.stack(columns, axis=1).astype(np.float64)
 
 

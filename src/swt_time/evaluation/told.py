@@ -30,7 +30,7 @@ def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
     return _with(series, Told(found, vectors, model.identity.name, model.identity.sha256))
 
 
-def tell_again(series: SeriesTable, notes: Any, effects: Effects | None, *, at_end: bool) -> SeriesTable:
+def tell_again(series: SeriesTable, notes: Any, effects: Effects | None) -> SeriesTable:
     """A table with notes, to forecast it; a language model is loaded only for texts that the training did not have.
 
     Raises
@@ -50,7 +50,13 @@ def tell_again(series: SeriesTable, notes: Any, effects: Effects | None, *, at_e
             stacklevel=3,
         )
         return series
-    return _with(series, Told(found, _vectors(found.texts, group), group.backbone, group.sha256, at_end))
+    return _with(series, Told(found, _vectors(found.texts, group), group.backbone, group.sha256))
+
+
+def from_ends(series: SeriesTable) -> SeriesTable:
+    """A table that is forecast from the ends of its series only: every note counts that is known there."""
+    told = series.covariates.told
+    return series if told is None else _with(series, replace(told, at_end=True))
 
 
 def _read(notes: Any, series: SeriesTable) -> Notes:

@@ -59,7 +59,9 @@ class SentenceReader:
         keys = [text_key(text) for text in texts]
         new = {key: text.strip() for key, text in zip(keys, texts, strict=True) if key not in self._read}
         self._read |= dict(zip(new, self._vectors(list(new.values())), strict=True))
-        return np.stack([self._read[key] for key in keys]) if keys else np.empty((0, self.model.hidden_size), np.float32)
+        return (
+            np.stack([self._read[key] for key in keys]) if keys else np.empty((0, self.model.hidden_size), np.float32)
+        )
 
     def _vectors(self, texts: Sequence[str]) -> np.ndarray:
         vectors = np.zeros((len(texts), self.model.hidden_size), dtype=np.float32)
