@@ -39,7 +39,7 @@ def shop(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 TABLE, NOTES = shop()
-AHEAD = pd.Timestamp("2024-02-06")  # the third step after the end of the table
+AHEAD = pd.Timestamp("2024-02-07")  # the third step after the end of the table
 
 
 def note(text: str, **more: object) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def note(text: str, **more: object) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted() -> Forecaster:
-    return Forecaster(horizon=HORIZON, preset="fast", context=56).fit(TABLE, notes=NOTES)
+    return Forecaster(horizon=HORIZON, preset="fast", context=70).fit(TABLE, notes=NOTES)
 
 
 def yhat(forecaster: Forecaster, notes: object = None, table: pd.DataFrame = TABLE) -> np.ndarray:
@@ -60,7 +60,7 @@ def test_a_sentence_that_never_occurred_has_the_effect_of_similar_ones(fitted):
     assert fitted.trained.effects.groups[-1].name == "notes"
     assert good[2] - plain[2] > 4
     assert bad[2] - plain[2] < -4
-    far = [0, 4, 5, 6]
+    far = [0, 4, 5, 6]  # the days beside the note may have effects too
     np.testing.assert_array_equal(good[far], plain[far])
 
 
@@ -74,8 +74,8 @@ def test_a_blank_or_distant_note_changes_nothing(fitted):
 def test_a_note_that_is_not_known_at_the_cutoff_does_not_exist(fitted):
     plain = yhat(fitted, NOTES)
     np.testing.assert_array_equal(yhat(fitted, note(NEW_GOOD, known_from=AHEAD)), plain)
-    np.testing.assert_array_equal(yhat(fitted, note(NEW_GOOD, known_from=pd.Timestamp("2024-02-04"))), plain)
-    known = yhat(fitted, note(NEW_GOOD, known_from=pd.Timestamp("2024-02-01")))
+    np.testing.assert_array_equal(yhat(fitted, note(NEW_GOOD, known_from=pd.Timestamp("2024-02-05"))), plain)
+    known = yhat(fitted, note(NEW_GOOD, known_from=pd.Timestamp("2024-02-04")))
     np.testing.assert_array_equal(known, yhat(fitted, note(NEW_GOOD)))
     assert np.abs(known - plain).max() > 4
 
@@ -83,14 +83,14 @@ def test_a_note_that_is_not_known_at_the_cutoff_does_not_exist(fitted):
 def test_a_planted_leak_changes_neither_fit_nor_backtest():
     """Notes that tell the very values, but become known only when these are, are worth nothing to a forecast."""
     leak = NOTES.assign(known_from=NOTES.end)
-    plain = Forecaster(horizon=HORIZON, preset="fast", context=56).fit(TABLE)
-    late = Forecaster(horizon=HORIZON, preset="fast", context=56).fit(TABLE, notes=leak)
+    plain = Forecaster(horizon=HORIZON, preset="fast", context=70).fit(TABLE)
+    late = Forecaster(horizon=HORIZON, preset="fast", context=70).fit(TABLE, notes=leak)
     np.testing.assert_array_equal(yhat(late), yhat(plain))
     early, blind = (
-        Forecaster(horizon=HORIZON, preset="fast", context=56).backtest(TABLE, notes=one, windows=4)
+        Forecaster(horizon=HORIZON, preset="fast", context=70).backtest(TABLE, notes=one, windows=4)
         for one in (NOTES, leak)
     )
-    without = Forecaster(horizon=HORIZON, preset="fast", context=56).backtest(TABLE, windows=4)
+    without = Forecaster(horizon=HORIZON, preset="fast", context=70).backtest(TABLE, windows=4)
     np.testing.assert_array_equal(blind["yhat"], without["yhat"])
     assert ((early.yhat - early.y) ** 2).mean() < 0.9 * ((without.yhat - without.y) ** 2).mean()
 
@@ -100,8 +100,8 @@ def test_cross_validation_sees_a_note_only_a_horizon_after_it_is_known(fitted):
     late = fitted.cross_validation(
         TABLE, notes=NOTES.assign(known_from=[pd.NaT] * (len(NOTES) - 2) + [pd.Timestamp("2024-02-04")] * 2), windows=4
     )
-    np.testing.assert_array_equal(late["yhat"], plain["yhat"])
-    assert not np.array_equal(fitted.cross_validation(TABLE, notes=NOTES, windows=4)["yhat"], plain["yhat"])
+    np.testing.assert_allclose(late["yhat"], plain["yhat"], rtol=1e-12)
+    assert np.abs(fitted.cross_validation(TABLE, notes=NOTES, windows=4)["yhat"] - plain["yhat"]).max() > 1
 
 
 def test_notes_without_effect_change_nothing():

@@ -173,12 +173,14 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
     base = float(np.log(np.maximum(nothing, np.finfo(float).tiny)).mean())
     additive = first.choose(range(len(groups)))
-    best, link = sums(filtered("additive", additive.beta), "additive", additive.beta).choose(), "additive"
+    second = sums(filtered("additive", additive.beta), "additive", additive.beta)
+    best, link = second.choose(), "additive"
     if never_negative(known_values(cut, ends(cut))).all():
         other = _multiplicative(sums, filtered, plain, features.width, len(groups))
         if other.kept and other.score < best.score + math.log(1 - MARGIN):
             best, link = other, "multiplicative"
-    share = math.exp(best.score - base)
+    # a closed form that was solved again may be better on its own, which is no gain of the covariates
+    share = math.exp(best.score - min(base, second.score((), 1.0, 1.0)))
     if not best.kept or share > 1 - MARGIN:
         return result((), "additive", None, 1.0, best.gains)
     return result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
