@@ -359,9 +359,9 @@ class Forecaster:
     ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
-        This forecaster stays as it is; only its configuration is used. With ``refit`` one is fitted before every cutoff,
-        by default once, before the first one. A series that is too short is left out, with a warning. Otherwise as
-        `cross_validation`.
+        This forecaster stays as it is; only its configuration is used. With ``refit`` one is fitted before every
+        cutoff, by default once, before the first one. A series that is too short is left out, with a warning.
+        Otherwise as `cross_validation`.
         """
         asked = Uncertainty(levels or (), quantiles or ())
         series = tell(self.read_series(table), notes, self._asked)

@@ -210,6 +210,8 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
         forecaster.fit_series(series, report=report)
     for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
+    for line in forecaster.trained.effects.lines() if forecaster.trained.effects is not None else []:
+        typer.echo(line, err=True)
     typer.echo(forecaster.trained.describe_intervals(), err=True)
     if save is not None:
         forecaster.save(save)
