@@ -3,10 +3,10 @@
     pip install holidays
     python benchmarks/holiday_names.py --data FOLDER --clone FOLDER --out benchmarks/results/holiday_names.csv
 
-Daily series of four countries, the last fifth is the test part, horizon 14, every window; FOLDER of ``--clone`` is ``data``
-of skforecast/skforecast-datasets. Each public holiday is a note of one day, whose text is its English name. Arms differ
-in the vectors of the notes: no notes, the same one for all (``flag``), one-hot of the name (``name``), and MiniLM's of the
-name. ``alone``: each series has a model of its own; ``together``: one model learns the effects of all series.
+Daily series of four countries, the last fifth is the test part, horizon 14, every window; ``--clone`` is the folder
+``data`` of skforecast/skforecast-datasets. Each public holiday is a note of one day, whose text is its English name.
+Arms differ in the vectors of the notes: no notes, the same one for all (``flag``), one-hot of the name (``name``), and
+MiniLM's of the name. ``alone``: each series has a model of its own; ``together``: one model learns the effects of all.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def calendar(series: dict[str, pd.Series]) -> pd.DataFrame:
 
 
 def errors(table: SeriesTable, held: np.ndarray, days: dict[str, set[pd.Timestamp]]) -> dict[str, list[np.ndarray]]:
-    """Squared errors of all test windows of each series, scaled: on holidays and the days beside them, and elsewhere."""
+    """Scaled squared errors of all test windows of each series: on holidays and the days beside, and elsewhere."""
     forecaster = Forecaster(horizon=HORIZON, context=CONTEXT, preset="fast", split="none")
     forecaster.fit_series(table.cut(held.tolist()))
     found = {}
@@ -78,7 +78,9 @@ def errors(table: SeriesTable, held: np.ndarray, days: dict[str, set[pd.Timestam
         pairs = np.stack([np.full_like(rows, index), rows], axis=1)
         steps = rows[:, None] + np.arange(HORIZON)
         squares = (forecaster.trained.forecast_origins(table, pairs) - table.values[index][steps]) ** 2
-        near = np.array([any(day + pd.Timedelta(days=k) in days[name] for k in (-1, 0, 1)) for day in table.times[index]])
+        near = np.array(
+            [any(day + pd.Timedelta(days=k) in days[name] for k in (-1, 0, 1)) for day in table.times[index]]
+        )
         found[name] = [squares[near[steps]], squares[~near[steps]]]
     return found
 
@@ -96,7 +98,9 @@ def main() -> None:
     scaled = []
     for name, one in series.items():
         known = one[: int(len(one) * (1 - TEST))]
-        scaled.append(pd.DataFrame({"unique_id": name, "ds": one.index, "y": ((one - known.mean()) / known.std()).to_numpy()}))
+        scaled.append(
+            pd.DataFrame({"unique_id": name, "ds": one.index, "y": ((one - known.mean()) / known.std()).to_numpy()})
+        )
     together = to_series(pd.concat(scaled), fill="linear")
     stamp = {
         "date": datetime.date.today().isoformat(),
@@ -108,7 +112,10 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["series", "model", "arm", "mse_near_holidays", "mse_elsewhere", *stamp])
         for arm in ARMS:
-            for model, tables in (("alone", [together.select([i]) for i in range(len(series))]), ("together", [together])):
+            for model, tables in (
+                ("alone", [together.select([i]) for i in range(len(series))]),
+                ("together", [together]),
+            ):
                 for table in tables:
                     held = (table.lengths * (1 - TEST)).astype(int)
                     if arm != "no notes":
