@@ -27,6 +27,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from swt_time.language.sentences import SentenceReader
 from swt_time.provenance import package_versions, source_commit
 
 ARMS = ("no text", "kind", "bag of words", "TF-IDF", "random weights", "MiniLM", "shuffled", "empty")
-VERSIONS = ("swt-time", "numpy", "torch", "transformers", "scikit-learn")
+VERSIONS = ("swt-time", "numpy", "torch", "transformers")
 CONTEXT = 336
 
 
@@ -150,7 +151,8 @@ def main() -> None:
         "date": datetime.date.today().isoformat(),
         "commit": source_commit(),
         "machine": f"{platform.machine()}, one thread",
-        "versions": "; ".join(f"{name} {package_versions().get(name, '')}" for name in VERSIONS),
+        "versions": "; ".join(f"{name} {package_versions()[name]}" for name in VERSIONS)
+        + f"; scikit-learn {version('scikit-learn')}",
     }
     warnings.simplefilter("ignore")
     writer = None

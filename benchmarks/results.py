@@ -215,7 +215,8 @@ def notes(folder: Path) -> str:
             table(*notes_results.planted_lines(planted)),
             "Planted events whose phrasings in the test part do not occur before it; change of the squared error "
             "against no notes in percent, mean over seeds with its paired 95 % interval. Gain of MiniLM as a share of that of "
-            f"the kind: {share}. `python benchmarks/notes.py`. {origin[0]}, commit {origin[1]}, {origin[2]}.",
+            f"the kind: {share}. `python benchmarks/notes.py`. "
+            f"{origin[0]}, commit {origin[1]}, {origin[2]}.",
             table(*notes_results.holiday_lines(holidays)),
             "Names of public holidays as notes: squared error on holidays and the days beside them / elsewhere, in "
             f"variances of the rows before the test part. `python benchmarks/holiday_names.py`. Commit "
