@@ -214,8 +214,8 @@ def notes(folder: Path) -> str:
             "## Notes in words",
             table(*notes_results.planted_lines(planted)),
             "Planted events whose phrasings in the test part do not occur before it; change of the squared error "
-            "against no notes in percent, mean over seeds with its paired 95 % interval. Gain of MiniLM as a share of that of "
-            f"the kind: {share}. `python benchmarks/notes.py`. "
+            "against no notes in percent, mean over seeds with its paired 95 % interval. Gain of MiniLM as a "
+            f"share of that of the kind: {share}. `python benchmarks/notes.py`. "
             f"{origin[0]}, commit {origin[1]}, {origin[2]}.",
             table(*notes_results.holiday_lines(holidays)),
             "Names of public holidays as notes: squared error on holidays and the days beside them / elsewhere, in "

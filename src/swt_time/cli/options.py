@@ -131,7 +131,6 @@ NotesOption = Annotated[
         "--notes",
         help="Table of what is known in words: columns ds and text, and if needed unique_id, end and known_from. A "
         "language model reads the texts; they are used if that lowers the error on held-out folds.",
-        panel=TABLE,
     ),
 ]
 
