@@ -10,7 +10,7 @@ import pytest
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint
 from swt_time.data.notes import read_notes
-from swt_time.data.series import to_series
+from swt_time.data.series import series_sha256, to_series
 from swt_time.data.told import Told
 from swt_time.data.zones import microseconds
 from swt_time.effects.clock import Clock
@@ -64,7 +64,7 @@ def test_a_sentence_that_never_occurred_has_the_effect_of_similar_ones(fitted):
     np.testing.assert_array_equal(good[far], plain[far])
 
 
-def test_a_blank_or_distant_note_changes_nothing(fitted):
+def test_a_distant_note_changes_nothing(fitted):
     plain = yhat(fitted, NOTES)
     distant = note(NEW_GOOD).assign(ds=lambda one: one.ds.where(one.text != NEW_GOOD, pd.Timestamp("2030-01-01")))
     distant["end"] = distant.ds.where(distant.text == NEW_GOOD, distant.end)
@@ -153,6 +153,15 @@ def test_damaged_arrays_are_refused(fitted, change):
     group |= {name: one for name, one in change.items() if name in group}
     with pytest.raises(CheckpointError, match="the effects of the checkpoint are damaged; train it again"):
         type(effects).from_record(record, arrays)
+
+
+def test_the_hash_of_a_table_is_one_of_its_notes_too(fitted):
+    """So that a run is not resumed with other notes."""
+    other = NOTES.assign(text=NOTES.text.to_numpy()[::-1])
+    one, again, swapped, none = (fitted.read_series(TABLE, notes) for notes in (NOTES, NOTES, other, None))
+    assert series_sha256(one) == series_sha256(again)
+    assert len({series_sha256(table) for table in (one, swapped, none)}) == 3
+    assert series_sha256(none) == series_sha256(to_series(TABLE))
 
 
 def features(frame: pd.DataFrame, start: int, stop: int, **more: object) -> np.ndarray:

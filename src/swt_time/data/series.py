@@ -342,7 +342,7 @@ def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
 
 
 def series_sha256(series: SeriesTable) -> str:
-    """SHA-256 of the ids, timestamps and values of a table, independent of its file or frame type."""
+    """SHA-256 of the ids, timestamps, values and notes of a table, independent of its file or frame type."""
     digest = hashlib.sha256()
     stamps = {id(times): np.ascontiguousarray(microseconds(times, wall=False)) for times in series.times}
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):

@@ -1,5 +1,7 @@
 """What a user tells about the times of series in words, and the rows that it covers."""
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -53,6 +55,11 @@ class Notes:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def digest(self) -> bytes:
+        """SHA-256 of all notes."""
+        values = [self.texts, self.series, self.starts.tolist(), self.ends.tolist(), self.known.tolist()]
+        return hashlib.sha256(json.dumps(values).encode()).digest()
 
     def select(self, kept: np.ndarray) -> "Notes":
         """The notes at these indices, or where a mask is true."""
