@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import notes_results
 from plan import HERE, RESULTS, SEEDS, Planned, key_of, plan_cells, read_plan
 from swt_time.evaluation.ablation import BASE, OURS, Row, compare, read_rows
 
@@ -47,6 +48,7 @@ def page(folder: Path) -> str:
     blocks += [
         panels(folder),
         intervals(folder),
+        notes(folder),
         public_tables(folder),
         *speed(folder),
         origin(found),
@@ -212,6 +214,29 @@ def intervals(folder: Path) -> str:
             "window. CPU time is that of fitting and, for statsforecast, forecasting. `python "
             "benchmarks/intervals.py`, test parts, one "
             f"thread. {machines}, commit {commits}, {versions}.",
+        ]
+    )
+
+
+def notes(folder: Path) -> str:
+    """Return errors with notes in words; empty if they were not measured."""
+    planted, holidays = read_csv(folder / "notes.csv"), read_csv(folder / "holiday_names.csv")
+    if not planted or not holidays:
+        return ""
+    share = ", ".join(f"{name} {value:.0%}" for name, value in notes_results.shares(planted, "MiniLM").items())
+    origin = ["; ".join(dict.fromkeys(row[key] for row in planted)) for key in ("machine", "commit", "versions")]
+    return "\n\n".join(
+        [
+            "## Notes in words",
+            table(*notes_results.planted_lines(planted)),
+            "Planted events whose phrasings in the test part do not occur before it; change of the squared error "
+            "against no notes in percent, mean over seeds with its paired 95 % interval. Gain of MiniLM as a "
+            f"share of that of the kind: {share}. `python benchmarks/notes.py`. "
+            f"{origin[0]}, commit {origin[1]}, {origin[2]}.",
+            table(*notes_results.holiday_lines(holidays)),
+            "Names of public holidays as notes: squared error on holidays and the days beside them / elsewhere, in "
+            f"variances of the rows before the test part. `python benchmarks/holiday_names.py`. Commit "
+            f"{holidays[0]['commit']}.",
         ]
     )
 

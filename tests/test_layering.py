@@ -25,6 +25,7 @@ ORDER = [
     "model",
     "training",
     "selection",
+    "effects",
     "checkpoints",
     "evaluation",
     "forecaster",

@@ -54,6 +54,9 @@ def folder(tmp_path_factory):
     newer = pd.DataFrame({"date": pd.date_range(table["date"].iloc[-300], periods=400, freq="h")})
     newer = newer.merge(table, how="left").fillna({"demand": 50.0, "wind": 8.0})
     newer.to_csv(root / "newer.csv", index=False)
+    days = table["date"].iloc[24 * np.arange(5, 35, 5)].dt.date
+    notes = pd.DataFrame({"ds": days, "text": ["Public transport strike", "Rail staff walk out"] * 3})
+    pd.concat([notes, notes.tail(1).assign(ds="2024-02-06")]).to_csv(root / "notes.csv", index=False)
     save_original_state_dict(root / "checkpoint.pth")
     return root
 

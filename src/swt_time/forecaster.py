@@ -20,6 +20,7 @@ from swt_time.errors import CheckpointError
 from swt_time.evaluation.backtesting import backtest, cross_validate
 from swt_time.evaluation.fitting import fit_table
 from swt_time.evaluation.short_series import forecastable
+from swt_time.evaluation.told import from_ends, tell, tell_again
 from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
@@ -174,6 +175,7 @@ class Forecaster:
         self,
         table: Any,
         *,
+        notes: Any = None,
         out: str | Path | None = None,
         resume: bool = False,
         start: str | Path | Start | None = None,
@@ -185,6 +187,8 @@ class Forecaster:
         ----------
         table : DataFrame
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
+        notes : DataFrame, optional
+            What is known in words about times: ``ds, text``; see `swt_time.data.notes.read_notes`. Used if it gains.
         out : path, optional
             Folder to which the best weights so far and the state of the run are saved during training, so that it can
             be resumed until it has ended. An existing checkpoint is replaced, another folder that is not empty refused.
@@ -211,7 +215,8 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        return self.fit_series(read_noted(table, self._asked.data), out=out, resume=resume, start=start, report=report)
+        series = tell(read_noted(table, self._asked.data), notes, self._asked)
+        return self.fit_series(series, out=out, resume=resume, start=start, report=report)
 
     def fit_series(
         self,
@@ -255,6 +260,7 @@ class Forecaster:
         self,
         table: Any,
         *,
+        notes: Any = None,
         levels: Sequence[float] | None = LEVELS,
         quantiles: Sequence[float] | None = None,
         samples: int = 0,
@@ -267,6 +273,8 @@ class Forecaster:
         table : DataFrame
             The training table, or a longer, shorter or newer one; a long table may hold other series. What happens to
             series with fewer than ``context`` rows is said by ``data.short``.
+        notes : DataFrame, optional
+            As in `fit`, on any times.
         levels, quantiles, samples
             Intervals, quantiles and sample paths, see `swt_time.evaluation.uncertainty.Uncertainty`.
         strict : bool
@@ -280,7 +288,7 @@ class Forecaster:
             level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
-        series = self.forecastable(self.read_series(table), strict=strict)
+        series = self.forecastable(from_ends(self.read_series(table, notes)), strict=strict)
         yhat = self.predict_series(series)
         return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
@@ -308,6 +316,7 @@ class Forecaster:
         self,
         table: Any,
         *,
+        notes: Any = None,
         windows: int = 3,
         step: int | None = None,
         levels: Sequence[float] | None = None,
@@ -318,7 +327,7 @@ class Forecaster:
 
         Parameters
         ----------
-        table : DataFrame
+        table, notes : DataFrame
         windows : int
             Number of cutoffs for each series; the last one lies ``horizon`` rows before the end.
         step : int, optional
@@ -334,13 +343,14 @@ class Forecaster:
             As of `predict`, with ``cutoff`` and the true values under the name of the target (``y`` for a wide table),
             NaN where nothing was observed.
         """
-        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table)
+        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table, notes)
         return cross_validate(self.trained, series, windows, step, strict=strict, asked=asked).frame(table)
 
     def backtest(
         self,
         table: Any,
         *,
+        notes: Any = None,
         windows: int = 3,
         step: int | None = None,
         refit: bool = False,
@@ -349,24 +359,12 @@ class Forecaster:
     ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
-        This forecaster stays as it is; only its configuration is used.
-
-        Parameters
-        ----------
-        table : DataFrame
-        windows, step
-            See `cross_validation`. A series that is too short is left out, with a warning.
-        refit : bool
-            Fit before every cutoff; by default once, before the first one.
-        levels, quantiles
-            As in `predict`.
-
-        Returns
-        -------
-        DataFrame
-            As of `cross_validation`.
+        This forecaster stays as it is; only its configuration is used. With ``refit`` one is fitted before every
+        cutoff, by default once, before the first one. A series that is too short is left out, with a warning.
+        Otherwise as `cross_validation`.
         """
-        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table)
+        asked = Uncertainty(levels or (), quantiles or ())
+        series = tell(self.read_series(table), notes, self._asked)
         horizon, fit = self._asked.data.horizon, self.from_config(self._asked).fit_series
         folds = backtest(lambda known: fit(known).trained, series, horizon, windows, step, refit=refit, asked=asked)
         return folds.frame(table)
@@ -379,12 +377,12 @@ class Forecaster:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         return self.trained.forecast_part(part, indices)
 
-    def read_series(self, table: Any, **reading: Any) -> SeriesTable:
-        """Read a table, once trained with the columns of the training table.
+    def read_series(self, table: Any, notes: Any = None, **reading: Any) -> SeriesTable:
+        """Read a table, once trained with the columns of the training table, and notes on it.
 
         Parameters
         ----------
-        table : DataFrame
+        table, notes : DataFrame
         **reading
             Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
             ``fill``, ``date_format``) that differ from those of the training table.
@@ -392,7 +390,9 @@ class Forecaster:
         Raises
         ------
         TableError
-            Columns that the model was trained on are missing.
+            Columns that the model was trained on are missing, or a note cannot be read.
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
-        return read_noted(table, data) if self._found is None else self._found.read(table, data)
+        if self._found is None:
+            return tell(read_noted(table, data), notes, self._asked)
+        return tell_again(self._found.read(table, data), notes, self._found.effects)

@@ -18,6 +18,7 @@ from swt_time.checkpoints.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from swt_time.checkpoints.covariates import effects_of, with_effects
 from swt_time.checkpoints.locking import locked
 from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_in_folder, fit_in_memory
@@ -31,6 +32,7 @@ __all__ = [
     "TrainedOn",
     "check_output_folder",
     "describe_training",
+    "effects_of",
     "fit_in_folder",
     "fit_in_memory",
     "holds_checkpoint",
@@ -40,5 +42,6 @@ __all__ = [
     "read_run",
     "read_start",
     "updated",
+    "with_effects",
     "write_checkpoint",
 ]

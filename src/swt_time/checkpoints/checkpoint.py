@@ -38,6 +38,7 @@ from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable, series_sha256
+from swt_time.effects.effects import PREFIX as EFFECTS
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.folders import explained
@@ -164,7 +165,9 @@ class Checkpoint:
     @property
     def trained_weights(self) -> dict[str, Tensor]:
         """The weights of the network, without the panel and the intervals beside it and the sums of its closed form."""
-        return {name: one for name, one in self.weights.items() if not name.startswith((PREFIX, SUMS, INTERVALS))}
+        return {
+            name: one for name, one in self.weights.items() if not name.startswith((PREFIX, SUMS, INTERVALS, EFFECTS))
+        }
 
     def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
         """Build the model with its trained weights, in eval mode.

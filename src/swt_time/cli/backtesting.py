@@ -21,6 +21,7 @@ from swt_time.cli.options import (
     IntervalOptions,
     JsonOption,
     ModelOptions,
+    NotesOption,
     TableOptions,
     expand_groups,
     option,
@@ -66,6 +67,7 @@ def backtest(
         ),
     ] = None,
     by_series: BySeriesOption = None,
+    notes: NotesOption = None,
     plot: Annotated[
         Path | None, option("--plot", help="Picture to draw: truth, cutoffs and forecasts.", panel=OUTPUT)
     ] = None,
@@ -106,7 +108,7 @@ def backtest(
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps")
     outputs = {"--out": out, "--by-series": by_series, "--plot": plot, "--plot-calibration": plot_calibration}
-    check_outputs(outputs, {"--data": data, "--config": configuration.config}, {"--model": model})
+    check_outputs(outputs, {"--data": data, "--notes": notes, "--config": configuration.config}, {"--model": model})
     say = printer(out, by_series)
     for path in (out, by_series):
         if path is not None:
@@ -127,7 +129,7 @@ def backtest(
 
     fitted: list[Trained] = []
     forecaster = start() if model is None else load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table)
+    frame, series = read_for(forecaster, data, table, notes)
     if model is None:
         folds = backtesting.backtest(
             fit, series, forecaster.config.data.horizon, windows, step, refit=refit, asked=asked

@@ -14,6 +14,7 @@ from swt_time.cli.options import (
     IntervalOptions,
     JsonOption,
     ModelOptions,
+    NotesOption,
     TableOptions,
     TrainedOption,
     expand_groups,
@@ -71,6 +72,7 @@ def forecast(
             panel=OUTPUT,
         ),
     ] = 0,
+    notes: NotesOption = None,
     cutoff: Annotated[
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
@@ -91,6 +93,7 @@ def forecast(
     from swt_time.data.origins import ends
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, write_table
+    from swt_time.evaluation.told import from_ends
     from swt_time.evaluation.uncertainty import LEVELS
 
     asked = intervals.asked(LEVELS, samples)
@@ -98,7 +101,7 @@ def forecast(
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    inputs = {"--data": data, "--config": configuration.config}
+    inputs = {"--data": data, "--notes": notes, "--config": configuration.config}
     check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
@@ -110,11 +113,11 @@ def forecast(
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
-    frame, series = read_for(forecaster, data, table)
+    frame, series = read_for(forecaster, data, table, notes)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
         fit_forecaster(forecaster, known, save)
-    known = forecaster.forecastable(known, strict=strict)
+    known = forecaster.forecastable(from_ends(known), strict=strict)
     yhat = forecaster.predict_series(known)
     around = asked.columns(forecaster.trained, known, ends(known), yhat)
     write_table(forecast_frame(known, yhat, frame, around), out)
@@ -143,6 +146,7 @@ def evaluate(
             panel=OUTPUT,
         ),
     ] = None,
+    notes: NotesOption = None,
     as_json: JsonOption = False,
     by_series: BySeriesOption = None,
 ) -> None:
@@ -155,12 +159,12 @@ def evaluate(
     from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 
     scored = LEVELS if levels is None else Uncertainty(parse_levels(levels)).levels
-    check_outputs({"--by-series": by_series}, {"--data": data}, {"--model": model})
+    check_outputs({"--by-series": by_series}, {"--data": data, "--notes": notes}, {"--model": model})
     say = printer(by_series)
     if by_series is not None:
         check_output(by_series)
     forecaster = load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table)
+    frame, series = read_for(forecaster, data, table, notes)
     settings = forecaster.config.data
     if settings.split == "none" and split is not None:
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
@@ -205,6 +209,8 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
         forecaster.fit_series(series, report=report)
     for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
+    for line in forecaster.trained.effects.lines() if forecaster.trained.effects is not None else []:
+        typer.echo(line, err=True)
     typer.echo(forecaster.trained.describe_intervals(), err=True)
     if save is not None:
         forecaster.save(save)
@@ -223,8 +229,10 @@ def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> 
     )
 
 
-def read_for(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
-    """Read a table as a frame and as series; columns, frequency and encoding as in training unless flags differ."""
+def read_for(
+    forecaster: "Forecaster", data: str, table: TableOptions, notes: str | None = None
+) -> tuple[Any, "SeriesTable"]:
+    """Read a table as a frame and as series, and notes on it, with the columns of training unless flags differ."""
     from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table
 
@@ -238,4 +246,12 @@ def read_for(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[
             former_encoding=trained.encoding,
             memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
         )
-        return frame, forecaster.read_series(frame, **reading)
+        told = read_told(notes, reading.get("memory_limit"))
+        return frame, forecaster.read_series(frame, told, **reading)
+
+
+def read_told(notes: str | None, memory_limit: int | None) -> Any:
+    """Read a table of notes, as a frame."""
+    from swt_time.data.reading import read_table
+
+    return None if notes is None else read_table(notes, memory_limit=memory_limit)

@@ -125,6 +125,16 @@ class TableOptions(ReadingOptions):
         return {f"data.{key}": value for key, value in self.values().items()}
 
 
+NotesOption = Annotated[
+    str | None,
+    option(
+        "--notes",
+        help="Table of what is known in words: columns ds and text, and if needed unique_id, end and known_from. A "
+        "language model reads the texts; they are used if that lowers the error on held-out folds.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class IntervalOptions:
     """What is written around a forecast."""

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from swt_time.config.choices import (
     CLOSED_FORM_PARTS,
@@ -35,7 +35,9 @@ from swt_time.config.choices import (
     Skip,
     Template,
 )
+from swt_time.config.covariates import CovariateOptions
 from swt_time.config.keys import did_you_mean, dotted_keys, explain_error
+from swt_time.config.section import Section
 from swt_time.errors import ConfigError
 from swt_time.wavelets.boundaries import Boundary
 
@@ -51,20 +53,13 @@ Layers = Annotated[int, Field(ge=1, le=1024)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-class Section(BaseModel):
-    """A frozen group of options that refuses unknown keys."""
-
-    # The docstring under a field is its description: in docs/configuration.md and in the help of the command line.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
 def _chosen(key: str, value: int | Auto) -> int:
     if value == "auto":
         raise ConfigError(f"{key} is auto, which fit chooses; set it to a number to build a model without a table")
     return value
 
 
-class DataConfig(Section):
+class DataConfig(CovariateOptions):
     """Which columns of the table are series, and how their rows are divided."""
 
     horizon: Size = 96

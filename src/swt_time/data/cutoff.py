@@ -1,4 +1,4 @@
-"""Cutoff times, read as the times of the table are."""
+"""Cutoffs and other times that stand outside the table, read as the times of the table are."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -54,21 +54,48 @@ def _read_integer(text: str) -> int | None:
 
 
 def _read_time(text: str, form: TimeForm, like: pd.Index) -> pd.Timestamp | None:
-    parts = take_apart([text])
-    wall = next((wall for one in _formats(form) if not np.isnat(wall := parse(parts.dates, one)[0])), None)
-    if wall is None:
-        return None
-    zone = getattr(like, "tz", None)
-    moment = parts.times(pd.DatetimeIndex([wall]))
-    assert moment is not None
-    if form.wall and moment.tz is not None:
-        moment = moment.tz_localize(None)
-    if zone is not None and moment.tz is None:
+    try:
+        moment = read_moments([text], form, like)[0]
+    except TableError as error:
+        raise TableError(f"cutoff {text!r}: {error}") from None
+    return None if moment is pd.NaT else moment
+
+
+def read_moments(texts: Sequence[str], form: TimeForm, like: pd.Index) -> pd.DatetimeIndex:
+    """Read times that stand outside the table in the format of the table or in ISO 8601; NaT where a text is neither.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Without an offset they are in the time zone of the table; an hour that occurs twice is the later one.
+    form : TimeForm
+        How the times of the table were read.
+    like : pd.Index
+        Times of the table.
+
+    Raises
+    ------
+    TableError
+        If only some of them have a time zone, or they have one and the table has none.
+    """
+    parts = take_apart(texts)
+    walls = np.full(len(texts), np.datetime64("NaT", "us"))
+    for one in _formats(form):
+        left = np.flatnonzero(np.isnat(walls))
+        if len(left):
+            walls[left] = parse([parts.dates[i] for i in left], one)
+    unread = np.isnat(walls)
+    wall = pd.DatetimeIndex(np.where(unread, np.datetime64(0, "us"), walls))
+    zone, moments = getattr(like, "tz", None), parts.times(wall)
+    moments = parts.utc(wall) if moments is None else moments
+    if form.wall:
+        moments = wall
+    if zone is not None:
         # the later of two ambiguous hours, so that both are kept
-        moment = localize(moment, zone, later=True)
-    elif zone is None and moment.tz is not None:
-        raise TableError(f"cutoff {text!r} has a time zone, the table has none; give it without a time zone")
-    return moment[0]
+        moments = localize(moments, zone, later=True) if moments.tz is None else moments.tz_convert(zone)
+    elif moments.tz is not None:
+        raise TableError("it has a time zone, the table has none; give it without a time zone")
+    return pd.DatetimeIndex(moments.where(~unread))
 
 
 def _formats(form: TimeForm) -> list[str]:

@@ -64,11 +64,11 @@ def find_layout(
     TableError
         If a named column does not exist, or the roles are ambiguous.
     """
-    ids = tuple(dict.fromkeys(_require(frame, name, "data.id_column") for name in as_names(id_column)))
+    ids = tuple(dict.fromkeys(require(frame, name, "data.id_column") for name in as_names(id_column)))
     time_column = _named(frame, time_column, "data.time_column")
     target = _named(frame, target, "data.target")
     if columns is not None:
-        columns = list(dict.fromkeys(_require(frame, name, "data.columns") for name in columns))
+        columns = list(dict.fromkeys(require(frame, name, "data.columns") for name in columns))
     if target is not None and columns is not None:
         raise TableError("data.target and data.columns both choose what to forecast; set only one of them")
 
@@ -121,7 +121,7 @@ def find_layout(
 
 
 def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
-    return None if name is None else _require(frame, name, key)
+    return None if name is None else require(frame, name, key)
 
 
 def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names or ())
 
 
-def _require(frame: nw.DataFrame, name: str, key: str) -> str:
+def require(frame: nw.DataFrame, name: str, key: str) -> str:
     """The column with a name, which may differ in blanks at its ends."""
     if name in frame.columns:
         return name

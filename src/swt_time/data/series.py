@@ -13,6 +13,8 @@ import pandas as pd
 from swt_time.config import Config, DataConfig, Fill
 from swt_time.data.block import Block
 from swt_time.data.columns import listed, numeric_columns
+from swt_time.data.covariate_columns import Asked, set_aside
+from swt_time.data.covariates import NO_COVARIATES, Covariates
 from swt_time.data.cutoff import read_cutoff
 from swt_time.data.dates import TimeForm
 from swt_time.data.frames import ENCODED, column_labels, open_frame, take_rows
@@ -24,8 +26,7 @@ from swt_time.data.names import ID_NAME, STANDARD, Names
 from swt_time.data.numbers import describe_styles, number_styles
 from swt_time.data.observed import hold_last, last_observed
 from swt_time.data.regular import regularize
-from swt_time.data.time_columns import from_decimal_years, from_epochs, join_calendar
-from swt_time.data.timestamps import timestamps
+from swt_time.data.table_times import read_times
 from swt_time.data.zones import from_microseconds, microseconds
 from swt_time.errors import TableError
 
@@ -69,6 +70,7 @@ class SeriesTable:
         Series of the table that are not among these, because most of their values are missing.
     names : Names
         Names of the columns of a forecast.
+    covariates : Covariates
     """
 
     ids: tuple[str, ...]
@@ -87,6 +89,7 @@ class SeriesTable:
     labels: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     names: Names = STANDARD
+    covariates: Covariates = NO_COVARIATES
 
     def __post_init__(self) -> None:
         if not self.observed:
@@ -101,7 +104,8 @@ class SeriesTable:
         ends = list(zip(self.times, rows, strict=True))
         shared = {(id(one), n): one[:n] for one, n in {(id(one), n): (one, n) for one, n in ends}.values()}
         times = tuple(shared[id(one), n] for one, n in ends)
-        return replace(self, values=values, times=times, observed=observed)
+        covariates = self.covariates.cut(rows)
+        return replace(self, values=values, times=times, observed=observed, covariates=covariates)
 
     def context(self, index: int, origin: int, length: int) -> np.ndarray:
         """The ``length`` values before row ``origin`` of a series, as they were known then."""
@@ -127,6 +131,7 @@ class SeriesTable:
             observed=tuple(self.observed[i] for i in indices),
             order=self._order_of(indices),
             labels={name: take_rows(labels, indices) for name, labels in self.labels.items()},
+            covariates=self.covariates.select(indices),
         )
 
     def _order_of(self, indices: Sequence[int]) -> tuple[int, ...]:
@@ -177,6 +182,7 @@ def to_series(
     frequency: str | None = None,
     fill: Fill | None = None,
     date_format: str | None = None,
+    covariates: Asked | None = None,
 ) -> SeriesTable:
     """Convert a pandas, polars or pyarrow table into series.
 
@@ -207,6 +213,8 @@ def to_series(
         Strptime format of the text or integers in the time column, such as ``%d/%m/%Y``, ``%Y%m``, ``%b-%y`` or
         ``%YQ%q`` (quarter). By default it is found: where day and month could be swapped, by the order that gives
         gapless series, and by ``frequency`` where both do.
+    covariates : Asked, optional
+        Columns that are covariates rather than series, and tables with more of their rows.
 
     Returns
     -------
@@ -231,6 +239,7 @@ def to_series(
     table, rows, notes = open_frame(frame, (*as_names(id_column), time_column))
     if len(table) == 0:
         raise TableError("the table has no rows; expected at least two rows of data")
+    table, beside = set_aside(table, covariates)
     layout = find_layout(
         table, id_column=id_column, time_column=time_column, target=target, columns=columns, date_format=date_format
     )
@@ -243,7 +252,7 @@ def to_series(
         first = {name: i for i, name in enumerate(table.columns)}
     else:
         names, codes, first = find_ids([table[name] for name in layout.ids], rows, alike)
-    times, form, on_times = _times(table, layout, rows, codes, frequency, date_format)
+    times, form, on_times = read_times(table, layout, rows, codes, frequency, date_format)
     notes += on_times + alike
     roles = {*layout.ids, layout.time, *layout.values}
     others = [name for name in table.columns if name not in roles]
@@ -263,7 +272,7 @@ def to_series(
         tuple(names),
         bool(layout.ids),
     )
-    gapless, alias, more = regularize(block, frequency, fill)
+    gapless, alias, more = regularize(beside.without_future(block), frequency, fill)
     if alias == NO_FREQUENCY and isinstance(times, pd.DatetimeIndex):
         more += note_median_step(gapless.times)
     return SeriesTable(
@@ -283,6 +292,7 @@ def to_series(
         order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
         labels=_labels(frame, table, layout, gapless.ids, first),
         names=layout.names,
+        covariates=beside.read(block, layout, gapless, alias, date_format, fill),
     )
 
 
@@ -301,30 +311,9 @@ def _labels(
     return found
 
 
-def _times(
-    table: nw.DataFrame,
-    layout: Layout,
-    rows: np.ndarray,
-    codes: np.ndarray,
-    frequency: str | None,
-    date_format: str | None,
-) -> tuple[pd.Index, TimeForm, list[str]]:
-    """Timestamps of all rows, how they were read, and notes."""
-    notes: list[str] = []
-    if layout.calendar:
-        column = join_calendar(table, layout.calendar, rows)
-    else:
-        column, notes = from_decimal_years(table[layout.time], table)
-        if (
-            not notes and date_format is None and frequency != NO_FREQUENCY
-        ):  # else the digits are a date in that format, or a count
-            column, notes = from_epochs(column, table, rows)
-    times, form, more = timestamps(column, rows, codes, frequency=frequency, date_format=date_format)
-    return times, form, notes + more
-
-
-def read_series(frame: Any, data: DataConfig) -> SeriesTable:
+def read_series(frame: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
     """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
+    asked = Asked(data.known, data.past, data.static, future, static)
     return to_series(
         frame,
         id_column=data.id_column,
@@ -334,6 +323,7 @@ def read_series(frame: Any, data: DataConfig) -> SeriesTable:
         frequency=data.frequency,
         fill=data.fill,
         date_format=data.date_format,
+        covariates=asked,
     )
 
 
@@ -352,7 +342,7 @@ def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
 
 
 def series_sha256(series: SeriesTable) -> str:
-    """SHA-256 of the ids, timestamps and values of a table, independent of its file or frame type."""
+    """SHA-256 of the ids, timestamps, values and notes of a table, independent of its file or frame type."""
     digest = hashlib.sha256()
     stamps = {id(times): np.ascontiguousarray(microseconds(times, wall=False)) for times in series.times}
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):
@@ -361,6 +351,10 @@ def series_sha256(series: SeriesTable) -> str:
         digest.update(np.ascontiguousarray(values, np.float64).data)
     if not series.gapless:
         digest.update(np.concatenate(series.observed).data)
+    for column in series.covariates.columns:
+        digest.update(f"{column.name}\0{column.role}\0".encode())
+        for cells in column.values:
+            digest.update(repr(cells.tolist()).encode() if cells.dtype == object else cells.tobytes())
     return digest.hexdigest()
 
 

@@ -12,6 +12,7 @@ from swt_time.data.origins import known_values, values_after
 from swt_time.data.parts import Parts, PartWindows
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
+from swt_time.effects import FittedEffects
 from swt_time.evaluation.baselines import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.forecasting import Scorable, TrainedModel, forecast_part, spread_part
 from swt_time.evaluation.trained import Trained
@@ -26,7 +27,13 @@ STRETCHES = 4
 """Blocks that the validation windows are divided into, in time."""
 
 
-def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Checkpoint:
+def calibrate(
+    trained: Trained,
+    parts: Parts,
+    chosen: Residuals | None,
+    table: SeriesTable | None = None,
+    effects: FittedEffects | None = None,
+) -> Checkpoint:
     """Return the checkpoint of a forecaster with intervals, as far as there are rows that it was not fitted to.
 
     Parameters
@@ -36,6 +43,11 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
         Of the training table.
     chosen : Residuals or None
         Of the forecast that was chosen on held-out blocks.
+    table : SeriesTable, optional
+        The training table with the effects of covariates, where ``parts`` are without.
+    effects : FittedEffects, optional
+        These effects; the residuals of what is left without them are those of the whole where effects are added, and
+        are multiplied where effects are.
 
     Returns
     -------
@@ -48,14 +60,17 @@ def calibrate(trained: Trained, parts: Parts, chosen: Residuals | None) -> Check
     each is left out once. A test part is never read.
     """
     checkpoint, most = trained.checkpoint, trained.checkpoint.config.training.validation_windows
+    table = parts.table if table is None else table
     residuals = None
     if trained.is_closed_form:
         residuals = chosen
         if chosen is None and trained.blend is None:
             residuals = _out_of_fold(trained.model, trained.closed_form, parts)
+        if residuals is not None and effects is not None:
+            residuals = effects.residuals(residuals)
     if residuals is None:
-        residuals = _validation(trained, parts.validation, most)
-    calibration = _learn(residuals, parts.table)
+        residuals = _validation(trained, parts.validation, most, table)
+    calibration = _learn(residuals, table)
     if residuals is None or calibration is None:
         return checkpoint
     described: dict[str, Any] = {
@@ -132,18 +147,26 @@ def _out_of_fold(model: SWTTime, solved: Mapping[str, Any] | None, parts: Parts)
     return Residuals(pairs, values, found.block, "out-of-fold blocks")
 
 
-def _validation(forecaster: Scorable, part: PartWindows, most: int | None) -> Residuals | None:
-    """Residuals on the validation part; None if it has no window."""
+def _validation(
+    forecaster: Scorable, part: PartWindows, most: int | None, table: SeriesTable | None = None
+) -> Residuals | None:
+    """Residuals on the validation part, of a ``table`` with effects where the part is without; None if it has no
+    window."""
     if not len(part):
         return None
     index, horizon = evenly(len(part), min(MOST_WINDOWS, most or MOST_WINDOWS)), part.windows.horizon
     pairs = part.places(index) + np.array([0, part.windows.context])
-    yhat = part.scaler.invert(forecast_part(forecaster, part, index), pairs[:, 0])
-    values = values_after(part.table, pairs, horizon) - yhat
+    if isinstance(forecaster, Trained) and table is not None and table is not part.table:
+        values = values_after(table, pairs, horizon) - forecaster.forecast_origins(table, pairs)
+        spread = forecaster.spreads_of_network(table, pairs)
+    else:
+        yhat = part.scaler.invert(forecast_part(forecaster, part, index), pairs[:, 0])
+        values = values_after(part.table, pairs, horizon) - yhat
+        spread = spread_part(forecaster, part, index)
     if part.windows.pad:  # targets beyond the validation part belong to the test part
         steps = pairs[:, 1:] + np.arange(horizon)
         values[steps >= part.windows.stops[pairs[:, :1]]] = np.nan
-    return Residuals(pairs, values, _stretches(pairs), "validation part", spread_part(forecaster, part, index))
+    return Residuals(pairs, values, _stretches(pairs), "validation part", spread)
 
 
 def calibrate_naive(naive: SeasonalNaive, series: SeriesTable, rows: np.ndarray) -> Calibration | None:

@@ -13,14 +13,17 @@ from swt_time.checkpoints import (
     fit_in_memory,
     locked,
     read_start,
+    with_effects,
     write_checkpoint,
 )
 from swt_time.config import Config
 from swt_time.data.parts import split_table
 from swt_time.data.series import SeriesTable, remember_ids
 from swt_time.data.windows import plan_split
+from swt_time.effects import FittedEffects
 from swt_time.errors import CheckpointError
 from swt_time.evaluation.calibrating import calibrate
+from swt_time.evaluation.effects import apart_from, choose_effects
 from swt_time.evaluation.trained import Trained
 from swt_time.files import expand_user
 from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
@@ -39,12 +42,15 @@ class Fitted:
     result : TrainingResult
     choice : Choice or None
         None if the configuration left nothing open.
+    effects : FittedEffects or None
+        Of what is known beside the values; None if nothing is.
     """
 
     config: Config
     trained: Trained
     result: TrainingResult
     choice: Choice | None
+    effects: FittedEffects | None = None
 
 
 def fit_table(
@@ -64,15 +70,17 @@ def fit_table(
     if folder is not None:
         check_output_folder(folder, overwrite=True)
     begin = read_start(start, folder, resume=resume)
+    effects = choose_effects(series, asked, report)
+    rest, compared = apart_from(series, effects)
     config, choice, residuals = asked, None, None
     if asked.automatic or asked.model.panel:
-        config, choice, residuals = choose(series, asked, report)
+        config, choice, residuals = choose(compared, asked, report)
     config = remember_ids(config, series)
     data, pad = config.data, config.short == "pad"
     trains = choice is None or choice.weights[CLOSED_FORM] > 0
     if trains:
         plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
-    parts = split_table(series, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
+    parts = split_table(rest, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
@@ -82,11 +90,13 @@ def fit_table(
         else:
             model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
         if choice is not None:
-            blend, choice = fit_blend(series, config, choice)
+            blend, choice = fit_blend(rest, config, choice)
             checkpoint = checkpoint.with_choice(choice, blend)
+        if effects is not None:
+            checkpoint = with_effects(checkpoint, effects.effects)
         interrupted = result.ended == "interrupted"
         if not interrupted:
-            checkpoint = calibrate(Trained(checkpoint, model), parts, residuals)
+            checkpoint = calibrate(Trained(checkpoint, model), parts, residuals, series, effects)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
-    return Fitted(config, Trained(checkpoint, model), result, choice)
+    return Fitted(config, Trained(checkpoint, model), result, choice, effects)

@@ -77,7 +77,7 @@ def find_outliers(trained: Trained, series: SeriesTable, first: np.ndarray, leve
     asked = Uncertainty(levels=[level])
     rows = [np.arange(max(begin, trained.least_rows), n) for begin, n in zip(first, series.lengths, strict=True)]
     pairs = np.stack([np.repeat(np.arange(len(rows)), [len(one) for one in rows]), np.concatenate(rows)], axis=1)
-    yhat = trained.forecast_origins(series, pairs)
+    yhat = trained.forecast_origins(series, pairs, steps=1)
     around = asked.columns(trained, series, pairs, yhat)
     names = list(around)
     if not names:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from swt_time.checkpoints import Checkpoint, updated
+from swt_time.checkpoints import Checkpoint, effects_of, updated
 from swt_time.config import DataConfig
 from swt_time.config.choices import Short
 from swt_time.data.columns import listed
@@ -16,6 +16,7 @@ from swt_time.data.origins import contexts_at, known_values
 from swt_time.data.parts import PartWindows
 from swt_time.data.scaling import OTHER_UNIT, Scaler, fit_scaler
 from swt_time.data.series import SeriesTable, read_series
+from swt_time.effects import Apart, Effects
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.evaluation.forecasting import quantile_spread
 from swt_time.intervals import Calibration
@@ -38,9 +39,9 @@ def describe_intervals(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def read_noted(table: Any, data: DataConfig) -> SeriesTable:
+def read_noted(table: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
     """Read a table, with a warning for each note on it."""
-    series = read_series(table, data)
+    series = read_series(table, data, future, static)
     for note in series.notes:
         warnings.warn(note, SWTTimeWarning, stacklevel=4)
     return series
@@ -57,6 +58,8 @@ class Trained:
     model: SWTTime
     blend: Blend | None = field(init=False)
     calibration: Calibration | None = field(init=False)
+    effects: Effects | None = field(init=False)
+    _apart: list[Apart] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         blend, horizon = Blend.from_tensors(self.checkpoint.weights), self.checkpoint.config.data.horizon
@@ -68,6 +71,7 @@ class Trained:
                 f"the intervals have {calibration.horizon} steps, the configuration says {horizon}: train it again"
             )
         object.__setattr__(self, "blend", blend)
+        object.__setattr__(self, "effects", effects_of(self.checkpoint))
         object.__setattr__(self, "calibration", calibration)
         if calibration is not None and calibration.own and not self.has_spread:
             raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
@@ -102,7 +106,7 @@ class Trained:
         """Rows that a series must have to be forecast: the context, or one where shorter ones are not left out."""
         return self.context if self.short == "skip" else 1
 
-    def read(self, table: Any, data: DataConfig) -> SeriesTable:
+    def read(self, table: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
         """Read a table with the columns of the training table.
 
         Raises
@@ -113,7 +117,7 @@ class Trained:
         known = self.checkpoint.trained_on
         if data.columns is None and data.target is None and known.layout == "wide":
             data = data.model_copy(update={"columns": tuple(known.ids)})
-        series = read_noted(table, data)
+        series = read_noted(table, data, future, static)
         if known.frequency is not None and series.frequency != known.frequency:
             note = (
                 f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the "
@@ -122,14 +126,25 @@ class Trained:
             warnings.warn(note, SWTTimeWarning, stacklevel=4)
         return series
 
+    def apart(self, series: SeriesTable) -> Apart | None:
+        """A table without the effects of covariates; None if nothing has an effect. The last one is remembered."""
+        if self.effects is None or not self.effects.groups:
+            return None
+        if not (self._apart and self._apart[0].table is series):
+            self._apart[:] = [self.effects.apart(series)]
+        return self._apart[0]
+
     def updated(self, series: SeriesTable) -> "Trained":
         """Take new rows into the closed form, see `swt_time.checkpoints.updating`; the network is changed in place."""
-        checkpoint = updated(self.checkpoint, series)
+        apart = self.apart(series)
+        checkpoint = updated(self.checkpoint, series if apart is None else apart.rest)
         load_trained_state(self.model, checkpoint.trained_weights)
         return Trained(checkpoint, self.model)
 
-    def forecast_origins(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
+    def forecast_origins(self, series: SeriesTable, pairs: np.ndarray, steps: int | None = None) -> np.ndarray:
         """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series.
+
+        Covariates must be known for so many ``steps``, by default the horizon; later steps may be without effects.
 
         Raises
         ------
@@ -138,6 +153,13 @@ class Trained:
         SWTTimeError
             A forecast is not finite.
         """
+        apart = self.apart(series)
+        if apart is not None:
+            return apart.restore(pairs, self._forecast(apart.rest, pairs), steps)
+        return self._forecast(series, pairs)
+
+    def _forecast(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
+        """Forecasts of series without effects."""
         short = pairs[pairs[:, 1] < self.least_rows]
         if len(short):
             index, rows = short[0]
@@ -174,11 +196,19 @@ class Trained:
     def spreads(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
         """Distances from the median to the first and to the last decile of the network, (2, M, H) float64, in the units
         of the series; None if the intervals are not relative to them. The network is run once more."""
-        if self.calibration is None or not self.calibration.own:
+        relative = self.calibration is not None and self.calibration.own
+        return self.spreads_of_network(series, pairs) if relative else None
+
+    def spreads_of_network(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
+        """As `spreads`, whatever the intervals are; None without `has_spread`."""
+        if not self.has_spread:
             return None
+        apart, factor = self.apart(series), np.ones((len(pairs), 1))
+        if apart is not None:
+            series, factor = apart.rest, apart.ahead(pairs, self.checkpoint.config.data.horizon, 0)[1]
         scaler, _ = self._scaler(series, pairs)
         contexts = contexts_at(series, pairs, self.context, scaler)
-        return quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None]
+        return quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None] * factor
 
     def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
         """See `swt_time.evaluation.forecasting.SpreadForecaster`."""
@@ -186,7 +216,7 @@ class Trained:
 
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
-        if self.blend is None:
+        if self.blend is None and self.apart(part.table) is None:
             return forecast_windows(self.model, part.contexts(indices))
         pairs = part.windows.pairs(indices) + np.array([0, part.windows.context])
         return part.scaler.apply_to_windows(self.forecast_origins(part.table, pairs), pairs[:, 0])

@@ -113,6 +113,11 @@ class LanguageModel(nn.Module):
             self._reader = PromptReader(model, causal=self._family.causal)
 
     @property
+    def causal(self) -> bool:
+        """Whether a token attends only to itself and the tokens before it."""
+        return self._family.causal
+
+    @property
     def word_embeddings(self) -> Tensor:
         """The frozen word embeddings of the vocabulary, ``(V, L)``, in float32."""
         return self.model.get_input_embeddings().weight.detach().float()

@@ -103,6 +103,28 @@ class Tokenizer:
             if number in ids:
                 self.refuse(token)
 
+    def sentences(self, texts: Sequence[str], longest: int) -> tuple[list[list[int]], int]:
+        """Tokenise texts that are no prompts, and cut them off after ``longest`` tokens; also return how many were cut.
+
+        Raises
+        ------
+        BackboneError
+            If a text contains a token that the model has no embedding for.
+        """
+        if not texts:
+            return [], 0
+        whole = [len(row) for row in self._tokenizer(list(texts))["input_ids"]]
+        rows: list[list[int]] = self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+        for token, number in self.unknown.items():
+            found = next((text for text, row in zip(texts, rows, strict=True) if number in row), None)
+            if found is not None:
+                raise BackboneError(
+                    f"the text {found[:60]!r} contains the token {token!r}, which the tokenizer of the backbone gives "
+                    f"the id {number}, but the model has {self.words} word embeddings; take it out of the text, or "
+                    f"{OWN_TOKENIZER}"
+                )
+        return rows, sum(length > longest for length in whole)
+
     def refuse(self, token: str) -> None:
         """Raise because prompts contain a token that the model has no embedding for.
 

@@ -1,0 +1,249 @@
+"""Learn the effects of the covariates of a table."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from swt_time.config import Config
+from swt_time.data.origins import ends, known_values, never_negative
+from swt_time.data.parts import scale_table
+from swt_time.data.scaling import fit_scaler
+from swt_time.data.series import SeriesTable
+from swt_time.data.windows import evenly
+from swt_time.effects.calendar import DERIVED, HOLIDAYS, NAMES, holidays_of
+from swt_time.effects.clock import Clock
+from swt_time.effects.effects import Apart, Effects
+from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
+from swt_time.effects.ridge import MARGIN, Fit, Problem
+from swt_time.effects.sums import Features, Filter, Link, sum_up
+from swt_time.intervals import Residuals
+from swt_time.machine import one_thread, torch_defaults
+from swt_time.model.closed_form import solve
+from swt_time.selection.choosing import INNER_SPLIT, Sample
+from swt_time.selection.contexts import feasible_contexts
+
+FOLDS = 6
+"""Contiguous stretches of each series, each of which is left out once."""
+
+MOST_ORIGINS = 2**11
+"""Most forecast origins that coefficients are learned from; evenly spaced."""
+
+MOST_STEPS = 24
+"""Most steps of the horizon that they are learned from; evenly spaced."""
+
+LONGEST = 336
+"""Longest context of the forecaster that the features go through."""
+
+PASSES = 3
+"""Linearisations of the multiplicative link."""
+
+
+@dataclass(frozen=True)
+class FittedEffects:
+    """Effects, and the table without them as candidates are compared on it.
+
+    Attributes
+    ----------
+    effects : Effects
+    out_of_fold : Apart
+        Each row without the effects that were learned on the other folds, so that a comparison of candidates on
+        held-out rows does not profit from effects that were fitted to them.
+    """
+
+    effects: Effects
+    out_of_fold: Apart
+
+    def residuals(self, residuals: Residuals) -> Residuals:
+        """Residuals of forecasts of the table from those of the table without effects."""
+        if not self.effects.groups:
+            return residuals
+        _, factors = self.out_of_fold.ahead(residuals.pairs, residuals.values.shape[1], needed=0)
+        return replace(residuals, values=residuals.values * factors)
+
+
+def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
+    """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
+    clock, found = Clock(table), list[Group | None]()
+    for column in table.covariates.cut(rows, known=False).columns:
+        if column.role == "past":
+            continue
+        flags = not column.is_text and _two_values(column.values)
+        if column.is_text or flags:
+            found.append(LevelsGroup.fit(column, clock.season, clock.day))
+        else:
+            found.append(NumberGroup.fit(column, clock.season))
+    if config.data.calendar and clock.has_calendar:
+        found += _calendar(clock)
+    if config.data.holidays is not None and clock.has_calendar and _within_a_day(table, clock):
+        names = sorted(set(holidays_of(config.data.holidays).values()))
+        day = clock.day
+        around = (-2 * day, -day, day, 2 * day)
+        found.append(LevelsGroup(HOLIDAYS + config.data.holidays, ("holiday",), clock.season, around))
+        found.append(LevelsGroup(NAMES + config.data.holidays, tuple(names), 1))
+    return [one for one in found if one is not None]
+
+
+def _two_values(values: Sequence[np.ndarray]) -> bool:
+    return all(np.isin(one[np.isfinite(one)], (0.0, 1.0)).all() for one in values)
+
+
+def _within_a_day(table: SeriesTable, clock: Clock) -> bool:
+    return clock.day > 1 or table.frequency in ("D", "B")
+
+
+def _calendar(clock: Clock) -> list[Group | None]:
+    frequency = clock.table.frequency
+    found: list[Group | None] = []
+    if clock.day > 1 or frequency in ("D", "B"):
+        days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Saturday", "Sunday")
+        season = clock.season if clock.day > 1 else 1
+        found.append(LevelsGroup(f"{DERIVED}weekday", days, season))
+    if frequency.startswith(("MS", "ME", "QS", "QE", "BM", "BQ")):
+        found.append(LevelsGroup(f"{DERIVED}month", tuple(f"{one:02d}" for one in range(2, 13)), 1))
+    else:
+        found.append(YearGroup())
+    return found
+
+
+@torch_defaults()
+@one_thread()
+def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: Sequence[Group]) -> FittedEffects:
+    """Learn the effects of groups of features.
+
+    Parameters
+    ----------
+    table : SeriesTable
+    horizon : int
+        ``H``.
+    rows : sequence of N int
+        Rows of each series that are learned from; later ones are not read.
+    groups : sequence of Group
+        Learned from the same rows.
+
+    Returns
+    -------
+    FittedEffects
+        Without groups where none earns its place on held-out folds, or the series are too short.
+    """
+    cut = replace(table.cut(list(rows)), covariates=table.covariates.cut(rows, known=False))
+    scales = fit_scaler(cut.values, cut.lengths.tolist(), cut.observed).std
+    units = dict(zip(cut.ids, scales.tolist(), strict=True))
+    names = [group.name for group in groups]
+
+    def result(
+        kept: Sequence[int], link: Link, fit: Fit | None, share: float, gains: dict[int, float]
+    ) -> FittedEffects:
+        chosen = tuple(groups[i] for i in kept)
+        used = np.flatnonzero(np.isin(number, kept)) if len(groups) else np.empty(0, int)
+        effects = Effects(
+            chosen,
+            link,
+            fit.beta[used] if fit is not None else np.empty(0),
+            units,
+            {names[i]: gains[i] for i in kept},
+            {names[i]: gains.get(i, 0.0) for i in range(len(groups)) if i not in kept},
+            share,
+        )
+        folds = fit.out_of_fold[:, used] if fit is not None else np.empty((1, 0))
+        return FittedEffects(effects, _out_of_fold(effects, table, folds, rows))
+
+    number = np.repeat(np.arange(len(groups)), [group.width for group in groups])
+    season = Clock(cut).season
+    contexts = [one for one in feasible_contexts([cut.lengths], horizon, season)[:2] if one <= LONGEST]
+    contexts = contexts or [LONGEST - LONGEST % season if season < LONGEST else LONGEST]
+    context = contexts[-1]
+    pairs, fold = origins(cut, context, horizon)
+    if not groups or len(np.unique(fold)) < 2:
+        return result((), "additive", None, 1.0, {})
+    features = Features(cut, groups)
+    rough = np.concatenate([group.rough for group in groups])
+    steps = evenly(horizon, MOST_STEPS)
+
+    def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
+        return Problem(sum_up(features, scales, pairs, fold, by, link, beta), number, rough)
+
+    def filtered(link: Link, beta: np.ndarray) -> Filter:
+        effects = Effects(tuple(groups), link, beta, units)
+        return _filter(effects.apart(cut).rest, context, horizon, steps)
+
+    plain = _filter(cut, context, horizon, steps)
+    first = sums(plain, "additive", np.zeros(features.width))
+    nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
+    base = float(np.log(np.maximum(nothing, np.finfo(float).tiny)).mean())
+    additive = first.choose(range(len(groups)))
+    second = sums(filtered("additive", additive.beta), "additive", additive.beta)
+    best, link = second.choose(), "additive"
+    if never_negative(known_values(cut, ends(cut))).all():
+        other = _multiplicative(sums, filtered, plain, features.width, len(groups))
+        if other.kept and other.score < best.score + math.log(1 - MARGIN):
+            best, link = other, "multiplicative"
+    # a closed form that was solved again may be better on its own, which is no gain of the covariates
+    share = math.exp(best.score - min(base, second.score((), 1.0, 1.0)))
+    if not best.kept or share > 1 - MARGIN:
+        return result((), "additive", None, 1.0, best.gains)
+    return result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+
+
+def _multiplicative(
+    sums: Callable[[Filter, Link, np.ndarray], Problem],
+    filtered: Callable[[Link, np.ndarray], Filter],
+    plain: Filter,
+    width: int,
+    groups: int,
+) -> Fit:
+    """Gauss-Newton with all groups, then the choice of groups, then one more step with those."""
+    fit = sums(plain, "multiplicative", np.zeros(width)).choose(range(groups))
+    for number in range(1, PASSES + 1):
+        problem = sums(filtered("multiplicative", fit.beta), "multiplicative", fit.beta)
+        kept = fit.kept if number == PASSES else range(groups)
+        fit = problem.choose(None if number == PASSES - 1 else kept)
+    return fit
+
+
+def origins(table: SeriesTable, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """At most `MOST_ORIGINS` origins, evenly spaced, (M, 2), and the fold of each, (M,).
+
+    The rows of a series are divided into folds of at least two horizons; no origin has targets in two of them.
+    """
+    counts = np.maximum(table.lengths - context - horizon + 1, 0)
+    total = int(counts.sum())
+    if not total:
+        return np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
+    ends_ = np.cumsum(counts)
+    chosen = evenly(total, MOST_ORIGINS)
+    series = np.searchsorted(ends_, chosen, side="right")
+    rows = context + chosen - (ends_ - counts)[series]
+    folds = fold_count(table, horizon)
+    begin = rows * folds // table.lengths[series]
+    end = (rows + horizon - 1) * folds // table.lengths[series]
+    inside = begin == end
+    return np.stack([series, rows], axis=1)[inside], begin[inside]
+
+
+def fold_count(table: SeriesTable, horizon: int) -> int:
+    """Number of folds."""
+    return int(np.clip(np.median(table.lengths) // (2 * horizon), 1, FOLDS))
+
+
+def _filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
+    """The linear forecast in closed form of a table, as a map of values."""
+    parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
+    if min(len(parts.train), len(parts.validation)) == 0:
+        parts = scale_table(table, "none").parts(context, horizon)
+    weight = solve(Sample(parts.train), Sample(parts.validation), context, None, ("season", "structure")).weight.numpy()
+    weight = weight[steps]
+    return Filter(steps, weight + (1 - weight.sum(axis=1, keepdims=True)) / context)
+
+
+def _out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
+    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all."""
+
+    def combine(index: int, features: Features) -> np.ndarray:
+        length, known = len(table.values[index]), int(rows[index])
+        edges = [-(-known * k // len(folds)) for k in range(len(folds) + 1)]
+        parts = [features.combine(index, a, b, beta) for a, b, beta in zip(edges, edges[1:], folds, strict=False)]
+        return np.concatenate([*parts, features.combine(index, known, length, effects.beta)])
+
+    return Apart.split(effects, table, combine)

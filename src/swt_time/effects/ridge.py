@@ -1,0 +1,122 @@
+"""Which covariates have effects, and how strongly they are shrunk: chosen on folds that are left out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from swt_time.effects.sums import Sums
+
+STRENGTHS = tuple(10.0**e for e in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, 0))
+"""Strengths of the ridge that are tried, in units of the number of rows."""
+
+ROUGHNESS = (1.0, 10.0, 100.0)
+"""How much more strongly effects are shrunk that vary with the season."""
+
+LEAST_GAIN = 0.002
+"""Share of the error on the folds that a covariate must gain to be kept."""
+
+MARGIN = 0.01
+"""Share of the error on the folds that all effects together must gain, and multiplicative ones over additive ones."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients that were chosen on folds.
+
+    Attributes
+    ----------
+    kept : tuple of int
+        Groups that are used.
+    beta : (p,) array
+        Of all features; zero for those of other groups.
+    out_of_fold : (K, p) array
+        Of all folds but one.
+    errors : (K,) array
+        Mean squared error of each fold, with the coefficients of the others.
+    gains : dict of int to float
+        Share of the error that each kept group gains; of each other one, what it would gain beside those.
+    """
+
+    kept: tuple[int, ...]
+    beta: np.ndarray
+    out_of_fold: np.ndarray
+    errors: np.ndarray
+    gains: dict[int, float]
+
+    @property
+    def score(self) -> float:
+        """Mean log error over the folds."""
+        return float(np.log(np.maximum(self.errors, np.finfo(float).tiny)).mean())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Sums by fold, with the group of each feature (p,) and which features are rough (p,)."""
+
+    sums: Sequence[Sums]
+    group: np.ndarray
+    rough: np.ndarray
+
+    @property
+    def total(self) -> Sums:
+        """Sums over all folds."""
+        total = self.sums[0]
+        for one in self.sums[1:]:
+            total = total + one
+        return total
+
+    def solve(self, sums: Sums, used: np.ndarray, strength: float, roughness: float) -> np.ndarray:
+        """Ridge regression on the used features."""
+        if not len(used):
+            return np.empty(0)
+        penalty = strength * max(sums.points, 1) * np.where(self.rough[used], roughness, 1.0)
+        return np.asarray(np.linalg.solve(sums.gram[np.ix_(used, used)] + np.diag(penalty), sums.products[used]))
+
+    def errors(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
+        """Mean squared error of each fold by the coefficients of the others, (K,)."""
+        used, total = np.flatnonzero(np.isin(self.group, kept)), self.total
+        found = []
+        for one in self.sums:
+            found.append(one.mse(self.solve(total - one, used, strength, roughness), used))
+        return np.array(found)
+
+    def score(self, kept: Sequence[int], strength: float, roughness: float) -> float:
+        """Mean log error over the folds."""
+        return float(np.log(np.maximum(self.errors(kept, strength, roughness), np.finfo(float).tiny)).mean())
+
+    def strengths(self, kept: Sequence[int]) -> tuple[float, float]:
+        """The strength and the roughness with the lowest error on the folds."""
+        used = np.isin(self.group, kept)
+        ratios = ROUGHNESS if self.rough[used].any() else ROUGHNESS[:1]
+        return min(((s, r) for s in STRENGTHS for r in ratios), key=lambda one: self.score(kept, *one))
+
+    def choose(self, kept: Sequence[int] | None = None) -> Fit:
+        """Leave out, one after the other, groups that gain less than `LEAST_GAIN`; ``kept`` ones are not tried."""
+        groups = list(range(int(self.group.max()) + 1))
+        left = list(groups if kept is None else kept)
+        strength = self.strengths(left)
+        score = self.score(left, *strength)
+        while kept is None and left:
+            tried = {one: self.score([g for g in left if g != one], *strength) for one in left}
+            least = min(tried, key=lambda one: tried[one])
+            if 1 - math.exp(score - tried[least]) >= LEAST_GAIN:
+                break
+            left.remove(least)
+            strength = self.strengths(left)
+            score = self.score(left, *strength)
+        return self._fit(left, groups, strength, score)
+
+    def _fit(self, left: list[int], groups: list[int], strength: tuple[float, float], score: float) -> Fit:
+        used, total, width = np.flatnonzero(np.isin(self.group, left)), self.total, len(self.group)
+        beta, folds = np.zeros(width), np.zeros((len(self.sums), width))
+        if len(used):
+            beta[used] = self.solve(total, used, *strength)
+            for k, fold in enumerate(self.sums):
+                folds[k, used] = self.solve(total - fold, used, *strength)
+        gains = {}
+        for one in groups:
+            other = self.score([g for g in left if g != one] if one in left else sorted([*left, one]), *strength)
+            gains[one] = 1 - math.exp(score - other if one in left else other - score)
+        return Fit(tuple(left), beta, folds, self.errors(left, *strength), gains)
