@@ -200,12 +200,16 @@ def start_forecaster(
 
 def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
     """Fit a forecaster and say what was chosen."""
+    from swt_time.checkpoints.branch import describe_branch
     from swt_time.cli.progress import training_progress
 
     with training_progress(stderr()) as report:
         forecaster.fit_series(series, report=report)
     for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
+    branch = describe_branch(forecaster.trained.checkpoint.provenance)
+    if branch is not None:
+        typer.echo(branch, err=True)
     typer.echo(forecaster.trained.describe_intervals(), err=True)
     if save is not None:
         forecaster.save(save)

@@ -93,6 +93,7 @@ def info(
 
     if model is not None:
         from swt_time.checkpoints import read_checkpoint
+        from swt_time.checkpoints.branch import describe_branch
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
@@ -101,6 +102,9 @@ def info(
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
+        branch = describe_branch(checkpoint.provenance)
+        if branch is not None:
+            typer.echo(branch)
         typer.echo(describe_intervals(checkpoint.provenance))
         typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
         return
