@@ -17,11 +17,11 @@ from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.errors import BackboneError, CheckpointError, SWTTimeWarning
 from swt_time.training import Step
 
-OPTIONS = {"max_steps": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 8, "precision": "float32", "seed": 1}
+OPTIONS = {"max_steps": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 8, "precision": "float32", "keep_branch": True}
 
 
 def make(backbone, **changes):
-    return Forecaster(12, 48, str(backbone), **{**OPTIONS, **changes})
+    return Forecaster(12, 48, str(backbone), seed=1, **{**OPTIONS, **changes})
 
 
 @pytest.fixture

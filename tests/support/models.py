@@ -5,10 +5,8 @@ import torch
 from swt_time.config import Config
 from swt_time.model import build_model
 
-TINY = {
-    **{"d_model": 8, "level": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 16, "precision": "float32", "batch_size": 16},
-    "keep_branch": True,
-}
+TINY = {"d_model": 8, "level": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 16, "precision": "float32", "batch_size": 16}
+TINY |= {"keep_branch": True}
 """Options of `swt_time.Forecaster` for a network that trains in seconds, and is kept whether it gains or not."""
 
 PAPER = {

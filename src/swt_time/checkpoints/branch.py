@@ -1,24 +1,21 @@
 """A checkpoint whose branch was judged on held-out blocks: kept, or left out with a record of what was asked for.
 
-The record is ``branch`` in ``provenance.json``: the name of the branch, whether it was kept, why, and the test that was
-made (`swt_time.selection.keeping`). A checkpoint without its branch is that of the linear forecast alone: its
-configuration names no language model. The record then holds the values that were asked for (``asked``) and the identity
-of the language model.
+A checkpoint without its branch is that of the linear forecast alone: its configuration names no language model. The
+record (`swt_time.checkpoints.branch_record`) then holds the values that were asked for and the identity of the language
+model too.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from swt_time.checkpoints.branch_record import RECORD, is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.config import Config
 from swt_time.config.branch import without_branch
 from swt_time.errors import CheckpointError
 from swt_time.language import BackboneIdentity
 from swt_time.model import SWTTime
-
-RECORD = "branch"
-"""Key of the record in the provenance."""
 
 NAMES = {"none": "head on the patches", "attention": "attention stand-in", "transformer": "transformer stand-in"}
 
@@ -70,17 +67,6 @@ def _recorded(checkpoint: Checkpoint, record: Mapping[str, Any]) -> Checkpoint:
     return replace(checkpoint, provenance={**checkpoint.provenance, RECORD: record})
 
 
-def is_judged(checkpoint: Checkpoint) -> bool:
-    """Whether it is recorded what became of the branch of a checkpoint."""
-    return RECORD in checkpoint.provenance
-
-
-def is_left_out(checkpoint: Checkpoint) -> bool:
-    """Whether the branch that was asked for is not in a checkpoint."""
-    record = checkpoint.provenance.get(RECORD)
-    return isinstance(record, Mapping) and not record.get("kept")
-
-
 def as_asked(checkpoint: Checkpoint) -> tuple[Config, BackboneIdentity | None]:
     """Return the configuration that was asked for, and the language model; those of the checkpoint, if its branch was
     kept or it has none.
@@ -90,7 +76,7 @@ def as_asked(checkpoint: Checkpoint) -> tuple[Config, BackboneIdentity | None]:
     CheckpointError
         The record of the branch is damaged.
     """
-    if not is_left_out(checkpoint):
+    if not is_left_out(checkpoint.provenance):
         return checkpoint.config, checkpoint.backbone
     record = checkpoint.provenance[RECORD]
     try:
@@ -98,11 +84,3 @@ def as_asked(checkpoint: Checkpoint) -> tuple[Config, BackboneIdentity | None]:
         return checkpoint.config.replace(record["asked"]), None if backbone is None else BackboneIdentity(**backbone)
     except (KeyError, TypeError, AttributeError):
         raise CheckpointError("the record of the branch in provenance.json is damaged") from None
-
-
-def describe_branch(provenance: Mapping[str, Any]) -> str | None:
-    """Describe in one line what became of the branch of a checkpoint; None if its provenance has no record of one."""
-    record = provenance.get(RECORD)
-    if not isinstance(record, Mapping):
-        return None
-    return f"branch ({record.get('name')}): {'kept' if record.get('kept') else 'left out'}, {record.get('reason')}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from swt_time.checkpoints.branch import is_left_out
+from swt_time.checkpoints.branch_record import is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint, read_identified
 from swt_time.config import STAND_INS, Config
 from swt_time.config.branch import has_branch
@@ -88,7 +88,7 @@ class Start:
             The configurations describe other models (the message names the keys), or the backbones differ.
         """
         former = self.checkpoint.config
-        if is_left_out(self.checkpoint) and has_branch(config):
+        if is_left_out(self.checkpoint.provenance) and has_branch(config):
             raise CheckpointError(
                 f"the checkpoint {self.folder} holds no branch to start from, since it did not earn its place there; "
                 "train without start=folder, or train that checkpoint again with training.keep_branch true"

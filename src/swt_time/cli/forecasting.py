@@ -200,7 +200,7 @@ def start_forecaster(
 
 def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
     """Fit a forecaster and say what was chosen."""
-    from swt_time.checkpoints.branch import describe_branch
+    from swt_time.checkpoints.branch_record import describe_branch
     from swt_time.cli.progress import training_progress
 
     with training_progress(stderr()) as report:

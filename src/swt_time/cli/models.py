@@ -93,7 +93,7 @@ def info(
 
     if model is not None:
         from swt_time.checkpoints import read_checkpoint
-        from swt_time.checkpoints.branch import describe_branch
+        from swt_time.checkpoints.branch_record import describe_branch
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)

@@ -53,9 +53,7 @@ def train(
     precision: Annotated[str | None, key_option("backbone.precision", "--precision", TRAINING)] = None,
     device: DeviceOption = None,
     compile_: Annotated[bool, key_option("training.compile", "--compile", TRAINING, default=False)] = False,
-    keep_branch: Annotated[
-        bool, key_option("training.keep_branch", "--keep-branch", TRAINING, default=False)
-    ] = False,
+    keep_branch: Annotated[bool, key_option("training.keep_branch", "--keep-branch", TRAINING, default=False)] = False,
     from_: Annotated[
         Path | None,
         option(
@@ -98,7 +96,7 @@ def train(
     check_outputs({"--out": out}, {"--data": data, "--config": options.config}, {"--from": from_})
 
     from swt_time.checkpoints import check_output_folder
-    from swt_time.checkpoints.branch import describe_branch
+    from swt_time.checkpoints.branch_record import describe_branch
     from swt_time.cli.progress import format_seconds, reading_progress, training_progress
     from swt_time.data.reading import read_table
     from swt_time.forecaster import Forecaster

@@ -7,7 +7,8 @@ The rule is in `swt_time.selection.keeping`. A branch that could not be kept by 
 import warnings
 
 from swt_time.checkpoints import Checkpoint
-from swt_time.checkpoints.branch import is_judged, kept, left_out
+from swt_time.checkpoints.branch import kept, left_out
+from swt_time.checkpoints.branch_record import RECORD
 from swt_time.config import Config
 from swt_time.config.branch import has_branch
 from swt_time.data.parts import Parts
@@ -60,7 +61,9 @@ def judged(checkpoint: Checkpoint, model: SWTTime, parts: Parts, result: Trainin
     """
     config = checkpoint.config
     gate = 0.0 if model.gate is None else model.gate.item()
-    if is_judged(checkpoint) or not (has_branch(config) or gate):  # a run of no steps may start from a trained branch
+    if RECORD in checkpoint.provenance or not (
+        has_branch(config) or gate
+    ):  # a run of no steps may start from a trained branch
         return checkpoint, model
     reduced, test, earned = reduce_model(model, config), None, False
     if gate == 0:

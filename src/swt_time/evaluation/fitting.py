@@ -14,7 +14,8 @@ from swt_time.checkpoints import (
     read_start,
     write_checkpoint,
 )
-from swt_time.checkpoints.branch import is_left_out, left_out
+from swt_time.checkpoints.branch import left_out
+from swt_time.checkpoints.branch_record import is_left_out
 from swt_time.config import Config
 from swt_time.config.branch import without_branch
 from swt_time.data.parts import split_table
@@ -98,6 +99,6 @@ def fit_table(
             checkpoint = calibrate(Trained(checkpoint, model), parts, residuals)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
-    if is_left_out(checkpoint):
+    if is_left_out(checkpoint.provenance):
         config = checkpoint.config
     return Fitted(config, Trained(checkpoint, model), result, choice)

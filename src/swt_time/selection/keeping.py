@@ -147,8 +147,9 @@ def cut_blocks(part: PartWindows, most: int) -> Blocks | None:
         kind = OF_SERIES
     else:
         return None
-    if len(series) > max(most, MOST_BLOCKS):
-        chosen = evenly(len(series), max(most, MOST_BLOCKS))
+    if len(series) > most:
+        few = max(most // (int(block[-1]) + 1), 1)  # of each block
+        chosen = np.concatenate([np.flatnonzero(block == b)[evenly(n, few)] for b, n in enumerate(np.bincount(block))])
         block, series, first, room = block[chosen], series[chosen], first[chosen], room[chosen]
     each = max(most // len(series), 1)
     places = np.linspace(first, first + room, each).round().astype(np.int64) if each > 1 else first[None]
