@@ -13,7 +13,7 @@ from swt_time.checkpoints.branch_record import RECORD, is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.config import Config
 from swt_time.config.branch import without_branch
-from swt_time.errors import CheckpointError
+from swt_time.errors import CheckpointError, ConfigError
 from swt_time.language import BackboneIdentity
 from swt_time.model import SWTTime
 
@@ -82,5 +82,5 @@ def as_asked(checkpoint: Checkpoint) -> tuple[Config, BackboneIdentity | None]:
     try:
         backbone = record.get("backbone")
         return checkpoint.config.replace(record["asked"]), None if backbone is None else BackboneIdentity(**backbone)
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ConfigError):
         raise CheckpointError("the record of the branch in provenance.json is damaged") from None
