@@ -183,7 +183,7 @@ def on_disk(swt_time, tmp_path_factory, hourly_wide):
     settings = "model.d_ff=8 model.n_heads=2 model.n_prototypes=8 training.max_steps=2"
     swt_time(
         *("train", "--data", root / "table.csv", "--out", root / "m", "--horizon", 12, "--context", 48),
-        *("--backbone", root / "bert", "--precision", "float32"),
+        *("--backbone", root / "bert", "--precision", "float32", "--keep-branch"),
         *(word for setting in settings.split() for word in ("--set", setting)),
     )
     shutil.move(root / "bert", root / "kept")

@@ -179,7 +179,7 @@ def test_run_that_has_ended_is_resumed_to_its_result(dropped, tiny_backbones, ho
         again = make(tiny_backbones["gpt2"]).fit(hourly_wide, out=folder, resume=True)
     assert (folder / "model.safetensors").read_bytes() == before
     pd.testing.assert_frame_equal(again.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
-    with pytest.raises(CheckpointError, match="training.max_steps 4 \\(not 5\\)"):
+    with pytest.raises(CheckpointError, match=r"training\.max_steps 4 \(not 5\)"):
         make(tiny_backbones["gpt2"], max_steps=5).fit(hourly_wide, out=folder, resume=True)
 
 
@@ -204,7 +204,7 @@ def test_run_that_was_killed_before_the_test_is_judged_when_resumed(
 
 def test_start_from_a_model_without_its_branch(dropped, tiny_backbones, hourly_wide):
     folder, forecaster = dropped
-    with pytest.raises(CheckpointError, match="holds no branch to start from.*training.keep_branch"):
+    with pytest.raises(CheckpointError, match=r"holds no branch to start from.*training\.keep_branch"):
         make(tiny_backbones["gpt2"]).fit(hourly_wide, start=folder)
     again = Forecaster.load(folder).fit(hourly_wide, start=folder)
     pd.testing.assert_frame_equal(again.predict(hourly_wide), forecaster.predict(hourly_wide), check_exact=True)
@@ -232,5 +232,5 @@ def test_damaged_record_is_refused(dropped):
     checkpoint = read_checkpoint(dropped[0])
     for asked in (None, [1], {"nonsense": 1}):
         checkpoint.provenance["branch"]["asked"] = asked
-        with pytest.raises(CheckpointError, match="record of the branch in provenance.json is damaged"):
+        with pytest.raises(CheckpointError, match=r"record of the branch in provenance\.json is damaged"):
             as_asked(checkpoint)
