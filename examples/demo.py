@@ -56,6 +56,8 @@ def main() -> None:
         *("--description", DESCRIPTION),
         *("--max-steps", arguments.max_steps, "--max-time", arguments.max_time, "--overwrite"),
     )
+    facts = swt_time("info", "--model", model, capture=True).splitlines()
+    judged = next(line for line in facts if line.startswith("branch ("))
     scores = json.loads(swt_time("evaluate", "--model", model, "--data", table, "--json", capture=True))
     swt_time(
         *("forecast", "--model", model, "--data", table, "--cutoff", LAST_SEEN, "--out", csv, "--plot", png),
@@ -67,6 +69,8 @@ def main() -> None:
     print(f"  swt-time        {ours:.4f}")
     print(f"  seasonal naive  {naive:.4f}")
     print(f"swt-time is {verdict} than seasonal naive: {ours / naive:.2f} times its error.")
+    earned = "earned its place" if "): kept, " in judged else "did NOT earn its place, and is not in the saved model"
+    print(f"The language model {earned}:\n  {judged}")
     print(f"\nforecast: {csv}\npicture:  {png}\nmodel:    {model}")
 
 

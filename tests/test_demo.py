@@ -1,5 +1,6 @@
 """The demo on its dataset with MiniLM and a small budget."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,3 +31,8 @@ def test_demo_forecasts_and_reports_its_scores(tmp_path):
     better = scores["swt-time "] < scores["seasonal naive "]
     assert ("is better than seasonal naive" in run.stdout) == better
     assert ("is NOT better than seasonal naive" in run.stdout) == (not better)
+    kept = "): kept, " in run.stdout
+    assert ("The language model earned its place:\n  branch (language model " in run.stdout) == kept
+    assert ("The language model did NOT earn its place, and is not in the saved model:" in run.stdout) == (not kept)
+    asked = json.loads((tmp_path / "demo" / "model" / "config.json").read_text())
+    assert (asked["backbone"]["name"] == "none") == (not kept)

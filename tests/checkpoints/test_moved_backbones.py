@@ -17,11 +17,11 @@ from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.errors import BackboneError, CheckpointError, SWTTimeWarning
 from swt_time.training import Step
 
-OPTIONS = {"max_steps": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 8, "precision": "float32", "seed": 1}
+OPTIONS = {"max_steps": 2, "d_ff": 8, "n_heads": 2, "n_prototypes": 8, "precision": "float32", "keep_branch": True}
 
 
 def make(backbone, **changes):
-    return Forecaster(12, 48, str(backbone), **{**OPTIONS, **changes})
+    return Forecaster(12, 48, str(backbone), seed=1, **{**OPTIONS, **changes})
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def on_disk(swt_time, tmp_path_factory, hourly_wide):
     settings = "model.d_ff=8 model.n_heads=2 model.n_prototypes=8 training.max_steps=2"
     swt_time(
         *("train", "--data", root / "table.csv", "--out", root / "m", "--horizon", 12, "--context", 48),
-        *("--backbone", root / "bert", "--precision", "float32"),
+        *("--backbone", root / "bert", "--precision", "float32", "--keep-branch"),
         *(word for setting in settings.split() for word in ("--set", setting)),
     )
     shutil.move(root / "bert", root / "kept")

@@ -31,6 +31,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from swt_time.checkpoints.branch_record import takes_no_backbone
 from swt_time.checkpoints.history import read_history, write_history
 from swt_time.checkpoints.run_state import discard_run
 from swt_time.checkpoints.storage import Location, content_hash, holds_files, read_files, replace_files
@@ -117,14 +118,14 @@ class Checkpoint:
     history: Sequence[Validation] = ()
 
     def with_backbone(self, backbone: str | Path | None) -> Self:
-        """Return a checkpoint that looks for its backbone elsewhere; None for the recorded name.
+        """Return a checkpoint that looks for its backbone elsewhere; None for the recorded name. Warn if it needs none.
 
         Raises
         ------
         CheckpointError
             The model has no language model, or the backbone is a stand-in for one.
         """
-        if backbone is None:
+        if backbone is None or takes_no_backbone(self.provenance):
             return self
         name, former = absolute_name(str(backbone)), self.config.backbone.name
         if former in STAND_INS:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from swt_time.checkpoints.branch import as_asked
 from swt_time.checkpoints.checkpoint import (
     Checkpoint,
     holds_checkpoint,
@@ -174,7 +175,8 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime
         return None
     checkpoint = read_checkpoint(folder)
     recorded_sha256 = str(checkpoint.provenance.get("data_sha256"))
-    _check_same(checkpoint.config, config, checkpoint.backbone, recorded_sha256, data_sha256, folder)
+    asked, backbone = (config, None) if checkpoint.config == config else as_asked(checkpoint)
+    _check_same(asked, config, backbone, recorded_sha256, data_sha256, folder)
     result = result_of(checkpoint)
     if result is None:
         raise CheckpointError(

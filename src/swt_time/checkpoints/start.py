@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from swt_time.checkpoints.branch_record import is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint, read_identified
 from swt_time.config import STAND_INS, Config
+from swt_time.config.branch import has_branch
 from swt_time.errors import CheckpointError, ConfigError
 from swt_time.files import expand_user
 from swt_time.model import SWTTime
@@ -86,6 +88,11 @@ class Start:
             The configurations describe other models (the message names the keys), or the backbones differ.
         """
         former = self.checkpoint.config
+        if is_left_out(self.checkpoint.provenance) and has_branch(config):
+            raise CheckpointError(
+                f"the checkpoint {self.folder} holds no branch to start from, since it did not earn its place there; "
+                "train without start=folder, or train that checkpoint again with training.keep_branch true"
+            )
         wrong = [one for one in former.differences(config) if _determines_weights(one.partition(" ")[0])]
         if former.backbone.name != config.backbone.name and set(STAND_INS) & {
             former.backbone.name,

@@ -203,6 +203,7 @@ def start_forecaster(
 
 def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path | None) -> None:
     """Fit a forecaster and say what was chosen."""
+    from swt_time.checkpoints.branch_record import describe_branch
     from swt_time.cli.progress import training_progress
 
     with training_progress(stderr()) as report:
@@ -211,6 +212,9 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
         typer.echo(line, err=True)
     for line in forecaster.trained.effects.lines() if forecaster.trained.effects is not None else []:
         typer.echo(line, err=True)
+    branch = describe_branch(forecaster.trained.checkpoint.provenance)
+    if branch is not None:
+        typer.echo(branch, err=True)
     typer.echo(forecaster.trained.describe_intervals(), err=True)
     if save is not None:
         forecaster.save(save)

@@ -58,6 +58,7 @@ def train(
     precision: Annotated[str | None, key_option("backbone.precision", "--precision", TRAINING)] = None,
     device: DeviceOption = None,
     compile_: Annotated[bool, key_option("training.compile", "--compile", TRAINING, default=False)] = False,
+    keep_branch: Annotated[bool, key_option("training.keep_branch", "--keep-branch", TRAINING, default=False)] = False,
     from_: Annotated[
         Path | None,
         option(
@@ -86,6 +87,7 @@ def train(
         "training.max_seconds": None if max_time is None else parse_duration(max_time),
         "training.device": device,
         "training.compile": compile_ or None,
+        "training.keep_branch": keep_branch or None,
     }
     if overwrite and resume:
         raise ConfigError("--overwrite starts a new run and --resume continues one: pass one of them")
@@ -100,6 +102,7 @@ def train(
     check_outputs({"--out": out}, {"--data": data, "--notes": notes, "--config": options.config}, {"--from": from_})
 
     from swt_time.checkpoints import check_output_folder
+    from swt_time.checkpoints.branch_record import describe_branch
     from swt_time.cli.progress import format_seconds, reading_progress, training_progress
     from swt_time.data.reading import read_table
     from swt_time.forecaster import Forecaster
@@ -121,6 +124,9 @@ def train(
     best = "" if result.best_loss is None else f", best validation {config.training.loss} {result.best_loss:.4f}"
     at = f" at step {result.best_step}" if best else ""
     typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
+    branch = describe_branch(forecaster.trained.checkpoint.provenance)
+    if branch is not None:
+        typer.echo(branch)
     typer.echo(f"model: {out}")
     if result.ended == "interrupted":
         typer.echo(f"to continue: the same command {'and' if from_ is None else 'without --from, and'} --resume")
@@ -137,8 +143,9 @@ def _read_start(folder: Path) -> "Start":
 def _config_to_resume(out: Path) -> Config | None:
     """The configuration of the run in a folder, so that its options need not be repeated; None where there is none."""
     from swt_time.checkpoints import holds_checkpoint, read_checkpoint, read_run
+    from swt_time.checkpoints.branch import as_asked
 
     run = read_run(out)
     if run is not None:
         return run.config
-    return read_checkpoint(out).config if holds_checkpoint(out) else None
+    return as_asked(read_checkpoint(out))[0] if holds_checkpoint(out) else None

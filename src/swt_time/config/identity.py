@@ -16,6 +16,7 @@ NEVER_MATTER = {
     "training.checkpoint_every",
     "data.memory_limit",
     "training.keep_sums",
+    "training.keep_branch",
 }
 """Options that change where and how a run is executed, but not what it computes."""
 

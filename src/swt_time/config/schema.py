@@ -260,6 +260,8 @@ class TrainingConfig(Section):
     """``auto``, ``cpu`` or ``cuda``."""
     compile: bool = False
     """Compile the training step: takes a minute at the start and is no faster on CPUs."""
+    keep_branch: bool = False
+    """Keep a trained branch that did not earn its place on held-out blocks, see `swt_time.selection.keeping`."""
     keep_sums: bool = False
     """Keep the sums that the closed form is solved from in the checkpoint, so that `Forecaster.update` can add new rows
     to them. Needs the closed form alone: ``training.max_steps`` 0, no ``model.panel``, and another ``data.short`` than

@@ -16,13 +16,17 @@ from swt_time.checkpoints import (
     with_effects,
     write_checkpoint,
 )
+from swt_time.checkpoints.branch import left_out
+from swt_time.checkpoints.branch_record import is_left_out
 from swt_time.config import Config
+from swt_time.config.branch import without_branch
 from swt_time.data.parts import split_table
 from swt_time.data.series import SeriesTable, remember_ids
 from swt_time.data.windows import plan_split
 from swt_time.effects import FittedEffects
 from swt_time.errors import CheckpointError
 from swt_time.evaluation.calibrating import calibrate
+from swt_time.evaluation.earning import judged, why_not_trained
 from swt_time.evaluation.effects import apart_from, choose_effects
 from swt_time.evaluation.trained import Trained
 from swt_time.files import expand_user
@@ -81,6 +85,9 @@ def fit_table(
     if trains:
         plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
     parts = split_table(rest, data.split, data.steps, data.horizon, train_fraction=data.train_fraction, pad=pad)
+    asked_branch, not_trained = config, why_not_trained(config, parts, weighed=trains, starts=begin is not None)
+    if not_trained is not None:
+        config, begin = without_branch(config), None
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
@@ -89,14 +96,20 @@ def fit_table(
             written = checkpoint
         else:
             model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
+        interrupted = result.ended == "interrupted"
+        if not_trained is not None:
+            checkpoint = left_out(checkpoint, model, asked_branch, not_trained)
+        elif not interrupted:
+            checkpoint, model = judged(checkpoint, model, parts, result)
         if choice is not None:
             blend, choice = fit_blend(rest, config, choice)
             checkpoint = checkpoint.with_choice(choice, blend)
         if effects is not None:
             checkpoint = with_effects(checkpoint, effects.effects)
-        interrupted = result.ended == "interrupted"
         if not interrupted:
             checkpoint = calibrate(Trained(checkpoint, model), parts, residuals, series, effects)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
+    if is_left_out(checkpoint.provenance):
+        config = checkpoint.config
     return Fitted(config, Trained(checkpoint, model), result, choice, effects)

@@ -9,7 +9,7 @@
 """
 
 from swt_time.training.events import Compared, Event, Plan, Solved, Step, TrainingResult, Validation
-from swt_time.training.fitting import fit_model, leave_untrained, seeded, train_model
+from swt_time.training.fitting import fit_model, leave_untrained, reduce_model, seeded, train_model
 from swt_time.training.loop import train
 from swt_time.training.optimising import check_memory
 from swt_time.training.signals import raise_as_usual
@@ -28,6 +28,7 @@ __all__ = [
     "fit_model",
     "leave_untrained",
     "raise_as_usual",
+    "reduce_model",
     "seeded",
     "train",
     "train_model",

@@ -4,11 +4,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import torch
+
 from swt_time.config import Config, TrainingConfig
+from swt_time.config.branch import without_branch
 from swt_time.data.parts import Parts
 from swt_time.data.windows import Windows
 from swt_time.machine import resolve_device, torch_defaults
 from swt_time.model import SWTTime, build_model
+from swt_time.model.closed_form import RidgeSkip
+from swt_time.model.heads import LinearSkip
 from swt_time.training.compiled import CompiledModel
 from swt_time.training.events import Event, TrainingResult
 from swt_time.training.loop import train
@@ -73,6 +78,28 @@ def leave_untrained(config: Config) -> tuple[SWTTime, TrainingResult]:
     """Build the model of a configuration without training it, where its forecast has no weight."""
     with seeded(config.training) as random, random.active():
         return build_model(config).to(random.device), TrainingResult(0, 0, None, "finished", 0.0)
+
+
+def reduce_model(model: SWTTime, config: Config) -> SWTTime:
+    """Build the network without its branch, in eval mode: its forecasts are those of the linear forecast alone.
+
+    Parameters
+    ----------
+    model : SWTTime
+        Trained, with a gate.
+    config : Config
+        Its configuration, for which `swt_time.config.branch.has_branch` is true.
+    """
+    reduced, _ = leave_untrained(without_branch(config))
+    with torch.no_grad():
+        if isinstance(model.skip, RidgeSkip):
+            assert isinstance(reduced.skip, RidgeSkip)
+            reduced.skip.weight.copy_(model.skip.weight)
+        else:
+            assert isinstance(model.skip, LinearSkip)
+            reduced.embed.load_state_dict(model.embed.state_dict())
+            reduced.head.linear.load_state_dict(model.skip.linear.state_dict())
+    return reduced.eval()
 
 
 def fit_model(
