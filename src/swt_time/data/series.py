@@ -355,6 +355,8 @@ def series_sha256(series: SeriesTable) -> str:
         digest.update(f"{column.name}\0{column.role}\0".encode())
         for cells in column.values:
             digest.update(repr(cells.tolist()).encode() if cells.dtype == object else cells.tobytes())
+    if series.covariates.told is not None:
+        digest.update(series.covariates.told.notes.digest())
     return digest.hexdigest()
 
 
