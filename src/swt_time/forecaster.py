@@ -1,7 +1,4 @@
-"""The public API: fit on a table, predict, cross-validate, save and load.
-
->>> forecast = Forecaster(horizon=24).fit(table).predict(table)
-"""
+"""The public API: ``Forecaster(horizon=24).fit(table).predict(table)``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -259,6 +256,7 @@ class Forecaster:
         quantiles: Sequence[float] | None = None,
         samples: int = 0,
         strict: bool = False,
+        future: Any = None,
     ) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
 
@@ -271,6 +269,8 @@ class Forecaster:
             Intervals, quantiles and sample paths, see `swt_time.evaluation.uncertainty.Uncertainty`.
         strict : bool
             Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
+        future : DataFrame, optional
+            Rows after the table, with ids, times and the columns of ``data.known``; they may also stand in ``table``.
 
         Returns
         -------
@@ -280,7 +280,7 @@ class Forecaster:
             level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
-        series = self.forecastable(self.read_series(table), strict=strict)
+        series = self.forecastable(self.read_series(table, future), strict=strict)
         yhat = self.predict_series(series)
         return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
@@ -326,7 +326,7 @@ class Forecaster:
         levels, quantiles
             As in `predict`.
         strict : bool
-            Whether a series that is too short for all cutoffs is an error. By default it is left out, with a warning.
+            Whether a series that is too short for all cutoffs is an error, not left out with a warning.
 
         Returns
         -------
@@ -379,12 +379,12 @@ class Forecaster:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         return self.trained.forecast_part(part, indices)
 
-    def read_series(self, table: Any, **reading: Any) -> SeriesTable:
+    def read_series(self, table: Any, future: Any = None, **reading: Any) -> SeriesTable:
         """Read a table, once trained with the columns of the training table.
 
         Parameters
         ----------
-        table : DataFrame
+        table, future : DataFrame
         **reading
             Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
             ``fill``, ``date_format``) that differ from those of the training table.
@@ -395,4 +395,4 @@ class Forecaster:
             Columns that the model was trained on are missing.
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
-        return read_noted(table, data) if self._found is None else self._found.read(table, data)
+        return (read_noted if self._found is None else self._found.read)(table, data, future)

@@ -76,6 +76,14 @@ def forecast(
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
     ] = None,
+    future: Annotated[
+        str | None,
+        option(
+            "--future",
+            help="Table of the rows after --data with the columns of --known, read like it; these rows may also stand at "
+            "the end of --data, without a value.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
     ] = False,
@@ -99,7 +107,7 @@ def forecast(
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    inputs = {"--data": data, "--config": configuration.config}
+    inputs = {"--data": data, "--future": future, "--config": configuration.config}
     check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
@@ -111,7 +119,7 @@ def forecast(
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
-    frame, series = read_for(forecaster, data, table)
+    frame, series = read_for(forecaster, data, table, future)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
         fit_forecaster(forecaster, known, save)
@@ -204,6 +212,9 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
 
     with training_progress(stderr()) as report:
         forecaster.fit_series(series, report=report)
+    effects = forecaster.trained.effects
+    for line in effects.lines() if effects is not None else []:
+        typer.echo(line, err=True)
     for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
     typer.echo(forecaster.trained.describe_intervals(), err=True)
@@ -224,7 +235,9 @@ def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> 
     )
 
 
-def read_for(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[Any, "SeriesTable"]:
+def read_for(
+    forecaster: "Forecaster", data: str, table: TableOptions, future: str | None = None
+) -> tuple[Any, "SeriesTable"]:
     """Read a table as a frame and as series; columns, frequency and encoding as in training unless flags differ."""
     from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table
@@ -232,11 +245,16 @@ def read_for(forecaster: "Forecaster", data: str, table: TableOptions) -> tuple[
     reading = table.values()
     trained = forecaster.config.data
     with reading_progress(stderr()):
-        frame = read_table(
-            data,
-            id_column=reading.get("id_column", trained.id_column),
-            encoding=reading.get("encoding"),
-            former_encoding=trained.encoding,
-            memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
+        frame, later = (
+            None
+            if path is None
+            else read_table(
+                path,
+                id_column=reading.get("id_column", trained.id_column),
+                encoding=reading.get("encoding"),
+                former_encoding=trained.encoding,
+                memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
+            )
+            for path in (data, future)
         )
-        return frame, forecaster.read_series(frame, **reading)
+        return frame, forecaster.read_series(frame, later, **reading)

@@ -92,7 +92,7 @@ def info(
     from swt_time.provenance import package_versions, source_commit
 
     if model is not None:
-        from swt_time.checkpoints import read_checkpoint
+        from swt_time.checkpoints import effects_of, read_checkpoint
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
@@ -102,6 +102,9 @@ def info(
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
         typer.echo(describe_intervals(checkpoint.provenance))
+        effects = effects_of(checkpoint)
+        for line in effects.lines() if effects is not None else []:
+            typer.echo(line)
         typer.echo(json.dumps({"config": checkpoint.config.model_dump(), **checkpoint.provenance}, indent=2))
         return
     for name, number in package_versions().items():
