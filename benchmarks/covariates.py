@@ -55,7 +55,7 @@ def score(frame: pd.DataFrame, target: str, horizon: int, known: tuple[str, ...]
     return {
         "mse": round(found.mse, 5),
         "mae": round(found.mae, 5),
-        "crps": round(found.intervals.scaled["crps"], 5),
+        "crps": round(float(found.intervals.scaled["crps"]), 5),
         "inside_80": round(float(found.intervals.coverage[0]), 4),
         "kept": " ".join(kept),
         "link": effects.link if effects is not None and kept else "",

@@ -3,14 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
+from support.promotions import promoted
 from swt_time import Forecaster
-from swt_time.cli import main
+from swt_time.cli import run
 from swt_time.errors import TableError
 
-from .test_effects import HORIZON, promoted
-
+HORIZON = 7
 KNOWN = ("promotion", "rain")
 
 
@@ -68,27 +67,18 @@ def test_backtests_use_the_covariates_of_the_table(frame):
     assert scores[KNOWN] < 0.5 * scores[()]
 
 
-def test_the_command_line_takes_covariates(frame, tmp_path):
+def test_the_command_line_takes_covariates(frame, tmp_path, capsys):
     frame.iloc[:300].to_csv(tmp_path / "sales.csv", index=False)
     frame.iloc[300:].drop(columns="sales").to_csv(tmp_path / "future.csv", index=False)
     command = ["forecast", "--data", "sales.csv", "--horizon", "7", "--target", "sales", "--known", "promotion,rain"]
     paths = [str(tmp_path / one) if one.endswith(".csv") else one for one in command]
     paths += ["--future", str(tmp_path / "future.csv"), "--out", str(tmp_path / "out.csv")]
     model = str(tmp_path / "model")
-    run(*paths, "--save", model)
+    assert run([*paths, "--save", model]) == 0
     written = pd.read_csv(tmp_path / "out.csv")
     assert len(written) == HORIZON
-    described = run("info", "--model", model)
+    capsys.readouterr()
+    assert run(["info", "--model", model]) == 0
+    described = capsys.readouterr().out
     assert "promotion" in described
     assert "rain                         left out" in described
-
-
-def run(*arguments: str) -> str:
-    import contextlib
-    import io
-
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        code = main(list(arguments))
-    assert code in (0, None), output.getvalue()
-    return output.getvalue()

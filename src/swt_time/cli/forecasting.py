@@ -82,8 +82,8 @@ def forecast(
         str | None,
         option(
             "--future",
-            help="Table of the rows after --data with the columns of --known, read like it; these rows may also stand at "
-            "the end of --data, without a value.",
+            help="Table of the rows after --data with the columns of --known, read like it; such rows may also end "
+            "--data, without a value.",
         ),
     ] = None,
     strict: Annotated[
