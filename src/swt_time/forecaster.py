@@ -1,7 +1,4 @@
-"""The public API: fit on a table, predict, cross-validate, save and load.
-
->>> forecast = Forecaster(horizon=24).fit(table).predict(table)
-"""
+"""The public API: ``Forecaster(horizon=24).fit(table).predict(table)``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -265,6 +262,7 @@ class Forecaster:
         quantiles: Sequence[float] | None = None,
         samples: int = 0,
         strict: bool = False,
+        future: Any = None,
     ) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
 
@@ -279,6 +277,8 @@ class Forecaster:
             Intervals, quantiles and sample paths, see `swt_time.evaluation.uncertainty.Uncertainty`.
         strict : bool
             Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
+        future : DataFrame, optional
+            Rows after the table, with ids, times and the columns of ``data.known``; they may also stand in ``table``.
 
         Returns
         -------
@@ -288,7 +288,7 @@ class Forecaster:
             level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
-        series = self.forecastable(from_ends(self.read_series(table, notes)), strict=strict)
+        series = self.forecastable(from_ends(self.read_series(table, future, notes)), strict=strict)
         yhat = self.predict_series(series)
         return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
@@ -335,7 +335,7 @@ class Forecaster:
         levels, quantiles
             As in `predict`.
         strict : bool
-            Whether a series that is too short for all cutoffs is an error. By default it is left out, with a warning.
+            Whether a series that is too short for all cutoffs is an error, not left out with a warning.
 
         Returns
         -------
@@ -343,7 +343,7 @@ class Forecaster:
             As of `predict`, with ``cutoff`` and the true values under the name of the target (``y`` for a wide table),
             NaN where nothing was observed.
         """
-        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table, notes)
+        asked, series = Uncertainty(levels or (), quantiles or ()), self.read_series(table, notes=notes)
         return cross_validate(self.trained, series, windows, step, strict=strict, asked=asked).frame(table)
 
     def backtest(
@@ -377,12 +377,12 @@ class Forecaster:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         return self.trained.forecast_part(part, indices)
 
-    def read_series(self, table: Any, notes: Any = None, **reading: Any) -> SeriesTable:
+    def read_series(self, table: Any, future: Any = None, notes: Any = None, **reading: Any) -> SeriesTable:
         """Read a table, once trained with the columns of the training table, and notes on it.
 
         Parameters
         ----------
-        table, notes : DataFrame
+        table, future, notes : DataFrame
         **reading
             Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
             ``fill``, ``date_format``) that differ from those of the training table.
@@ -394,5 +394,5 @@ class Forecaster:
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
         if self._found is None:
-            return tell(read_noted(table, data), notes, self._asked)
-        return tell_again(self._found.read(table, data), notes, self._found.effects)
+            return tell(read_noted(table, data, future), notes, self._asked)
+        return tell_again(self._found.read(table, data, future), notes, self._found.effects)

@@ -158,7 +158,7 @@ def test_damaged_arrays_are_refused(fitted, change):
 def test_the_hash_of_a_table_is_one_of_its_notes_too(fitted):
     """So that a run is not resumed with other notes."""
     other = NOTES.assign(text=NOTES.text.to_numpy()[::-1])
-    one, again, swapped, none = (fitted.read_series(TABLE, notes) for notes in (NOTES, NOTES, other, None))
+    one, again, swapped, none = (fitted.read_series(TABLE, notes=notes) for notes in (NOTES, NOTES, other, None))
     assert series_sha256(one) == series_sha256(again)
     assert len({series_sha256(table) for table in (one, swapped, none)}) == 3
     assert series_sha256(none) == series_sha256(to_series(TABLE))

@@ -129,7 +129,7 @@ def backtest(
 
     fitted: list[Trained] = []
     forecaster = start() if model is None else load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table, notes)
+    frame, series = read_for(forecaster, data, table, notes=notes)
     if model is None:
         folds = backtesting.backtest(
             fit, series, forecaster.config.data.horizon, windows, step, refit=refit, asked=asked

@@ -77,6 +77,14 @@ def forecast(
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
     ] = None,
+    future: Annotated[
+        str | None,
+        option(
+            "--future",
+            help="Table of the rows after --data with the columns of --known, read like it; such rows may also end "
+            "--data, without a value.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
     ] = False,
@@ -101,7 +109,7 @@ def forecast(
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    inputs = {"--data": data, "--notes": notes, "--config": configuration.config}
+    inputs = {"--data": data, "--future": future, "--notes": notes, "--config": configuration.config}
     check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
@@ -113,7 +121,7 @@ def forecast(
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
-    frame, series = read_for(forecaster, data, table, notes)
+    frame, series = read_for(forecaster, data, table, future, notes)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
         fit_forecaster(forecaster, known, save)
@@ -164,7 +172,7 @@ def evaluate(
     if by_series is not None:
         check_output(by_series)
     forecaster = load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table, notes)
+    frame, series = read_for(forecaster, data, table, notes=notes)
     settings = forecaster.config.data
     if settings.split == "none" and split is not None:
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
@@ -208,9 +216,10 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
 
     with training_progress(stderr()) as report:
         forecaster.fit_series(series, report=report)
-    for line in forecaster.choice.lines() if forecaster.choice is not None else []:
+    effects = forecaster.trained.effects
+    for line in effects.lines() if effects is not None else []:
         typer.echo(line, err=True)
-    for line in forecaster.trained.effects.lines() if forecaster.trained.effects is not None else []:
+    for line in forecaster.choice.lines() if forecaster.choice is not None else []:
         typer.echo(line, err=True)
     branch = describe_branch(forecaster.trained.checkpoint.provenance)
     if branch is not None:
@@ -234,7 +243,7 @@ def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> 
 
 
 def read_for(
-    forecaster: "Forecaster", data: str, table: TableOptions, notes: str | None = None
+    forecaster: "Forecaster", data: str, table: TableOptions, future: str | None = None, notes: str | None = None
 ) -> tuple[Any, "SeriesTable"]:
     """Read a table as a frame and as series, and notes on it, with the columns of training unless flags differ."""
     from swt_time.cli.progress import reading_progress
@@ -243,15 +252,20 @@ def read_for(
     reading = table.values()
     trained = forecaster.config.data
     with reading_progress(stderr()):
-        frame = read_table(
-            data,
-            id_column=reading.get("id_column", trained.id_column),
-            encoding=reading.get("encoding"),
-            former_encoding=trained.encoding,
-            memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
+        frame, later = (
+            None
+            if path is None
+            else read_table(
+                path,
+                id_column=reading.get("id_column", trained.id_column),
+                encoding=reading.get("encoding"),
+                former_encoding=trained.encoding,
+                memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
+            )
+            for path in (data, future)
         )
         told = read_told(notes, reading.get("memory_limit"))
-        return frame, forecaster.read_series(frame, told, **reading)
+        return frame, forecaster.read_series(frame, later, told, **reading)
 
 
 def read_told(notes: str | None, memory_limit: int | None) -> Any:

@@ -11,6 +11,7 @@ ARGUMENTS = {
     "allow_backbone_change=True": "--allow-backbone-change",
     "backbone=PATH": "--backbone PATH",
     "folder=...": "--folder",
+    "future=...": "--future",
     "to=...": "--to",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""

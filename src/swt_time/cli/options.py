@@ -96,6 +96,19 @@ class TableOptions(ReadingOptions):
     """How a table is read, and which of its columns are forecast."""
 
     short: Annotated[str | None, key_option("data.short", "--short", TABLE)] = None
+    known: Annotated[
+        str | None,
+        key_option(
+            "data.known",
+            "--known",
+            TABLE,
+            help="Columns that are known in advance, separated by commas, such as a weather forecast or a promotion; a "
+            "name with a comma stands in double quotes.",
+            default=False,
+        ),
+    ] = None
+    calendar: Annotated[bool, key_option("data.calendar", "--calendar", TABLE, default=False)] = False
+    holidays: Annotated[str | None, key_option("data.holidays", "--holidays", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
     columns: Annotated[
         list[str] | None,
@@ -111,6 +124,10 @@ class TableOptions(ReadingOptions):
     def values(self) -> dict[str, Any]:
         """The given options, by key of the section ``data``."""
         found = super().values()
+        if self.known is not None:
+            found["known"] = tuple(split_names("--known", self.known))
+        if not self.calendar:
+            found.pop("calendar", None)
         if self.columns:
             found["columns"] = tuple(name for text in self.columns for name in split_names("--columns", text))
         # Each of the two replaces the other, where a model or a file holds it.

@@ -9,10 +9,6 @@ class CovariateOptions(Section):
     known: tuple[str, ...] = ()
     """Columns that are known in advance, such as a weather forecast or a promotion: numbers, booleans or categories. A
     forecast needs their rows after the end of the table. Each is kept only if it lowers the error on held-out folds."""
-    past: tuple[str, ...] = ()
-    """Columns that are known up to the end of the table only."""
-    static: tuple[str, ...] = ()
-    """Columns with one value for each series, such as a region."""
     calendar: bool = False
     """Use weekday, month and time of the year as columns that are known in advance, as the frequency allows."""
     holidays: str | None = None
@@ -22,4 +18,4 @@ class CovariateOptions(Section):
     @property
     def has_covariates(self) -> bool:
         """Whether anything is known beside the values."""
-        return bool(self.known or self.past or self.static or self.calendar or self.holidays)
+        return bool(self.known or self.calendar or self.holidays)

@@ -211,8 +211,8 @@ def _cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
     if column.dtype.is_numeric() or column.is_null().all():
         return numeric_values(column, numbers)[0]
     cells = column.to_list()
-    booleans = all(isinstance(cell, bool | np.bool_) or is_missing(cell) for cell in cells)
-    if booleans:
+    kinds = {isinstance(cell, bool | np.bool_) for cell in cells if not is_missing(cell)}
+    if kinds == {True}:
         return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells])
     try:
         values = numeric_values(column, numbers)[0]

@@ -311,9 +311,9 @@ def _labels(
     return found
 
 
-def read_series(frame: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
+def read_series(frame: Any, data: DataConfig, future: Any = None) -> SeriesTable:
     """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
-    asked = Asked(data.known, data.past, data.static, future, static)
+    asked = Asked(data.known, future=future)
     return to_series(
         frame,
         id_column=data.id_column,
@@ -355,6 +355,8 @@ def series_sha256(series: SeriesTable) -> str:
         digest.update(f"{column.name}\0{column.role}\0".encode())
         for cells in column.values:
             digest.update(repr(cells.tolist()).encode() if cells.dtype == object else cells.tobytes())
+    if series.covariates.told is not None:
+        digest.update(series.covariates.told.notes.digest())
     return digest.hexdigest()
 
 

@@ -17,6 +17,9 @@ ROUGHNESS = (1.0, 10.0, 100.0)
 LEAST_GAIN = 0.002
 """Share of the error on the folds that a covariate must gain to be kept."""
 
+DOUBT = 2.0
+"""Standard errors over the folds that a gain must exceed: on few rows a covariate without effect gains by chance."""
+
 MARGIN = 0.01
 """Share of the error on the folds that all effects together must gain, and multiplicative ones over additive ones."""
 
@@ -82,9 +85,13 @@ class Problem:
             found.append(one.mse(self.solve(total - one, used, strength, roughness), used))
         return np.array(found)
 
+    def logs(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
+        """Log error of each fold."""
+        return np.asarray(np.log(np.maximum(self.errors(kept, strength, roughness), np.finfo(float).tiny)))
+
     def score(self, kept: Sequence[int], strength: float, roughness: float) -> float:
         """Mean log error over the folds."""
-        return float(np.log(np.maximum(self.errors(kept, strength, roughness), np.finfo(float).tiny)).mean())
+        return float(self.logs(kept, strength, roughness).mean())
 
     def strengths(self, kept: Sequence[int]) -> tuple[float, float]:
         """The strength and the roughness with the lowest error on the folds."""
@@ -93,20 +100,20 @@ class Problem:
         return min(((s, r) for s in STRENGTHS for r in ratios), key=lambda one: self.score(kept, *one))
 
     def choose(self, kept: Sequence[int] | None = None) -> Fit:
-        """Leave out, one after the other, groups that gain less than `LEAST_GAIN`; ``kept`` ones are not tried."""
+        """Leave out, one after the other, groups without a sure gain of `LEAST_GAIN`; ``kept`` ones are not tried."""
         groups = list(range(int(self.group.max()) + 1))
         left = list(groups if kept is None else kept)
         strength = self.strengths(left)
-        score = self.score(left, *strength)
+        logs = self.logs(left, *strength)
         while kept is None and left:
-            tried = {one: self.score([g for g in left if g != one], *strength) for one in left}
-            least = min(tried, key=lambda one: tried[one])
-            if 1 - math.exp(score - tried[least]) >= LEAST_GAIN:
+            tried = {one: self.logs([g for g in left if g != one], *strength) - logs for one in left}
+            least = min(tried, key=lambda one: _sure(tried[one]))
+            if _sure(tried[least]) >= LEAST_GAIN:
                 break
             left.remove(least)
             strength = self.strengths(left)
-            score = self.score(left, *strength)
-        return self._fit(left, groups, strength, score)
+            logs = self.logs(left, *strength)
+        return self._fit(left, groups, strength, float(logs.mean()))
 
     def _fit(self, left: list[int], groups: list[int], strength: tuple[float, float], score: float) -> Fit:
         used, total, width = np.flatnonzero(np.isin(self.group, left)), self.total, len(self.group)
@@ -120,3 +127,8 @@ class Problem:
             other = self.score([g for g in left if g != one] if one in left else sorted([*left, one]), *strength)
             gains[one] = 1 - math.exp(score - other if one in left else other - score)
         return Fit(tuple(left), beta, folds, self.errors(left, *strength), gains)
+
+
+def _sure(gains: np.ndarray) -> float:
+    """A gain that is exceeded in spite of its standard error over the folds, (K,)."""
+    return float(gains.mean() - DOUBT * gains.std(ddof=1) / math.sqrt(len(gains)))
