@@ -55,7 +55,9 @@ def folder(tmp_path_factory):
     newer = newer.merge(table, how="left").fillna({"demand": 50.0, "wind": 8.0})
     newer.to_csv(root / "newer.csv", index=False)
     days = np.arange(314)
-    sales = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=days.size), "promotion": noise.integers(2, size=314)})
+    sales = pd.DataFrame(
+        {"date": pd.date_range("2024-01-01", periods=days.size), "promotion": noise.integers(2, size=314)}
+    )
     sales["temperature"] = 15 + 8 * np.sin(2 * np.pi * days / 365)
     sales["sales"] = 20 + 3 * np.sin(2 * np.pi * days / 7) + 4 * sales["promotion"] + noise.normal(size=days.size)
     sales.iloc[:300].to_csv(root / "sales.csv", index=False)
