@@ -57,6 +57,14 @@ def folder(tmp_path_factory):
     days = table["date"].iloc[24 * np.arange(5, 35, 5)].dt.date
     notes = pd.DataFrame({"ds": days, "text": ["Public transport strike", "Rail staff walk out"] * 3})
     pd.concat([notes, notes.tail(1).assign(ds="2024-02-06")]).to_csv(root / "notes.csv", index=False)
+    days = np.arange(314)
+    sales = pd.DataFrame(
+        {"date": pd.date_range("2024-01-01", periods=days.size), "promotion": noise.integers(2, size=314)}
+    )
+    sales["temperature"] = 15 + 8 * np.sin(2 * np.pi * days / 365)
+    sales["sales"] = 20 + 3 * np.sin(2 * np.pi * days / 7) + 4 * sales["promotion"] + noise.normal(size=days.size)
+    sales.iloc[:300].to_csv(root / "sales.csv", index=False)
+    sales.iloc[300:].drop(columns="sales").to_csv(root / "plans.csv", index=False)
     save_original_state_dict(root / "checkpoint.pth")
     return root
 
