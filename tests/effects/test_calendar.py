@@ -28,6 +28,13 @@ def test_holidays_without_the_package_name_the_install_command(monkeypatch):
         holidays_of("DE")
 
 
+def test_holidays_are_those_of_the_package():
+    unity, day_after = (int(np.datetime64(day, "D").astype(int)) for day in ("2024-10-03", "2024-10-04"))
+    assert "Einheit" in holidays_of("DE")[unity]
+    assert day_after not in holidays_of("DE")
+    assert len(holidays_of("DE-BY")) > len(holidays_of("DE"))
+
+
 def test_an_effect_of_holidays_is_found(monkeypatch):
     every = {datetime.date(year, month, 13): "Thirteenth" for year in range(2015, 2021) for month in range(1, 13)}
     package = types.ModuleType("holidays")
