@@ -57,7 +57,8 @@ def holidays_of(country: str) -> dict[int, str]:
         ) from None
     code, _, part = country.strip().partition("-")
     try:
-        found = holidays.country_holidays(code, subdiv=part or None, years=range(1970, 2101))
+        # without a language, names would depend on the locale of the process
+        found = holidays.country_holidays(code, subdiv=part or None, years=range(1970, 2101), language="en_US")
     except NotImplementedError as error:
         raise ConfigError(
             f"data.holidays {country!r} is unknown: {error}; expected a code of a country such as DE, or with a "
