@@ -107,7 +107,7 @@ class TableOptions(ReadingOptions):
             default=False,
         ),
     ] = None
-    calendar: Annotated[bool, key_option("data.calendar", "--calendar", TABLE, default=False)] = False
+    calendar: Annotated[bool, key_option("data.calendar", "--calendar", TABLE)] = False
     holidays: Annotated[str | None, key_option("data.holidays", "--holidays", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
     columns: Annotated[

@@ -6,7 +6,7 @@ from swt_time.config.section import Section
 class CovariateOptions(Section):
     """What is known of the series beside their values."""
 
-    known: tuple[str, ...] = ()
+    known: tuple[str, ...] | None = None
     """Columns that are known in advance, such as a weather forecast or a promotion: numbers, booleans or categories. A
     forecast needs their rows after the end of the table. Each is kept only if it lowers the error on held-out folds."""
     calendar: bool = False

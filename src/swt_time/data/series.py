@@ -313,7 +313,7 @@ def _labels(
 
 def read_series(frame: Any, data: DataConfig, future: Any = None) -> SeriesTable:
     """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
-    asked = Asked(data.known, future=future)
+    asked = Asked(data.known or (), future=future)
     return to_series(
         frame,
         id_column=data.id_column,
