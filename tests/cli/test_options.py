@@ -37,7 +37,11 @@ def test_help_shows_every_default(command):
     shown, found = plain_help(command), 0
     for flag, key in {flag: key for key, flag in FLAGS.items()}.items():
         # A switch has no default to show; a model has its own split and backbone, import the originals' sizes.
-        if flag not in parameters(command) or key == "training.compile" or command in ("evaluate", "import"):
+        if (
+            flag not in parameters(command)
+            or key in ("training.compile", "training.keep_branch", "data.calendar")
+            or command in ("evaluate", "import")
+        ):
             continue
         if command in ("forecast", "backtest") and flag in ("--backbone", "--horizon"):
             continue
@@ -70,7 +74,8 @@ def test_table_options_stand_in_a_panel_of_their_own(command):
     panels = {flag: parameter.rich_help_panel for flag, parameter in parameters(command).items()}
     own = [flag for flag, panel in panels.items() if panel == "Table"]
     expected = {"--time-column", "--id-column", "--freq", "--encoding", "--memory-limit", "--fill", "--date-format"}
-    assert set(own) == expected | (set() if command == "bands" else {"--short", "--target", "--columns"})
+    series = {"--short", "--target", "--columns", "--known", "--calendar", "--holidays"}
+    assert set(own) == expected | (set() if command == "bands" else series)
 
 
 def test_every_key_is_described():

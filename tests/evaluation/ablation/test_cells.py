@@ -51,6 +51,12 @@ def cells(dataset, variants=None, **more):
     return make_cells(variants or {"base": BASE}, [dataset], **{"horizons": [12], "seeds": [0], **more})
 
 
+@pytest.mark.parametrize("change", [{"data.known": ("heat",)}, {"data.calendar": True}, {"data.holidays": "DE"}])
+def test_covariates_are_refused(datasets, change):
+    with pytest.raises(ConfigError, match="variant 'more' sets data.known, data.calendar or data.holidays"):
+        cells(datasets["one"], {"base": BASE, "more": BASE.replace(change)})
+
+
 def test_scores_equal_those_of_fit_and_evaluate(datasets, hourly_wide):
     (cell,) = cells(datasets["one"])
     row = run_cell((cell, True))

@@ -119,7 +119,18 @@ def make_cells(
 
     All variants of a seed come before the next seed, so that the first rows can be compared already. A cell whose
     result does not depend on the seed (`Cell.deterministic`) is made for the first seed only.
+
+    Raises
+    ------
+    ConfigError
+        A variant asks for covariates, of which an ablation has no effects.
     """
+    for name, config in variants.items():
+        if config.data.has_covariates:
+            raise ConfigError(
+                f"variant {name!r} sets data.known, data.calendar or data.holidays; an ablation compares networks on the "
+                "series alone, so leave them out"
+            )
     cells: list[Cell] = []
     for dataset in datasets:
         for horizon in horizons:
