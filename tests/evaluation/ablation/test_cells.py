@@ -53,7 +53,7 @@ def cells(dataset, variants=None, **more):
 
 @pytest.mark.parametrize("change", [{"data.known": ("heat",)}, {"data.calendar": True}, {"data.holidays": "DE"}])
 def test_covariates_are_refused(datasets, change):
-    with pytest.raises(ConfigError, match="variant 'more' sets data.known, data.calendar or data.holidays"):
+    with pytest.raises(ConfigError, match=r"variant 'more' sets data\.known, data\.calendar or data\.holidays"):
         cells(datasets["one"], {"base": BASE, "more": BASE.replace(change)})
 
 

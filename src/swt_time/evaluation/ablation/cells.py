@@ -128,8 +128,8 @@ def make_cells(
     for name, config in variants.items():
         if config.data.has_covariates:
             raise ConfigError(
-                f"variant {name!r} sets data.known, data.calendar or data.holidays; an ablation compares networks on the "
-                "series alone, so leave them out"
+                f"variant {name!r} sets data.known, data.calendar or data.holidays; an ablation compares networks on "
+                "the series alone, so leave them out"
             )
     cells: list[Cell] = []
     for dataset in datasets:
