@@ -64,6 +64,7 @@ def _on_record():
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 TINY = {"d_model": 4, "patch_len": 2, "stride": 1, "wavelet": "haar", "level": 1, "max_steps": 2, "device": "cpu"}
+TINY |= {"keep_branch": True}  # too short to judge it
 
 
 @pytest.fixture(scope="module")

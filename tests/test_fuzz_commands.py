@@ -44,6 +44,7 @@ TINY = ("d_model=4", "level=1", "patch_len=4", "stride=4")
 MODEL = ("--model", "in/model", "--device", "cpu")
 TRAIN = ("--horizon", "4", "--context", "16", "--backbone", "none", "--max-steps", "1", "--device", "cpu")
 SETS = tuple(word for setting in TINY for word in ("--set", f"embedding.{setting}"))
+SETS += ("--keep-branch",)
 BASES: dict[str, tuple[str, ...]] = {
     "train": ("--data", "in/table.csv", "--out", "out/model", *TRAIN, *SETS),
     "forecast": ("--data", "in/table.csv", "--out", "out/forecast.csv", *MODEL),

@@ -29,5 +29,6 @@ def test_a_forecast_without_a_language_model_loads_no_compiler_and_no_language_m
 
 
 def test_the_check_can_fail_where_steps_are_trained(tmp_path):
-    options = {"backbone": "none", "context": 16, "level": 1, "patch_len": 4, "stride": 4, "d_model": 4, "max_steps": 1}
+    options = {"backbone": "none", "context": 16, "level": 1, "patch_len": 4, "stride": 4, "d_model": 4}
+    options |= {"max_steps": 1, "keep_branch": True}
     assert "torch._dynamo" in loaded(tmp_path / "table.csv", **options)

@@ -20,6 +20,7 @@ from swt_time.cli.options import parse_duration
 from swt_time.errors import ConfigError
 
 TINY = "embedding.d_model=8 embedding.level=2 model.d_ff=8 model.n_heads=2 model.n_prototypes=16 training.batch_size=16"
+TINY += " training.keep_branch=true"
 FAST = [word for setting in TINY.split() for word in ("--set", setting)]
 
 

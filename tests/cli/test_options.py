@@ -32,16 +32,15 @@ def parameters(command: str) -> dict:
     return {flag: parameter for parameter in group.params for flag in parameter.opts}
 
 
+SWITCHES = ("training.compile", "training.keep_branch", "data.calendar")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_every_default(command):
     shown, found = plain_help(command), 0
     for flag, key in {flag: key for key, flag in FLAGS.items()}.items():
         # A switch has no default to show; a model has its own split and backbone, import the originals' sizes.
-        if (
-            flag not in parameters(command)
-            or key in ("training.compile", "training.keep_branch", "data.calendar")
-            or command in ("evaluate", "import")
-        ):
+        if flag not in parameters(command) or key in SWITCHES or command in ("evaluate", "import"):
             continue
         if command in ("forecast", "backtest") and flag in ("--backbone", "--horizon"):
             continue

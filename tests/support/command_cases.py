@@ -15,6 +15,7 @@ from swt_time.language.loading import load_language_model
 from swt_time.training import Step
 
 TINY = {"horizon": 12, "context": 48, "patch_len": 8, "stride": 8, "d_model": 4, "level": 1, "batch_size": 16}
+TINY |= {"keep_branch": True}
 SHORT = {"max_steps": 6, "validate_every": 3, "checkpoint_every": 1, "validation_windows": 4, "device": "cpu"}
 
 TRAIN = ["--horizon", 12, "--context", 48, "--backbone", "none", "--max-steps", 2]
