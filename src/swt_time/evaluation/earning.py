@@ -60,7 +60,7 @@ def judged(checkpoint: Checkpoint, model: SWTTime, parts: Parts, result: Trainin
     A network without a branch is returned as it is, and so is one that was judged before.
     """
     config = checkpoint.config
-    gate = 0.0 if model.gate is None else model.gate.item()
+    gate = 0.0 if model.gate is None or model.has_quantiles else model.gate.item()
     if RECORD in checkpoint.provenance or not (
         has_branch(config) or gate
     ):  # a run of no steps may start from a trained branch

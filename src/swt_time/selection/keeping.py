@@ -77,8 +77,7 @@ class Judgement:
         `IN_TIME` or `OF_SERIES`.
     windows : int
     without, with_branch : float
-        Mean over the blocks of the training loss for each observed point of scaled data; of quantiles, that of their
-        median.
+        Mean over the blocks of the training loss for each observed point of scaled data.
     gain, standard_error : float
         Mean gain and its standard error, as shares of the error without the branch.
     validations : int
