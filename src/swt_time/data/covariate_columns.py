@@ -1,7 +1,7 @@
-"""Find the columns of covariates in a table, in a table of future rows, and in a static table."""
+"""Find the columns of covariates in a table and in a table of future rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -10,7 +10,7 @@ import pandas as pd
 
 from swt_time.data.block import Block
 from swt_time.data.columns import listed
-from swt_time.data.covariates import Covariates, Role, Rows, read_covariates
+from swt_time.data.covariates import Covariates, Rows, read_covariates
 from swt_time.data.frames import open_frame
 from swt_time.data.ids import find_ids
 from swt_time.data.layout import Layout, require
@@ -27,19 +27,14 @@ class Asked:
 
     Attributes
     ----------
-    known, past, static : tuple of str
-        Columns by role, see `swt_time.data.covariates`.
+    known : tuple of str
+        Columns that are known in advance.
     future : DataFrame, optional
         Rows after the table: its id and time columns (or ``unique_id`` and ``ds``) and the known columns.
-    static_table : DataFrame, optional
-        One row for each series: the id column and the static columns; without ``static`` all other columns.
     """
 
     known: tuple[str, ...] = ()
-    past: tuple[str, ...] = ()
-    static: tuple[str, ...] = ()
     future: Any = None
-    static_table: Any = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +43,11 @@ class Beside:
 
     table: nw.DataFrame
     asked: Asked
-    roles: dict[str, Role] = field(default_factory=dict)
-    static: nw.DataFrame | None = None
+    names: tuple[str, ...] = ()
 
     def without_future(self, block: Block) -> Block:
         """Remove the rows after the last value of each series, which hold covariates only."""
-        if not self.roles or not block.long:
+        if not self.names or not block.long:
             return block
         stamps = microseconds(block.times, wall=False)
         known = ~np.isnan(block.values[0])
@@ -67,7 +61,7 @@ class Beside:
     def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, date_format: str | None,
              fill: Any) -> Covariates:  # fmt: skip
         """Align the covariates with the series; ``block`` holds all rows of the table."""
-        if not self.roles:
+        if not self.names:
             return Covariates()
         places = {name: i for i, name in enumerate(gapless.ids)}
         codes = None
@@ -75,25 +69,19 @@ class Beside:
             codes = np.array([places.get(name, -1) for name in block.ids], dtype=np.int64)[block.codes]
         rows = Rows(self.table, block.rows, block.times, codes)
         ahead = self._ahead(layout, places, frequency, date_format, block.times)
-        static = None
-        if self.static is not None:
-            name = _named(self.static, layout.ids or (ID_NAME,), (ID_NAME,), "the static table")
-            found, own, _ = find_ids([self.static[one] for one in name], np.arange(2, len(self.static) + 2), [])
-            static = self.static, np.array([places.get(one, -1) for one in found], dtype=np.int64)[own]
-        return read_covariates(self.roles, rows, ahead, static, gapless.ids, gapless.times, frequency, fill)
+        return read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
 
     def _ahead(
         self, layout: Layout, places: dict[str, int], frequency: str, date_format: str | None, like: pd.Index
     ) -> Rows | None:
-        known = [name for name, role in self.roles.items() if role == "known"]
-        if self.asked.future is None or not known:
+        if self.asked.future is None:
             return None
         table, rows, _ = open_frame(self.asked.future, (*layout.ids, layout.time))
         if not len(table):
             return None
-        missing = [name for name in known if name not in table.columns]
+        missing = [name for name in self.names if name not in table.columns]
         if missing:
-            raise TableError(f"the table of future rows has no column {missing[0]!r}; expected {listed(known)}")
+            raise TableError(f"the table of future rows has no column {missing[0]!r}; expected {listed(self.names)}")
         codes = None
         if layout.ids:
             names = _named(table, layout.ids, (ID_NAME,), "the table of future rows")
@@ -122,29 +110,17 @@ def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, B
     Raises
     ------
     TableError
-        A column does not exist, or has two roles.
+        A column does not exist, or is named twice.
     """
     if asked is None:
         return table, Beside(table, Asked())
-    roles: dict[str, Role] = {}
-    static_table = None if asked.static_table is None else open_frame(asked.static_table, ())[0]
-    static = asked.static
-    if static_table is not None and not static:
-        static = tuple(name for name in static_table.columns if name != ID_NAME and name not in table.columns)
-    for role, names in _by_role(asked, static):
-        for name in names:
-            found = name if role == "static" and static_table is not None else require(table, name, f"data.{role}")
-            if found in roles:
-                raise TableError(f"covariate {found!r} is both {roles[found]} and {role}; name it once")
-            if role == "static" and static_table is not None:
-                found = require(static_table, name, "data.static")
-            roles[found] = role
-    inside = [name for name, role in roles.items() if role != "static" or static_table is None]
-    return table.drop(inside) if inside else table, Beside(table, asked, roles, static_table)
-
-
-def _by_role(asked: Asked, static: tuple[str, ...]) -> list[tuple[Role, tuple[str, ...]]]:
-    return [("known", asked.known), ("past", asked.past), ("static", static)]
+    names: list[str] = []
+    for name in asked.known:
+        found = require(table, name, "data.known")
+        if found in names:
+            raise TableError(f"covariate {found!r} is named twice in data.known; name it once")
+        names.append(found)
+    return table.drop(names) if names else table, Beside(table, asked, tuple(names))
 
 
 def _named(table: nw.DataFrame, names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:

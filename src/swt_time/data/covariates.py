@@ -1,12 +1,7 @@
-"""Covariates of series: what is known of them beside their values.
-
-A *known* covariate is known in advance (a weather forecast, a promotion), so its rows reach past the end of the series.
-A *past* one is known as far as the series, and a *static* one has one value for each series.
-"""
+"""Covariates of series: what is known of them in advance beside their values, such as a weather forecast."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import narwhals as nw
 import numpy as np
@@ -19,8 +14,6 @@ from swt_time.data.told import Told
 from swt_time.data.zones import microseconds, nominal_wall
 from swt_time.errors import TableError
 
-Role = Literal["known", "past", "static"]
-
 
 @dataclass(frozen=True)
 class Covariate:
@@ -29,15 +22,12 @@ class Covariate:
     Attributes
     ----------
     name : str
-    role : {"known", "past", "static"}
     values : tuple of N arrays
-        Of each series: float64, or text (object) for categories. A known covariate starts with the series and may reach
-        past its end, where NaN and None are missing values; a past one has the rows of the series, a static one has
-        one.
+        Of each series: float64, or text (object) for categories. They start with the series and may reach past its end,
+        where NaN and None are missing values.
     """
 
     name: str
-    role: Role
     values: tuple[np.ndarray, ...]
 
     @property
@@ -68,15 +58,10 @@ class Covariates:
         columns = tuple(replace(one, values=tuple(one.values[i] for i in indices)) for one in self.columns)
         return replace(self, columns=columns)
 
-    def cut(self, rows: Sequence[int], *, known: bool = True) -> "Covariates":
-        """Keep what is known at the end of the first rows of each series: past covariates end there too.
-
-        Without ``known``, so do those that are known in advance.
-        """
+    def cut(self, rows: Sequence[int]) -> "Covariates":
+        """Keep the first rows of each series."""
 
         def shortened(one: Covariate) -> Covariate:
-            if one.role == "static" or (known and one.role == "known"):
-                return one
             return replace(one, values=tuple(v[:n] for v, n in zip(one.values, rows, strict=True)))
 
         return replace(self, columns=tuple(shortened(one) for one in self.columns))
@@ -107,10 +92,9 @@ class Rows:
 
 
 def read_covariates(
-    roles: dict[str, Role],
+    names: Sequence[str],
     rows: Rows,
     ahead: Rows | None,
-    static: tuple[nw.DataFrame, np.ndarray] | None,
     ids: Sequence[str],
     times: Sequence[pd.Index],
     frequency: str,
@@ -120,14 +104,11 @@ def read_covariates(
 
     Parameters
     ----------
-    roles : dict of str to str
-        Role of each column.
+    names : sequence of str
     rows : Rows
         Of the table, those after the end of the series included.
     ahead : Rows, optional
-        More rows with the known columns. Those within the series are ignored.
-    static : pair of nw.DataFrame and int array, optional
-        A table with the static columns, and the series of each row, -1 for others.
+        More rows with the same columns. Those within the series are ignored.
     ids : sequence of N str
     times : sequence of N pd.Index
         The times of each series.
@@ -143,25 +124,22 @@ def read_covariates(
     places = _Places(rows, ids, times, frequency)
     later = None if ahead is None else _Places(ahead, ids, times, frequency)
     found = []
-    for name, role in roles.items():
-        if role == "static":
-            found.append(_static(name, rows, static, places, ids))
-            continue
+    for name in names:
         cells = _cells(rows.table[name], rows.numbers)
-        more = _cells(ahead.table[name], ahead.numbers) if role == "known" and ahead is not None else None
+        more = _cells(ahead.table[name], ahead.numbers) if ahead is not None else None
         if more is not None and len(more) and more.dtype != cells.dtype:
             cells, more = _alike(cells, more, name)
         values = []
         for index, series_times in enumerate(times):
             length = len(series_times)
             at, which = places.of(index)
-            own = _placed(cells, at, which, length, role == "known")
+            own = _placed(cells, at, which, length)
             if later is not None and more is not None:
                 at, which = later.of(index)
                 own = _extended(own, more, at, which, length)
             _complete(own, length, fill, name, ids[index], series_times)
             values.append(own)
-        found.append(Covariate(name, role, tuple(values)))
+        found.append(Covariate(name, tuple(values)))
     return Covariates(tuple(found))
 
 
@@ -248,9 +226,9 @@ def _alike(cells: np.ndarray, more: np.ndarray, name: str) -> tuple[np.ndarray, 
     )
 
 
-def _placed(cells: np.ndarray, at: np.ndarray, which: np.ndarray, length: int, known: bool) -> np.ndarray:
-    """Cells by position; those of a known covariate reach past the end of the series."""
-    rows = max(length, int(at.max(initial=-1)) + 1) if known else length
+def _placed(cells: np.ndarray, at: np.ndarray, which: np.ndarray, length: int) -> np.ndarray:
+    """Cells by position, from the first row of the series to the last row that is there."""
+    rows = max(length, int(at.max(initial=-1)) + 1)
     rows = min(rows, 2 * length + len(at))  # a time far away does not take memory
     found = np.full(rows, None if cells.dtype == object else np.nan, dtype=cells.dtype)
     inside = at < rows
@@ -294,24 +272,3 @@ def _complete(values: np.ndarray, length: int, fill: Fill | None, name: str, ser
         values[gaps] = 0.0
     else:  # the last value before the gap, which is known at every later time; at the start the first one
         values[gaps] = values[known[np.maximum(np.searchsorted(known, gaps) - 1, 0)]]
-
-
-def _static(
-    name: str, rows: Rows, static: tuple[nw.DataFrame, np.ndarray] | None, places: _Places, ids: Sequence[str]
-) -> Covariate:
-    """The one value of each series."""
-    table, codes = (rows.table, rows.codes) if static is None else static
-    cells = _cells(table[name], rows.numbers if static is None else np.arange(2, len(table) + 2))
-    values = []
-    for index, series in enumerate(ids):
-        own = cells if codes is None else cells[codes == index]
-        own = own[~_missing(own)]
-        if not len(own):
-            raise TableError(f"static covariate {name!r} has no value for series {series!r}; add its row")
-        if (own != own[0]).any():
-            raise TableError(
-                f"static covariate {name!r} has several values for series {series!r}, {own[0]!r} among them; expected "
-                "one: name a column that changes in time in data.known or data.past"
-            )
-        values.append(own[:1])
-    return Covariate(name, "static", tuple(values))

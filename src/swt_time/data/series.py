@@ -104,8 +104,7 @@ class SeriesTable:
         ends = list(zip(self.times, rows, strict=True))
         shared = {(id(one), n): one[:n] for one, n in {(id(one), n): (one, n) for one, n in ends}.values()}
         times = tuple(shared[id(one), n] for one, n in ends)
-        covariates = self.covariates.cut(rows)
-        return replace(self, values=values, times=times, observed=observed, covariates=covariates)
+        return replace(self, values=values, times=times, observed=observed)
 
     def context(self, index: int, origin: int, length: int) -> np.ndarray:
         """The ``length`` values before row ``origin`` of a series, as they were known then."""
@@ -352,7 +351,7 @@ def series_sha256(series: SeriesTable) -> str:
     if not series.gapless:
         digest.update(np.concatenate(series.observed).data)
     for column in series.covariates.columns:
-        digest.update(f"{column.name}\0{column.role}\0".encode())
+        digest.update(f"{column.name}\0".encode())
         for cells in column.values:
             digest.update(repr(cells.tolist()).encode() if cells.dtype == object else cells.tobytes())
     if series.covariates.told is not None:

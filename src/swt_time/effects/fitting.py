@@ -66,9 +66,7 @@ class FittedEffects:
 def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
     """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
     clock, found = Clock(table), list[Group | None]()
-    for column in table.covariates.cut(rows, known=False).columns:
-        if column.role == "past":
-            continue
+    for column in table.covariates.cut(rows).columns:
         flags = not column.is_text and _two_values(column.values)
         if column.is_text or flags:
             found.append(LevelsGroup.fit(column, clock.season, clock.day))
@@ -127,7 +125,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     FittedEffects
         Without groups where none earns its place on held-out folds, or the series are too short.
     """
-    cut = replace(table.cut(list(rows)), covariates=table.covariates.cut(rows, known=False))
+    cut = replace(table.cut(list(rows)), covariates=table.covariates.cut(rows))
     scales = fit_scaler(cut.values, cut.lengths.tolist(), cut.observed).std
     units = dict(zip(cut.ids, scales.tolist(), strict=True))
     names = [group.name for group in groups]

@@ -92,8 +92,6 @@ def cells_at(table: SeriesTable, clock: Clock, name: str, index: int, stop: int)
     """
     column: Covariate = table.covariates[name]
     cells = column.values[index]
-    if column.role == "static":
-        return np.repeat(cells, stop)
     rows = len(table.values[index])
     after = cells[rows:stop]
     unknown = np.asarray(pd.isna(after)) if after.dtype == object else ~np.isfinite(after)
@@ -273,7 +271,7 @@ class LevelsGroup:
         if not levels:
             return None
         offsets: tuple[int, ...] = ()
-        if column.role == "known" and len(levels) <= MOST_OFFSETS:
+        if len(levels) <= MOST_OFFSETS:
             offsets = (-1, 1) if day == 1 else (-1, 1, -day, day)
         return cls(column.name, levels, season, offsets)
 
