@@ -25,7 +25,6 @@ class Clock:
     def __init__(self, table: SeriesTable) -> None:
         self.table = table
         self.season, self.day = season_length(table.frequency), day_length(table.frequency)
-        self.step = 1.0
         self._walls: dict[int, np.ndarray] = {}
 
     @property

@@ -12,11 +12,11 @@ from swt_time.data.parts import scale_table
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
-from swt_time.effects.calendar import DERIVED, HOLIDAYS, NAMES, holidays_of
+from swt_time.effects.calendar import DERIVED, HOLIDAYS, NAMES, WEEKDAYS, holidays_of
 from swt_time.effects.clock import Clock
 from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
-from swt_time.effects.ridge import MARGIN, Fit, Problem
+from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
 from swt_time.effects.sums import Features, Filter, Link, sum_up
 from swt_time.intervals import Residuals
 from swt_time.machine import one_thread, torch_defaults
@@ -35,6 +35,9 @@ MOST_STEPS = 24
 
 LONGEST = 336
 """Longest context of the forecaster that the features go through."""
+
+BASE = "Friday"
+"""Day of the week that others are compared with."""
 
 PASSES = 3
 """Linearisations of the multiplicative link."""
@@ -95,7 +98,7 @@ def _calendar(clock: Clock) -> list[Group | None]:
     frequency = clock.table.frequency
     found: list[Group | None] = []
     if clock.day > 1 or frequency in ("D", "B"):
-        days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Saturday", "Sunday")
+        days = tuple(day for day in WEEKDAYS if day != BASE)
         season = clock.season if clock.day > 1 else 1
         found.append(LevelsGroup(f"{DERIVED}weekday", days, season))
     if frequency.startswith(("MS", "ME", "QS", "QE", "BM", "BQ")):
@@ -169,7 +172,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     plain = _filter(cut, context, horizon, steps)
     first = sums(plain, "additive", np.zeros(features.width))
     nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
-    base = float(np.log(np.maximum(nothing, np.finfo(float).tiny)).mean())
+    base = float(log_errors(nothing).mean())
     additive = first.choose(range(len(groups)))
     second = sums(filtered("additive", additive.beta), "additive", additive.beta)
     best, link = second.choose(), "additive"

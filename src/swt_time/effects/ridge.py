@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Fit:
     @property
     def score(self) -> float:
         """Mean log error over the folds."""
-        return float(np.log(np.maximum(self.errors, np.finfo(float).tiny)).mean())
+        return float(log_errors(self.errors).mean())
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,18 @@ class Problem:
     group: np.ndarray
     rough: np.ndarray
 
-    @property
+    @cached_property
     def total(self) -> Sums:
         """Sums over all folds."""
         total = self.sums[0]
         for one in self.sums[1:]:
             total = total + one
         return total
+
+    @cached_property
+    def others(self) -> list[Sums]:
+        """For each fold the sums over all others."""
+        return [self.total - one for one in self.sums]
 
     def solve(self, sums: Sums, used: np.ndarray, strength: float, roughness: float) -> np.ndarray:
         """Ridge regression on the used features."""
@@ -79,15 +85,13 @@ class Problem:
 
     def errors(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
         """Mean squared error of each fold by the coefficients of the others, (K,)."""
-        used, total = np.flatnonzero(np.isin(self.group, kept)), self.total
-        found = []
-        for one in self.sums:
-            found.append(one.mse(self.solve(total - one, used, strength, roughness), used))
-        return np.array(found)
+        used = np.flatnonzero(np.isin(self.group, kept))
+        pairs = zip(self.sums, self.others, strict=True)
+        return np.array([one.mse(self.solve(rest, used, strength, roughness), used) for one, rest in pairs])
 
     def logs(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
         """Log error of each fold."""
-        return np.asarray(np.log(np.maximum(self.errors(kept, strength, roughness), np.finfo(float).tiny)))
+        return log_errors(self.errors(kept, strength, roughness))
 
     def score(self, kept: Sequence[int], strength: float, roughness: float) -> float:
         """Mean log error over the folds."""
@@ -116,17 +120,22 @@ class Problem:
         return self._fit(left, groups, strength, float(logs.mean()))
 
     def _fit(self, left: list[int], groups: list[int], strength: tuple[float, float], score: float) -> Fit:
-        used, total, width = np.flatnonzero(np.isin(self.group, left)), self.total, len(self.group)
+        used, width = np.flatnonzero(np.isin(self.group, left)), len(self.group)
         beta, folds = np.zeros(width), np.zeros((len(self.sums), width))
         if len(used):
-            beta[used] = self.solve(total, used, *strength)
-            for k, fold in enumerate(self.sums):
-                folds[k, used] = self.solve(total - fold, used, *strength)
+            beta[used] = self.solve(self.total, used, *strength)
+            for k, rest in enumerate(self.others):
+                folds[k, used] = self.solve(rest, used, *strength)
         gains = {}
         for one in groups:
             other = self.score([g for g in left if g != one] if one in left else sorted([*left, one]), *strength)
             gains[one] = 1 - math.exp(score - other if one in left else other - score)
         return Fit(tuple(left), beta, folds, self.errors(left, *strength), gains)
+
+
+def log_errors(errors: np.ndarray) -> np.ndarray:
+    """Logarithms of mean squared errors, which may be zero."""
+    return np.asarray(np.log(np.maximum(errors, np.finfo(float).tiny)))
 
 
 def _sure(gains: np.ndarray) -> float:
