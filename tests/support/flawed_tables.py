@@ -120,11 +120,11 @@ def zipped(*files: tuple[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) 
     return buffer.getvalue()
 
 
-def locked(archive: bytes) -> bytes:
-    """Return a zip file that claims to have a password."""
+def flagged(archive: bytes, flags: int) -> bytes:
+    """Return a zip file with other flags: 1 claims to have a password, 32 to hold patch data."""
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         place = archive.index(signature) + offset
-        archive = archive[:place] + b"\1" + archive[place + 1 :]
+        archive = archive[:place] + bytes([flags]) + archive[place + 1 :]
     return archive
 
 
@@ -261,7 +261,9 @@ CATALOGUE: dict[str, list[Case]] = {
             suffix=".zip",
         ),
         Case("zip of nothing", zipped(), "holds no file", suffix=".zip"),
-        Case("zip with a password", locked(zipped(("a.csv", CSV))), "with a password; extract 'a.csv'", suffix=".zip"),
+        Case(
+            "zip with a password", flagged(zipped(("a.csv", CSV)), 1), "with a password; extract 'a.csv'", suffix=".zip"
+        ),
         Case(
             "zip by LZMA",
             zipped(("a.csv", CSV), method=zipfile.ZIP_LZMA),
@@ -269,6 +271,7 @@ CATALOGUE: dict[str, list[Case]] = {
             suffix=".zip",
         ),
         Case("damaged zip", b"PK\x03\x04" + b"\0" * 60, "damaged or truncated zip file", suffix=".zip"),
+        Case("zip of patch data", flagged(zipped(("a.csv", CSV)), 32), "damaged or truncated zip file", suffix=".zip"),
         Case("zip inside gzip", gzip.compress(zipped(("a.csv", CSV))), "is compressed twice \\(zip inside gzip\\)"),
         Case("CSV called Parquet", wide(GOOD), values={"y": FLOATS}, suffix=".parquet"),
         Case("truncated Parquet", b"PAR1" + b"\1\2\3" * 30, "damaged Parquet", suffix=".parquet"),

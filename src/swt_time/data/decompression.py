@@ -101,7 +101,7 @@ def _reader(raw: bytes, name: str, kind: str) -> tuple[Callable[[], Iterator[byt
         return lambda: _file(gzip.open(io.BytesIO(raw))), (EOFError, zlib.error, gzip.BadGzipFile)
     if kind == "zip":
         archive, entry = _only_entry(raw, name)
-        errors = (EOFError, zlib.error, zipfile.BadZipFile, OSError, ValueError)
+        errors = (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, OSError, ValueError)
         return lambda: _file(archive.open(entry)), errors
     if kind == "bzip2":
         return lambda: _streams(bz2.BZ2Decompressor, raw), (EOFError, OSError, ValueError)
