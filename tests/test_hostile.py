@@ -1191,7 +1191,7 @@ def craft_case(place: str, craft, folder: Path, valid: Path, backbones: dict[str
         return ["forecast", "--model", folder / "model", "--data", table, "--out", folder / "out.csv"]
     if place == "backbone":
         craft(copy(backbones["gpt2"], folder / "backbone"), sign, **more)
-        return [*train, "--backbone", folder / "backbone", "--set", "model.d_ff=8"]
+        return [*train, "--backbone", folder / "backbone", "--set", "model.d_ff=8", "--keep-branch"]
     if place == "state dict":
         craft(folder / "weights.pth", sign, **more)
         return ["import", folder / "weights.pth", "--out", out, "--backbone", backbones["gpt2"], *IMPORT]

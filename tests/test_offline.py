@@ -75,7 +75,7 @@ def test_commands_have_no_network(tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("year,y\n" + "".join(f"{2000 + i},{i % 7}\n" for i in range(60)))
     run = Commands()
     try:
-        words = "--horizon 2 --context 16 --max-steps 1 --backbone nobody/no-such-model"
+        words = "--horizon 2 --context 16 --max-steps 1 --keep-branch --backbone nobody/no-such-model"
         refused = run("train", "--data", tmp_path / "table.csv", "--out", tmp_path / "m", *words.split(), check=False)
     finally:
         run.close()

@@ -90,7 +90,7 @@ def test_custom_model_code_is_an_error(broken):
 
 def test_quantization_config_null_is_none(broken, tiny_backbones, hourly_wide):
     change_config(broken, quantization_config=None)
-    model = Forecaster(12, 48, str(broken), 1, layers=1, d_ff=8, n_heads=2).fit(hourly_wide).model
+    model = Forecaster(12, 48, str(broken), 1, layers=1, d_ff=8, n_heads=2, keep_branch=True).fit(hourly_wide).model
     assert model.language_model.identity.sha256 == load_backbone(tiny_backbones["gpt2"], layers=1).identity.sha256
 
 
@@ -116,7 +116,7 @@ def test_tied_weights_named_as_the_output_layer_are_loaded(tiny_backbones, tmp_p
     expected = load_backbone(folder).identity.sha256
     name_embeddings_as_output(folder, prefix)
     change_config(folder, tie_word_embeddings=True)
-    model = Forecaster(12, 48, str(folder), 1, d_ff=8, n_heads=2).fit(hourly_wide).model
+    model = Forecaster(12, 48, str(folder), 1, d_ff=8, n_heads=2, keep_branch=True).fit(hourly_wide).model
     assert model.language_model.identity.sha256 == expected
 
 

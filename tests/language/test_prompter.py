@@ -105,6 +105,7 @@ def test_what_trains_forecasts(tmp_path, template, family):
     """Room for the longest prompt is judged when the model is built, whatever the windows of the table are."""
     save_tiny_backbone(tmp_path / "large", family)
     options = {"d_ff": 8, "n_heads": 2, "n_prototypes": 8, "template": template, "split": "none"}
+    options["keep_branch"] = True
 
     def fit(folder, table=alternating(200, [1, 3])):
         return Forecaster(12, 48, str(folder), 1, **options).fit(table)
