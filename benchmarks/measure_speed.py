@@ -30,6 +30,9 @@ BackboneOption = Annotated[
     str,
     typer.Option("--backbone", help="minilm, or random weights: gpt2 (6 layers), gpt2-small, llama-7b, bert-1024."),
 ]
+LayersOption = Annotated[
+    int | None, typer.Option(help="Layers of the backbone to keep; by default all.", min=1, show_default=False)
+]
 WindowsOption = Annotated[int, typer.Option(help="Windows of seven channels in a batch.", min=1)]
 AgainstOption = Annotated[
     str, typer.Option(help="Contenders beside swt-time: reference, neuralforecast, or both, separated by a comma.")
@@ -72,6 +75,7 @@ def benchmark_embedding(
 def benchmark_step(
     out: RowsOption = None,
     backbone: BackboneOption = "minilm",
+    layers: LayersOption = None,
     windows: WindowsOption = 8,
     against: AgainstOption = "reference,neuralforecast",
     growth: GrowthOption = None,
@@ -82,13 +86,15 @@ def benchmark_step(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a training step with a reference implementation of Time-LLM and with neuralforecast's TimeLLM."""
-    _benchmark_path("step", out, backbone, windows, against, growth, compile_, device, repeats, quick, as_json)
+    model = (backbone, layers, windows)
+    _benchmark_path("step", out, *model, against, growth, compile_, device, repeats, quick, as_json)
 
 
 @app.command("inference")
 def benchmark_inference(
     out: RowsOption = None,
     backbone: BackboneOption = "minilm",
+    layers: LayersOption = None,
     windows: WindowsOption = 8,
     against: AgainstOption = "reference,neuralforecast",
     growth: GrowthOption = None,
@@ -98,13 +104,15 @@ def benchmark_inference(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a batch of forecasts with a reference implementation of Time-LLM and with neuralforecast's TimeLLM."""
-    _benchmark_path("inference", out, backbone, windows, against, growth, False, device, repeats, quick, as_json)
+    model = (backbone, layers, windows)
+    _benchmark_path("inference", out, *model, against, growth, False, device, repeats, quick, as_json)
 
 
 def _benchmark_path(
     kind: Literal["step", "inference"],
     out: Path | None,
     backbone: str,
+    layers: int | None,
     windows: int,
     against: str,
     growth: str | None,
@@ -122,7 +130,7 @@ def _benchmark_path(
 
     if backbone not in BACKBONES:
         raise ConfigError(f"--backbone: expected one of {', '.join(BACKBONES)}, got {backbone!r}")
-    case = Case(backbone, windows, device=str(resolve_device(device)))
+    case = Case(backbone, windows, layers=layers, device=str(resolve_device(device)))
     if quick:
         case = replace(case, windows=1, channels=2, context=64, layers=1)
     report = _row_report(llm.describe, as_json)

@@ -100,7 +100,7 @@ class Case:
                 "prompt.template": template,
                 "backbone.name": folder,
                 "backbone.layers": self.layers,
-                "backbone.random_init": self.backbone in SHAPES,
+                "backbone.random_init": self.backbone in SHAPES and not self.stores_weights,
                 "backbone.precision": self.precision,
                 "backbone.prompt_attention": "prefix",
                 "model.prototypes": prototypes,
@@ -109,6 +109,11 @@ class Case:
                 "model.dropout": 0.0,
             }
         )
+
+    @property
+    def stores_weights(self) -> bool:
+        """Whether the random weights are drawn once, on the GPU, and stored: drawing billions takes a CPU minutes."""
+        return self.backbone in SHAPES and self.device != "cpu"
 
     def draw(self) -> Tensor:
         """Draw random walks, ``(B, T, N)``."""
@@ -133,7 +138,7 @@ def backbone_folder(case: Case, *, weights: bool = False) -> Iterator[str]:
     case : Case
     weights : bool
         Whether the folder also holds weights, with exactly the layers of the case: for contenders that cannot draw
-        random weights themselves.
+        random weights themselves. On a GPU it always does, in bfloat16.
     """
     if case.backbone == "minilm" and not (weights and case.layers):
         yield case.backbone
@@ -148,7 +153,9 @@ def backbone_folder(case: Case, *, weights: bool = False) -> Iterator[str]:
             shape = {**shape, "n_layer" if shape["model_type"] == "gpt2" else "num_hidden_layers": case.layers}
         config = Path(folder, "config.json")
         config.write_text(json.dumps(shape))
-        if weights:
-            load_language_model(folder, random_init=True, precision="float32").model.save_pretrained(folder)
+        if weights or case.stores_weights:
+            with torch.device(case.device):
+                drawn = load_language_model(folder, random_init=True, precision="float32").model
+            (drawn.bfloat16() if case.stores_weights else drawn).save_pretrained(folder)
             config.write_text(json.dumps(shape))  # save_pretrained wrote values that loading had changed
         yield folder

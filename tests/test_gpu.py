@@ -1,0 +1,64 @@
+"""Training and forecasting on a GPU: the same forecasts as on a CPU, in every precision, compiled or not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from support.models import TINY
+from swt_time import Forecaster
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+STAND_INS = ("none", "attention", "transformer")
+EXACT = {"model": {"dropout": 0.0}}
+"""Options without chance: dropout draws other numbers on a GPU."""
+
+
+def make(backbone, **options):
+    small = {"horizon": 12, "context": 48, "max_steps": 8, "validation_windows": 16, "device": "cuda", **TINY}
+    return Forecaster(backbone=str(backbone), **{**small, **options})
+
+
+def values(forecaster, table):
+    return forecaster.predict(table).select_dtypes("number").to_numpy()
+
+
+def difference(one, other):
+    """Largest difference of two forecasts, as a share of the standard deviation of the second."""
+    return np.abs(one - other).max() / other.std()
+
+
+@pytest.mark.parametrize("name", [*STAND_INS, "bert", "gpt2", "llama"])
+def test_a_model_of_a_gpu_forecasts_alike_on_a_cpu(tiny_backbones, name, hourly_wide, tmp_path):
+    make(tiny_backbones.get(name, name)).fit(hourly_wide).save(tmp_path / "m")
+    on_gpu, on_cpu = (Forecaster.load(tmp_path / "m", device=device) for device in ("cuda", "cpu"))
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.max_memory_allocated()
+    forecast = values(on_gpu, hourly_wide)
+    assert torch.cuda.max_memory_allocated() > before, "control: the forecast was computed on the GPU"
+    assert difference(forecast, values(on_cpu, hourly_wide)) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["transformer", "gpt2"])
+def test_training_on_a_gpu_and_on_a_cpu_differs_by_rounding_only(tiny_backbones, name, hourly_wide):
+    gpu, cpu = (
+        make(tiny_backbones.get(name, name), device=device, **EXACT).fit(hourly_wide) for device in ("cuda", "cpu")
+    )
+    assert difference(values(gpu, hourly_wide), values(cpu, hourly_wide)) < 1e-2
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_on_a_gpu(tiny_backbones, family, precision, hourly_wide):
+    half, full = (make(tiny_backbones[family], precision=p).fit(hourly_wide) for p in (precision, "float32"))
+    assert difference(values(half, hourly_wide), values(full, hourly_wide)) < 0.1
+
+
+def test_compiled_training_on_a_gpu(tiny_backbones, family, hourly_wide):
+    plain, compiled = (make(tiny_backbones[family], compile=on, **EXACT).fit(hourly_wide) for on in (False, True))
+    assert difference(values(compiled, hourly_wide), values(plain, hourly_wide)) < 1e-2
+
+
+def test_equal_seeds_give_equal_forecasts_on_a_gpu(tiny_backbones, hourly_wide):
+    first, again = (make(tiny_backbones["gpt2"]).fit(hourly_wide).predict(hourly_wide) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
