@@ -16,6 +16,7 @@ from swt_time.machine import (
     reset_peak_memory,
     resident_memory,
     resolve_device,
+    torch_defaults,
 )
 
 MEBIBYTE = 2**20
@@ -47,6 +48,42 @@ def test_unknown_device_is_an_error(name):
 def test_cuda_without_a_gpu_is_an_error():
     with pytest.raises(ConfigError, match="device 'cuda' cannot be used here"):
         resolve_device("cuda")
+
+
+def one_precision():
+    torch.set_float32_matmul_precision("medium")
+
+
+def one_by_one():
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+
+
+def precisions():
+    backends = torch.backends
+    operations = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
+    return [operation.fp32_precision for operation in operations]
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="needs PyTorch 2.9")
+@pytest.mark.parametrize("choose", [one_precision, one_by_one])
+def test_the_precision_that_a_host_chose_for_products_is_not_used(choose):
+    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
+    exact, before = x @ x, precisions()
+    try:
+        choose()
+        chosen, rounded = precisions(), x @ x
+        if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            assert not torch.equal(rounded, exact), "control: the choice has an effect"
+        with torch_defaults():
+            assert torch.equal(x @ x, exact)
+            assert not torch.backends.cudnn.allow_tf32
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert precisions() == chosen
+        assert torch.equal(x @ x, rounded)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = True
+    assert precisions()[1:3] == before[1:3]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU decides before the CPU")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from speed.measuring import copy_bandwidth, interleaved_medians, peak_extra_bytes, provenance
 from swt_time.errors import MissingDependencyError
+from swt_time.machine import torch_defaults
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import patch_count
 
@@ -70,6 +71,7 @@ class PtwtEmbedding(nn.Module):
         return self.projection(features.transpose(1, 2)).transpose(1, 2)
 
 
+@torch_defaults()
 def run(
     device: str | torch.device = "cpu",
     shapes: Iterable[Shape] = (*SHAPES, *SWEEP),

@@ -28,6 +28,7 @@ from speed.measuring import (
     timed,
 )
 from swt_time.language.backbone import LanguageModel
+from swt_time.machine import torch_defaults
 from swt_time.model import build_model
 from swt_time.model.branch import Reprogrammed
 
@@ -49,6 +50,7 @@ CURVES: dict[str, Sequence[int]] = {
 DEFAULT_FORM = "compact, free"
 
 
+@torch_defaults()
 def measure(
     case: Case,
     kind: Kind,
@@ -127,6 +129,7 @@ def measure(
     return rows
 
 
+@torch_defaults()
 def grow(
     case: Case, kind: Kind, curves: Mapping[str, Sequence[int]], *, repeats: int = 5, report: Report = lambda row: None
 ) -> list[Row]:

@@ -5,8 +5,9 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,21 +19,21 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 
 _HOST = threading.RLock()
 _depth = 0
-_host_dtype = torch.float32
+_give_back: Callable[[], None]
 
 
 @contextlib.contextmanager
 def torch_defaults() -> Iterator[None]:
-    """PyTorch's own defaults within, whatever the host program has set: float32, CPU, gradients on, autocast off.
+    """Compute in full float32 on the CPU by default, with gradients and without autocast, whatever the host has set.
 
-    The default number type belongs to the whole process. It is set by the first thread that enters and set back by the
-    last one that leaves.
+    Products and convolutions of float32 are not rounded to TensorFloat32, which PyTorch does to convolutions on a GPU.
+    The default number type and the precision of products belong to the whole process. They are set by the first thread
+    that enters and set back by the last one that leaves.
     """
-    global _depth, _host_dtype
+    global _depth, _give_back
     with _HOST:
         if _depth == 0:
-            _host_dtype = torch.get_default_dtype()
-            torch.set_default_dtype(torch.float32)
+            _give_back = _set_process_defaults()
         _depth += 1
     try:
         with contextlib.ExitStack() as stack:
@@ -48,7 +49,32 @@ def torch_defaults() -> Iterator[None]:
         with _HOST:
             _depth -= 1
             if _depth == 0:
-                torch.set_default_dtype(_host_dtype)
+                _give_back()
+
+
+def _set_process_defaults() -> Callable[[], None]:
+    """Set float32 and its full precision for the whole process; return what sets back the host's choice."""
+    backends: Any = torch.backends
+    dtype = torch.get_default_dtype()
+    single: list[tuple[Any, str]] = []
+    try:
+        products, convolutions = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+    except RuntimeError:  # the host set operations one by one, after which PyTorch names no common precision
+        products, convolutions = "highest", True
+        operations = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
+        single = [(operation, operation.fp32_precision) for operation in operations]
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    backends.cudnn.allow_tf32 = False
+
+    def give_back() -> None:
+        torch.set_default_dtype(dtype)
+        torch.set_float32_matmul_precision(products)
+        backends.cudnn.allow_tf32 = convolutions
+        for operation, value in single:
+            operation.fp32_precision = value
+
+    return give_back
 
 
 @contextlib.contextmanager
