@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from swt_time.wavelets import BOUNDARIES, filter_bank, reach, swt, wavelet_support
-from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.folding import Folded, fold, folding_pays, last_filters, patch_filters, strided_patches
 from swt_time.wavelets.stationary import composite_filters, extend
 
 
@@ -31,6 +31,8 @@ def test_patch_filters_are_shifted_by_the_position_in_the_patch():
     weight = torch.randn(5, 2, 3)
     by_hand = sum(weight[:, k, r].outer(placed[k, r]) for k in range(2) for r in range(3))
     torch.testing.assert_close(fold(weight, placed), by_hand)
+    whole = patch_filters(filters, 3, stride=3)
+    assert torch.equal(whole, torch.cat((placed, torch.zeros(2, 3, 2)), -1)), "six samples are whole strides of three"
 
 
 @pytest.mark.parametrize(("length", "patch_len", "stride"), [(20, 4, 2), (21, 4, 3), (20, 3, 7), (8, 8, 8), (9, 1, 4)])
@@ -38,9 +40,9 @@ def test_last_kernel_repeats_the_last_coefficient(length, patch_len, stride):
     """With the identity as transform, the coefficients are the samples, and the oracle is a replicated signal."""
     x = torch.randn(2, length)
     weight = torch.randn(5, 1, patch_len)
-    placed = patch_filters(torch.ones(1, 1), patch_len)
-    last = fold_last(weight, placed, length, stride)
-    got = strided_patches(x, fold(weight, placed), last, Folded(patch_len, stride, (0, 0), "zero"))
+    placed = patch_filters(torch.ones(1, 1), patch_len, stride)
+    change = fold(weight, last_filters(placed, length, stride))
+    got = strided_patches(x, fold(weight, placed), change, Folded(patch_len, stride, (0, 0), "zero"))
     repeated = torch.cat((x, x[:, -1:].expand(-1, stride)), 1)
     torch.testing.assert_close(got, repeated.unfold(1, patch_len, stride) @ weight[:, 0].T)
 
@@ -52,15 +54,15 @@ def test_strided_patches_are_windows_times_the_kernel(stride, own_last):
     how = Folded(5, stride, (4, 6), "reflect")
     x = torch.randn(7, 31, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(4, 15, dtype=torch.float64, requires_grad=True)
-    last = torch.randn(4, 15, dtype=torch.float64, requires_grad=True) if own_last else None
-    wanted = [x, kernel] if last is None else [x, kernel, last]
-    tokens = strided_patches(x, kernel, last, how)
+    change = torch.randn(4, 16, dtype=torch.float64, requires_grad=True) if own_last else None
+    wanted = [x, kernel] if change is None else [x, kernel, change]
+    tokens = strided_patches(x, kernel, change, how)
     assert tokens.is_contiguous()
     windows = extend(x, 4, 6 + stride, "reflect").unfold(1, 15, stride)
     expected = windows @ kernel.T
-    if last is not None:
-        full = extend(x, 4, 6, "reflect")[:, 26:41]
-        expected = torch.cat((expected[:, :-1], (full @ last.T).unsqueeze(1)), 1)
+    if change is not None:
+        full = extend(x, 4, 7, "reflect")[:, 26:42]
+        expected = torch.cat((expected[:, :-1], expected[:, -1:] + (full @ change.T).unsqueeze(1)), 1)
     torch.testing.assert_close(tokens, expected)
     got = torch.autograd.grad(tokens.pow(3).sum(), wanted)
     for a, b in zip(got, torch.autograd.grad(expected.pow(3).sum(), wanted), strict=True):

@@ -29,7 +29,7 @@ from swt_time.model.patching import (
 from swt_time.remembered import Remembered, fingerprint
 from swt_time.wavelets.boundaries import Boundary
 from swt_time.wavelets.filters import FilterBank, filter_bank
-from swt_time.wavelets.folding import Folded, fold, fold_last, folding_pays, patch_filters, strided_patches
+from swt_time.wavelets.folding import Folded, fold, folding_pays, last_filters, patch_filters, strided_patches
 from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
 from swt_time.wavelets.stationary import (
     analyse,
@@ -265,6 +265,7 @@ class WaveletPatchEmbedding(nn.Module):
         # Made without data, on the device "meta": the constants follow when there are weights.
         self._unfilled = self.filters is not None and self.filters.is_meta
         self._folded: Remembered[tuple[Tensor, Tensor | None]] = Remembered()
+        self._last: Remembered[Tensor] = Remembered()
 
     # --- filters and kernels -----------------------------------------------------------------------------
 
@@ -292,23 +293,32 @@ class WaveletPatchEmbedding(nn.Module):
         return kernel if weights is None else kernel * weights.unsqueeze(-1)
 
     def folded_kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
-        """Return the kernel ``A`` of the strided convolution and, for ``pad="coefficient"``, that of the last patch.
+        """Return the kernel ``A`` of the strided convolution, shape (D, U) with ``U`` rounded up to whole strides.
 
-        Both have shape (D, U) and at least single precision.
+        For ``pad="coefficient"`` also the kernel that changes the last patch, shape (D, q + U) (`last_filters`). Both
+        have at least single precision.
         """
         if self._unfilled:
             self.filters, self._unfilled = self._placed_filters(), False
         placed = self._placed_filters() if self.filters is None else self.filters
         weight = self.band_kernel().to(placed.dtype)
         own = self.pad == "coefficient"
-        return fold(weight, placed), fold_last(weight, placed, length, self.stride) if own else None
+        return fold(weight, placed), fold(weight, self._last_filters(placed, length)) if own else None
+
+    def _last_filters(self, placed: Tensor, length: int) -> Tensor:
+        """Return `last_filters`, remembered if the filters are fixed."""
+        if self.filters is None or torch.compiler.is_compiling():
+            return last_filters(placed, length, self.stride)
+        with torch.inference_mode(False), torch.no_grad():
+            key = fingerprint([placed]), length
+            return self._last.get(key, lambda: last_filters(placed, length, self.stride))
 
     def _placed_filters(self) -> Tensor:
         """Composite filters of the bands in use at every place in a patch, shape (K, R, U)."""
         filters = composite_filters(self.filter_bank(), self.level, self.boundary, self.norm)[: self.bands]
         weight = self.projection.weight
         precise = torch.promote_types(weight.dtype, torch.float32)
-        return patch_filters(filters, self.patch_len).to(weight.device, precise)
+        return patch_filters(filters, self.patch_len, self.stride).to(weight.device, precise)
 
     def _kernels(self, length: int) -> tuple[Tensor, Tensor | None]:
         """As :meth:`folded_kernels`, cached in eval mode if no gradient is needed."""
@@ -360,11 +370,11 @@ class WaveletPatchEmbedding(nn.Module):
 
     def folded(self, series: Tensor) -> Tensor:
         """Compute tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
-        kernel, last = self._kernels(series.shape[-1])
+        kernel, change = self._kernels(series.shape[-1])
         kernel = kernel.to(series.dtype)
-        last = None if last is None else last.to(series.dtype)
+        change = None if change is None else change.to(series.dtype)
         folded = Folded(self.patch_len, self.stride, self.reach, self.boundary)
-        return strided_patches(series, kernel, last, folded)
+        return strided_patches(series, kernel, change, folded)
 
     def plain(self, series: Tensor) -> Tensor:
         """Compute tokens without positions step by step, from the definition: ``(M, T) -> (M, P, D)``."""

@@ -24,28 +24,32 @@ from torch import Tensor
 from swt_time.wavelets.stationary import convolves_in_float32, extend
 
 
-def patch_filters(filters: Tensor, patch_len: int) -> Tensor:
-    """Place composite filters at every sample of a patch: ``(K, S) -> (K, R, U)``, ``[k, r, u] = g_k[u - r]``."""
+def patch_filters(filters: Tensor, patch_len: int, stride: int = 1) -> Tensor:
+    """Place composite filters at every sample of a patch: ``(K, S) -> (K, R, U)``, ``[k, r, u] = g_k[u - r]``.
+
+    ``U`` is rounded up to whole strides, with zeros at the end.
+    """
     room = patch_len - 1
     width = filters.shape[-1] + room
-    return F.pad(filters, (room, room)).unfold(-1, width, 1).flip(1)
+    placed = F.pad(filters, (room, room)).unfold(-1, width, 1).flip(1)
+    return F.pad(placed, (0, -width % stride))
+
+
+def last_filters(placed: Tensor, length: int, stride: int) -> Tensor:
+    """Return what the filters of a last patch that repeats the last coefficient differ by from those of any patch.
+
+    The last patch starts at ``q`` samples after the last full patch and reads the coefficients ``min(q + r, R - 1)`` of
+    that patch. The result, ``(K, R, q + U)``, applies to the samples from the last full patch on.
+    """
+    patch_len = placed.shape[1]
+    q = stride * ((length - patch_len) // stride + 1) - (length - patch_len)
+    rows = torch.arange(q, q + patch_len, device=placed.device).clamp(max=patch_len - 1)
+    return F.pad(placed.index_select(1, rows), (0, q)) - F.pad(placed, (q, 0))
 
 
 def fold(weight: Tensor, placed: Tensor) -> Tensor:
     """Return the kernel ``A`` of a projection: ``(D, K, R)`` and ``(K, R, U) -> (D, U)``."""
     return weight.flatten(1) @ placed.flatten(0, 1)
-
-
-def fold_last(weight: Tensor, placed: Tensor, length: int, stride: int) -> Tensor:
-    """Return the kernel (D, U) of a last patch that repeats the last coefficient; it applies to the last full patch.
-
-    The last patch starts at ``q = s ((T - R) // s + 1)`` and reads the coefficients ``min(q + r, T - 1)``; all of
-    them lie among the last ``R``.
-    """
-    patch_len = weight.shape[-1]
-    start = stride * ((length - patch_len) // stride + 1) - (length - patch_len)
-    rows = torch.arange(start, start + patch_len, device=placed.device).clamp(max=patch_len - 1)
-    return fold(weight, placed.index_select(1, rows))
 
 
 class Folded(NamedTuple):
@@ -58,7 +62,7 @@ class Folded(NamedTuple):
     boundary: str
 
 
-def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Folded) -> Tensor:
+def strided_patches(x: Tensor, kernel: Tensor, change: Tensor | None, folded: Folded) -> Tensor:
     """Compute tokens ``(M, P, D)`` of series ``(M, T)`` by one strided convolution of the extended signal.
 
     Parameters
@@ -66,8 +70,9 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     x : Tensor, shape (M, T)
     kernel : Tensor, shape (D, U)
         ``A``, in the dtype of ``x``.
-    last : Tensor, shape (D, U), optional
-        Kernel of the last patch (:func:`fold_last`); by default the last patch reads the extended signal.
+    change : Tensor, shape (D, q + U), optional
+        Kernel from :func:`last_filters`, whose result is added to the last patch; by default the last patch reads the
+        extended signal like any other.
     folded : Folded
 
     Notes
@@ -77,7 +82,7 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     the tokens. This avoids the copies that a ``conv1d`` with one channel makes.
     """
     if convolves_in_float32(x):
-        own = None if last is None else last.float()
+        own = None if change is None else change.float()
         return strided_patches(x.float(), kernel.float(), own, folded).to(x.dtype)
     patch_len, stride, (before, _), boundary = folded
     series, length, (features, taps) = x.shape[0], x.shape[-1], kernel.shape
@@ -85,13 +90,13 @@ def strided_patches(x: Tensor, kernel: Tensor, last: Tensor | None, folded: Fold
     # Whole blocks for the last patch, which needs at least the reach of the filters after it.
     extended = extend(x, before, (patches + blocks - 1) * stride - before - length, boundary)
     image = extended.view(series, patches + blocks - 1, 1, stride).permute(0, 3, 1, 2)
-    filters = F.pad(kernel, (0, blocks * stride - taps)).view(features, blocks, 1, stride).permute(0, 3, 1, 2)
+    if taps % stride:
+        kernel = F.pad(kernel, (0, -taps % stride))
+    filters = kernel.reshape(features, blocks, 1, stride).permute(0, 3, 1, 2)
     tokens = F.conv2d(image, filters)  # (M, D, P, 1)
-    if last is not None:
-        # Replace the result of the last patch by that of its own kernel on the last full patch.
-        full, start = length - patch_len, (patches - 1) * stride
-        wanted = extended[:, full : full + taps] @ last.T
-        tokens = _add_to_last(tokens, wanted - extended[:, start : start + taps] @ kernel.T)
+    if change is not None:
+        full = length - patch_len
+        tokens = _add_to_last(tokens, extended[:, full : full + change.shape[1]] @ change.T)
     return tokens.permute(0, 2, 3, 1).reshape(series, patches, features)
 
 
@@ -101,7 +106,7 @@ class _AddToLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, change: Tensor) -> Tensor:
         ctx.mark_dirty(tokens)
-        tokens[:, :, -1, 0] += change
+        tokens[:, :, -1, 0].add_(change)
         return tokens
 
     @staticmethod

@@ -91,6 +91,8 @@ def extend(x: Tensor, before: int, after: int, boundary: str) -> Tensor:
         if boundary in ("replicate", "causal"):
             edge = x[..., :1] if start < 0 else x[..., -1:]
             return edge.expand(*x.shape[:-1], stop - start)
+        if boundary == "periodic" and stop - start <= length:
+            return x[..., start:] if start < 0 else x[..., : stop - start]
         n = torch.arange(start, stop, device=x.device)
         if boundary == "periodic":
             n = n % length
