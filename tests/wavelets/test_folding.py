@@ -82,3 +82,9 @@ def test_common_shapes_are_folded_and_long_kernels_of_wide_models_are_not():
         assert folding_pays(32 * 7, 96, 16, 65, 4, **usual, training=training)
         assert folding_pays(32 * 7, 512, 128, 65, 4, **usual, training=training)
         assert not folding_pays(32 * 7, 512, 128, 961, 7, **usual, training=training)
+
+
+def test_a_gpu_folds_in_inference_only():
+    wide = (32 * 7, 512, 128, 961, 7)
+    assert folding_pays(*wide, patch_len=16, stride=8, training=False, gpu=True)
+    assert not folding_pays(32 * 7, 512, 32, 65, 4, patch_len=16, stride=8, training=True, gpu=True)

@@ -366,7 +366,7 @@ class WaveletPatchEmbedding(nn.Module):
         training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         count, length = series.shape
         sizes = (self.d_model, self.taps, self.bands, self.patch_len, self.stride)
-        return folding_pays(count, length, *sizes, training=training)
+        return folding_pays(count, length, *sizes, training=training, gpu=series.device.type == "cuda")
 
     def folded(self, series: Tensor) -> Tensor:
         """Compute tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""

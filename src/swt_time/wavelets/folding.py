@@ -131,6 +131,7 @@ def folding_pays(
     stride: int,
     *,
     training: bool,
+    gpu: bool = False,
 ) -> bool:
     """Return whether one strided convolution is faster than transform, patches and projection one by one.
 
@@ -139,7 +140,12 @@ def folding_pays(
     per sample (four times that if the bands exceed the cache), and the projection. The constants were fitted to
     medians on two CPU cores (D 16 to 128, T 96 to 4096, J 1 to 6, 2 to 16 taps). If both take about the same time,
     folding is preferred because it needs less memory.
+
+    A GPU is bound by the number of its kernels, as measured on an H100: folding takes three in inference and is always
+    preferred there; in training its backward pass takes more than that of the separate steps.
     """
+    if gpu:
+        return not training
     folded = taps * d_model / stride
     outgrown = series * length * bands * 4 > CACHE_BYTES
     passes = PASS * (4 if outgrown else 1) * (1 if training else 3)
