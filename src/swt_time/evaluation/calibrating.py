@@ -11,9 +11,10 @@ from swt_time.data.origins import known_values, values_after
 from swt_time.data.parts import Parts
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
-from swt_time.evaluation.baselines import naive_forecasts
+from swt_time.evaluation.naive import naive_forecasts
 from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
+from swt_time.model.alone import prior_of
 from swt_time.model.closed_form import FormRecord, held_out_residuals
 
 MOST_WINDOWS = 2**10
@@ -83,7 +84,7 @@ def _out_of_fold(trained: Trained, parts: Parts) -> Residuals | None:
     solved = trained.closed_form
     if solved is None:
         return None
-    context, prior = trained.context, trained.model.embed.prior()
+    context, prior = trained.context, prior_of(trained.checkpoint.config.embedding)
     form = FormRecord(**{one.name: solved[one.name] for one in fields(FormRecord)})
     found = held_out_residuals(parts.train, parts.validation, context, prior, form)
     if found is None:

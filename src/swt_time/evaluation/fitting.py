@@ -67,7 +67,7 @@ def fit_table(
     if asked.automatic or asked.model.panel:
         config, choice, residuals = choose(series, asked, report)
     config = remember_ids(config, series)
-    data, pad = config.data, config.short == "pad"
+    data, pad, device = config.data, config.short == "pad", config.training.device
     trains = choice is None or choice.weights[CLOSED_FORM] > 0
     if trains:
         plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
@@ -75,17 +75,17 @@ def fit_table(
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
-        if folder is not None and trains:
+        if folder is None or not trains:
+            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
+        else:
             model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
             written = checkpoint
-        else:
-            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
         if choice is not None:
             blend, choice = fit_blend(series, config, choice)
             checkpoint = checkpoint.with_choice(choice, blend)
         interrupted = result.ended == "interrupted"
         if not interrupted:
-            checkpoint = calibrate(Trained(checkpoint, model), parts, residuals)
+            checkpoint = calibrate(Trained(checkpoint, model, device), parts, residuals)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
-    return Fitted(config, Trained(checkpoint, model), result, choice)
+    return Fitted(config, Trained(checkpoint, model, device), result, choice)

@@ -1,14 +1,15 @@
 """The interface of forecasters that can be scored."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from torch import nn
 
 from swt_time.data.parts import PartWindows
-from swt_time.model.inference import forecast_windows
 from swt_time.training import TrainingResult
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class WindowForecaster(Protocol):
@@ -43,9 +44,11 @@ class TrainedModel:
     result : TrainingResult
     """
 
-    model: nn.Module
+    model: "nn.Module"
     result: TrainingResult
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map scaled contexts (M, T) to forecasts (M, H)."""
+        from swt_time.model.inference import forecast_windows
+
         return forecast_windows(self.model, contexts)

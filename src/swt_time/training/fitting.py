@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import torch
+
 from swt_time.config import Config, TrainingConfig
 from swt_time.data.parts import Parts
 from swt_time.data.windows import Windows
@@ -35,6 +37,13 @@ def seeded(config: TrainingConfig) -> Iterator[RandomState]:
     device = resolve_device(config.device)
     with torch_defaults():
         yield RandomState(device, config.seed)
+
+
+@contextlib.contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Draw the initial weights of layers on the CPU as a run with this seed does; the host's generator is unchanged."""
+    with RandomState(torch.device("cpu"), seed).active():
+        yield
 
 
 def train_model(
