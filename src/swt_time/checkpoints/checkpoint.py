@@ -377,7 +377,9 @@ def read_identified(folder: Path) -> tuple[Checkpoint, str]:
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
     except KeyError as kind:  # of numbers that NumPy does not have
-        raise CheckpointError(f"the checkpoint {folder} is damaged: weights of the kind {kind}") from None
+        raise CheckpointError(
+            f"the checkpoint {folder} is damaged: weights of the kind {kind}, expected float32"
+        ) from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history), content_hash(content)
 
 

@@ -44,7 +44,7 @@ def copy_weights(own: Mapping[str, Tensor], weights: Mapping[str, Tensor | np.nd
         for name, parameter in own.items():
             weight = weights[name]
             # a copy, since the arrays of a file cannot be written to
-            parameter.copy_(torch.tensor(weight) if isinstance(weight, np.ndarray) else weight)
+            parameter.copy_(torch.tensor(weight, device="cpu") if isinstance(weight, np.ndarray) else weight)
 
 
 def to_arrays(weights: Mapping[str, Tensor] | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
