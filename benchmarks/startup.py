@@ -52,7 +52,7 @@ def write_tables(folder: Path) -> dict[str, str]:
     ]
     months.write_text("\n".join(["month,passengers", *rows]) + "\n")
     rows = [
-        f"2024-{1 + i // 672:02}-{1 + i // 24 % 28:02} {i % 24:02}:00:00,"
+        f"2023-{2 + i // 672:02}-{1 + i // 24 % 28:02} {i % 24:02}:00:00,"
         f"{50 + 9 * math.sin(i * math.pi / 12) + 4 * math.sin(i * math.pi / 84) + i * 37 % 11:.1f}"
         for i in range(700)
     ]
