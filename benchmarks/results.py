@@ -302,7 +302,12 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
         ["backbone", "work", "precision", "varied", "value", "seconds", "ms per series", "ratio to the first"],
         growth_line,
     ),
-    ("Start-up time", "startup.csv", ["command", "commit", "median, s", "minimum, s", "maximum, s", "median of CPU, s"], startup_line),
+    (
+        "Start-up time",
+        "startup.csv",
+        ["command", "commit", "median, s", "minimum, s", "maximum, s", "median of CPU, s"],
+        startup_line,
+    ),
 ]
 """Title, files, column heads and row format of each kind of speed results."""
 
