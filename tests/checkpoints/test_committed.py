@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint, write_checkpoint
@@ -53,7 +52,7 @@ def forecast(folder, table, tmp_path, gate=None, doubled=None):
     checkpoint = read_checkpoint(COMMITTED / folder)
     weights = dict(checkpoint.weights)
     if gate is not None:
-        weights["gate"] = torch.full_like(weights["gate"], gate)
+        weights["gate"] = np.full_like(weights["gate"], gate)
     if doubled is not None:
         weights[doubled] = 2 * weights[doubled]
     write_checkpoint(tmp_path / "m", replace(checkpoint, weights=weights))
