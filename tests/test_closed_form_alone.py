@@ -74,12 +74,11 @@ def test_effects_of_covariates_load_no_network(promotions, tmp_path):
 
 
 def test_texts_of_the_training_load_no_network(tmp_path):
-    days = pd.date_range("2023-01-01", periods=200)
-    values = np.random.default_rng(0).normal(50, 1, 200)
-    starts = np.arange(10, 198, 6)
-    values[starts] += np.where(np.arange(len(starts)) % 2, 12, -12)
+    rng, days, starts = np.random.default_rng(0), pd.date_range("2023-01-01", periods=300), np.arange(10, 298, 6)
+    values, good = rng.normal(50, 1, 300), rng.random(len(starts)) < 0.5
+    values[starts] += np.where(good, 12, -12)
     table = pd.DataFrame({"ds": days, "y": values})
-    texts = np.where(np.arange(len(starts)) % 2, "half price for all customers", "the street is closed")
+    texts = np.where(good, "half price for all customers", "the street is closed")
     notes = pd.DataFrame({"ds": days[starts], "text": texts})
     forecaster = Forecaster(horizon=7, preset="fast", context=70).fit(table, notes=notes)
     assert [group.name for group in forecaster.trained.effects.groups] == ["notes"]

@@ -59,7 +59,7 @@ class Trained:
     Attributes
     ----------
     checkpoint : Checkpoint
-    network : SWTTime or ClosedForm, optional
+    network : SWTTime or ClosedForm
         A closed form alone on the CPU is replaced by its map.
     device : str
         Device of the layers.
