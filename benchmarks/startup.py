@@ -22,7 +22,7 @@ from pathlib import Path
 import swt_time
 from swt_time.provenance import package_versions, source_commit
 
-RUNS = 9
+RUNS = 5
 COMMANDS = {
     "swt-time --help": ["-m", "swt_time", "--help"],
     "swt-time train --help": ["-m", "swt_time", "train", "--help"],
