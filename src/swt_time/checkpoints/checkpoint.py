@@ -256,7 +256,7 @@ def make_checkpoint(
     config : Config
         A backbone that is a folder is recorded by its absolute path.
     model : SWTTime or ClosedForm
-        Of a closed form alone only the map is kept, unless the run started from layers that may have been trained.
+        Of a closed form alone only the map is kept.
     parts : Parts
         Of the training table.
     provenance : mapping
@@ -277,7 +277,7 @@ def make_checkpoint(
         config = config.replace({"backbone.name": language_model.identity.name})
     return Checkpoint(
         config,
-        stored_weights(config, to_arrays(model.trained_state()), started="started_from" in provenance),
+        stored_weights(config, to_arrays(model.trained_state())),
         TrainedOn(table.layout, table.frequency, list(table.ids), scaler.mean.tolist(), scaler.std.tolist()),
         language_model.identity if language_model else None,
         {**provenance, "training": outcome},

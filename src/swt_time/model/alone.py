@@ -67,14 +67,12 @@ def is_alone(config: Config) -> bool:
     return config.backbone.name == "none" and config.model.skip == "ridge" and config.training.max_steps == 0
 
 
-def stored_weights(
-    config: Config, weights: Mapping[str, np.ndarray], *, started: bool = False
-) -> Mapping[str, np.ndarray]:
+def stored_weights(config: Config, weights: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Return the weights that a checkpoint stores: of a closed form alone its map, since no other layer was trained.
 
-    A run that ``started`` from another checkpoint may have trained layers, which are stored too.
+    A run of no steps may start from a trained branch, whose gate is open; then all layers are stored.
     """
-    return {WEIGHT: weights[WEIGHT]} if is_alone(config) and not started else weights
+    return {WEIGHT: weights[WEIGHT]} if is_alone(config) and not weights.get("gate", 0) else weights
 
 
 def prior_of(embedding: EmbeddingConfig) -> Prior | None:
