@@ -345,7 +345,7 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
     ),
     (
         "Start-up time",
-        "startup.csv",
+        "startup*.csv",
         ["command", "commit", "median, s", "minimum, s", "maximum, s", "median of CPU, s"],
         startup_line,
     ),

@@ -75,8 +75,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--former", type=Path, help="Source folder of a former commit, measured in turns.")
     parser.add_argument("--former-commit", default="former", help="Its commit, for the results.")
-    asked = parser.parse_args()
     machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    parser.add_argument("--machine", default=machine, help="Description for the results.")
+    asked = parser.parse_args()
     present = Path(swt_time.__file__).parents[1]
     sources = {"present": present} if asked.former is None else {"former": asked.former, "present": present}
     rows = []
@@ -103,7 +104,7 @@ def main() -> None:
                     "cpu_median_s": round(statistics.median(cpu), 3),
                     "runs": RUNS,
                     "torch": package_versions()["torch"],
-                    "machine": machine,
+                    "machine": asked.machine,
                     "commit": source_commit() if tree == "present" else asked.former_commit,
                 }
                 rows.append(row)
