@@ -317,7 +317,7 @@ def growth_line(row: Mapping[str, str]) -> list[str]:
 
 def startup_line(row: Mapping[str, str]) -> list[str]:
     """Format one command or import of the start-up benchmark."""
-    return [f"`{row['command']}`", row["median_s"], row["min_s"], row["max_s"]]
+    return [f"`{row['command']}`", row["commit"], row["median_s"], row["min_s"], row["max_s"], row["cpu_median_s"]]
 
 
 MODEL_HEADS = ["backbone", "work", "contender", "precision", "seconds", "speed-up over reference"]
@@ -343,7 +343,12 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
         ["backbone", "work", "precision", "varied", "value", "seconds", "ms per series", "ratio to the first"],
         growth_line,
     ),
-    ("Start-up time", "startup.csv", ["command", "median, s", "minimum, s", "maximum, s"], startup_line),
+    (
+        "Start-up time",
+        "startup*.csv",
+        ["command", "commit", "median, s", "minimum, s", "maximum, s", "median of CPU, s"],
+        startup_line,
+    ),
 ]
 """Title, files, column heads and row format of each kind of speed results."""
 

@@ -11,6 +11,7 @@ SOURCE = Path(swt_time.__file__).parent
 
 ORDER = [
     "errors",
+    "lazily",
     "files",
     "folders",
     "provenance",

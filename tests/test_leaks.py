@@ -18,6 +18,7 @@ from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.evaluation.baselines import fit_baseline
 from swt_time.evaluation.scoring import evaluate_table
+from swt_time.model.weights import to_arrays
 
 CONTEXT, HORIZON = 48, 12
 VALIDATION, TEST = 420, 480
@@ -64,7 +65,7 @@ def fit(kind, frame, backbones, folder):
         series = to_series(frame)
         parts = split_table(series, settings.data.split, CONTEXT, HORIZON)
         baseline = fit_baseline("linear", parts, series, settings)
-        weights, result = baseline.model.trained_state(), baseline.result
+        weights, result = to_arrays(baseline.model.trained_state()), baseline.result
         scaler = parts.scaler.mean, parts.scaler.std
     else:
         forecaster = Forecaster.from_config(settings).fit(frame)
@@ -74,7 +75,7 @@ def fit(kind, frame, backbones, folder):
         scaler = checkpoint.trained_on.mean, checkpoint.trained_on.deviation
     return {
         "scaler": np.array(scaler).tolist(),
-        "weights": {name: tensor.numpy().tobytes() for name, tensor in weights.items()},
+        "weights": {name: weight.tobytes() for name, weight in weights.items()},
         "losses": [(row.step, row.train_loss, row.validation_loss) for row in result.history],
         "step": (result.best_step, result.best_loss),
     }

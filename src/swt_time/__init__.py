@@ -38,7 +38,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # The forecaster needs torch and pandas, the configuration pydantic; importing the package alone stays light.
+    # The forecaster needs pandas, the configuration pydantic; importing the package alone stays light.
     if name == "Forecaster":
         from swt_time.forecaster import Forecaster
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -21,11 +21,11 @@ from swt_time.evaluation.told import from_ends, tell, tell_again
 from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
-from swt_time.machine import resolve_device
-from swt_time.model import SWTTime
-from swt_time.model.inference import forecast_windows
 from swt_time.selection import Choice
 from swt_time.training import Event, TrainingResult, raise_as_usual
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
 
 
 class Forecaster:
@@ -137,12 +137,11 @@ class Forecaster:
         if short is not None:
             checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
         forecaster = cls.from_config(checkpoint.config)
-        model = checkpoint.build(allow_backbone_change=allow_backbone_change).to(resolve_device(device))
-        forecaster._found = Trained(checkpoint, model)
+        forecaster._found = Trained.build(checkpoint, device, allow_backbone_change=allow_backbone_change)
         return forecaster
 
     @property
-    def model(self) -> SWTTime:
+    def model(self) -> "SWTTime":
         """The trained network; a CheckpointError before training."""
         return self.trained.model
 
@@ -371,7 +370,7 @@ class Forecaster:
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Forecast scaled windows: contexts (M, T) to forecasts (M, H), float32."""
-        return forecast_windows(self.model, contexts)
+        return self.trained.forecast_windows(contexts)
 
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""

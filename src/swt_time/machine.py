@@ -1,17 +1,26 @@
-"""Device, threads, bfloat16 support, memory and CPU model of the machine."""
+"""Device, threads, bfloat16 support, memory and CPU model of the machine.
+
+PyTorch is imported by the functions that need it, since a forecast by a closed form alone needs none.
+"""
+
+from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from threadpoolctl import ThreadpoolController
 
 from swt_time.errors import ConfigError, first_line
+
+if TYPE_CHECKING:
+    import torch
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
 """File through which a Linux process resets its peak memory."""
@@ -30,6 +39,8 @@ def torch_defaults() -> Iterator[None]:
     The default number type and the precision of products belong to the whole process. They are set by the first thread
     that enters and set back by the last one that leaves.
     """
+    import torch
+
     global _depth, _give_back
     with _HOST:
         if _depth == 0:
@@ -54,6 +65,8 @@ def torch_defaults() -> Iterator[None]:
 
 def _set_process_defaults() -> Callable[[], None]:
     """Set float32 and its full precision for the whole process; return what sets back the host's choice."""
+    import torch
+
     backends: Any = torch.backends
     dtype = torch.get_default_dtype()
     single: list[tuple[Any, str]] = []
@@ -77,19 +90,53 @@ def _set_process_defaults() -> Callable[[], None]:
     return give_back
 
 
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """The libraries of linear algebra that NumPy has loaded."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+_alone = 0
+_shared = contextlib.ExitStack()
+
+
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute on one thread within.
+    """Compute on one thread within, in NumPy's linear algebra and in PyTorch where it is loaded.
 
     Decompositions of a few hundred rows and products of thin matrices gain little from more threads. On a busy machine
-    they lose: a thread that waits for its turn keeps the others waiting, and those use the CPU while they wait.
+    they lose: a thread that waits for its turn keeps the others waiting, and those use the CPU while they wait. And
+    sums that several threads share depend on their number.
+
+    The threads of NumPy belong to the whole process. They are limited by the first thread that enters and given back by
+    the last one that leaves.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    global _alone
+    with _HOST:
+        if _alone == 0:
+            _shared.enter_context(_blas().limit(limits=1))
+        _alone += 1
+    torch = sys.modules.get("torch")
+    threads = None if torch is None else torch.get_num_threads()
     try:
+        if torch is not None:
+            torch.set_num_threads(1)
         yield
     finally:
-        torch.set_num_threads(threads)
+        if torch is not None:
+            torch.set_num_threads(threads)
+        with _HOST:
+            _alone -= 1
+            if _alone == 0:
+                _shared.close()
+
+
+def thread_count() -> int:
+    """Return the number of threads that a forecast may use: those of PyTorch where it is loaded, else of NumPy."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    return max((int(one["num_threads"]) for one in _blas().info()), default=1)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -109,6 +156,8 @@ def resolve_device(name: str) -> torch.device:
     ConfigError
         If the device is unknown or not available on this machine.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -126,6 +175,8 @@ def computes_bfloat16() -> bool:
 
     The GPU decides if there is one, otherwise the CPU, which needs AVX512-BF16 or AMX.
     """
+    import torch
+
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capability = torch.backends.cpu.get_cpu_capability()
@@ -140,6 +191,8 @@ def physical_memory() -> int:
 def total_memory(device: torch.device) -> int:
     """Return the size of the memory in which a device computes, in bytes."""
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.get_device_properties(device).total_memory
     return physical_memory()
 
@@ -147,6 +200,8 @@ def total_memory(device: torch.device) -> int:
 def reset_peak_memory(device: torch.device) -> None:
     """Reset the peak memory of a GPU, or of this process on Linux; do nothing on other systems."""
     if device.type == "cuda":
+        import torch
+
         torch.cuda.reset_peak_memory_stats(device)
     elif CLEAR_REFS.exists():
         CLEAR_REFS.write_text("5")
@@ -165,11 +220,11 @@ def peak_memory(device: torch.device | None = None) -> int | None:
     int or None
         Memory allocated on the GPU, or resident memory of this process; None where it is unknown (Windows).
     """
-    if device is None:
-        used = torch.cuda.is_available() and torch.cuda.is_initialized()
-        device = torch.device("cuda" if used else "cpu")
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+    torch = sys.modules.get("torch")
+    if torch is not None and device is None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        device = torch.device("cuda")
+    if torch is not None and device is not None and device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
     if CLEAR_REFS.exists():
         return _status("VmHWM")
     try:
@@ -192,6 +247,8 @@ def _status(name: str) -> int:
 
 def describe_processor() -> str:
     """Return the model name and vector extensions of the CPU, as far as they are known."""
+    import torch
+
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,8 +1,8 @@
 """Checkpoints that an earlier version wrote are read, and forecast what that version forecast.
 
-Each folder in ``committed`` is a checkpoint of commit 547628e, trained on `table`. ``forecast.csv`` is the forecast
-that this version made of the same table; ``forecast_gate_0.7.csv`` is that of the same weights with the gate set to
-0.7, since the gates of such short runs are nearly closed and hide the branch.
+The folders of `CASES` in ``committed`` are checkpoints of commit 547628e, trained on `table`. ``forecast.csv`` is the
+forecast that this version made of the same table; ``forecast_gate_0.7.csv`` is that of the same weights with the gate
+set to 0.7, since the gates of such short runs are nearly closed and hide the branch.
 """
 
 from dataclasses import replace
@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint, write_checkpoint
@@ -48,16 +47,16 @@ def table():
     )
 
 
-def forecast(folder, table, tmp_path, gate=None, doubled=None):
+def forecast(folder, table, tmp_path, gate=None, doubled=None, **known):
     """Forecast with a committed checkpoint whose gate is replaced, or one of whose weights is doubled."""
     checkpoint = read_checkpoint(COMMITTED / folder)
     weights = dict(checkpoint.weights)
     if gate is not None:
-        weights["gate"] = torch.full_like(weights["gate"], gate)
+        weights["gate"] = np.full_like(weights["gate"], gate)
     if doubled is not None:
         weights[doubled] = 2 * weights[doubled]
     write_checkpoint(tmp_path / "m", replace(checkpoint, weights=weights))
-    return Forecaster.load(tmp_path / "m", device="cpu").predict(table)
+    return Forecaster.load(tmp_path / "m", device="cpu").predict(table, **known)
 
 
 def distance(found, folder, gate):
@@ -96,3 +95,27 @@ def test_committed_checkpoint_is_loaded_as_it_is(folder, table):
     assert checkpoint.trained_on.ids == ["heat", "load"]
     assert checkpoint.history[-1].step == checkpoint.provenance["training"]["steps"]
     assert distance(Forecaster.load(COMMITTED / folder, device="cpu").predict(table), folder, None) < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def promotions():
+    """What the checkpoints of commit 90877e2 were trained on, with a covariate, and the rows after it."""
+    rng = np.random.default_rng(0)
+    hot, later = (rng.random(400) < 0.2).astype(float), (rng.random(6) < 0.5).astype(float)
+    values = 20 + 3 * np.sin(2 * np.pi * np.arange(400) / 24) + 4 * hot + 0.3 * rng.normal(size=400)
+    times = pd.date_range("2024-01-01", periods=406, freq="h")
+    return pd.DataFrame({"ds": times[:400], "y": values, "hot": hot}), pd.DataFrame({"ds": times[400:], "hot": later})
+
+
+@pytest.mark.parametrize("folder", ["effects", "left_out"])
+def test_a_checkpoint_that_holds_layers_beside_its_closed_form_forecasts_the_same(folder, promotions, tmp_path):
+    """Commit 90877e2 stored all layers: with effects of a covariate, and of a branch that was left out."""
+    table, future = promotions
+    known = {"future": future} if folder == "effects" else {}
+    expected = pd.read_csv(COMMITTED / folder / "forecast.csv", parse_dates=["ds"])
+    forecaster = Forecaster.load(COMMITTED / folder)
+    assert "head.linear.weight" in forecaster.trained.checkpoint.weights
+    table = table if known else table[["ds", "y"]]
+    pd.testing.assert_frame_equal(forecaster.predict(table, **known), expected, check_dtype=False, rtol=1e-6)
+    control = forecast(folder, table, tmp_path, doubled="skip.weight", **known)
+    assert (control["yhat"] - expected["yhat"]).abs().min() > 0.01, "the control"

@@ -26,7 +26,7 @@ SETTINGS = (
 KILL = """
 import os, signal, sys, torch
 from swt_time import cli
-from swt_time.checkpoints import run
+from swt_time.model import building
 from swt_time.training import loop
 torch.set_num_threads(1)
 
@@ -38,7 +38,7 @@ def kill_at_step(self, number):
     kill() if number == 3 else step(self, number)
 
 if sys.argv[1] == "build":
-    run.build_model = kill
+    building.build_model = kill
 else:
     loop._Run._step = kill_at_step
 sys.exit(cli.run(sys.argv[2:]))
@@ -184,7 +184,7 @@ def test_a_run_interrupted_by_the_keyboard_before_its_first_step_can_be_resumed(
 
     make().fit(hourly_wide, out=tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("swt_time.checkpoints.run.build_model", interrupt)
+        patch.setattr("swt_time.model.building.build_model", interrupt)
         with pytest.raises(KeyboardInterrupt):
             make().fit(hourly_wide, out=tmp_path / "m")
     assert read_run(tmp_path / "m").config == make().config

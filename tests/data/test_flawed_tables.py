@@ -232,7 +232,8 @@ def test_non_finite_forecasts_are_refused(other_model: Path, tmp_path: Path):
     table.write_text(wide(GOOD))
     forecaster = Forecaster.load(other_model)
     forecaster.model.head.linear.weight.data.fill_(1e38)
-    forecaster.trained.checkpoint.weights["head.linear.weight"].fill_(1e38)
+    weights = forecaster.trained.checkpoint.weights
+    weights["head.linear.weight"] = np.full_like(weights["head.linear.weight"], 1e38)
     forecaster.save(tmp_path / "wild")
     code, lines = forecast(tmp_path / "wild", table, out)
     assert code == 1

@@ -122,7 +122,7 @@ def test_a_checkpoint_needs_no_language_model_for_texts_of_the_training(fitted, 
     expected = [yhat(fitted, one) for one in (None, NOTES, note(GOOD[0]), note(NEW_GOOD))]
     again = Forecaster.load(tmp_path / "model")
     np.testing.assert_allclose(yhat(again, note(NEW_GOOD)), expected[3], rtol=1e-6)
-    monkeypatch.setattr(module, "load_language_model", lambda *_, **__: pytest.fail("a language model was loaded"))
+    monkeypatch.setattr(module, "_reader", lambda _: pytest.fail("a language model was loaded"))
     for notes, one in zip((None, NOTES, note(GOOD[0])), expected, strict=False):
         np.testing.assert_allclose(yhat(again, notes), one, rtol=1e-6)
     with pytest.raises(pytest.fail.Exception):

@@ -10,10 +10,10 @@ from swt_time import CheckpointError, Forecaster
 from swt_time.data.series import to_series
 from swt_time.evaluation import fold_scores, interval_scores
 from swt_time.evaluation.backtesting import backtest, cross_validate
-from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.calibrating import calibrate_naive
 from swt_time.evaluation.fold_scores import MODEL, score_folds
 from swt_time.evaluation.interval_metrics import CRPS_PROBABILITIES, DECILES, IntervalSums
+from swt_time.evaluation.naive import SeasonalNaive
 from swt_time.evaluation.scoring import evaluate_table
 from swt_time.evaluation.uncertainty import Uncertainty
 from swt_time.intervals import reach

@@ -10,7 +10,7 @@ import pytest
 from swt_time.data.frequency import season_length
 from swt_time.data.series import to_series
 from swt_time.errors import ConfigError, TableError
-from swt_time.evaluation.baselines import SeasonalNaive
+from swt_time.evaluation.naive import SeasonalNaive
 from swt_time.evaluation.scoring import METRICS, evaluate_table
 
 

@@ -6,7 +6,8 @@ import torch
 
 from support.backbones import load_backbone
 from swt_time.errors import BackboneError, SWTTimeWarning
-from swt_time.language.sentences import LONGEST, SentenceReader, text_key
+from swt_time.language.sentences import LONGEST, SentenceReader
+from swt_time.language.text_key import text_key
 
 TEXTS = ["street closed", "a public strike, no trains at all today", "sale", "", "a street", "  "]
 ALONE = 1e-6

@@ -204,5 +204,5 @@ def test_moments_of_padded_windows(exponent):
         weight = (known.std() + 0.1) ** -exponent
         inputs += weight * np.outer(x, x)
         products += weight * np.outer(x, target - known.mean())
-    np.testing.assert_allclose(found.inputs.numpy(), inputs, atol=1e-12)
-    np.testing.assert_allclose(found.products.numpy(), products, atol=1e-12)
+    np.testing.assert_allclose(found.inputs, inputs, atol=1e-12)
+    np.testing.assert_allclose(found.products, products, atol=1e-12)

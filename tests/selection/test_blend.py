@@ -5,7 +5,6 @@ from unittest.mock import Mock
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint, write_checkpoint
@@ -44,16 +43,16 @@ def test_negative_only_where_history_is(panel):
 
 def test_tensors_restore_it(panel):
     blend = Blend(0.3, panel)
-    again = Blend.from_tensors({"head.weight": torch.zeros(2), **blend.to_tensors()})
+    again = Blend.from_arrays({"head.weight": np.zeros(2), **blend.to_arrays()})
     assert again.weight == 0.3
     np.testing.assert_array_equal(again.panel.forecast(PANEL), panel.forecast(PANEL))
-    assert Blend.from_tensors({"head.weight": torch.zeros(2)}) is None
+    assert Blend.from_arrays({"head.weight": np.zeros(2)}) is None
 
 
 def test_a_checkpoint_from_before_the_weekly_map_is_restored(panel):
-    tensors = Blend(0.3, panel).to_tensors()
+    tensors = Blend(0.3, panel).to_arrays()
     del tensors[PREFIX + "share"]
-    again = Blend.from_tensors(tensors)
+    again = Blend.from_arrays(tensors)
     assert (again.weight, again.share, again.weekly) == (0.3, 0.0, None)
     network = np.full((2, 4), 7.0)
     np.testing.assert_array_equal(again.combine(network, PANEL), Blend(0.3, panel).combine(network, PANEL))
@@ -84,7 +83,7 @@ def test_damaged_arrays_are_refused(fitted, tmp_path, name, value, message):
     if value is None:
         del weights[PREFIX + name]
     else:
-        weights[PREFIX + name] = torch.full_like(weights[PREFIX + name], value)
+        weights[PREFIX + name] = np.full_like(weights[PREFIX + name], value)
     object.__setattr__(checkpoint, "weights", weights)
     write_checkpoint(tmp_path / "m", checkpoint)
     with pytest.raises(CheckpointError, match=message):
@@ -93,7 +92,7 @@ def test_damaged_arrays_are_refused(fitted, tmp_path, name, value, message):
 
 def test_a_panel_of_another_horizon_is_refused(fitted, tmp_path, panel):
     checkpoint = read_checkpoint(fitted)
-    object.__setattr__(checkpoint, "weights", {**checkpoint.weights, **Blend(0.5, panel).to_tensors()})
+    object.__setattr__(checkpoint, "weights", {**checkpoint.weights, **Blend(0.5, panel).to_arrays()})
     write_checkpoint(tmp_path / "m", checkpoint)
     with pytest.raises(CheckpointError, match="the panel forecasts 4 steps, the configuration says 7"):
         Forecaster.load(tmp_path / "m")
@@ -143,7 +142,7 @@ def test_without_network_and_week_the_panel_forecasts(both):
 def test_a_weekly_map_is_restored(both):
     panel, weekly, histories = both
     blend = Blend(0.2, panel, weekly, 0.5)
-    again = Blend.from_tensors(blend.to_tensors())
+    again = Blend.from_arrays(blend.to_arrays())
     assert (again.weight, again.share) == (0.2, 0.5)
     network = np.full((2, 4), 7.0)
     np.testing.assert_array_equal(again.combine(network, histories), blend.combine(network, histories))
@@ -162,10 +161,10 @@ def test_a_weekly_map_is_restored(both):
 )
 def test_a_damaged_weekly_map_is_refused(both, name, value, message):
     panel, weekly, _ = both
-    tensors = Blend(0.2, panel, weekly, 0.5).to_tensors()
+    tensors = Blend(0.2, panel, weekly, 0.5).to_arrays()
     if value is None:
         del tensors[PREFIX + name]
     else:
-        tensors[PREFIX + name] = torch.as_tensor(value, dtype=torch.float64)
+        tensors[PREFIX + name] = np.array(value, dtype=np.float64)
     with pytest.raises(CheckpointError, match=message):
-        Blend.from_tensors(tensors)
+        Blend.from_arrays(tensors)

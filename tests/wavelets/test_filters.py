@@ -49,12 +49,12 @@ def test_unknown_names_are_refused_with_similar_ones():
 
 
 def test_the_attribute_for_the_compiler_is_the_one_that_pytorch_sets():
-    """`_named_filters` sets a private attribute of PyTorch itself; it must be that of ``assume_constant_result``."""
-    from swt_time.wavelets.filters import _named_filters
+    """`named_filters` sets a private attribute of PyTorch itself; it must be that of ``assume_constant_result``."""
+    from swt_time.wavelets.filters import named_filters
 
     def plain():
         return 1
 
     marked = set(vars(torch.compiler.assume_constant_result(plain))) - {"__wrapped__"}
-    assert marked <= set(vars(_named_filters))
+    assert marked <= set(vars(named_filters))
     assert marked

@@ -1,7 +1,7 @@
 """Trained models and training runs as folders: written atomically, verified when read, never pickled.
 
 - ``locking``, ``storage``: one writer per folder; files replaced together;
-- ``checkpoint``: a trained model;
+- ``checkpoint``, ``trained_on``: a trained model, and its training table;
 - ``output``: checks of an output folder before any work;
 - ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
 - ``start``: the checkpoint that a run starts from;

@@ -7,7 +7,7 @@ model too.
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swt_time.checkpoints.branch_record import RECORD, is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint
@@ -15,7 +15,11 @@ from swt_time.config import Config
 from swt_time.config.branch import without_branch
 from swt_time.errors import CheckpointError, ConfigError
 from swt_time.language import BackboneIdentity
-from swt_time.model import SWTTime
+from swt_time.model.alone import ClosedForm, stored_weights
+from swt_time.model.weights import to_arrays
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
 
 NAMES = {"none": "head on the patches", "attention": "attention stand-in", "transformer": "transformer stand-in"}
 
@@ -26,7 +30,11 @@ def kept(checkpoint: Checkpoint, reason: str, test: Mapping[str, Any] | None) ->
 
 
 def left_out(
-    checkpoint: Checkpoint, reduced: SWTTime, asked: Config, reason: str, test: Mapping[str, Any] | None = None
+    checkpoint: Checkpoint,
+    reduced: "SWTTime | ClosedForm",
+    asked: Config,
+    reason: str,
+    test: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Return the checkpoint of a network without its branch.
 
@@ -34,7 +42,7 @@ def left_out(
     ----------
     checkpoint : Checkpoint
         What it holds beside the network is kept.
-    reduced : SWTTime
+    reduced : SWTTime or ClosedForm
         The network without the branch.
     asked : Config
         The configuration with the branch.
@@ -54,7 +62,7 @@ def left_out(
     if checkpoint.backbone is not None:
         record["backbone"] = asdict(checkpoint.backbone)
     beside = {name: weight for name, weight in checkpoint.weights.items() if name not in checkpoint.trained_weights}
-    own = {name: weight.clone() for name, weight in reduced.trained_state().items()}
+    own = stored_weights(config, to_arrays(reduced.trained_state()))
     return replace(_recorded(checkpoint, record), config=config, weights={**beside, **own}, backbone=None)
 
 

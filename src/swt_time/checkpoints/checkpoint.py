@@ -21,20 +21,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
-import torch
-from pydantic import ConfigDict, FailFast, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 
 from swt_time.checkpoints.branch_record import takes_no_backbone
 from swt_time.checkpoints.history import read_history, write_history
 from swt_time.checkpoints.run_state import discard_run
 from swt_time.checkpoints.storage import Location, content_hash, holds_files, read_files, replace_files
+from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
@@ -46,15 +45,19 @@ from swt_time.folders import explained
 from swt_time.intervals import Calibration
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
-from swt_time.model import SWTTime, build_embedding, build_model
+from swt_time.machine import thread_count
+from swt_time.model.alone import WEIGHT, ClosedForm, is_alone, stored_weights
 from swt_time.model.closed_form import PREFIX as SUMS
-from swt_time.model.embedding import WaveletPatchEmbedding
-from swt_time.model.patching import PatchEmbedding
-from swt_time.model.weights import copy_weights, load_trained_state
+from swt_time.model.weights import check_weights, copy_weights, to_arrays
 from swt_time.provenance import package_versions, source_commit
 from swt_time.selection import Blend, Choice
 from swt_time.selection.blend import PREFIX
 from swt_time.training import TrainingResult, Validation
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
+    from swt_time.model.embedding import WaveletPatchEmbedding
+    from swt_time.model.patching import PatchEmbedding
 
 FILES = {
     "config.json": FILE_LIMIT,
@@ -65,6 +68,9 @@ FILES = {
 }
 """The files of a checkpoint, and the maximum size of each in bytes."""
 
+MOST_UNTRAINED = 2**26
+"""Most weights of a model whose layers were not trained, and are therefore initialised again (256 MiB)."""
+
 INTERVALS = "intervals."
 """Prefix of the arrays of the intervals among the weights."""
 
@@ -72,46 +78,11 @@ Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
-class TrainedOn:
-    """What forecasting needs to know about the training table.
-
-    Attributes
-    ----------
-    layout : {"long", "wide", "unknown"}
-    frequency : str or None
-        Pandas offset alias; None if it is not known.
-    ids : list of str
-        Series of a long table, columns of a wide one.
-    mean, deviation : list of float
-        Mean and standard deviation of the training part of each series; the model sees ``(x - mean) / deviation``.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    layout: str
-    frequency: str | None
-    ids: Annotated[list[str], FailFast()]
-    mean: Annotated[list[float], FailFast()]
-    deviation: Annotated[list[float], FailFast()]
-
-    def __post_init__(self) -> None:
-        if not len(self.ids) == len(self.mean) == len(self.deviation):
-            raise ValueError("ids, mean and deviation differ in length")
-        if not all(one > 0 for one in self.deviation):
-            raise ValueError("deviation must be positive")
-
-    @classmethod
-    def unknown(cls) -> Self:
-        """Return the record of imported weights: any columns and frequency; each series is scaled by its own values."""
-        return cls("unknown", None, [], [], [])
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """The content of a checkpoint folder."""
 
     config: Config
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, np.ndarray]
     trained_on: TrainedOn
     backbone: BackboneIdentity | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -138,7 +109,7 @@ class Checkpoint:
         """Return a checkpoint with what was chosen on held-out blocks, and the panel beside the network."""
         return replace(
             self,
-            weights={**self.weights, **blend.to_tensors()},
+            weights={**self.weights, **blend.to_arrays()},
             provenance={**self.provenance, "choice": asdict(choice)},
         )
 
@@ -147,7 +118,7 @@ class Checkpoint:
         arrays = calibration.to_arrays()
         return replace(
             self,
-            weights={**self.weights, **{INTERVALS + k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}},
+            weights={**self.weights, **{INTERVALS + k: np.array(v) for k, v in arrays.items()}},
             provenance={**self.provenance, "intervals": dict(described)},
         )
 
@@ -160,17 +131,17 @@ class Checkpoint:
         CheckpointError
             An array is missing, or holds impossible values.
         """
-        arrays = {k.removeprefix(INTERVALS): w.numpy() for k, w in self.weights.items() if k.startswith(INTERVALS)}
+        arrays = {k.removeprefix(INTERVALS): w for k, w in self.weights.items() if k.startswith(INTERVALS)}
         return Calibration.from_arrays(arrays) if arrays else None
 
     @property
-    def trained_weights(self) -> dict[str, Tensor]:
+    def trained_weights(self) -> dict[str, np.ndarray]:
         """The weights of the network, without the panel and the intervals beside it and the sums of its closed form."""
         return {
             name: one for name, one in self.weights.items() if not name.startswith((PREFIX, SUMS, INTERVALS, EFFECTS))
         }
 
-    def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> SWTTime:
+    def build(self, *, backbone: str | Path | None = None, allow_backbone_change: bool = False) -> "SWTTime":
         """Build the model with its trained weights, in eval mode.
 
         Parameters
@@ -189,9 +160,13 @@ class Checkpoint:
         """
         if backbone is not None:
             return self.with_backbone(backbone).build(allow_backbone_change=allow_backbone_change)
+        from swt_time.model import build_model
+        from swt_time.training import initial_weights
+
         self._check_size()
         try:
-            model = build_model(self.config, start=False)
+            with initial_weights(self.config.training.seed):  # of what is not stored
+                model = build_model(self.config, start=False)
         except BackboneNotFoundError as error:
             name = self.config.backbone.name
             reason = f"there is no folder {name!r} here" if is_path(name) else str(error)
@@ -212,20 +187,45 @@ class Checkpoint:
                     "forecasts that were never tested"
                 )
             warnings.warn(f"{change}: its forecasts are not those that were tested", SWTTimeWarning, stacklevel=2)
-        load_trained_state(model, self.trained_weights)
+        self.load_into(model)
         return model.eval()
 
-    def build_embedding(self) -> PatchEmbedding | WaveletPatchEmbedding:
+    def load_into(self, model: "SWTTime") -> None:
+        """Copy the trained weights into a model of the configuration; of a closed form alone, its map."""
+        own = model.trained_state()
+        copy_weights({WEIGHT: own[WEIGHT]} if self.closed_form is not None else own, self.trained_weights)
+
+    @property
+    def closed_form(self) -> ClosedForm | None:
+        """The map of a closed form alone; None for other models, and where the layers are stored too.
+
+        Raises
+        ------
+        CheckpointError
+            It does not fit the configuration.
+        """
+        data, weights = self.config.data, self.trained_weights
+        if not is_alone(self.config) or weights.keys() != {WEIGHT}:
+            return None
+        check_weights({WEIGHT: np.empty((data.horizon, data.steps), dtype=np.float32)}, weights)
+        return ClosedForm(weights[WEIGHT])
+
+    def build_embedding(self) -> "PatchEmbedding | WaveletPatchEmbedding":
         """Build only the patch embedding with its trained weights; needs no backbone."""
+        from swt_time.model import build_embedding
+
         self._check_size()
         embedding = build_embedding(self.config.embedding, self.config.data.steps)
         own = {name.removeprefix("embed."): w for name, w in self.weights.items() if name.startswith("embed.")}
-        copy_weights(dict(embedding.named_parameters()), own)
+        if self.closed_form is None:
+            copy_weights(dict(embedding.named_parameters()), own)
         return embedding.eval()
 
     def _check_size(self) -> None:
         """Raise if the configuration describes more weights than there are, before memory is allocated for it."""
-        held, least = sum(weight.numel() for weight in self.weights.values()), self.config.least_weights
+        held, least = sum(weight.size for weight in self.weights.values()), self.config.least_weights
+        if self.closed_form is not None:
+            held = max(held, MOST_UNTRAINED)
         if held < least:
             raise CheckpointError(
                 f"the weights do not fit the configuration: its sizes need at least {least:,}, model.safetensors holds "
@@ -242,12 +242,12 @@ def describe_training(series: SeriesTable, seed: int) -> dict[str, Any]:
         "data_sha256": series_sha256(series),
         "rows": int(series.lengths.sum()),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.system()} {platform.machine()}, {thread_count()} threads",
     }
 
 
 def make_checkpoint(
-    config: Config, model: SWTTime, parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
+    config: Config, model: "SWTTime | ClosedForm", parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
     """Make a checkpoint of a training run, with a copy of the current weights of the model.
 
@@ -255,7 +255,8 @@ def make_checkpoint(
     ----------
     config : Config
         A backbone that is a folder is recorded by its absolute path.
-    model : SWTTime
+    model : SWTTime or ClosedForm
+        Of a closed form alone only the map is kept.
     parts : Parts
         Of the training table.
     provenance : mapping
@@ -271,12 +272,12 @@ def make_checkpoint(
         "seconds": round(result.seconds, 3),
         "closed_form": result.closed_form,
     }
-    language_model = model.language_model
+    language_model = None if isinstance(model, ClosedForm) else model.language_model
     if language_model is not None:
         config = config.replace({"backbone.name": language_model.identity.name})
     return Checkpoint(
         config,
-        {name: tensor.clone() for name, tensor in model.trained_state().items()},
+        stored_weights(config, to_arrays(model.trained_state())),
         TrainedOn(table.layout, table.frequency, list(table.ids), scaler.mean.tolist(), scaler.std.tolist()),
         language_model.identity if language_model else None,
         {**provenance, "training": outcome},
@@ -312,14 +313,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
     SaveError
         The operating system reported an error; the previous checkpoint is intact.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(checkpoint.weights.items())}
+    weights = {name: np.asarray(one, order="C") for name, one in sorted(checkpoint.weights.items())}
     provenance = {
         **checkpoint.provenance,
         "backbone": asdict(checkpoint.backbone) if checkpoint.backbone else None,
     }
     content = {
         "config.json": checkpoint.config.to_json().encode(),
-        "model.safetensors": save_tensors(weights),
+        "model.safetensors": save_arrays(weights),
         "scaler.json": _json(asdict(checkpoint.trained_on)),
         "provenance.json": _json(provenance),
         "history.csv": write_history(checkpoint.history),
@@ -372,10 +373,14 @@ def read_identified(folder: Path) -> tuple[Checkpoint, str]:
         )
     check_tensor_bytes(content["model.safetensors"], str(folder / "model.safetensors"), CheckpointError)
     try:
-        weights = load_tensors(content["model.safetensors"])
+        weights = load_arrays(content["model.safetensors"])
         history = read_history(content["history.csv"])
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {folder} is damaged: {error}") from None
+    except KeyError as kind:  # of numbers that NumPy does not have
+        raise CheckpointError(
+            f"the checkpoint {folder} is damaged: weights of the kind {kind}, expected float32"
+        ) from None
     return Checkpoint(config, weights, trained_on, backbone, provenance, history), content_hash(content)
 
 

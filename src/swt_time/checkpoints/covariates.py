@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.effects import Effects
@@ -14,7 +13,7 @@ from swt_time.errors import CheckpointError
 
 def with_effects(checkpoint: Checkpoint, effects: Effects) -> Checkpoint:
     """Return a checkpoint with effects of covariates, which its forecasts are without."""
-    arrays = {PREFIX + name: torch.from_numpy(np.array(one)) for name, one in effects.to_arrays().items()}
+    arrays = {PREFIX + name: np.array(one) for name, one in effects.to_arrays().items()}
     return replace(
         checkpoint,
         weights={**checkpoint.weights, **arrays},
@@ -30,7 +29,7 @@ def effects_of(checkpoint: Checkpoint) -> Effects | None:
     CheckpointError
         They are damaged, or the training was ended before they were saved.
     """
-    arrays = {k.removeprefix(PREFIX): w.numpy() for k, w in checkpoint.weights.items() if k.startswith(PREFIX)}
+    arrays = {k.removeprefix(PREFIX): w for k, w in checkpoint.weights.items() if k.startswith(PREFIX)}
     record = checkpoint.provenance.get("effects")
     if not arrays and record is None:
         if checkpoint.config.data.has_covariates:

@@ -40,7 +40,7 @@ from swt_time.files import file_sha256
 from swt_time.language import LanguageModel
 from swt_time.language.families import count_layers
 from swt_time.model import SWTTime, build_model
-from swt_time.model.weights import load_trained_state
+from swt_time.model.weights import load_trained_state, to_arrays
 
 ETT_DESCRIPTION = (
     "The Electricity Transformer Temperature (ETT) is a crucial indicator in the electric power long-term deployment."
@@ -218,7 +218,7 @@ def import_checkpoint(file: Path, config: Config, provenance: Mapping[str, Any] 
     language_model = model.language_model
     return Checkpoint(
         config,
-        {name: tensor.clone() for name, tensor in model.trained_state().items()},
+        to_arrays(model.trained_state()),
         TrainedOn.unknown(),
         language_model.identity if language_model else None,
         {**(provenance or {}), "imported_from": {"file": file.name, "sha256": file_sha256(file, CheckpointError)}},

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swt_time.checkpoints.branch import as_asked
 from swt_time.checkpoints.checkpoint import (
@@ -26,17 +26,12 @@ from swt_time.errors import CheckpointError, SWTTimeWarning
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
-from swt_time.model import SWTTime, build_model
-from swt_time.training import (
-    Event,
-    TrainingResult,
-    TrainingState,
-    check_memory,
-    fit_model,
-    leave_untrained,
-    seeded,
-    train_model,
-)
+from swt_time.model.alone import ClosedForm
+from swt_time.training import Event, TrainingResult, leave_unsolved, solve_alone, solves_alone
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
+    from swt_time.training import TrainingState
 
 
 def fit_in_folder(
@@ -47,7 +42,7 @@ def fit_in_folder(
     resume: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
-) -> tuple[SWTTime, Checkpoint, TrainingResult]:
+) -> tuple["SWTTime", Checkpoint, TrainingResult]:
     """Train a model, saving its best weights and the state of the run in a folder whose lock the caller holds.
 
     Parameters
@@ -76,6 +71,9 @@ def fit_in_folder(
     SaveError
         The operating system reported an error while saving; what was saved before is intact.
     """
+    from swt_time.model import build_model
+    from swt_time.training import check_memory, seeded, train_model
+
     check_output_entries(folder)
     check_memory(config, len(parts.train))
     config = config.replace({"backbone.name": absolute_name(config.backbone.name)})
@@ -117,7 +115,7 @@ def fit_in_folder(
             write_checkpoint(folder, checkpoint, unfinished=True)
             keep()
 
-        def save_state(state: TrainingState) -> None:
+        def save_state(state: "TrainingState") -> None:
             write_run(folder, replace(run, backbone=backbone, state=state))
             keep()
 
@@ -144,11 +142,18 @@ def fit_in_memory(
     trains: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
-) -> tuple[SWTTime, Checkpoint, TrainingResult]:
+) -> tuple["SWTTime | ClosedForm", Checkpoint, TrainingResult]:
     """Train a model without saving anything, or leave it untrained if its forecast has no weight (``trains`` False).
 
-    Parameters, result and errors are otherwise those of `fit_in_folder`.
+    Parameters, result and errors are otherwise those of `fit_in_folder`. PyTorch is left alone where a closed form is
+    all that the configuration asks for.
     """
+    model: SWTTime | ClosedForm
+    if solves_alone(config) and start is None:
+        model, result = solve_alone(config, parts, report) if trains else leave_unsolved(config)
+        return model, _ended(config, model, parts, provenance, result), result
+    from swt_time.training import fit_model, leave_untrained
+
     if not trains:
         model, result = leave_untrained(config)
     elif start is None:
@@ -160,7 +165,7 @@ def fit_in_memory(
 
 
 def _ended(
-    config: Config, model: SWTTime, parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
+    config: Config, model: "SWTTime | ClosedForm", parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
     """The checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
     checkpoint = make_checkpoint(config, model, parts, provenance, result)
@@ -169,7 +174,7 @@ def _ended(
     return checkpoint
 
 
-def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple[SWTTime, Checkpoint, TrainingResult] | None:
+def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple["SWTTime", Checkpoint, TrainingResult] | None:
     """Load the result of a run that has ended in a folder; None if there is none."""
     if not holds_checkpoint(folder):
         return None

@@ -16,18 +16,18 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from swt_time.checkpoints.storage import Location, check_entries, holds_files, read_files, remove_files, replace_files
 from swt_time.config import MOST_WEIGHTS, Config
 from swt_time.errors import CheckpointError
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
 from swt_time.language import BackboneIdentity
-from swt_time.training import TrainingState
+
+if TYPE_CHECKING:
+    from swt_time.training import TrainingState
 
 FOLDER = ".training"
 FILES = {
@@ -58,7 +58,7 @@ class SavedRun:
     config: Config
     data_sha256: str
     backbone: BackboneIdentity | None = None
-    state: TrainingState | None = None
+    state: "TrainingState | None" = None
     started_from: Mapping[str, str] | None = None
 
 
@@ -70,6 +70,10 @@ def write_run(folder: Path, run: SavedRun) -> None:
     SaveError
         The operating system reported an error; the previous state is intact.
     """
+    from safetensors.torch import save as save_tensors
+
+    from swt_time.training import TrainingState
+
     state = TrainingState({}, {}) if run.state is None else run.state
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.tensors.items())}
     identity = {
@@ -96,6 +100,10 @@ def read_run(folder: Path) -> SavedRun | None:
     """
     if not holds_files(Location(folder, FOLDER)):
         return None
+    from safetensors.torch import load as load_tensors
+
+    from swt_time.training import TrainingState
+
     content = read_files(Location(folder, FOLDER), FILES, WHAT)
     try:
         identity = parse_json(content["run.json"], "run.json", CheckpointError)

@@ -8,7 +8,7 @@ resumed without the checkpoint, once its own weights have been saved.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from swt_time.checkpoints.branch_record import is_left_out
 from swt_time.checkpoints.checkpoint import Checkpoint, read_identified
@@ -16,8 +16,9 @@ from swt_time.config import STAND_INS, Config
 from swt_time.config.branch import has_branch
 from swt_time.errors import CheckpointError, ConfigError
 from swt_time.files import expand_user
-from swt_time.model import SWTTime
-from swt_time.model.weights import load_trained_state
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
 
 SECTIONS = ("embedding.", "model.", "backbone.")
 """Sections that determine what the trained weights mean, except for `FREE`."""
@@ -79,7 +80,7 @@ class Start:
         """Return folder and hash, for the provenance."""
         return {"folder": str(self.folder), "sha256": self.sha256}
 
-    def load_into(self, model: SWTTime, config: Config) -> None:
+    def load_into(self, model: "SWTTime", config: Config) -> None:
         """Copy the trained weights into a new model of the same shape and backbone.
 
         Raises
@@ -113,7 +114,7 @@ class Start:
                 f"{recorded.name!r}, but {found.name!r} has {found.sha256[:12]}; set backbone.name to the same "
                 "backbone, or train without start=folder"
             )
-        load_trained_state(model, self.checkpoint.trained_weights)
+        self.checkpoint.load_into(model)
 
 
 def read_start(folder: str | Path | Start | None, out: Path | None, *, resume: bool) -> Start | None:

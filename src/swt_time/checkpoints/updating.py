@@ -27,6 +27,7 @@ from swt_time.data.splits import Borders
 from swt_time.data.windows import WindowIndex
 from swt_time.data.zones import from_microseconds, microseconds
 from swt_time.errors import CheckpointError, SWTTimeWarning, TableError
+from swt_time.model.alone import prior_of
 from swt_time.model.closed_form import FormRecord, Sums, check_partial, solve_again, sum_all
 
 DAMAGED = "the closed form of the checkpoint (provenance.json, training.closed_form) is damaged"
@@ -47,7 +48,7 @@ def with_sums(checkpoint: Checkpoint, parts: Parts) -> Checkpoint:
     ]
     summed = sum_all(parts.train, data.steps, data.horizon, _form(checkpoint).exponent)
     sums = Sums(summed, rows.astype(np.int64), np.array(last, dtype=np.int64))
-    return replace(checkpoint, weights={**checkpoint.weights, **sums.to_tensors()})
+    return replace(checkpoint, weights={**checkpoint.weights, **sums.to_arrays()})
 
 
 def updated(checkpoint: Checkpoint, table: SeriesTable) -> Checkpoint:
@@ -70,7 +71,7 @@ def updated(checkpoint: Checkpoint, table: SeriesTable) -> Checkpoint:
     """
     config, known = checkpoint.config, checkpoint.trained_on
     context, horizon = config.data.steps, config.data.horizon
-    sums = Sums.from_tensors(checkpoint.weights, context, horizon, len(known.ids))
+    sums = Sums.from_arrays(checkpoint.weights, context, horizon, len(known.ids))
     if sums is None:
         raise CheckpointError(
             "the model does not hold the sums of its closed form, so it cannot take in new rows; train it with "
@@ -96,10 +97,10 @@ def updated(checkpoint: Checkpoint, table: SeriesTable) -> Checkpoint:
     total = sums.moments + sum_all(windows, context, horizon, form.exponent)
     check_partial(total)
     try:
-        weight = solve_again(total, form, checkpoint.build_embedding().prior(), season)
+        weight = solve_again(total, form, prior_of(config.embedding), season)
     except ValueError as error:
         raise CheckpointError(f"{DAMAGED}: {error}") from None
-    if not weight.isfinite().all():
+    if not np.isfinite(weight).all():
         raise CheckpointError(f"{DAMAGED}: the map is not finite")
     scaler = windows.scaler
     fresh = [i for i, place in enumerate(places) if place is None]
@@ -116,8 +117,8 @@ def updated(checkpoint: Checkpoint, table: SeriesTable) -> Checkpoint:
         checkpoint,
         weights={
             **checkpoint.weights,
-            "skip.weight": weight.to(checkpoint.weights["skip.weight"].dtype),
-            **Sums(total, rows, last).to_tensors(),
+            "skip.weight": weight.astype(checkpoint.weights["skip.weight"].dtype),
+            **Sums(total, rows, last).to_arrays(),
         },
         trained_on=replace(
             known,

@@ -78,7 +78,7 @@ def import_(
     checkpoint = import_checkpoint(state_dict, config, {"versions": package_versions(), "commit": source_commit()})
     with locked(out):
         write_checkpoint(out, checkpoint)
-    weights = sum(tensor.numel() for tensor in checkpoint.weights.values())
+    weights = sum(weight.size for weight in checkpoint.weights.values())
     typer.echo(f"imported {weights:,} trained weights of {state_dict}")
     typer.echo(f"model: {out}")
 
@@ -96,7 +96,7 @@ def info(
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
-        weights = sum(tensor.numel() for tensor in checkpoint.trained_weights.values())
+        weights = sum(weight.size for weight in checkpoint.trained_weights.values())
         typer.echo(f"trained weights: {weights:,}")
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"

@@ -19,7 +19,7 @@ from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
 from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
 from swt_time.effects.sums import Features, Filter, Link, sum_up
 from swt_time.intervals import Residuals
-from swt_time.machine import one_thread, torch_defaults
+from swt_time.machine import one_thread
 from swt_time.model.closed_form import solve
 from swt_time.selection.choosing import INNER_SPLIT, Sample
 from swt_time.selection.contexts import feasible_contexts
@@ -108,7 +108,6 @@ def _calendar(clock: Clock) -> list[Group | None]:
     return found
 
 
-@torch_defaults()
 @one_thread()
 def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: Sequence[Group]) -> FittedEffects:
     """Learn the effects of groups of features.
@@ -233,7 +232,7 @@ def _filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -
     parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
     if min(len(parts.train), len(parts.validation)) == 0:
         parts = scale_table(table, "none").parts(context, horizon)
-    weight = solve(Sample(parts.train), Sample(parts.validation), context, None, ("season", "structure")).weight.numpy()
+    weight = solve(Sample(parts.train), Sample(parts.validation), context, None, ("season", "structure")).weight
     weight = weight[steps]
     return Filter(steps, weight + (1 - weight.sum(axis=1, keepdims=True)) / context)
 

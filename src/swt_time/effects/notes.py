@@ -12,7 +12,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.told import ALWAYS, Span
 from swt_time.data.zones import DAY, microseconds
 from swt_time.effects.clock import Clock
-from swt_time.language.sentences import text_key
+from swt_time.language.text_key import text_key
 
 NOTES = "notes"
 """Name and kind of the group."""
@@ -40,7 +40,7 @@ class NotesGroup:
     backbone, sha256 : str
         The language model that read the texts.
     keys : tuple of str
-        Hashes of the texts of the training (`swt_time.language.sentences.text_key`).
+        Hashes of the texts of the training (`swt_time.language.text_key.text_key`).
     directions : (L, d) array
         Orthonormal: the principal directions of the vectors of the training rows, not centred, so that what all of them
         have in common is one.

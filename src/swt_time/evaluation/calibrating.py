@@ -13,12 +13,12 @@ from swt_time.data.parts import Parts, PartWindows
 from swt_time.data.series import SeriesTable
 from swt_time.data.windows import evenly
 from swt_time.effects import FittedEffects
-from swt_time.evaluation.baselines import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.forecasting import Scorable, TrainedModel, forecast_part, spread_part
+from swt_time.evaluation.naive import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
-from swt_time.model import SWTTime
-from swt_time.model.closed_form import FormRecord, held_out_residuals
+from swt_time.model.alone import prior_of
+from swt_time.model.closed_form import FormRecord, Prior, held_out_residuals
 
 MOST_WINDOWS = 2**10
 """Most validation windows that are forecast for residuals; at most ``training.validation_windows``."""
@@ -65,7 +65,8 @@ def calibrate(
     if trained.is_closed_form:
         residuals = chosen
         if chosen is None and trained.blend is None:
-            residuals = _out_of_fold(trained.model, trained.closed_form, parts)
+            prior = prior_of(checkpoint.config.embedding)
+            residuals = _out_of_fold(prior, trained.closed_form, parts)
         if residuals is not None and effects is not None:
             residuals = effects.residuals(residuals)
     if residuals is None:
@@ -107,8 +108,8 @@ def calibrate_windows(forecaster: Scorable, parts: Parts, most: int | None) -> C
     match forecaster:
         case SeasonalNaive():
             return calibrate_naive(forecaster, parts.table, rows_before(parts.test))
-        case TrainedModel(SWTTime() as model, result) if model.is_closed_form:
-            residuals = _out_of_fold(model, result.closed_form, parts)
+        case TrainedModel(network=network, result=result) if network is not None and network.is_closed_form:
+            residuals = _out_of_fold(network.embed.prior(), result.closed_form, parts)
     if residuals is None:
         residuals = _validation(forecaster, parts.validation, most)
     return _learn(residuals, parts.table)
@@ -130,11 +131,11 @@ def _describe_scale(calibration: Calibration) -> str:
     return "of the window" if calibration.coefficients.any() else "of the seasonal differences"
 
 
-def _out_of_fold(model: SWTTime, solved: Mapping[str, Any] | None, parts: Parts) -> Residuals | None:
+def _out_of_fold(prior: Prior | None, solved: Mapping[str, Any] | None, parts: Parts) -> Residuals | None:
     """Residuals of the closed form on blocks that were left out; ``solved`` is the record of its form."""
     if solved is None:
         return None
-    context, prior = parts.train.windows.context, model.embed.prior()
+    context = parts.train.windows.context
     form = FormRecord(**{one.name: solved[one.name] for one in fields(FormRecord)})
     found = held_out_residuals(parts.train, parts.validation, context, prior, form)
     if found is None:

@@ -5,6 +5,7 @@ The rule is in `swt_time.selection.keeping`. A branch that could not be kept by 
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
 from swt_time.checkpoints import Checkpoint
 from swt_time.checkpoints.branch import kept, left_out
@@ -13,9 +14,12 @@ from swt_time.config import Config
 from swt_time.config.branch import has_branch
 from swt_time.data.parts import Parts
 from swt_time.errors import SWTTimeWarning
-from swt_time.model import SWTTime
+from swt_time.model.alone import ClosedForm
 from swt_time.selection.keeping import FEWEST_BLOCKS, MANY_SERIES, cut_blocks, judge
-from swt_time.training import TrainingResult, reduce_model
+from swt_time.training import TrainingResult
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
 
 FEW_BLOCKS = (
     f"the validation part has fewer than {FEWEST_BLOCKS} blocks of a horizon, and fewer than {MANY_SERIES} series"
@@ -54,11 +58,17 @@ def why_not_trained(config: Config, parts: Parts, *, weighed: bool, starts: bool
     return None
 
 
-def judged(checkpoint: Checkpoint, model: SWTTime, parts: Parts, result: TrainingResult) -> tuple[Checkpoint, SWTTime]:
+def judged(
+    checkpoint: Checkpoint, model: "SWTTime | ClosedForm", parts: Parts, result: TrainingResult
+) -> tuple[Checkpoint, "SWTTime | ClosedForm"]:
     """Judge the branch of a trained network; return the checkpoint and the network that are to be used.
 
     A network without a branch is returned as it is, and so is one that was judged before.
     """
+    if isinstance(model, ClosedForm):
+        return checkpoint, model
+    from swt_time.training import reduce_model
+
     config = checkpoint.config
     gate = 0.0 if model.gate is None or model.has_quantiles else model.gate.item()
     if RECORD in checkpoint.provenance or not (

@@ -80,7 +80,7 @@ def fit_table(
     if asked.automatic or asked.model.panel:
         config, choice, residuals = choose(compared, asked, report)
     config = remember_ids(config, series)
-    data, pad = config.data, config.short == "pad"
+    data, pad, device = config.data, config.short == "pad", config.training.device
     trains = choice is None or choice.weights[CLOSED_FORM] > 0
     if trains:
         plan_split(series.lengths, data.split, data.steps, data.horizon, pad=pad)
@@ -91,11 +91,11 @@ def fit_table(
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
-        if folder is not None and trains:
+        if folder is None or not trains:
+            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
+        else:
             model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
             written = checkpoint
-        else:
-            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
         interrupted = result.ended == "interrupted"
         if not_trained is not None:
             checkpoint = left_out(checkpoint, model, asked_branch, not_trained)
@@ -107,9 +107,9 @@ def fit_table(
         if effects is not None:
             checkpoint = with_effects(checkpoint, effects.effects)
         if not interrupted:
-            checkpoint = calibrate(Trained(checkpoint, model), parts, residuals, series, effects)
+            checkpoint = calibrate(Trained(checkpoint, model, device), parts, residuals, series, effects)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
     if is_left_out(checkpoint.provenance):
         config = checkpoint.config
-    return Fitted(config, Trained(checkpoint, model), result, choice, effects)
+    return Fitted(config, Trained(checkpoint, model, device), result, choice, effects)

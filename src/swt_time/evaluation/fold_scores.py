@@ -12,7 +12,6 @@ from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, TableError
 from swt_time.evaluation.backtesting import Folds
-from swt_time.evaluation.baselines import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.calibrating import calibrate_naive
 from swt_time.evaluation.interval_metrics import IntervalSums
 from swt_time.evaluation.interval_scores import (
@@ -23,6 +22,7 @@ from swt_time.evaluation.interval_scores import (
     interval_scores,
 )
 from swt_time.evaluation.metrics import ErrorSums
+from swt_time.evaluation.naive import SeasonalNaive, naive_forecasts
 from swt_time.evaluation.scoring import errors_by_series, mase_scales, series_columns
 from swt_time.evaluation.text import METRICS, NAME_WIDTH, TITLES, finite_only, line, spread
 from swt_time.evaluation.uncertainty import LEVELS

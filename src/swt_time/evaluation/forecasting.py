@@ -1,16 +1,18 @@
 """The interface of forecasters that can be scored."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-from torch import nn
 
 from swt_time.config.choices import QUANTILES
 from swt_time.data.parts import PartWindows
-from swt_time.model import SWTTime
-from swt_time.model.inference import forecast_windows
 from swt_time.training import TrainingResult
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from swt_time.model import SWTTime
 
 
 class WindowForecaster(Protocol):
@@ -62,8 +64,10 @@ def spread_part(forecaster: Scorable, part: PartWindows, indices: np.ndarray) ->
     return None if spread is None else spread * part.scaler.std[part.series_of(indices), None]
 
 
-def quantile_spread(model: nn.Module, contexts: np.ndarray) -> np.ndarray:
+def quantile_spread(model: "nn.Module", contexts: np.ndarray) -> np.ndarray:
     """Run a network that was trained to quantiles; see `SpreadForecaster.spread_windows`."""
+    from swt_time.model.inference import forecast_windows
+
     quantiles = forecast_windows(model, contexts, quantiles=True)
     low, median, high = (quantiles[..., QUANTILES.index(p)] for p in (0.1, 0.5, 0.9))
     return np.stack([median - low, high - median])
@@ -80,15 +84,24 @@ class TrainedModel:
     result : TrainingResult
     """
 
-    model: nn.Module
+    model: "nn.Module"
     result: TrainingResult
+
+    @property
+    def network(self) -> "SWTTime | None":
+        """The model, if it is no baseline."""
+        from swt_time.model import SWTTime
+
+        return self.model if isinstance(self.model, SWTTime) else None
 
     def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
         """Map scaled contexts (M, T) to forecasts (M, H)."""
+        from swt_time.model.inference import forecast_windows
+
         return forecast_windows(self.model, contexts)
 
     def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
         """See `SpreadForecaster`."""
-        model = self.model
-        has_spread = isinstance(model, SWTTime) and model.has_quantiles and not model.is_closed_form
-        return quantile_spread(model, contexts) if has_spread else None
+        network = self.network
+        has_spread = network is not None and network.has_quantiles and not network.is_closed_form
+        return quantile_spread(self.model, contexts) if has_spread else None

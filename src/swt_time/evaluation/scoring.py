@@ -14,7 +14,6 @@ from swt_time.data.parts import PartWindows, split_table
 from swt_time.data.scaling import Scaler
 from swt_time.data.series import SeriesTable
 from swt_time.errors import ConfigError, TableError
-from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.calibrating import calibrate_naive, rows_before
 from swt_time.evaluation.forecasting import Scorable, forecast_part, spread_part
 from swt_time.evaluation.interval_metrics import IntervalSums
@@ -27,6 +26,7 @@ from swt_time.evaluation.interval_scores import (
     sampled,
 )
 from swt_time.evaluation.metrics import ErrorSums, seasonal_scale
+from swt_time.evaluation.naive import SeasonalNaive
 from swt_time.evaluation.text import METRICS, TITLES, finite_only, line, shortened, spread
 from swt_time.evaluation.uncertainty import LEVELS
 from swt_time.intervals import Calibration

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from swt_time.data.told import Notes, Told
 from swt_time.effects import Effects
 from swt_time.effects.notes import NotesGroup
 from swt_time.errors import BackboneError, SWTTimeWarning
-from swt_time.language import load_language_model
 from swt_time.language.finding import MINILM
-from swt_time.language.sentences import SentenceReader, text_key
+from swt_time.language.text_key import text_key
+
+if TYPE_CHECKING:
+    from swt_time.language.sentences import SentenceReader
 
 
 def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
@@ -25,9 +27,9 @@ def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
         return series
     found = _read(notes, series)
     name = MINILM if config.backbone.name in STAND_INS else config.backbone.name
-    model = load_language_model(name, precision="float32")
-    vectors = _unit(SentenceReader(model)(found.texts))
-    return _with(series, Told(found, vectors, model.identity.name, model.identity.sha256))
+    reader = _reader(name)
+    vectors, identity = _unit(reader(found.texts)), reader.model.identity
+    return _with(series, Told(found, vectors, identity.name, identity.sha256))
 
 
 def tell_again(series: SeriesTable, notes: Any, effects: Effects | None) -> SeriesTable:
@@ -76,14 +78,22 @@ def _vectors(texts: Sequence[str], group: NotesGroup) -> np.ndarray:
         vectors[known] = group.vectors[rows] @ group.directions.T
     new = [text for text, one in zip(texts, known, strict=True) if not one]
     if any(text.strip() for text in new):
-        model = load_language_model(group.backbone, precision="float32")
-        if model.identity.sha256 != group.sha256:
+        reader = _reader(group.backbone)
+        if reader.model.identity.sha256 != group.sha256:
             raise BackboneError(
                 f"backbone {group.backbone!r} is not the language model that read the notes in training (its weights "
                 "differ); restore that one, or fit the model again"
             )
-        vectors[~known] = _unit(SentenceReader(model)(new))
+        vectors[~known] = _unit(reader(new))
     return vectors
+
+
+def _reader(backbone: str) -> "SentenceReader":
+    """PyTorch is imported here, since texts that the training had need none."""
+    from swt_time.language import load_language_model
+    from swt_time.language.sentences import SentenceReader
+
+    return SentenceReader(load_language_model(backbone, precision="float32"))
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

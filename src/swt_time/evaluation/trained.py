@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +21,13 @@ from swt_time.effects import Apart, Effects
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.evaluation.forecasting import quantile_spread
 from swt_time.intervals import Calibration
-from swt_time.model import SWTTime
-from swt_time.model.inference import forecast_windows
-from swt_time.model.weights import load_trained_state
+from swt_time.machine import resolve_device
+from swt_time.model.alone import ClosedForm
 from swt_time.panel.ladder import ladder
 from swt_time.selection import Blend
+
+if TYPE_CHECKING:
+    from swt_time.model import SWTTime
 
 
 def describe_intervals(provenance: Mapping[str, Any]) -> str:
@@ -52,17 +55,29 @@ class Trained:
     """A checkpoint with its network, and with the panel that was chosen beside it, if any.
 
     Shapes: ``M`` forecast origins, ``T`` context, ``H`` horizon.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    network : SWTTime or ClosedForm
+        A closed form alone on the CPU is replaced by its map.
+    device : str
+        Device of the layers.
     """
 
     checkpoint: Checkpoint
-    model: SWTTime
+    network: "SWTTime | ClosedForm"
+    device: str = "auto"
     blend: Blend | None = field(init=False)
     calibration: Calibration | None = field(init=False)
     effects: Effects | None = field(init=False)
     _apart: list[Apart] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        blend, horizon = Blend.from_tensors(self.checkpoint.weights), self.checkpoint.config.data.horizon
+        alone = self.checkpoint.closed_form
+        if alone is not None and self.device in ("auto", "cpu"):  # also after a run that solved it in layers
+            object.__setattr__(self, "network", alone)
+        blend, horizon = Blend.from_arrays(self.checkpoint.weights), self.checkpoint.config.data.horizon
         if blend is not None and blend.panel.horizon != horizon:
             raise CheckpointError(f"the panel forecasts {blend.panel.horizon} steps, the configuration says {horizon}")
         calibration = self.checkpoint.calibration
@@ -75,6 +90,22 @@ class Trained:
         object.__setattr__(self, "calibration", calibration)
         if calibration is not None and calibration.own and not self.has_spread:
             raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
+
+    @classmethod
+    def build(cls, checkpoint: Checkpoint, device: str, *, allow_backbone_change: bool = False) -> "Trained":
+        """Make the network of a checkpoint; see `swt_time.checkpoints.Checkpoint.build`."""
+        alone = checkpoint.closed_form
+        if alone is not None and device in ("auto", "cpu"):
+            return cls(checkpoint, alone, device)
+        model = checkpoint.build(allow_backbone_change=allow_backbone_change)
+        return cls(checkpoint, model.to(resolve_device(device)), device)
+
+    @cached_property
+    def model(self) -> "SWTTime":
+        """The network as layers of PyTorch; those of a closed form alone are built when they are first asked for."""
+        if isinstance(self.network, ClosedForm):
+            return self.checkpoint.build().to(resolve_device(self.device))
+        return self.network
 
     @property
     def context(self) -> int:
@@ -95,7 +126,9 @@ class Trained:
     @property
     def is_closed_form(self) -> bool:
         """Whether the forecast depends on no weights that were trained by gradients."""
-        return self.model.is_closed_form or (self.blend is not None and self.blend.weight == 0)
+        if isinstance(self.network, ClosedForm) or (self.blend is not None and self.blend.weight == 0):
+            return True
+        return self.model.is_closed_form
 
     def describe_intervals(self) -> str:
         """Describe in one line how the intervals were made."""
@@ -135,11 +168,12 @@ class Trained:
         return self._apart[0]
 
     def updated(self, series: SeriesTable) -> "Trained":
-        """Take new rows into the closed form, see `swt_time.checkpoints.updating`; the network is changed in place."""
+        """Take new rows into the closed form, see `swt_time.checkpoints.updating`; layers are changed in place."""
         apart = self.apart(series)
         checkpoint = updated(self.checkpoint, series if apart is None else apart.rest)
-        load_trained_state(self.model, checkpoint.trained_weights)
-        return Trained(checkpoint, self.model)
+        if not isinstance(self.network, ClosedForm):
+            checkpoint.load_into(self.network)
+        return Trained(checkpoint, self.network, self.device)
 
     def forecast_origins(self, series: SeriesTable, pairs: np.ndarray, steps: int | None = None) -> np.ndarray:
         """Forecast (series index, known rows) pairs: (M, H) float64, in the units of the series.
@@ -191,7 +225,7 @@ class Trained:
     @property
     def has_spread(self) -> bool:
         """Whether every forecast comes from a network that was trained to quantiles."""
-        return self.model.has_quantiles and not self.is_closed_form and self.short != "naive"
+        return not self.is_closed_form and self.model.has_quantiles and self.short != "naive"
 
     def spreads(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
         """Distances from the median to the first and to the last decile of the network, (2, M, H) float64, in the units
@@ -217,9 +251,17 @@ class Trained:
     def forecast_part(self, part: PartWindows, indices: np.ndarray) -> np.ndarray:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         if self.blend is None and self.apart(part.table) is None:
-            return forecast_windows(self.model, part.contexts(indices))
+            return self.forecast_windows(part.contexts(indices))
         pairs = part.windows.pairs(indices) + np.array([0, part.windows.context])
         return part.scaler.apply_to_windows(self.forecast_origins(part.table, pairs), pairs[:, 0])
+
+    def forecast_windows(self, contexts: np.ndarray) -> np.ndarray:
+        """Forecast scaled windows by the network alone: contexts (M, T) to forecasts (M, H)."""
+        if isinstance(self.network, ClosedForm):
+            return self.network.forecast_windows(contexts)
+        from swt_time.model.inference import forecast_windows
+
+        return forecast_windows(self.model, contexts)
 
     def _network(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray:
         if len(pairs) == 0:
@@ -232,7 +274,7 @@ class Trained:
                 SWTTimeWarning,
                 stacklevel=3,
             )
-        scaled = forecast_windows(self.model, contexts_at(series, pairs, self.context, scaler))
+        scaled = self.forecast_windows(contexts_at(series, pairs, self.context, scaler))
         return scaler.invert(scaled, pairs[:, 0])
 
     def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> tuple[Scaler, list[str]]:

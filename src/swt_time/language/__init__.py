@@ -3,15 +3,21 @@
 - ``prompt_text``, ``prompter``, ``prompt``, ``tokenizer``: from window statistics to text to token ids;
 - ``finding``, ``formats``, ``loading``, ``families``: the files of a backbone, formats that are not read, its weights,
   and what differs between families;
-- ``backbone``: the frozen model;
+- ``backbone``, ``identity``: the frozen model, and how a checkpoint names it;
 - ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """
 
-from swt_time.language.backbone import BackboneIdentity, LanguageModel
+from typing import TYPE_CHECKING
+
 from swt_time.language.finding import find_backbone
-from swt_time.language.loading import load_language_model
-from swt_time.language.prompt_reader import Prompt, ReadPrompt
-from swt_time.language.prompter import Prompter
+from swt_time.language.identity import BackboneIdentity
+from swt_time.lazily import exports
+
+if TYPE_CHECKING:
+    from swt_time.language.backbone import LanguageModel
+    from swt_time.language.loading import load_language_model
+    from swt_time.language.prompt_reader import Prompt, ReadPrompt
+    from swt_time.language.prompter import Prompter
 
 __all__ = [
     "BackboneIdentity",
@@ -22,3 +28,15 @@ __all__ = [
     "find_backbone",
     "load_language_model",
 ]
+
+# A checkpoint names its backbone, also where PyTorch is not needed.
+__getattr__ = exports(
+    __name__,
+    {
+        "LanguageModel": "backbone",
+        "load_language_model": "loading",
+        "Prompt": "prompt_reader",
+        "ReadPrompt": "prompt_reader",
+        "Prompter": "prompter",
+    },
+)

@@ -3,11 +3,9 @@
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from swt_time.config import PromptAttention
@@ -15,6 +13,7 @@ from swt_time.errors import BackboneError
 from swt_time.language.attention import register_attention
 from swt_time.language.families import FAMILIES
 from swt_time.language.frozen import can_fuse, fuse_linear_layers
+from swt_time.language.identity import BackboneIdentity
 from swt_time.language.prompt import Prompt
 from swt_time.language.prompt_reader import PromptReader, ReadPrompt
 from swt_time.language.tokenizer import Tokenizer
@@ -22,30 +21,6 @@ from swt_time.language.tokenizer import Tokenizer
 TOKENS_AT_ONCE = 4096
 """Maximum number of tokens (prompts and patches) that a CPU reads at once. Larger batches are not faster: their
 activations of 32 MiB and more exceed the cache, and glibc requests such blocks from the system every time."""
-
-
-@dataclass(frozen=True)
-class BackboneIdentity:
-    """Identity of a frozen backbone, as a checkpoint records it in order to find and verify the backbone later.
-
-    Attributes
-    ----------
-    name : str
-        ``minilm``, a folder or a hub id, as given by the user.
-    family : str
-        ``model_type`` of the backbone.
-    layers : int
-        Number of layers in use.
-    sha256 : str
-        Hash of the weights; see `weights_sha256`.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    name: str
-    family: str
-    layers: int
-    sha256: str
 
 
 def weights_sha256(model: nn.Module) -> str:

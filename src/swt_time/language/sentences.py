@@ -1,6 +1,5 @@
 """Texts as vectors: what a frozen language model makes of a sentence."""
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 
@@ -9,14 +8,10 @@ import torch
 
 from swt_time.errors import SWTTimeWarning
 from swt_time.language.backbone import LanguageModel
+from swt_time.language.text_key import text_key
 
 LONGEST = 512
 """Maximum number of tokens of a text; the rest is not read."""
-
-
-def text_key(text: str) -> str:
-    """SHA-256 of a text without blanks at its ends, in hexadecimal: its name in a cache, which stores no text."""
-    return hashlib.sha256(text.strip().encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class SentenceReader:

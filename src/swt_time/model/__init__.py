@@ -7,7 +7,15 @@
 - ``weights``, ``inference``: listing and loading trained weights, and forecasting many windows.
 """
 
-from swt_time.model.building import build_embedding, build_model
-from swt_time.model.network import SWTTime
+from typing import TYPE_CHECKING
+
+from swt_time.lazily import exports
+
+if TYPE_CHECKING:
+    from swt_time.model.building import build_embedding, build_model
+    from swt_time.model.network import SWTTime
 
 __all__ = ["SWTTime", "build_embedding", "build_model"]
+
+# Layers need PyTorch, the closed form does not.
+__getattr__ = exports(__name__, {"build_embedding": "building", "build_model": "building", "SWTTime": "network"})

@@ -7,7 +7,7 @@ from swt_time.errors import ConfigError
 from swt_time.language import LanguageModel, Prompter, load_language_model
 from swt_time.machine import torch_defaults
 from swt_time.model.branch import Branch, Reprogrammed
-from swt_time.model.closed_form import RidgeSkip
+from swt_time.model.closed_form.skip import RidgeSkip
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.heads import FlattenHead, LinearSkip
 from swt_time.model.network import SWTTime

@@ -13,7 +13,8 @@ from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows
 from swt_time.language import LanguageModel, Prompt, ReadPrompt
 from swt_time.model.branch import Branch
-from swt_time.model.closed_form import RidgeSkip, Solution, solve
+from swt_time.model.closed_form import Solution, solve
+from swt_time.model.closed_form.skip import RidgeSkip
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.heads import FlattenHead, LinearSkip
 from swt_time.model.normalize import WindowScale, denormalize, normalize
@@ -170,7 +171,7 @@ class SWTTime(nn.Module):
         if not isinstance(self.skip, RidgeSkip):
             return None
         solution = solve(windows, validation, self.skip.weight.shape[1], self.embed.prior(), self.closed_form)
-        self.skip.weight.copy_(solution.weight)
+        self.skip.weight.copy_(torch.from_numpy(solution.weight))
         return solution
 
     def trained_state(self) -> dict[str, Tensor]:

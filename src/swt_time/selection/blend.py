@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from swt_time.data.origins import never_negative
 from swt_time.errors import CheckpointError
@@ -73,15 +71,15 @@ class Blend:
         combined /= total
         return np.where(never_negative(histories)[:, None], np.maximum(combined, 0.0), combined)
 
-    def to_tensors(self) -> dict[str, Tensor]:
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, for a checkpoint."""
         arrays = {"weight": np.array(self.weight), "share": np.array(self.share), **self.panel.to_arrays()}
         if self.weekly is not None:
             arrays |= {WEEKLY + name: one for name, one in self.weekly.to_arrays().items()}
-        return {PREFIX + name: torch.from_numpy(np.array(one, dtype=np.float64)) for name, one in arrays.items()}
+        return {PREFIX + name: np.array(one, dtype=np.float64) for name, one in arrays.items()}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Blend | None":
+    def from_arrays(cls, weights: Mapping[str, np.ndarray]) -> "Blend | None":
         """Restore a blend from the weights of a checkpoint; None if there is none.
 
         Raises
@@ -89,10 +87,10 @@ class Blend:
         CheckpointError
             An array is missing, or holds impossible values.
         """
-        arrays = {name.removeprefix(PREFIX): one for name, one in tensors.items() if name.startswith(PREFIX)}
+        arrays = {name.removeprefix(PREFIX): one for name, one in weights.items() if name.startswith(PREFIX)}
         if not arrays:
             return None
-        plain = {name: one.double().numpy() for name, one in arrays.items()}
+        plain = {name: one.astype(np.float64) for name, one in arrays.items()}
         weight, share = plain.pop("weight", np.array(np.nan)), plain.pop("share", np.array(0.0))
         if weight.shape != () or not 0 <= weight <= 1:
             raise CheckpointError("the weight of the network beside the panel is missing or not from 0 to 1")

@@ -22,7 +22,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.splits import split_borders
 from swt_time.data.windows import evenly
 from swt_time.intervals import Residuals
-from swt_time.machine import one_thread, torch_defaults
+from swt_time.machine import one_thread
 from swt_time.model.closed_form import Prior, solve
 from swt_time.panel import CANDIDATES, fit_panel, fit_weekly, longest_history, longest_weekly, reach, shortest_weekly
 from swt_time.selection.blend import Blend
@@ -103,7 +103,6 @@ class Choice:
         )
 
 
-@torch_defaults()
 @one_thread()
 def choose(
     table: SeriesTable, config: Config, report: Callable[[Compared], None] = lambda event: None
@@ -325,7 +324,7 @@ class _Before:
         prior = Prior(config.embedding.wavelet, config.embedding.levels, config.embedding.boundary)
         forms = [one for one in config.model.closed_form if one in FORMS]
         solution = solve(Sample(parts.train), Sample(parts.validation), context, prior, forms)
-        weight = solution.weight.numpy()
+        weight = solution.weight
         origins = self.block.origins
         places = np.searchsorted(self.block.series, origins[:, 0])
         contexts = contexts_at(self.used, np.stack([places, origins[:, 1]], axis=1), context, parts.scaler)

@@ -19,17 +19,16 @@ share their time; the test takes them as independent.
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from swt_time.config import TrainingConfig
 from swt_time.data.parts import PartWindows
 from swt_time.data.windows import evenly
-from swt_time.model.inference import forecast_windows
-from swt_time.training.optimising import Objective
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MOST_BLOCKS = 16
 """Most blocks. More would be shorter, and their errors less independent of each other."""
@@ -158,7 +157,7 @@ def cut_blocks(part: PartWindows, most: int) -> Blocks | None:
 
 
 def judge(
-    model: nn.Module, reduced: nn.Module, part: PartWindows, config: TrainingConfig, validations: int
+    model: "nn.Module", reduced: "nn.Module", part: PartWindows, config: TrainingConfig, validations: int
 ) -> Judgement | None:
     """Compare a network with the same network without its branch on blocks of the validation part.
 
@@ -177,6 +176,11 @@ def judge(
     Judgement or None
         None if there are too few blocks.
     """
+    import torch
+
+    from swt_time.model.inference import forecast_windows
+    from swt_time.training.optimising import Objective
+
     cut = cut_blocks(part, config.validation_windows)
     if cut is None:
         return None

@@ -42,6 +42,13 @@ def seeded(config: TrainingConfig) -> Iterator[RandomState]:
         yield RandomState(device, config.seed)
 
 
+@contextlib.contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Draw the initial weights of layers on the CPU as a run with this seed does; the host's generator is unchanged."""
+    with RandomState(torch.device("cpu"), seed).active():
+        yield
+
+
 def train_model(
     model: SWTTime,
     windows: Windows,

@@ -23,6 +23,7 @@ from swt_time.training.optimising import Objective, learning_rate, make_optimize
 from swt_time.training.pace import RECENT_STEPS, Pace
 from swt_time.training.random_state import RandomState
 from swt_time.training.signals import StopRequest, stop_on_signals
+from swt_time.training.solving import NO_WINDOW
 from swt_time.training.state import (
     Progress,
     StateTensors,
@@ -125,7 +126,7 @@ def train(
     together.
     """
     if len(windows) == 0:
-        raise TableError("the training part holds no window; lower data.context or data.horizon, or provide more rows")
+        raise TableError(NO_WINDOW)
     objective = Objective(config.loss) if objective is None else objective
     run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state)
     if resume is not None:

@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swt_time.wavelets.boundaries import BOUNDARIES
+from swt_time.wavelets.boundaries import BOUNDARIES, check_level, origin
 from swt_time.wavelets.filters import FilterBank, Wavelet, as_filter_bank
 
 LEAST_SEEN = 1e-13
@@ -41,16 +41,6 @@ def check_boundary(boundary: str) -> None:
         raise ValueError(f"unknown boundary: expected one of {', '.join(BOUNDARIES)}, got {boundary!r}")
 
 
-def check_level(level: int, length: int) -> None:
-    """Raise ValueError if ``2**level`` exceeds the length; the message gives the largest level that fits."""
-    if level < 1:
-        raise ValueError(f"expected a level of at least 1, got {level}; level=1 is the shallowest transform")
-    if 2**level > length:
-        largest = int(math.log2(length)) if length >= 2 else 0
-        remedy = f"the largest level that fits is {largest}" if largest else "at least 2 samples are needed"
-        raise ValueError(f"expected 2**level <= T = {length} samples, got level {level}; {remedy}")
-
-
 def check_signal(x: Tensor) -> None:
     """Raise ValueError unless a tensor is real, floating-point and has a time axis."""
     if not x.is_floating_point() or x.dim() == 0:
@@ -58,11 +48,6 @@ def check_signal(x: Tensor) -> None:
             f"expected a floating tensor with time last, got {x.dtype} of shape {tuple(x.shape)}; "
             "convert it, for example with x.float()"
         )
-
-
-def origin(taps: int, boundary: str) -> int:
-    """Return the index of the correlation tap that is aligned with the sample itself."""
-    return taps - 1 if boundary == "causal" else taps // 2 - 1
 
 
 def reach(wavelet: Wavelet, level: int, boundary: str = "periodic") -> tuple[int, int]:

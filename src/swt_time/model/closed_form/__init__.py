@@ -15,11 +15,16 @@ matrix (``skip``). Its errors on the held-out blocks are those that intervals ar
 sums are kept (``sums``), more windows can be added to them later.
 """
 
+from typing import TYPE_CHECKING
+
+from swt_time.lazily import exports
 from swt_time.model.closed_form.priors import Prior
 from swt_time.model.closed_form.residuals import HeldOutErrors, held_out_residuals
-from swt_time.model.closed_form.skip import RidgeSkip
 from swt_time.model.closed_form.solving import FormRecord, Gain, Solution, solve, solve_again
 from swt_time.model.closed_form.sums import PREFIX, Sums, check_partial, sum_all
+
+if TYPE_CHECKING:
+    from swt_time.model.closed_form.skip import RidgeSkip
 
 __all__ = [
     "PREFIX",
@@ -36,3 +41,6 @@ __all__ = [
     "solve_again",
     "sum_all",
 ]
+
+# The layer needs PyTorch, the solution does not.
+__getattr__ = exports(__name__, {"RidgeSkip": "skip"})

@@ -12,9 +12,7 @@ Fourier transforms give the first row, so the sums take ``O(C log W + W^2)`` ope
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from torch import Tensor
 
 from swt_time.data.scaling import equally_long
 from swt_time.data.windows import ConsecutiveWindows, Windows, evenly
@@ -63,17 +61,17 @@ def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Momen
     """
     width = context + horizon
     first, total = np.zeros(width), 0
-    ends = torch.zeros(width - 1, width - 1, dtype=torch.float64)
+    ends = np.zeros((width - 1, width - 1))
     for _, rows in equally_long([run for run in runs if len(run) >= width]):
         count = rows.shape[1] - width + 1
         total += len(rows) * count
         first += lagged_products(rows, count, width)
-        leaving, entering = (torch.from_numpy(one.copy()) for one in (rows[:, : width - 1], rows[:, count:]))
+        leaving, entering = rows[:, : width - 1], rows[:, count:]
         ends += entering.T @ entering - leaving.T @ leaving
     if not total:
         return None
-    sums = torch.empty(width, width, dtype=torch.float64)
-    sums[0] = sums[:, 0] = torch.from_numpy(first)
+    sums = np.empty((width, width))
+    sums[0] = sums[:, 0] = first
     for i in range(width - 1):
         sums[i + 1, i + 1 :] = sums[i + 1 :, i + 1] = sums[i, i:-1] + ends[i, i:]
     return centred(sums, context, total)
@@ -118,14 +116,14 @@ def spectral_products(
     return spectrum
 
 
-def centred(sums: Tensor, context: int, windows: int) -> Moments | None:
+def centred(sums: np.ndarray, context: int, windows: int) -> Moments | None:
     """Second moments relative to the mean of each context, from sums of ``z z'``."""
-    with_mean = sums[:, :context].mean(dim=1, keepdim=True)
+    with_mean = sums[:, :context].mean(axis=1, keepdims=True)
     relative = sums - with_mean - with_mean.T + with_mean[:context].mean()
     inputs = relative[:context, :context]
     if not inputs.trace() > LEAST_VARIATION * sums[:context, :context].trace():
         return None
     horizon = len(sums) - context
-    none = sums.new_zeros(0, context), sums.new_zeros(0, horizon)
+    none = np.empty((0, context)), np.empty((0, horizon))
     targets = float(relative[context:, context:].trace())
     return Moments(inputs, relative[:context, context:], targets, windows * horizon, *none)

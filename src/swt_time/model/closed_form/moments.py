@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from swt_time.data.windows import Windows, evenly
 
@@ -24,26 +22,26 @@ class Moments:
 
     Attributes
     ----------
-    inputs : Tensor, (T, T)
+    inputs : ndarray, (T, T)
         Sum of ``x x'``.
-    products : Tensor, (T, H)
+    products : ndarray, (T, H)
         Sum of ``x y'`` over the observed values of ``y``.
     targets : float
         Sum of ``|y|^2`` over the observed values.
     points : int
         Number of observed values in all ``y``.
-    partial : Tensor, (G, T)
+    partial : ndarray, (G, T)
         The windows ``x`` of which some values of ``y`` were not observed.
-    missing : Tensor, (G, H)
+    missing : ndarray, (G, H)
         1 where a value was not observed, else 0.
     """
 
-    inputs: Tensor
-    products: Tensor
+    inputs: np.ndarray
+    products: np.ndarray
     targets: float
     points: int
-    partial: Tensor
-    missing: Tensor
+    partial: np.ndarray
+    missing: np.ndarray
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(
@@ -51,21 +49,21 @@ class Moments:
             self.products + other.products,
             self.targets + other.targets,
             self.points + other.points,
-            torch.cat([self.partial, other.partial]),
-            torch.cat([self.missing, other.missing]),
+            np.concatenate([self.partial, other.partial]),
+            np.concatenate([self.missing, other.missing]),
         )
 
-    def squared_error(self, weight: Tensor) -> float:
+    def squared_error(self, weight: np.ndarray) -> float:
         """Sum of squared errors of the observed values forecast as ``weight x``; weight of shape (H, T)."""
         explained = 2 * (weight.T * self.products).sum() - (weight.T * (self.inputs @ weight.T)).sum()
-        unobserved = (self.missing * (self.partial @ weight.T)).square().sum()
+        unobserved = np.square(self.missing * (self.partial @ weight.T)).sum()
         return self.targets - float(explained) - float(unobserved)
 
-    def mse(self, weight: Tensor) -> float:
+    def mse(self, weight: np.ndarray) -> float:
         """Mean squared error of the observed values forecast as ``weight x``; weight of shape (H, T)."""
         return self.squared_error(weight) / max(self.points, 1)
 
-    def minus(self, weight: Tensor) -> "Moments":
+    def minus(self, weight: np.ndarray) -> "Moments":
         """Moments of the residuals ``y - weight x`` in place of ``y``; weight of shape (H, T)."""
         unobserved = self.partial.T @ (self.missing * (self.partial @ weight.T))
         products = self.products - self.inputs @ weight.T + unobserved
@@ -81,13 +79,13 @@ class Moments:
             partial=self.partial - self.partial[:, -1:],
         )
 
-    def complete(self, weight: Tensor) -> "Moments":
+    def complete(self, weight: np.ndarray) -> "Moments":
         """Moments in which the missing values of ``y`` are those that ``weight`` (H, T) forecasts."""
         filled = self.missing * (self.partial @ weight.T)
         return Moments(
             self.inputs,
             self.products + self.partial.T @ filled,
-            self.targets + float(filled.square().sum()),
+            self.targets + float(np.square(filled).sum()),
             self.points + int(self.missing.sum()),
             self.partial[:0],
             self.missing[:0],
@@ -105,15 +103,16 @@ def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_parti
     total: Moments | None = None
     room = max(most_partial * min(CHUNK, len(indices)) // max(len(indices), 1), 1)
     for begin in range(0, len(indices), CHUNK):
-        context, target = (torch.from_numpy(array).double() for array in windows.gather(indices[begin : begin + CHUNK]))
-        mean, padded = context.mean(dim=1, keepdim=True), context.isnan()
-        if padded.any():
-            mean = torch.where(padded.any(dim=1, keepdim=True), context.nanmean(dim=1, keepdim=True), mean)
-        x, y = (context - mean).masked_fill(padded, 0.0), target - mean
+        context, target = (array.astype(np.float64) for array in windows.gather(indices[begin : begin + CHUNK]))
+        mean, padded = context.mean(axis=1, keepdims=True), np.isnan(context)
+        known = ~padded.any(axis=1, keepdims=True)
+        if not known.all():
+            mean = np.where(known, mean, np.nanmean(context, axis=1, keepdims=True))
+        x, y = np.where(padded, 0.0, context - mean), target - mean
         if exponent:
             # The square root of the weight, because moments are products of two values.
-            share = 1 - padded.double().mean(dim=1, keepdim=True)
-            scale = ((x.square().mean(dim=1, keepdim=True) / share).sqrt() + SOFTENING) ** (-exponent / 2)
+            share = 1 - padded.mean(axis=1, keepdims=True)
+            scale = (np.sqrt(np.square(x).mean(axis=1, keepdims=True) / share) + SOFTENING) ** (-exponent / 2)
             x, y = scale * x, scale * y
         part = _moments(x, y, room)
         total = part if total is None else total + part
@@ -121,15 +120,16 @@ def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_parti
     return total
 
 
-def _moments(x: Tensor, y: Tensor, room: int) -> Moments:
+def _moments(x: np.ndarray, y: np.ndarray, room: int) -> Moments:
     """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used."""
-    missing = y.isnan()
+    missing = np.isnan(y)
     if not missing.any():
-        return Moments(x.T @ x, x.T @ y, float(y.square().sum()), y.numel(), x[:0], y[:0])
-    some = missing.any(dim=1) & ~missing.all(dim=1)
-    used = ~missing.any(dim=1)
-    used[some.nonzero()[evenly(int(some.sum()), room)]] = True
-    x, y, missing = x[used], y[used].nan_to_num(), missing[used]
-    partial = missing.any(dim=1)
+        none = np.empty((0, x.shape[1])), np.empty((0, y.shape[1]))
+        return Moments(x.T @ x, x.T @ y, float(np.square(y).sum()), y.size, *none)
+    some = missing.any(axis=1) & ~missing.all(axis=1)
+    used = ~missing.any(axis=1)
+    used[np.flatnonzero(some)[evenly(int(some.sum()), room)]] = True
+    x, y, missing = x[used], np.nan_to_num(y[used]), missing[used]
+    partial = missing.any(axis=1)
     points = int((~missing).sum())
-    return Moments(x.T @ x, x.T @ y, float(y.square().sum()), points, x[partial], missing[partial].double())
+    return Moments(x.T @ x, x.T @ y, float(np.square(y).sum()), points, x[partial], missing[partial].astype(np.float64))

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from swt_time.wavelets import Boundary, filter_bank
-from swt_time.wavelets.stationary import analyse, check_level
+from swt_time.model.closed_form.impulses import band_matrices
+from swt_time.model.closed_form.linear_algebra import Cholesky
+from swt_time.wavelets import Boundary
 
 TILTS = (0.25, 0.5, 1.0, 2.0)
 """Tilts that are tried."""
@@ -38,35 +38,32 @@ class Penalty(NamedTuple):
 
     name: str
     tilt: float
-    matrix: Tensor
-    covariance: Tensor
+    matrix: np.ndarray
+    covariance: np.ndarray
 
 
-def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[Tensor]:
+def band_grams(context: int, wavelet: str, level: int, boundary: Boundary) -> list[np.ndarray]:
     """Return ``S_k' S_k`` of each band, each of shape (T, T), in double precision."""
-    impulses = torch.eye(context, dtype=torch.float64)
-    check_level(level, context)
-    bands = analyse(impulses, filter_bank(wavelet), level, boundary, norm=True)  # (T, K, T)
-    return [band @ band.T for band in bands.unbind(1)]
+    return [band.T @ band for band in band_matrices(context, wavelet, level, boundary)]
 
 
-def penalties(grams: Sequence[Tensor] | None, context: int) -> list[Penalty]:
+def penalties(grams: Sequence[np.ndarray] | None, context: int) -> list[Penalty]:
     """Return the penalty of the wavelet prior for each tilt.
 
     Parameters
     ----------
-    grams : sequence of Tensor, optional
+    grams : sequence of ndarray, optional
         Result of `band_grams`; None gives the plain prior only.
     context : int
         ``T``.
     """
     if grams is None:
-        identity = torch.eye(context, dtype=torch.float64)
+        identity = np.eye(context)
         return [Penalty("plain", 1.0, identity, identity)]
     found = []
     for tilt in TILTS:
         covariance = sum(tilt ** (len(grams) - 1 - k) * gram for k, gram in enumerate(grams))
-        assert isinstance(covariance, Tensor)
+        assert isinstance(covariance, np.ndarray)
         found.append(_penalty("wavelet", tilt, covariance))
     return found
 
@@ -91,14 +88,13 @@ def season_penalty(context: int, season: int) -> Penalty:
     season : int
         ``m``; with 1, the mean of the whole window takes the place of the phases.
     """
-    position = torch.arange(context)
-    lag = (context - 1 - position).double()
-    decay = (1 + lag / season) ** -0.5
+    position = np.arange(context)
+    decay = (1 + (context - 1 - position) / season) ** -0.5
     same = (position[:, None] - position[None, :]) % season == 0
-    phases = same.double() * (PHASE_WEIGHT * season / context)
-    covariance = decay[:, None] * (torch.eye(context, dtype=torch.float64) + phases) * decay[None, :]
+    phases = same * (PHASE_WEIGHT * season / context)
+    covariance = decay[:, None] * (np.eye(context) + phases) * decay[None, :]
     return _penalty("season", 1.0, covariance / covariance.diagonal().mean())
 
 
-def _penalty(name: str, tilt: float, covariance: Tensor) -> Penalty:
-    return Penalty(name, tilt, torch.cholesky_inverse(torch.linalg.cholesky(covariance)), covariance)
+def _penalty(name: str, tilt: float, covariance: np.ndarray) -> Penalty:
+    return Penalty(name, tilt, Cholesky(covariance).inverse(), covariance)

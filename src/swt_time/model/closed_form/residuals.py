@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from swt_time.data.windows import Windows, evenly
 from swt_time.machine import one_thread
@@ -79,9 +78,9 @@ def held_out_residuals(
     return HeldOutErrors(part, index, errors, block)
 
 
-def _errors(contexts: np.ndarray, targets: np.ndarray, weight: Tensor) -> np.ndarray:
+def _errors(contexts: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Targets minus forecasts of windows; samples before the start of a series are NaN and count as the mean."""
     contexts = contexts.astype(np.float64)
     mean = np.nanmean(contexts, axis=1, keepdims=True)
-    forecast: np.ndarray = mean + np.nan_to_num(contexts - mean) @ weight.numpy().T
+    forecast: np.ndarray = mean + np.nan_to_num(contexts - mean) @ weight.T
     return targets - forecast

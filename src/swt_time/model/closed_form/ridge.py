@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from swt_time.model.closed_form.linear_algebra import Cholesky
 from swt_time.model.closed_form.moments import Moments
 from swt_time.model.closed_form.priors import Penalty
 
@@ -29,7 +29,7 @@ class Equations:
     ----------
     train : Moments
     penalty : Penalty
-    means : sequence of Tensor (H, T) or None
+    means : sequence of ndarray (H, T) or None
         Maps that the solution is shrunk towards; None for zero. All are solved with the same factor.
     last : bool
         Whether ``W - W0`` maps ``x`` relative to its last value; then its rows sum to zero.
@@ -41,36 +41,38 @@ class Equations:
     equals its forecast adds nothing to the gradient.
     """
 
-    def __init__(self, train: Moments, penalty: Penalty, means: Sequence[Tensor | None] = (None,), last: bool = False):
+    def __init__(
+        self, train: Moments, penalty: Penalty, means: Sequence[np.ndarray | None] = (None,), last: bool = False
+    ):
         residuals = [train if mean is None else train.minus(mean) for mean in means]
         if last:
             residuals = [one.since_last() for one in residuals]
         self.inputs, self.partial = residuals[0].inputs, residuals[0].partial
-        self.products = torch.cat([one.products for one in residuals], dim=1)
-        self.missing = train.missing.repeat(1, len(means))
+        self.products = np.concatenate([one.products for one in residuals], axis=1)
+        self.missing = np.tile(train.missing, (1, len(means)))
         self.penalty, self.means, self.last = penalty, means, last
-        self.unit = ((self.inputs * penalty.covariance).sum() / len(self.inputs)).clamp_min(LEAST_UNIT)
+        self.unit = max(float((self.inputs * penalty.covariance).sum()) / len(self.inputs), LEAST_UNIT)
 
-    def maps(self, strength: float, tolerance: float = TOLERANCE) -> list[Tensor]:
+    def maps(self, strength: float, tolerance: float = TOLERANCE) -> list[np.ndarray]:
         """Return the map (H, T) of a strength for each mean."""
         solve = self._solver(strength)
         solved = solve(self.products)
         for _ in range(MOST_ROUNDS if len(self.partial) else 0):
             former = solved
             solved = solve(self.products + self.partial.T @ (self.missing * (self.partial @ former)))
-            if (solved - former).norm() <= tolerance * solved.norm():
+            if np.linalg.norm(solved - former) <= tolerance * np.linalg.norm(solved):
                 break
         if self.last:
-            solved[-1] -= solved.sum(dim=0)
-        weights = solved.T.chunk(len(self.means))
+            solved[-1] -= solved.sum(axis=0)
+        weights = np.split(solved.T, len(self.means))
         return [weight if mean is None else mean + weight for weight, mean in zip(weights, self.means, strict=True)]
 
-    def _solver(self, strength: float) -> Callable[[Tensor], Tensor]:
-        matrix = torch.add(self.inputs, self.penalty.matrix, alpha=float(self.unit) * strength)
-        factor, failed = torch.linalg.cholesky_ex(matrix)
-        if failed:  # by rounding of the sums, with a small strength
-            return partial(torch.linalg.solve, matrix)
-        return lambda right: torch.cholesky_solve(right, factor)
+    def _solver(self, strength: float) -> Callable[[np.ndarray], np.ndarray]:
+        matrix = self.inputs + self.unit * strength * self.penalty.matrix
+        try:
+            return Cholesky(matrix).solve
+        except np.linalg.LinAlgError:  # by rounding of the sums, with a small strength
+            return partial(np.linalg.solve, matrix)
 
 
 def path(
@@ -78,10 +80,10 @@ def path(
     penalty: Penalty,
     tolerance: float = TOLERANCE,
     *,
-    mean: Tensor | None = None,
+    mean: np.ndarray | None = None,
     last: bool = False,
     strengths: Sequence[float] = STRENGTHS,
-) -> Iterator[tuple[float, Tensor]]:
+) -> Iterator[tuple[float, np.ndarray]]:
     """Yield each strength with its map (H, T); see `Equations`."""
     equations = Equations(train, penalty, [mean], last)
     for strength in strengths:

@@ -15,8 +15,6 @@ from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from swt_time.config.choices import ClosedFormPart
 from swt_time.data.windows import Windows, evenly
@@ -56,7 +54,7 @@ class Solution:
 
     Attributes
     ----------
-    weight : Tensor, (H, T)
+    weight : ndarray, (H, T)
         Double precision.
     prior : {"season", "wavelet", "plain"}
     strength, tilt : float
@@ -77,7 +75,7 @@ class Solution:
         What each part gained on the folds.
     """
 
-    weight: Tensor
+    weight: np.ndarray
     prior: str
     strength: float
     tilt: float
@@ -197,7 +195,7 @@ class FormRecord:
 
 
 @one_thread()
-def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season: int) -> Tensor:
+def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season: int) -> np.ndarray:
     """Solve the linear forecast in a form that was chosen before; double precision, (H, T).
 
     Parameters
@@ -223,7 +221,7 @@ def solve_again(train: Moments, record: FormRecord, prior: Prior | None, season:
     raise ValueError(f"no {record.prior} prior with tilt {record.tilt}")
 
 
-def _solve(train: Moments, form: _Form, season: int) -> Tensor:
+def _solve(train: Moments, form: _Form, season: int) -> np.ndarray:
     mean = _prior_mean(train, season, form.structure, form.last)
     ((_, weight),) = path(train, form.penalty, 1e-9, mean=mean, last=form.last, strengths=[form.strength])
     return weight
@@ -348,10 +346,10 @@ def _member(scores: Callable[[float], list[float]], j: int) -> Callable[[float],
     return lambda strength: scores(strength)[j]
 
 
-def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> Tensor | None:
+def _prior_mean(train: Moments, season: int, structure: bool, last: bool) -> np.ndarray | None:
     """Return the map that the solution is shrunk towards; None for zero, the mean of the window."""
     anchor = None
     if last:
-        anchor = torch.zeros_like(train.products.T)
+        anchor = np.zeros(train.products.T.shape)
         anchor[:, -1] = 1
     return structural_map(train, season, anchor) if structure else anchor

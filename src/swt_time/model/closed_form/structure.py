@@ -6,8 +6,7 @@ seasons of the group. This is a linear restriction of a row of the map, ``W_h = 
 ``F``, so its least squares follow from the same moments as those of a free map.
 """
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from swt_time.model.closed_form.moments import Moments
 
@@ -21,7 +20,7 @@ TOLERANCE = 1e-10
 """Eigenvalues of the normal equations below this share of the largest one are taken as zero."""
 
 
-def feature_rows(context: int, season: int, phase: int) -> Tensor:
+def feature_rows(context: int, season: int, phase: int) -> np.ndarray:
     """Return the rows ``F`` of means over the samples of each group, (g, T).
 
     Parameters
@@ -38,13 +37,13 @@ def feature_rows(context: int, season: int, phase: int) -> Tensor:
         seasons = [_members(group, context // season) for group in SEASON_GROUPS]
         groups += [[context + phase - season * back for back in group] for group in seasons]
     groups = [group for group in groups if group]
-    rows = torch.zeros(len(groups), context, dtype=torch.float64)
+    rows = np.zeros((len(groups), context))
     for row, group in zip(rows, groups, strict=True):
         row[group] = 1 / len(group)
     return rows
 
 
-def structural_map(train: Moments, season: int, anchor: Tensor | None = None) -> Tensor:
+def structural_map(train: Moments, season: int, anchor: np.ndarray | None = None) -> np.ndarray:
     """Fit the structural map to windows; double precision, (H, T).
 
     Parameters
@@ -52,24 +51,24 @@ def structural_map(train: Moments, season: int, anchor: Tensor | None = None) ->
     train : Moments
     season : int
         ``m``.
-    anchor : Tensor, (H, T), optional
+    anchor : ndarray, (H, T), optional
         The map that forecasts the centre ``c`` of a window; by default that is its mean, which is zero in moments.
     """
     context, horizon = train.products.shape
     residual = train if anchor is None else train.minus(anchor)
-    found = train.products.new_zeros(horizon, context) if anchor is None else anchor.clone()
+    found = np.zeros((horizon, context)) if anchor is None else anchor.copy()
     period = season if 1 < season <= context else 1
     for phase in range(min(period, horizon)):
         rows = feature_rows(context, season, phase)
         if anchor is not None:
-            rows = rows - rows.sum(dim=1, keepdim=True) * anchor[:1]
+            rows = rows - rows.sum(axis=1, keepdims=True) * anchor[:1]
         normal = rows @ train.inputs @ rows.T
         right = rows @ residual.products[:, phase::period]
         if len(train.partial):
             features = train.partial @ rows.T  # (G, g)
             missing = train.missing[:, phase::period]
-            normals = normal - torch.einsum("nf,nh,ng->hfg", features, missing, features)
-            numbers = (_pseudo_inverse(normals) @ right.T.unsqueeze(-1)).squeeze(-1)
+            normals = normal - np.einsum("nf,nh,ng->hfg", features, missing, features, optimize=True)
+            numbers = (_pseudo_inverse(normals) @ right.T[..., None])[..., 0]
         else:
             numbers = (_pseudo_inverse(normal) @ right).T
         found[phase::period] += numbers @ rows
@@ -80,5 +79,5 @@ def _members(group: tuple[int, int], most: int) -> list[int]:
     return [one for one in range(group[0], group[1] + 1) if one <= most]
 
 
-def _pseudo_inverse(normal: Tensor) -> Tensor:
-    return torch.linalg.pinv(normal, rtol=TOLERANCE, hermitian=True)
+def _pseudo_inverse(normal: np.ndarray) -> np.ndarray:
+    return np.linalg.pinv(normal, rcond=TOLERANCE, hermitian=True)

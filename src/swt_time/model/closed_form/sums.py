@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from swt_time.data.parts import PartWindows
 from swt_time.errors import TableError
@@ -39,22 +37,22 @@ class Sums:
     rows: np.ndarray
     last: np.ndarray
 
-    def to_tensors(self) -> dict[str, Tensor]:
+    def to_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays by name, for a checkpoint."""
         found = {
             "inputs": self.moments.inputs,
             "products": self.moments.products,
-            "targets": torch.tensor(self.moments.targets, dtype=torch.float64),
-            "points": torch.tensor(self.moments.points),
+            "targets": np.array(self.moments.targets),
+            "points": np.array(self.moments.points, dtype=np.int64),
             "partial": self.moments.partial,
-            "missing": self.moments.missing.bool(),
-            "rows": torch.from_numpy(self.rows),
-            "last": torch.from_numpy(self.last),
+            "missing": self.moments.missing.astype(bool),
+            "rows": self.rows,
+            "last": self.last,
         }
         return {PREFIX + name: one for name, one in found.items()}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor], context: int, horizon: int, series: int) -> Self | None:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], context: int, horizon: int, series: int) -> Self | None:
         """Restore the sums of a model from the weights of its checkpoint; None if it holds none.
 
         Raises
@@ -62,21 +60,21 @@ class Sums:
         CheckpointError
             An array is missing, does not fit the model, or holds impossible values.
         """
-        found = {name: one for name, one in tensors.items() if name.startswith(PREFIX)}
+        found = {name: one for name, one in arrays.items() if name.startswith(PREFIX)}
         if not found:
             return None
-        partial = found.get(PREFIX + "partial", torch.empty(0))
+        partial = found.get(PREFIX + "partial", np.empty(0))
         windows = len(partial) if partial.ndim else 0
         none = Moments(
-            torch.empty(context, context, dtype=torch.float64),
-            torch.empty(context, horizon, dtype=torch.float64),
+            np.empty((context, context)),
+            np.empty((context, horizon)),
             0.0,
             0,
-            torch.empty(windows, context, dtype=torch.float64),
-            torch.empty(windows, horizon),
+            np.empty((windows, context)),
+            np.empty((windows, horizon)),
         )
         counts = np.empty(series, dtype=np.int64)
-        check_weights(cls(none, counts, counts).to_tensors(), found)
+        check_weights(cls(none, counts, counts).to_arrays(), found)
         plain = {name.removeprefix(PREFIX): one for name, one in found.items()}
         summed = Moments(
             plain["inputs"],
@@ -84,9 +82,9 @@ class Sums:
             float(plain["targets"]),
             int(plain["points"]),
             plain["partial"],
-            plain["missing"].double(),
+            plain["missing"].astype(np.float64),
         )
-        return cls(summed, plain["rows"].numpy(), plain["last"].numpy())
+        return cls(summed, plain["rows"], plain["last"])
 
 
 @one_thread()
@@ -102,8 +100,8 @@ def sum_all(windows: PartWindows, context: int, horizon: int, exponent: int) -> 
     found = None if runs is None else all_moments(runs, context, horizon)
     if found is not None:
         return found
-    none = torch.zeros(0, context, dtype=torch.float64), torch.zeros(0, horizon, dtype=torch.float64)
-    total = Moments(none[0].T @ none[0], none[0].T @ none[1], 0.0, 0, *none)
+    none = np.empty((0, context)), np.empty((0, horizon))
+    total = Moments(np.zeros((context, context)), np.zeros((context, horizon)), 0.0, 0, *none)
     exact = _Exactly(windows.series, windows.windows, windows.table, windows.scaler, windows.train_rows)
     for indices in np.array_split(np.arange(len(windows)), -(-len(windows) // CHUNK) or 1):
         if len(indices):
