@@ -2,12 +2,21 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from swt_time.checkpoints import Checkpoint, effects_of, updated
+from swt_time.checkpoints import (
+    Checkpoint,
+    check_output_folder,
+    effects_of,
+    locked,
+    read_checkpoint,
+    updated,
+    write_checkpoint,
+)
 from swt_time.config import DataConfig
 from swt_time.config.choices import Short
 from swt_time.data.columns import listed
@@ -20,18 +29,29 @@ from swt_time.effects import Apart, Effects
 from swt_time.errors import CheckpointError, SWTTimeError, SWTTimeWarning, TableError
 from swt_time.evaluation.forecasting import quantile_spread
 from swt_time.intervals import Calibration
+from swt_time.machine import resolve_device
 from swt_time.model import SWTTime
 from swt_time.model.inference import forecast_windows
 from swt_time.model.weights import load_trained_state
 from swt_time.panel.ladder import ladder
 from swt_time.selection import Blend
 
+NEVER_CHANGED = "never_changed"
+"""In place of how intervals were made: all values before the forecasts with known errors are equal."""
+
+
+def why_no_intervals(provenance: Mapping[str, Any]) -> str:
+    """Why a checkpoint has no intervals, from its provenance."""
+    if provenance.get("intervals") == NEVER_CHANGED:
+        return "no value changed in the rows that it was not fitted to"
+    return "there were no rows that it was not fitted to"
+
 
 def describe_intervals(provenance: Mapping[str, Any]) -> str:
     """Describe in one line how the intervals of a checkpoint were made, from its provenance."""
     made = provenance.get("intervals")
     if not isinstance(made, Mapping):
-        return "intervals: none (there were no rows that the model was not fitted to)"
+        return f"intervals: the model has none, since {why_no_intervals(provenance)}"
     return (
         f"intervals: from the errors of {made.get('origins')} forecasts {made.get('residuals')} "
         f"({made.get('origins_without_overlap')} without overlap); steps {made.get('steps')}, scale "
@@ -75,6 +95,29 @@ class Trained:
         object.__setattr__(self, "calibration", calibration)
         if calibration is not None and calibration.own and not self.has_spread:
             raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        backbone: str | Path | None = None,
+        device: str = "auto",
+        *,
+        allow_backbone_change: bool = False,
+        short: str | None = None,
+    ) -> "Trained":
+        """Load a checkpoint and build its network; see `swt_time.Forecaster.load`."""
+        checkpoint = read_checkpoint(folder).with_backbone(backbone)
+        if short is not None:
+            checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
+        model = checkpoint.build(allow_backbone_change=allow_backbone_change)
+        return cls(checkpoint, model.to(resolve_device(device)))
+
+    def save(self, folder: Path, overwrite: bool) -> None:
+        """Write the checkpoint; see `swt_time.Forecaster.save`."""
+        check_output_folder(folder, overwrite)
+        with locked(folder):
+            write_checkpoint(folder, self.checkpoint)
 
     @property
     def context(self) -> int:
