@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from swt_time.checkpoints.run_state import FOLDER
 from swt_time.cli.outputs import check_outputs
 from swt_time.errors import InputError
 
@@ -82,6 +84,90 @@ def test_nothing_is_written_into_the_model(swt_time, model, flag):
     assert run.returncode == 2
     assert "lies in the folder given as --model" in run.stderr
     assert contents(model) == before
+
+
+def test_a_folder_that_holds_an_input_is_never_written(swt_time, model, tmp_path):
+    """Whatever is given to a command stays, also where it lies in the checkpoint that is to be replaced."""
+    held = tmp_path / "held"
+    swt_time("train", "--data", model / "table.csv", "--out", held, "--preset", "panel", "--horizon", 6)
+    (held / "t.csv").write_bytes((model / "table.csv").read_bytes())
+    (held / "c.toml").write_text("[data]\nhorizon = 6\n")
+    (held / "backbone").mkdir()
+    (held / "folder").symlink_to(held)
+    before, table = contents(held), ("--data", model / "table.csv")
+    train = ("train", "--horizon", 6, "--out", held, "--overwrite")
+    commands = {
+        "--data": [
+            (*train, "--data", held / "history.csv"),
+            (*train, "--data", held / "folder" / "t.csv"),
+            ("train", "--data", held / "t.csv", "--out", held, "--resume"),
+            ("update", "--model", held, "--data", held / "t.csv"),
+            ("update", "--model", model / "model", "--data", held / "t.csv", "--out", held),
+            ("forecast", "--data", held / "t.csv", "--horizon", 6, "--out", tmp_path / "f.csv", "--save", held),
+        ],
+        "--notes": [
+            (*train, *table, "--notes", held / "t.csv"),
+            (
+                "forecast",
+                *table,
+                "--horizon",
+                6,
+                "--out",
+                tmp_path / "f.csv",
+                "--save",
+                held,
+                "--notes",
+                held / "t.csv",
+            ),
+        ],
+        "--future": [
+            (
+                "forecast",
+                *table,
+                "--horizon",
+                6,
+                "--out",
+                tmp_path / "f.csv",
+                "--save",
+                held,
+                "--future",
+                held / "t.csv",
+            )
+        ],
+        "--config": [("train", *table, "--config", held / "c.toml", "--out", held, "--overwrite")],
+        "--backbone": [
+            (*train, *table, "--backbone", held / "backbone"),
+            (*train, *table, "--set", f"backbone.name={held / 'backbone'}"),
+            ("import", model / "table.csv", "--out", held, "--overwrite", "--backbone", held / "backbone"),
+        ],
+        "STATE_DICT": [("import", held / "model.safetensors", "--out", held, "--overwrite", "--backbone", "minilm")],
+        "--from": [(*train[:4], tmp_path, "--overwrite", *table, "--from", held)],
+    }
+    for flag, some in commands.items():
+        for words in some:
+            run = swt_time(*words, check=False)
+            assert run.returncode == 2, words
+            assert re.search(rf"error: the folder .* holds .*, given as {flag}; choose another folder", run.stderr), run
+    assert contents(held) == before
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_commands_without_overwrite_say_the_way_out(swt_time, model, tmp_path):
+    (tmp_path / "there").mkdir()
+    data = ("--data", model / "table.csv")
+    for words in (
+        ("forecast", *data, "--horizon", 6, "--out", tmp_path / "f.csv", "--save", tmp_path / "there"),
+        ("update", *data, "--model", model / "model", "--out", tmp_path / "there"),
+    ):
+        run = swt_time(*words, check=False)
+        assert run.returncode == 2
+        assert (
+            run.stderr == f"error: the output folder {tmp_path}/there exists; choose another one, or remove it before\n"
+        )
+    # A folder in which a run waits to be resumed, for a command that resumes nothing.
+    (tmp_path / "there" / FOLDER).mkdir()
+    run = swt_time("import", model / "table.csv", "--out", tmp_path / "there", "--backbone", "minilm", check=False)
+    assert "choose another one, pass --resume of train to continue its run, or pass --overwrite" in run.stderr
 
 
 def test_two_outputs_are_two_files(tmp_path):
