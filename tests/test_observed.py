@@ -14,6 +14,24 @@ from swt_time.data.series import cut_series, to_series
 from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.scoring import evaluate_table, score
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_a_cutoff_inside_a_gap_does_not_see_its_end": (
+        "filled values",
+        "a forecast from inside a gap that is interpolated depends on no value after the gap",
+    ),
+    "test_training_does_not_see_through_a_gap_at_a_border": (
+        "filled values",
+        "values after a border between the parts change nothing in training, where a gap reaches over it",
+    ),
+    "test_filled_targets_weigh_nothing_in_training": (
+        "filled values",
+        "targets that were interpolated weigh nothing in training, and zeros for days without sales do",
+    ),
+    "days_are": ("filled values", "missing days that mean zero are forecast and scored as written zeros are"),
+}
+
 HORIZON, CONTEXT, ROWS = 6, 24, 300
 GAP = slice(200, 207)
 """Rows without a value."""
