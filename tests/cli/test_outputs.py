@@ -106,7 +106,7 @@ def test_nothing_is_written_into_the_model(swt_time, model, flag):
 @pytest.fixture(scope="module")
 def held(swt_time, model):
     """A checkpoint with files and a folder of the user in it."""
-    folder = model / "held"
+    folder = model / "holding" / "held"
     swt_time("train", "--data", model / "table.csv", "--out", folder, "--preset", "panel", "--horizon", 6)
     (folder / "t.csv").write_bytes((model / "table.csv").read_bytes())
     (folder / "c.toml").write_text("[data]\nhorizon = 6\n")
@@ -135,9 +135,9 @@ def held(swt_time, model):
         ("--from", "train --data T --from H/link --horizon 6 --out R --overwrite"),
     ],
 )
-def test_a_folder_that_holds_an_input_is_never_written(swt_time, model, held, tmp_path, monkeypatch, flag, command):
+def test_a_folder_that_holds_an_input_is_never_written(swt_time, model, held, tmp_path, flag, command):
     """Whatever is given to a command stays, also where it lies in the checkpoint that is to be replaced."""
-    before, places = contents(model), {"H": held, "M": model / "model", "T": model / "table.csv", "R": model}
+    before, places = contents(model), {"H": held, "M": model / "model", "T": model / "table.csv", "R": held.parent}
     words = [
         re.sub(r"(?<![A-Z_])[HMTR](?![A-Z_])", lambda match: str(places[match[0]]), word) for word in command.split()
     ]
