@@ -46,11 +46,15 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 @pytest.fixture(scope="module")
 def claims_on_record(request: pytest.FixtureRequest):
-    """Record the outcomes of a module's tests; its ``CLAIMS`` map the name of a test to an item and a claim."""
+    """Record the outcomes of a module's tests; its ``CLAIMS`` map the name of a test to an item and a claim.
+
+    A key that does not begin with ``test_`` stands for all tests whose names hold it, as with ``-k``.
+    """
     yield
     path = request.path.relative_to(request.config.rootpath)
     for test, (item, claim) in request.module.CLAIMS.items():
-        items = [one for one in request.session.items if one.path == request.path and one.originalname == test]
+        own = [one for one in request.session.items if one.path == request.path]
+        items = [one for one in own if one.originalname == test or (test[:5] != "test_" and test in one.originalname)]
         seen = [one.stash.get(OUTCOME, "failed") for one in items]
         ran = [outcome for outcome in seen if outcome != "skipped"]
         if ran:

@@ -18,6 +18,16 @@ from swt_time.errors import SWTTimeWarning
 pl = pytest.importorskip("polars")
 pytest.importorskip("pyarrow")
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_every_forecast_can_be_appended_and_continued": (
+        "time zones",
+        "a forecast appended to its table is read back and continued across a change of daylight saving, for every "
+        "frequency, zone, file format and library",
+    ),
+}
+
 HORIZON = 3
 FREQUENCIES = ["h", "15min", "D", "W", "MS", "B"]
 CHANGES = {

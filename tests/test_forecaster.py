@@ -1,5 +1,8 @@
 """The forecaster on pandas and polars tables, long and wide, with every backbone family; saving and loading."""
 
+import inspect
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -216,3 +219,20 @@ def test_wrong_options_are_refused_by_name(options, text, hourly_wide):
 def test_options_by_section():
     config = Forecaster(model={"dropout": 0.3}, embedding={"wavelet": "haar"}).config
     assert (config.model.dropout, config.embedding.wavelet) == (0.3, "haar")
+
+
+def documented(method: str) -> set[str]:
+    """The parameters that the docstring of a method describes, or those of another method to which it refers."""
+    text = getattr(Forecaster, method).__doc__
+    section = re.search(r"Parameters\n +-+\n(.*?)(\n\n|$)", text, re.DOTALL)
+    heads = [] if section is None else re.findall(r"^ {8}(\S[^:\n]*)", section[1], re.MULTILINE)
+    others = re.findall(r"otherwise as `(\w+)`", text)
+    return set(re.findall(r"\w+", " ".join(heads))).union(*map(documented, others))
+
+
+@pytest.mark.parametrize(
+    "method", [name for name, value in vars(Forecaster).items() if callable(value) and not name.startswith("_")]
+)
+def test_every_parameter_of_a_method_with_several_is_documented(method):
+    parameters = set(inspect.signature(getattr(Forecaster, method)).parameters) - {"self", "series"}
+    assert len(parameters) < 3 or parameters <= documented(method)

@@ -20,6 +20,29 @@ from swt_time.evaluation.baselines import fit_baseline
 from swt_time.evaluation.scoring import evaluate_table
 from swt_time.model.weights import to_arrays
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_test_rows_do_not_change_the_trained_model": (
+        "leaks",
+        "rows of the test part change nothing in a trained model",
+    ),
+    "test_training_reads_no_test_rows": ("leaks", "training reads no row of the test part"),
+    "test_rows_after_a_window_do_not_change_its_forecast": (
+        "leaks",
+        "rows after a window change nothing in the forecast from it",
+    ),
+    "test_rows_after_a_cutoff_do_not_change_a_backtest": (
+        "leaks",
+        "rows after a cutoff change nothing in a backtest, with and without gaps and a fit for each cutoff",
+    ),
+    "test_rows_after_a_cutoff_change_nothing_in_a_forecast_without_a_model": (
+        "leaks",
+        "rows after a cutoff in a gap change nothing in the one command, whatever fills the gap",
+    ),
+    "is_detected": ("leaks", "planted leaks are detected"),
+}
+
 CONTEXT, HORIZON = 48, 12
 VALIDATION, TEST = 420, 480
 """First validation row and first test row of 600 rows split 0.7/0.1/0.2."""

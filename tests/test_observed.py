@@ -14,6 +14,24 @@ from swt_time.data.series import cut_series, to_series
 from swt_time.evaluation.baselines import SeasonalNaive
 from swt_time.evaluation.scoring import evaluate_table, score
 
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_a_cutoff_inside_a_gap_does_not_see_its_end": (
+        "filled values",
+        "a forecast from inside a gap that is interpolated depends on no value after the gap",
+    ),
+    "test_training_does_not_see_through_a_gap_at_a_border": (
+        "filled values",
+        "values after a border between the parts change nothing in training, where a gap reaches over it",
+    ),
+    "test_filled_targets_weigh_nothing_in_training": (
+        "filled values",
+        "targets that were interpolated weigh nothing in training, and zeros for days without sales do",
+    ),
+    "days_are": ("filled values", "missing days that mean zero are forecast and scored as written zeros are"),
+}
+
 HORIZON, CONTEXT, ROWS = 6, 24, 300
 GAP = slice(200, 207)
 """Rows without a value."""
@@ -105,7 +123,7 @@ def test_training_does_not_see_through_a_gap_at_a_border(border):
 
 @pytest.mark.parametrize("backbone", ["closed form", "head"])
 def test_filled_targets_weigh_nothing_in_training(backbone):
-    """Whatever the gap was filled with, equal weights come out, as long as no context holds it."""
+    """Whatever the gap was filled with, equal weights come out, as long as no context holds it; zeros are values."""
     options = {"split": "none", "context": CONTEXT, "stride": 8}
     if backbone == "head":
         options |= {"model": {"skip": "linear", "dropout": 0.0}, "max_steps": 8, "batch_size": 64}
@@ -117,7 +135,7 @@ def test_filled_targets_weigh_nothing_in_training(backbone):
         found[fill] = fitted.model.trained_state()
     for name, weight in found["linear"].items():
         assert (weight == found["ffill"][name]).all(), name
-        assert (weight == found["zero"][name]).all(), name
+    assert any((weight != found["zero"][name]).any() for name, weight in found["linear"].items())
 
 
 def test_scores_count_observed_points_only(model):
@@ -160,10 +178,85 @@ def test_zero_fills_every_missing_day():
     )
     series = to_series(frame.drop(index=2), fill="zero")
     assert series.values[0].tolist() == [0, 1, 0, 0, 2, 3, 0, 0, 4, 0]
-    assert series.observed[0].tolist() == [False, True, False, False, True, True, False, False, True, False]
-    assert series.observed[1].tolist() == [True, True, False, *[True] * 7]
-    # Forecasts are those of observed values, so whoever means days without sales is told what to do.
-    assert any("(zero); they count as not observed: if they are values" in note for note in series.notes)
+    assert series.gapless
+    assert "filled 7 values in 2 series (zero), 1 of them before the first value of their series" in series.notes
+
+
+def test_an_infinity_is_no_day_without_sales():
+    frame = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=4), "y": [1, np.inf, np.nan, 4]})
+    series = to_series(frame, fill="zero")
+    assert series.values[0].tolist() == [1, 0, 0, 4]
+    assert series.observed[0].tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("fill", "values"),
+    [("zero", {"early": [1, 0, 3, 0, 0], "late": [5, 6], "on": [1, 2, 3, 4, 5]}),
+     ("ffill", {"early": [1, 1, 3], "late": [5, 6], "on": [1, 2, 3, 4, 5]})],
+)  # fmt: skip
+@pytest.mark.parametrize("frequency", [None, "D", "none"])
+def test_days_without_rows_in_a_long_table(fill, values, frequency):
+    """Zeros reach from the first row of a series to the end of the table: it may begin later than others."""
+    rows = [
+        ("early", 0, 1),
+        ("early", 2, 3),
+        ("late", 3, 5),
+        ("late", 4, 6),
+        *(("on", day, day + 1) for day in range(5)),
+    ]
+    frame = pd.DataFrame(rows, columns=["unique_id", "ds", "y"])
+    frame["ds"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["ds"], "D")
+    frame = frame[::-1]
+    if frequency is None:  # a series with a longer step than the others is refused
+        with pytest.raises(TableError, match=r"with data\.frequency D the times between its rows are missing ones"):
+            to_series(frame, fill="zero")
+        return
+    series = to_series(frame, fill=fill, frequency=frequency)
+    if frequency == "none":  # rows are counted, and none is missing
+        values = {**values, "early": [1, 3]}
+    assert {name: found.tolist() for name, found in zip(series.ids, series.values, strict=True)} == values
+    assert series.gapless == (fill == "zero" or frequency == "none")
+    assert all(len(found) == len(times) for found, times in zip(series.values, series.times, strict=True))
+    if fill == "zero" and frequency == "D":
+        assert "filled 3 values in 1 series (zero), 2 of them after its last row" in series.notes
+        assert {str(times[-1].date()) for times in series.times} == {"2024-01-05"}
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """20 series of daily sales: 60 % of the days have none and no row; the same table with zeros written; its mean."""
+    generator, days = np.random.default_rng(0), pd.date_range("2024-01-01", periods=200)
+    sales = np.maximum(generator.poisson(5, (20, len(days))), 1.0) * (generator.random((20, len(days))) < 0.4)
+    sales[:, 0] = 1.0
+    written = pd.DataFrame(
+        {"unique_id": np.repeat([f"s{i:02}" for i in range(20)], 200), "ds": np.tile(days, 20), "y": sales.reshape(-1)}
+    )
+    return written[written["y"] > 0], written, sales.mean()
+
+
+@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+def test_missing_days_are_forecast_as_days_without_sales(sparse):
+    """Without them the mean would be that of the days with sales, 5."""
+    rows, written, mean = sparse
+    options = {"horizon": 14, "context": 56, "preset": "fast", "split": "auto"}
+    forecast = Forecaster(**options, fill="zero").fit(rows).predict(rows)
+    pd.testing.assert_frame_equal(forecast, Forecaster(**options).fit(written).predict(written))
+    assert forecast["yhat"].mean() == pytest.approx(mean, rel=0.05)
+
+
+@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+def test_missing_days_are_scored_as_days_without_sales(sparse, swt_time, tmp_path):
+    rows, written, _ = sparse
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    written.to_csv(tmp_path / "written.csv", index=False)
+    words, found = ("backtest", "--horizon", 14, "--preset", "panel", "--windows", 2, "--json"), {}
+    for name, fill in (("rows", ("--fill", "zero")), ("written", ())):
+        run = swt_time(*words, "--data", tmp_path / f"{name}.csv", *fill, "--out", tmp_path / f"{name}-folds.csv")
+        found[name] = json.loads(run.stdout), pd.read_csv(tmp_path / f"{name}-folds.csv")
+    assert found["rows"][0]["unobserved"] == 0
+    assert found["rows"][0] == found["written"][0]
+    assert found["rows"][1]["y"].eq(0).mean() > 0.5
+    pd.testing.assert_frame_equal(found["rows"][1], found["written"][1])
 
 
 def test_rows_without_a_value_at_the_end_are_future_rows(model, tmp_path):

@@ -1,14 +1,13 @@
 """The public API: ``Forecaster(horizon=24).fit(table).predict(table)``."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from swt_time.checkpoints import Start, check_output_folder, locked, read_checkpoint, write_checkpoint
-from swt_time.config import Config, read_preset, resolve_names
+from swt_time.checkpoints import Start
+from swt_time.config import Config, asked_config
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.origins import ends
 from swt_time.data.parts import PartWindows
@@ -85,12 +84,7 @@ class Forecaster:
             "training.max_steps": max_steps,
             "training.seed": seed,
         }
-        given = {key: value for key, value in named.items() if value is not None}
-        given |= resolve_names(Config, options)
-        if preset is None and all(key.startswith("data.") or key == "training.seed" for key in given):
-            preset = "auto"
-        base = Config.parse({} if preset is None else read_preset(preset))
-        self._start(base.replace(given))
+        self._start(asked_config(named, options, preset))
 
     def _start(self, config: Config) -> None:
         self.config = self._asked = config
@@ -133,11 +127,10 @@ class Forecaster:
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(expand_user(folder, CheckpointError)).with_backbone(backbone)
-        if short is not None:
-            checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
-        forecaster = cls.from_config(checkpoint.config)
-        forecaster._found = Trained.build(checkpoint, device, allow_backbone_change=allow_backbone_change)
+        folder = expand_user(folder, CheckpointError)
+        trained = Trained.load(folder, backbone, device, allow_backbone_change=allow_backbone_change, short=short)
+        forecaster = cls.from_config(trained.checkpoint.config)
+        forecaster._found = trained
         return forecaster
 
     @property
@@ -162,10 +155,7 @@ class Forecaster:
         SaveError
             The operating system refused to write a file; a checkpoint that was in the folder is intact.
         """
-        checkpoint = self.trained.checkpoint
-        check_output_folder(folder := expand_user(folder, CheckpointError), overwrite)
-        with locked(folder):
-            write_checkpoint(folder, checkpoint)
+        self.trained.save(expand_user(folder, CheckpointError), overwrite)
 
     def fit(
         self,
@@ -358,9 +348,20 @@ class Forecaster:
     ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
-        This forecaster stays as it is; only its configuration is used. With ``refit`` one is fitted before every
-        cutoff, by default once, before the first one. A series that is too short is left out, with a warning.
-        Otherwise as `cross_validation`.
+        This forecaster stays as it is; only its configuration is used. A series that is too short is left out, with a
+        warning.
+
+        Parameters
+        ----------
+        table, notes, windows, step, levels, quantiles
+            As in `cross_validation`.
+        refit : bool
+            Whether a model is fitted before every cutoff, on all rows before it. By default one is, before the first.
+
+        Returns
+        -------
+        DataFrame
+            As of `cross_validation`.
         """
         asked = Uncertainty(levels or (), quantiles or ())
         series = tell(self.read_series(table), notes, self._asked)

@@ -322,13 +322,15 @@ def test_resume_with_the_same_command(stopped, tmp_path):
     assert (tmp_path / "new" / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
-def test_what_cannot_be_resumed_is_refused(stopped, tmp_path, folder):
+def test_what_cannot_be_resumed_is_refused(stopped, tmp_path):
     out, _, words = stopped
     resume = ("train", "--data", tmp_path / "table.csv", "--out", out, "--resume")
     assert_refused(swt_time(*resume, "--seed", 5, check=False), "--seed 0 (not 5)")
     assert_refused(train(tmp_path, "m", "--resume", "--set", "training.patience=2", steps=9), "--max-steps 10 (not 9)")
     assert_refused(swt_time(*resume, "--overwrite", check=False), "pass one of them")
-    assert_refused(train(folder, ".", "--resume"), "is not a checkpoint")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "report.txt").touch()
+    assert_refused(train(tmp_path, "other", "--resume"), "is not a checkpoint")
     with locked(out):
         assert_refused(swt_time(*resume, check=False), f"another process (pid {os.getpid()}) is writing")
         assert_refused(train(tmp_path, "m", *words, "--overwrite"), f"another process (pid {os.getpid()})")

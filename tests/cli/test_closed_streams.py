@@ -77,6 +77,21 @@ def test_full_streams(command):
     assert shell(f"swt-time {command} > /dev/full 2>&1").returncode in (1, 2)
 
 
+@full
+def test_a_full_standard_error_loses_notes_and_no_work(swt_time, tmp_path):
+    """Progress, notes and what was chosen go there, of jobs that then end well."""
+    rows = "".join(f"2024-01-{day:02},{day % 7}\n" for day in range(1, 29))
+    (tmp_path / "t.csv").write_text(f"ds,y\n{rows}2024-01-30,\n")
+    words = ("forecast", "--data", tmp_path / "t.csv", "--horizon", 3, "--out", "-", "--save")
+    written = swt_time(*words, tmp_path / "one")
+    assert "note: 1 rows" in written.stderr
+    assert "compared on held-out blocks" in written.stderr
+    command = " ".join(map(str, ("swt-time", *words, tmp_path / "other")))
+    lost = shell(f"export PYTHONIOENCODING=ascii; {command} 2> /dev/full")
+    assert (lost.returncode, lost.stdout) == (0, written.stdout)
+    assert (tmp_path / "other" / "config.json").exists()
+
+
 def test_output_that_nobody_reads():
     run = shell("swt-time --help | true; exit ${PIPESTATUS[0]}")
     assert run.returncode in (0, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swt_time.cli.messages import one_line, to_flags
+from swt_time.cli.messages import ARGUMENTS, one_line, to_flags
 from swt_time.cli.options import FLAGS
 
 ALL = {*FLAGS.values(), "--overwrite", "--resume", "--allow-backbone-change"}
@@ -29,7 +29,15 @@ def test_keys_become_flags(message, expected):
 
 def test_a_command_without_the_flag_says_the_key():
     assert to_flags("data.horizon 5", {"--fill"}) == "data.horizon 5"
-    assert to_flags("pass resume=True", {"--fill"}) == "pass resume=True"
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_a_command_without_the_flag_says_whose_it_is(argument):
+    """An argument whose flags are of all commands in which it can be said needs no other."""
+    found = to_flags(f"pass {argument}", {"--fill"})
+    everywhere = {"allow_backbone_change=True", "backbone=PATH", "folder=...", "to=...", "levels=None"}
+    assert ("=" in found) == (argument in everywhere)
+    assert to_flags("run again with resume=True", {"--save"}) == "run again with --resume of train"
 
 
 def test_a_line_has_no_control_characters_and_an_end():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from swt_time.checkpoints.run_state import FOLDER
 from swt_time.cli.outputs import check_outputs
 from swt_time.errors import InputError
+
+pytestmark = pytest.mark.usefixtures("claims_on_record")
+
+CLAIMS = {
+    "test_the_table_is_never_overwritten": (
+        "overwriting",
+        "an output that is the table by any path, link or hard link is refused, and the table is unchanged",
+    ),
+    "test_nothing_is_written_into_the_model": (
+        "overwriting",
+        "an output in the folder of the model is refused, and the model is unchanged",
+    ),
+    "test_a_folder_that_holds_an_input_is_never_written": (
+        "overwriting",
+        "a checkpoint folder that holds an input of the command is refused and unchanged",
+    ),
+}
 
 FAST = ("--preset", "fast", "--set", "embedding.level=4", "--horizon", 12, "--context", 48)
 
@@ -82,6 +101,70 @@ def test_nothing_is_written_into_the_model(swt_time, model, flag):
     assert run.returncode == 2
     assert "lies in the folder given as --model" in run.stderr
     assert contents(model) == before
+
+
+@pytest.fixture(scope="module")
+def held(swt_time, model):
+    """A checkpoint with files and a folder of the user in it."""
+    folder = model / "holding" / "held"
+    swt_time("train", "--data", model / "table.csv", "--out", folder, "--preset", "panel", "--horizon", 6)
+    (folder / "t.csv").write_bytes((model / "table.csv").read_bytes())
+    (folder / "c.toml").write_text("[data]\nhorizon = 6\n")
+    (folder / "backbone").mkdir()
+    (folder / "link").symlink_to(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("flag", "command"),
+    [
+        ("--data", "train --data H/history.csv --horizon 6 --out H --overwrite"),
+        ("--data", "train --data H/link/t.csv --horizon 6 --out H --overwrite"),
+        ("--data", "train --data H/t.csv --out H --resume"),
+        ("--data", "update --model H --data H/t.csv"),
+        ("--data", "update --model M --data H/t.csv --out H"),
+        ("--data", "forecast --data H/t.csv --horizon 6 --out f.csv --save H"),
+        ("--notes", "train --data T --notes H/t.csv --horizon 6 --out H --overwrite"),
+        ("--notes", "forecast --data T --notes H/t.csv --horizon 6 --out f.csv --save H"),
+        ("--future", "forecast --data T --future H/t.csv --horizon 6 --out f.csv --save H"),
+        ("--config", "train --data T --config H/c.toml --out H --overwrite"),
+        ("--backbone", "train --data T --backbone H/backbone --horizon 6 --out H --overwrite"),
+        ("--backbone", "train --data T --set backbone.name=H/backbone --horizon 6 --out H --overwrite"),
+        ("--backbone", "import T --out H --overwrite --backbone H/backbone"),
+        ("STATE_DICT", "import H/model.safetensors --out H --overwrite --backbone minilm"),
+        ("--from", "train --data T --from H/link --horizon 6 --out R --overwrite"),
+    ],
+)
+def test_a_folder_that_holds_an_input_is_never_written(swt_time, model, held, tmp_path, flag, command):
+    """Whatever is given to a command stays, also where it lies in the checkpoint that is to be replaced."""
+    before, places = contents(model), {"H": held, "M": model / "model", "T": model / "table.csv", "R": held.parent}
+    words = [
+        re.sub(r"(?<![A-Z_])[HMTR](?![A-Z_])", lambda match: str(places[match[0]]), word) for word in command.split()
+    ]
+    words = [str(tmp_path / word) if word == "f.csv" else word for word in words]
+    run = swt_time(*words, check=False)
+    assert run.returncode == 2
+    assert re.search(rf"error: the folder .* holds .*, given as {flag}; choose another folder", run.stderr)
+    assert contents(model) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_without_overwrite_say_the_way_out(swt_time, model, tmp_path):
+    (tmp_path / "there").mkdir()
+    data = ("--data", model / "table.csv")
+    for words in (
+        ("forecast", *data, "--horizon", 6, "--out", tmp_path / "f.csv", "--save", tmp_path / "there"),
+        ("update", *data, "--model", model / "model", "--out", tmp_path / "there"),
+    ):
+        run = swt_time(*words, check=False)
+        assert run.returncode == 2
+        assert (
+            run.stderr == f"error: the output folder {tmp_path}/there exists; choose another one, or remove it before\n"
+        )
+    # A folder in which a run waits to be resumed, for a command that resumes nothing.
+    (tmp_path / "there" / FOLDER).mkdir()
+    run = swt_time("import", model / "table.csv", "--out", tmp_path / "there", "--backbone", "minilm", check=False)
+    assert "choose another one, pass --resume of train to continue its run, or pass --overwrite" in run.stderr
 
 
 def test_two_outputs_are_two_files(tmp_path):

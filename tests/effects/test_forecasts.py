@@ -1,5 +1,7 @@
 """Forecasts with covariates: through the library and the command line, saved and loaded."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from support.promotions import promoted
 from swt_time import Forecaster
 from swt_time.cli import run
-from swt_time.errors import TableError
+from swt_time.errors import SWTTimeWarning, TableError
 
 HORIZON = 7
 KNOWN = ("promotion", "rain")
@@ -39,6 +41,20 @@ def test_future_rows_may_stand_in_the_table_and_more_of_them_change_nothing(fram
         forecaster.predict(table, future=future.iloc[:4])
     with pytest.raises(TableError, match="no column 'promotion'"):
         forecaster.predict(table, future=future.drop(columns="promotion"))
+
+
+@pytest.mark.parametrize("layout", ["wide", "long"])
+def test_no_note_says_that_future_rows_are_left_out_where_they_are_used(frame, layout):
+    """In a wide and in a long table alike; without known covariates they are left out."""
+    whole = frame.assign(sales=frame["sales"].where(frame.index < 300)).rename(columns={"sales": "y"})
+    if layout == "long":
+        whole = whole.assign(unique_id="sales")
+    with pytest.warns(SWTTimeWarning, match="7 rows after the last value have no value and were left out"):
+        Forecaster(horizon=HORIZON, target="y").read_series(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SWTTimeWarning)
+        series = Forecaster(horizon=HORIZON, target="y", known=KNOWN).read_series(whole)
+    assert [len(column.values[0]) for column in series.covariates.columns] == [307, 307]
 
 
 def test_a_saved_model_forecasts_the_same(frame, forecaster, tmp_path):

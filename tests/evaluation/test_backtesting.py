@@ -82,9 +82,17 @@ def test_short_series_are_named_and_left_out():
         Forecaster(**FAST).backtest(table, windows=40)
 
 
-def test_a_series_without_a_value_before_the_first_cutoff_is_left_out():
+def test_a_series_without_a_value_before_the_first_cutoff():
+    """With zero the rows before it are values; other fills cut them, so that the series is too short."""
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=80, freq="D"), "a": np.arange(80.0) % 7})
     table["new"] = np.where(table.index < 75, np.nan, 1.0)
+    found, notes = notes_of(Forecaster(horizon=6, fill="ffill").backtest, table, windows=2)
+    assert found["unique_id"].unique().tolist() == ["a"]
+    assert any("'new'" in note for note in notes)
+    found, _ = notes_of(Forecaster(horizon=6, fill="zero").backtest, table, windows=2)
+    assert found.groupby("unique_id")["y"].count().tolist() == [12, 12]
+    # An infinity is replaced by zero, but it was not observed.
+    table["new"] = np.where(table.index < 75, np.inf, 1.0)
     found, notes = notes_of(Forecaster(horizon=6, fill="zero").backtest, table, windows=2)
     assert found["unique_id"].unique().tolist() == ["a"]
     assert any("'new'" in note for note in notes)

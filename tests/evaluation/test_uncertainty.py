@@ -121,5 +121,15 @@ def test_a_model_without_residuals_says_so_when_asked(rows):
             fitted.predict(rows.iloc[:6], **asked)
 
 
+def test_a_table_that_never_changes_has_no_intervals_for_that_reason(rows, swt_time, tmp_path):
+    rows.iloc[:60].assign(y=5.0).to_csv(tmp_path / "t.csv", index=False)
+    words = ("forecast", "--data", tmp_path / "t.csv", "--horizon", HORIZON, "--out", "-")
+    run = swt_time(*words, "--levels", 80, check=False)
+    assert run.returncode == 2
+    why = "no value changed in the rows that it was not fitted to"
+    assert f"error: the model has no intervals: {why}; ask for the forecast alone (--levels none)" in run.stderr
+    assert f"intervals: the model has none, since {why}\n" in swt_time(*words).stderr
+
+
 def test_asking_for_nothing_computes_nothing():
     assert Uncertainty().columns(None, None, None, None) == {}

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from support.backbones import load_backbone, save_tiny_backbone
 from swt_time import Forecaster
+from swt_time.cli import run
 from swt_time.errors import BackboneError, SWTTimeWarning
 
 WEIGHTS = "model.safetensors"
@@ -61,6 +62,19 @@ def test_pickled_weights_are_converted(folder, hourly_wide):
     message = refusal(folder, hourly_wide)
     assert "found pytorch_model.bin (weights as a pickle, which could run code)" in message
     run_lines(message)
+    assert load_backbone(folder).identity.sha256 == expected
+
+
+def test_the_lines_for_a_deep_folder_are_whole_on_the_command_line(tmp_path, hourly_wide, capsys):
+    """The command line cuts a long line in its middle."""
+    folder = save_tiny_backbone(tmp_path / ("x" * (220 - len(str(tmp_path)))), "gpt2")
+    expected = load_backbone(folder).identity.sha256
+    torch.save(take_weights(folder), folder / "pytorch_model.bin")
+    hourly_wide.to_csv(tmp_path / "t.csv", index=False)
+    words = ("train", "--data", tmp_path / "t.csv", "--out", tmp_path / "m", "--horizon", 12, "--context", 48)
+    capsys.readouterr()
+    assert run([str(word) for word in (*words, "--backbone", folder)]) == 2
+    run_lines(capsys.readouterr().err.strip())
     assert load_backbone(folder).identity.sha256 == expected
 
 
@@ -149,7 +163,7 @@ def test_other_weights_are_named(gpt2, hourly_wide, file):
     take_weights(gpt2)
     (gpt2 / file).write_bytes(b"weights")
     (gpt2 / "training_args.bin").write_bytes(b"no weights")
-    assert f"found {file} in {gpt2}, expected model.safetensors; save" in refusal(gpt2, hourly_wide)
+    assert f"found {file}, expected model.safetensors; save" in refusal(gpt2, hourly_wide)
 
 
 def test_a_folder_without_weights_is_an_error(gpt2, hourly_wide):

@@ -226,6 +226,7 @@ def add_tokens(folder, *tokens, **special):
 def fit(folder, table, template="compact", description=""):
     """Train one step on a backbone."""
     options = {"d_ff": 8, "n_heads": 2, "n_prototypes": 8, "template": template, "description": description}
+    options["keep_branch"] = True  # a forecast reads prompts
     return Forecaster(12, 48, str(folder), 1, **options).fit(table)
 
 

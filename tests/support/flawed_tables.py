@@ -419,8 +419,37 @@ CATALOGUE: dict[str, list[Case]] = {
             "missing values that mean zero, also the first",
             wide(["", 1, "", 3]),
             options={"fill": "zero"},
-            notes=("filled 2 values in 1 series (zero)",),
+            notes=("filled 2 values in 1 series (zero), 1 of them before the first value of their series",),
             values={"y": [0.0, 1.0, 0.0, 3.0]},
+        ),
+        Case(
+            "days without rows that mean zero, in series that begin and end apart",
+            long(
+                [("a", t, 1) for t in DAYS[:5]]
+                + [("b", t, 1) for t in (DAYS[1], DAYS[2], DAYS[4])]
+                + [("c", t, 1) for t in DAYS[:3]]
+            ),
+            options={"fill": "zero"},
+            notes=("filled 3 values in 2 series (zero), 2 of them after its last row",),
+            values={"a": [1.0] * 5, "b": [1.0, 1.0, 0.0, 1.0], "c": [1.0, 1.0, 1.0, 0.0, 0.0]},
+        ),
+        Case(
+            "most days without rows in each series",
+            long(
+                [("a", t, 1) for t in (DAYS[0], DAYS[3], DAYS[5], DAYS[6])]
+                + [("b", t, 1) for t in (DAYS[1], DAYS[2], DAYS[4], DAYS[7])]
+            ),
+            "irregular timestamps: the usual step is 1 days .*; if rows are missing, set --freq and --fill; otherwise",
+        ),
+        Case(
+            "most days without rows in each series, which mean zero",
+            long(
+                [("a", t, 1) for t in (DAYS[0], DAYS[3], DAYS[5], DAYS[6])]
+                + [("b", t, 1) for t in (DAYS[1], DAYS[2], DAYS[4], DAYS[7])]
+            ),
+            options={"fill": "zero"},
+            notes=("filled 7 values in 2 series (zero), 1 of them after its last row",),
+            values={"a": [1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0], "b": [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0]},
         ),
         Case(
             "future rows without values",

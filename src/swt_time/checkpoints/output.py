@@ -17,10 +17,16 @@ OWN = {"config.json", "scaler.json"}
 """Names that tell a checkpoint, also an incomplete one, from other folders: many programs have a ``config.json``."""
 
 
-def check_output_folder(folder: Path, overwrite: bool) -> None:
+def check_output_folder(folder: Path, overwrite: bool | None) -> None:
     """Raise if an output folder exists, is locked by another process, or cannot be created.
 
     Nothing in the folder is changed.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool or None
+        None for a command that never overwrites: its message offers no such option.
 
     Raises
     ------
@@ -30,6 +36,8 @@ def check_output_folder(folder: Path, overwrite: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise CheckpointError(f"the output {folder} is a file; a checkpoint is a folder")
         check_unlocked(folder)
+        if folder.exists() and overwrite is None:
+            raise CheckpointError(f"the output folder {folder} exists; choose another one, or remove it before")
         if folder.exists() and not overwrite:
             unfinished = ", pass resume=True to continue its run," if (folder / FOLDER).is_dir() else ""
             raise CheckpointError(

@@ -115,7 +115,7 @@ def forecast(
     if plot is not None:
         check_picture(plot)
     if save is not None:
-        check_output_folder(save, overwrite=False)
+        check_output_folder(save, overwrite=None)
     forecaster = (
         load_forecaster(model, options, table)
         if model is not None

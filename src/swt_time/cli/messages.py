@@ -13,8 +13,19 @@ ARGUMENTS = {
     "folder=...": "--folder",
     "future=...": "--future",
     "to=...": "--to",
+    "levels=None": "--levels none",
+    "notes=...": "--notes",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""
+
+ELSEWHERE = {
+    "overwrite=True": "--overwrite of train",
+    "resume=True": "--resume of train",
+    "start=folder": "--from of train",
+    "future=...": "--future of forecast",
+    "notes=...": "--notes of train",
+}
+"""Arguments whose flags another command has, for commands that lack them."""
 
 KEY = re.compile(r"(?<![\w.'])[a-z]+\.[a-z_]+(?![\w.'])")
 
@@ -36,8 +47,7 @@ def to_flags(message: str, known: set[str]) -> str:
     if message.startswith("unknown configuration key") or "config.json: " in message:
         return message
     for argument, flag in ARGUMENTS.items():
-        if flag.split()[0] in known:
-            message = message.replace(argument, flag)
+        message = message.replace(argument, flag if flag.split()[0] in known else ELSEWHERE.get(argument, argument))
     return KEY.sub(lambda match: flag if (flag := FLAGS.get(match[0], "")) in known else match[0], message)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from swt_time.cli.options import OUTPUT, option
-from swt_time.cli.outputs import check_outputs, write_json
+from swt_time.cli.outputs import backbone_folder, check_outputs, write_json
 from swt_time.errors import BackboneError
 
 SIZES = "Sizes it was trained with"
@@ -54,8 +54,6 @@ def import_(
     from swt_time.checkpoints.originals import ETT_DESCRIPTION, import_checkpoint, time_llm_config
     from swt_time.provenance import package_versions, source_commit
 
-    check_outputs({"--out": out}, {"STATE_DICT": state_dict})
-    check_output_folder(out, overwrite)
     config = time_llm_config(
         {
             "backbone.name": backbone,
@@ -75,6 +73,8 @@ def import_(
             "model.prototypes": prototypes,
         }
     )
+    check_outputs({"--out": out}, {"STATE_DICT": state_dict, "--backbone": backbone_folder(config)})
+    check_output_folder(out, overwrite)
     checkpoint = import_checkpoint(state_dict, config, {"versions": package_versions(), "commit": source_commit()})
     with locked(out):
         write_checkpoint(out, checkpoint)

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from swt_time.config import Config
 from swt_time.data.opening import STANDARD_INPUT, local_path
 from swt_time.errors import InputError
 from swt_time.folders import explained
@@ -20,14 +21,15 @@ def check_outputs(
     inputs: Mapping[str, str | Path | None],
     folders: Mapping[str, Path | None] | None = None,
 ) -> None:
-    """Refuse an output that is an input, lies in an input folder, or is another output.
+    """Refuse an output that is an input, lies in an input folder, holds an input, or is another output.
 
     Paths are compared by what they lead to: links, hard links and ``..`` make no difference.
 
     Parameters
     ----------
     outputs, inputs : mapping of str to path or None
-        Files by flag; None where the flag was not given. ``-`` is standard input or output and no file.
+        Files and folders by flag; None where the flag was not given. ``-`` is standard input or output and no file. An
+        output folder may replace what is in it, so no input may lie there.
     folders : mapping of str to Path or None, optional
         Input folders, such as the model, by flag.
 
@@ -43,13 +45,23 @@ def check_outputs(
             file = None if source is None else local_path(source)
             if file is not None and _same(path, file):
                 raise InputError(f"{flag} {path} is the file given as {other}; choose another name")
+            if file is not None and _lies_in(file, path):
+                raise InputError(f"the folder {flag} {path} holds {file}, given as {other}; choose another folder")
         for other, folder in (folders or {}).items():
             if folder is not None and _lies_in(path, folder):
                 raise InputError(f"{flag} {path} lies in the folder given as {other}; choose another folder")
+            if folder is not None and os.path.exists(folder) and _lies_in(folder, path):
+                raise InputError(f"the folder {flag} {path} holds {folder}, given as {other}; choose another folder")
         for other, former in seen.items():
             if _same(path, former):
                 raise InputError(f"{flag} and {other} are both {path}; choose two names")
         seen[flag] = path
+
+
+def backbone_folder(config: Config) -> Path | None:
+    """The folder of the language model of a configuration; None if it is no folder."""
+    folder = Path(os.path.expanduser(config.backbone.name))
+    return folder if os.path.isdir(folder) else None
 
 
 def printer(*tables: Path | None) -> Callable[[str], None]:
@@ -86,4 +98,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return os.path.isdir(folder) and any(_same(parent, folder) for parent in (path.resolve(), *path.resolve().parents))
+    if not os.path.isdir(folder):
+        return False
+    with explained(f"cannot find {path}", InputError):
+        whole = path.resolve()
+    return any(_same(parent, folder) for parent in (whole, *whole.parents))

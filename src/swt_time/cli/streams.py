@@ -4,13 +4,29 @@ import contextlib
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Lossy(io.FileIO):
+    """A file in which nothing fails to be written: what cannot be is lost."""
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Write some bytes, and return how many were written or lost."""
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
 
 
 def prepare_streams() -> None:
     """Give every standard stream a file descriptor, and let it write every character.
 
     Where the caller closed a descriptor, the next file that is opened would get its number, so that notes would be
-    written into a table, or results into a lock.
+    written into a table, or results into a lock. Standard error holds notes and progress, not results: where it is full
+    or nobody reads it, they are lost and the command goes on.
     """
     for number in (0, 1, 2):
         try:
@@ -19,8 +35,9 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # takes the lowest free number
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:  # print(..., file=None) would write to standard output
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None or sys.stderr is sys.__stderr__:  # print(..., file=None) would write to standard output
+        encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(Lossy(2, "w", closefd=False)), encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a legacy code page lacks some characters

@@ -23,7 +23,7 @@ from swt_time.cli.options import (
     parse_duration,
     stderr,
 )
-from swt_time.cli.outputs import check_outputs
+from swt_time.cli.outputs import backbone_folder, check_outputs
 from swt_time.config import Config
 from swt_time.errors import ConfigError
 
@@ -99,7 +99,11 @@ def train(
         raise ConfigError(f"--resume: no run was started in {out} yet; give the options of the run to start")
     config = options.build(flags, table, former)
 
-    check_outputs({"--out": out}, {"--data": data, "--notes": notes, "--config": options.config}, {"--from": from_})
+    check_outputs(
+        {"--out": out},
+        {"--data": data, "--notes": notes, "--config": options.config, "--backbone": backbone_folder(config)},
+        {"--from": from_},
+    )
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.checkpoints.branch_record import describe_branch

@@ -30,9 +30,11 @@ def update(
     from swt_time.forecaster import Forecaster
 
     check_outputs({"--out": out}, {"--data": data}, {"--model": model})
+    if out is None:
+        check_outputs({"--model": model}, {"--data": data})
     read_checkpoint(model)  # what is no checkpoint is refused before its folder is locked
     if out is not None:
-        check_output_folder(out, overwrite=False)
+        check_output_folder(out, overwrite=None)
     with locked(model) if out is None else contextlib.nullcontext():
         forecaster = Forecaster.load(model, device="cpu")
         _, series = read_for(forecaster, data, table)

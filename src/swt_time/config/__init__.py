@@ -3,9 +3,11 @@
 - ``schema``: the configuration, every field with its default and description;
 - ``choices``: the choices of options that are names;
 - ``keys``, ``files``: names of options; configuration files and assignments;
-- ``presets``, ``identity``: shipped configurations; the hash by which two configurations are compared.
+- ``presets``, ``identity``: shipped configurations; the hash by which two configurations are compared;
+- ``asking``: the configuration that keyword arguments ask for.
 """
 
+from swt_time.config.asking import asked_config
 from swt_time.config.choices import (
     STAND_INS,
     Fill,
@@ -47,6 +49,7 @@ __all__ = [
     "StandIn",
     "Template",
     "TrainingConfig",
+    "asked_config",
     "dotted_keys",
     "nearest_names",
     "parse_assignment",

@@ -93,8 +93,8 @@ class DataConfig(CovariateOptions):
     """Most memory in MiB that a table may take while it is read; by default half of the machine's, and at most 512 MiB
     and 64 times the size of the file, so that a small file from a stranger cannot take more."""
     fill: Fill | None = None
-    """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero``; refused by default.
-    Filled values are inputs only: never training targets, never scored."""
+    """Filling of gaps and missing values: ``linear``, ``ffill`` (the last value) or ``zero`` (a missing day is a day
+    without sales); refused by default. Zeros are values; others are inputs only, never trained on or scored."""
     short: Short | None = None
     """What happens to series with fewer rows than the context: they are left out (``skip``); forecast by the panel or,
     without one, by Theta, seasonal naive or their last value (``naive``); or trained on and forecast in windows padded

@@ -46,11 +46,11 @@ class Beside:
     names: tuple[str, ...] = ()
 
     def without_future(self, block: Block) -> Block:
-        """Remove the rows after the last value of each series, which hold covariates only."""
-        if not self.names or not block.long:
+        """Remove the rows after the last value of each series, or of a wide table, which hold covariates only."""
+        if not self.names:
             return block
         stamps = microseconds(block.times, wall=False)
-        known = ~np.isnan(block.values[0])
+        known = ~np.isnan(block.values).all(axis=0)
         last = np.full(len(block.ids), np.iinfo(np.int64).min)
         np.maximum.at(last, block.codes[known], stamps[known])
         kept = stamps <= last[block.codes]

@@ -184,7 +184,8 @@ def _irregular(times: pd.Index, inner: np.ndarray, where: Callable[[int], str] |
     steps = np.diff(microseconds(times, wall=False))
     usual = max(most_frequent(steps[inner]), 1)
     odd = inner & (steps % usual != 0)
-    if not odd.any():
+    sparse = not odd.any()
+    if sparse:
         odd = inner & (steps != usual)
     first = int(np.flatnonzero(odd)[0])
     place = f" ({where(first + 1)})" if where else ""
@@ -192,6 +193,8 @@ def _irregular(times: pd.Index, inner: np.ndarray, where: Callable[[int], str] |
         "remove or correct the odd rows, resample the table to one step, or set data.frequency to none to count rows "
         "and ignore their times"
     )
+    if sparse:
+        remedy = f"if rows are missing, set data.frequency and data.fill; otherwise {remedy}"
     if usual >= 28 * DAY:
         remedy = "date months, quarters and years on the first or the last (business) day of a month"
     return (

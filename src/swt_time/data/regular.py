@@ -1,6 +1,7 @@
 """Turn rows in any order into gapless series: sorting, duplicates, one frequency, gaps and missing values."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from swt_time.config import Fill
 from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.columns import listed
-from swt_time.data.filling import Filling
+from swt_time.data.filling import Filling, steps_to_the_end
 from swt_time.data.frequency import NO_FREQUENCY, Frequency, RowCount, parse_frequency
 from swt_time.data.inferring import all_steps_equal, infer_frequency, place_rows
 from swt_time.data.zones import microseconds
@@ -54,7 +55,7 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     starts = np.flatnonzero(np.append(True, ~_inner(block)))
     grid: Frequency | RowCount = RowCount(block.times)
     if frequency != NO_FREQUENCY:
-        grid = parse_frequency(_frequency(block, starts) if frequency is None else frequency)
+        grid = parse_frequency(_frequency(block, starts, fill) if frequency is None else frequency)
     ordinals = _on_grid(block, starts, grid)
     coarse = _longer_steps(block, starts, ordinals, grid) if frequency is None else np.zeros(len(starts), dtype=bool)
     if fill in ("linear", "ffill"):
@@ -75,7 +76,9 @@ def regularize(block: Block, frequency: str | None, fill: Fill | None) -> tuple[
     if fill is None:
         _refuse_gaps(block, grid, gaps, ordinals)
         _refuse_missing(block, bad)
-    if not bad.any() and not len(gaps):
+    ends = np.append(starts[1:], len(ordinals)) - 1
+    complete = fill != "zero" or not steps_to_the_end(ordinals[ends], grid).any()
+    if complete and not bad.any() and not len(gaps):
         return _cut(block, starts)._replace(left_out=left_out), grid.alias, notes
     assert fill is not None
     filling = Filling(block, grid, ordinals, bad, fill)
@@ -174,13 +177,18 @@ def _refuse_empty(block: Block) -> None:
             raise TableError(f"series {block.ids[int(np.argmin(known))]!r} has no values; add them or remove its rows")
 
 
-def _frequency(block: Block, starts: np.ndarray) -> str:
+def _frequency(block: Block, starts: np.ndarray, fill: Fill | None) -> str:
     def where(i: int) -> str:
         return f"row {block.rows[i]}{block.name(int(block.codes[i]))}"
 
     try:
         return infer_frequency(block.times, starts, where=where)
     except TableError:
+        if (
+            fill == "zero" and block.long
+        ):  # most rows of each series may be missing, while the whole table has every day
+            with suppress(TableError):
+                return infer_frequency(block.times.unique().sort_values())
         found: dict[str, str] = {}
         ends = [*starts[1:], len(block.times)]
         for start, end in list(zip(starts, ends, strict=True))[:1000]:
@@ -229,7 +237,8 @@ def _refuse_longer_steps(block: Block, starts: np.ndarray, coarse: np.ndarray, g
     one, other = (block.ids[block.codes[starts[int(np.argmax(which))]]] for which in (~coarse, coarse))
     raise TableError(
         f"mixed frequencies: series {one!r} has {grid.alias}, but {other!r} has a longer step; "
-        "expected one frequency: split the table or resample a series; data.fill linear leaves such series out"
+        "expected one frequency: split the table or resample a series; data.fill linear leaves such series out, and "
+        f"with data.frequency {grid.alias} the times between its rows are missing ones"
     )
 
 

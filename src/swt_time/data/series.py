@@ -55,7 +55,7 @@ class SeriesTable:
     notes : tuple of str
         Repairs that were made, one sentence each.
     observed : tuple of bool arrays
-        Which values were observed; the others were filled. By default all of them.
+        Which values were observed; the others were filled. Zeros for missing days count as observed. By default all.
     fill : {"linear", "ffill", "zero"} or None
         How the others were filled.
     time_form : TimeForm
@@ -205,9 +205,11 @@ def to_series(
         rows is not known.
     fill : {"linear", "ffill", "zero"}, optional
         How to fill missing timestamps, NaN and infinities: by linear interpolation in time (after the last known value:
-        that value), by the last known value, or by zero. Unless filled by zero, a series starts at its first known
-        value. By default, missing values raise an error. Rows after the last value of the whole table, which hold no
-        value yet, are always left out.
+        that value), by the last known value, or by zero. Zeros count as observed, since a missing day is a day without
+        sales: they reach from the first row of a series, with or without a value, to the last value of the whole table.
+        Other filled values, and zeros for infinities, are not observed, and the series starts at its first known value
+        and ends at its last row. By default, missing values raise an error. Rows after the last value of the whole
+        table, which hold no value yet, are always left out.
     date_format : str, optional
         Strptime format of the text or integers in the time column, such as ``%d/%m/%Y``, ``%Y%m``, ``%b-%y`` or
         ``%YQ%q`` (quarter). By default it is found: where day and month could be swapped, by the order that gives

@@ -1,7 +1,7 @@
 """The residuals that the intervals of a trained forecaster, and those of a baseline, are made of."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from swt_time.data.windows import evenly
 from swt_time.effects import FittedEffects
 from swt_time.evaluation.forecasting import Scorable, TrainedModel, forecast_part, spread_part
 from swt_time.evaluation.naive import SeasonalNaive, naive_forecasts
-from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.trained import NEVER_CHANGED, Trained
 from swt_time.intervals import Calibration, Residuals, fit_calibration, reach
 from swt_time.model.alone import prior_of
 from swt_time.model.closed_form import FormRecord, Prior, held_out_residuals
@@ -72,8 +72,10 @@ def calibrate(
     if residuals is None:
         residuals = _validation(trained, parts.validation, most, table)
     calibration = _learn(residuals, table)
-    if residuals is None or calibration is None:
+    if residuals is None or np.isnan(residuals.values).all():
         return checkpoint
+    if calibration is None:
+        return replace(checkpoint, provenance={**checkpoint.provenance, "intervals": NEVER_CHANGED})
     described: dict[str, Any] = {
         "residuals": f"of {residuals.source}",
         "blocks": len(np.unique(residuals.block)),

@@ -19,7 +19,7 @@ MOST_QUANTILES = 2**17
 MOST_VALUES = 2**28
 """Values before windows that are read; where a season is so long that all windows have more, a sample is scored."""
 
-NO_INTERVALS = "intervals: none to score (there were no rows that the model was not fitted to)"
+NO_INTERVALS = "intervals: none to score, since the model has none"
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,22 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swt_time.checkpoints import Checkpoint, effects_of, updated
+from swt_time.checkpoints import (
+    Checkpoint,
+    check_output_folder,
+    effects_of,
+    locked,
+    read_checkpoint,
+    updated,
+    write_checkpoint,
+)
 from swt_time.config import DataConfig
 from swt_time.config.choices import Short
 from swt_time.data.columns import listed
@@ -29,12 +38,22 @@ from swt_time.selection import Blend
 if TYPE_CHECKING:
     from swt_time.model import SWTTime
 
+NEVER_CHANGED = "never_changed"
+"""In place of how intervals were made: all values before the forecasts with known errors are equal."""
+
+
+def why_no_intervals(provenance: Mapping[str, Any]) -> str:
+    """Why a checkpoint has no intervals, from its provenance."""
+    if provenance.get("intervals") == NEVER_CHANGED:
+        return "no value changed in the rows that it was not fitted to"
+    return "there were no rows that it was not fitted to"
+
 
 def describe_intervals(provenance: Mapping[str, Any]) -> str:
     """Describe in one line how the intervals of a checkpoint were made, from its provenance."""
     made = provenance.get("intervals")
     if not isinstance(made, Mapping):
-        return "intervals: none (there were no rows that the model was not fitted to)"
+        return f"intervals: the model has none, since {why_no_intervals(provenance)}"
     return (
         f"intervals: from the errors of {made.get('origins')} forecasts {made.get('residuals')} "
         f"({made.get('origins_without_overlap')} without overlap); steps {made.get('steps')}, scale "
@@ -99,6 +118,28 @@ class Trained:
             return cls(checkpoint, alone, device)
         model = checkpoint.build(allow_backbone_change=allow_backbone_change)
         return cls(checkpoint, model.to(resolve_device(device)), device)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        backbone: str | Path | None = None,
+        device: str = "auto",
+        *,
+        allow_backbone_change: bool = False,
+        short: str | None = None,
+    ) -> "Trained":
+        """Load a checkpoint and build its network; see `swt_time.Forecaster.load`."""
+        checkpoint = read_checkpoint(folder).with_backbone(backbone)
+        if short is not None:
+            checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
+        return cls.build(checkpoint, device, allow_backbone_change=allow_backbone_change)
+
+    def save(self, folder: Path, overwrite: bool) -> None:
+        """Write the checkpoint; see `swt_time.Forecaster.save`."""
+        check_output_folder(folder, overwrite)
+        with locked(folder):
+            write_checkpoint(folder, self.checkpoint)
 
     @cached_property
     def model(self) -> "SWTTime":

@@ -9,7 +9,7 @@ import numpy as np
 from swt_time.data.origins import known_values
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
-from swt_time.evaluation.trained import Trained
+from swt_time.evaluation.trained import Trained, why_no_intervals
 from swt_time.intervals import Calibration, conformal_ranks, reach
 
 LEVELS = (80, 95)
@@ -87,8 +87,9 @@ class Uncertainty:
             if tuple(self.levels) == LEVELS and not self.quantiles and not self.samples:
                 return {}
             raise CheckpointError(
-                "the model has no intervals: there were no rows that it was not fitted to; train it again with a "
-                "longer table, or with a validation part (data.split 0.7/0.1/0.2)"
+                f"the model has no intervals: {why_no_intervals(trained.checkpoint.provenance)}; ask for the forecast "
+                "alone (levels=None), or train it again with a longer table or with a validation part (data.split "
+                "0.7/0.1/0.2)"
             )
         histories = known_values(series, pairs, reach(calibration.season))
         spread = trained.spreads(series, pairs) if spread is None else spread

@@ -59,8 +59,8 @@ def refuse_other_formats(folder: Path, name: str) -> None:
     if explained is None:
         return
     found, remedy = explained
-    place = f"the repository {name!r}" if from_hub else str(folder)
-    raise BackboneError(f"backbone {name!r}: found {found} in {place}, expected {WEIGHTS}; {remedy}")
+    place = f" in the repository {name!r}" if from_hub else ""  # a folder is named once: a long line is cut
+    raise BackboneError(f"backbone {name!r}: found {found}{place}, expected {WEIGHTS}; {remedy}")
 
 
 def explain_weights(names: Iterable[str], place: str, folder: Path, *, from_hub: bool) -> tuple[str, str] | None:
