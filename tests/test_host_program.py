@@ -21,6 +21,7 @@ from swt_time.layers import WaveletPatchEmbedding
 from swt_time.model import build_model
 
 SMALL = {"horizon": 12, "context": 48, "seed": 3, "max_steps": 4, "batch_size": 8, "level": 2, "d_model": 8}
+SMALL["keep_branch"] = True  # without its branch the closed form is a map beside the layers
 KINDS = {
     "closed form": {"backbone": "none"},
     "lattice": {"backbone": "none", "learnable": "lattice", "model": {"skip": "linear", "dropout": 0.3}},
