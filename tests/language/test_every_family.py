@@ -1,0 +1,150 @@
+"""Contracts of every supported family, verified against the eager models of transformers."""
+
+from functools import cache
+
+import pytest
+import torch
+
+from support.backbones import load_backbone
+from support.families import HIDDEN, MEMBERS, WORDS, Reference, save_member
+from swt_time.language.families import FAMILIES, count_layers
+from swt_time.language.prompt import Prompt, pad_prompts
+
+SHARED = (5, 6, 7, 8, 9, 10, 11)
+OWN = [[12, 13, 14], [15], [], [16, 17, 18, 19, 20, 21], [5, 6]]
+ROWS = [[*SHARED, *own] for own in OWN[:4]] + [OWN[4]]  # the last one does not start with the shared part
+PATCHES = 6
+
+
+@pytest.fixture(scope="session")
+def member_folders(tmp_path_factory):
+    """Return the folder of a member, saved once."""
+    root = tmp_path_factory.mktemp("families")
+    return cache(lambda name: save_member(root / name, MEMBERS[name]))
+
+
+@pytest.fixture(scope="session")
+def loaded(member_folders):
+    """Return a member as a `LanguageModel`, loaded once for each value of ``prompt_attention``."""
+    return cache(lambda name, attention="full": load_backbone(member_folders(name), prompt_attention=attention))
+
+
+@pytest.fixture(scope="session")
+def reference(member_folders):
+    return cache(lambda name: Reference(member_folders(name), MEMBERS[name]))
+
+
+@pytest.fixture(params=MEMBERS)
+def name(request):
+    return request.param
+
+
+def patches(name, rows=len(ROWS), seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, PATCHES, MEMBERS[name].width_in, generator=draw)
+
+
+def parts_of(row, attention):
+    """Lengths of the parts of a sequence that an encoder reads with ``prefix``."""
+    if attention == "full":
+        return ()
+    shared = len(SHARED) if tuple(row[: len(SHARED)]) == SHARED else 0
+    return (shared, len(row) - shared, PATCHES)
+
+
+def attentions(name):
+    """Values of ``prompt_attention`` that differ for a member."""
+    return ("full",) if MEMBERS[name].causal or FAMILIES[MEMBERS[name].family].reading == "whole" else ("full", "prefix")
+
+
+def test_members_cover_all_families():
+    assert {member.family for member in MEMBERS.values()} == FAMILIES.keys()
+
+
+def test_states_and_gradients_of_a_padded_batch_equal_those_of_transformers_alone(name, loaded, reference):
+    for attention in attentions(name):
+        model, hugging_face = loaded(name, attention), reference(name)
+        ours, theirs = (patches(name).requires_grad_() for _ in range(2))
+        found = model(pad_prompts(ROWS, SHARED), ours)
+        expected = torch.stack(
+            [
+                hugging_face(torch.tensor(row), patch, parts=parts_of(row, attention))
+                for row, patch in zip(ROWS, theirs, strict=True)
+            ]
+        )
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        probe = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+        (found * probe).sum().backward()
+        (expected * probe).sum().backward()
+        assert theirs.grad.abs().max() > 1e-2
+        torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_patches_without_a_prompt_equal_those_of_transformers(name, loaded, reference):
+    tokens = patches(name, 2)
+    expected = torch.stack([reference(name)(torch.tensor([], dtype=torch.long), one) for one in tokens])
+    torch.testing.assert_close(loaded(name)(None, tokens), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_hidden_patches_are_masked_as_by_transformers(name, loaded, reference):
+    visible = torch.ones(len(ROWS), PATCHES, dtype=torch.bool)
+    visible[1, :2] = visible[3, :4] = False
+    tokens = patches(name)
+    found = loaded(name)(pad_prompts(ROWS, SHARED), tokens, visible)
+    for i, row in enumerate(ROWS):
+        expected = reference(name)(torch.tensor(row), tokens[i], visible[i])
+        torch.testing.assert_close(found[i][visible[i]], expected[visible[i]], atol=1e-5, rtol=1e-5)
+
+
+def test_a_window_alone_is_the_window_in_company(name, loaded):
+    for attention in attentions(name):
+        model, tokens = loaded(name, attention), patches(name)
+        together = model(pad_prompts(ROWS, SHARED), tokens)
+        backwards = model(pad_prompts(ROWS[::-1], SHARED), tokens.flip(0)).flip(0)
+        torch.testing.assert_close(backwards, together, atol=1e-5, rtol=1e-5)
+        for i, row in enumerate(ROWS):
+            alone = model(pad_prompts([row], SHARED), tokens[i : i + 1])
+            torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-5)
+    padded = pad_prompts(ROWS, SHARED)
+    other = padded.ids.masked_fill(torch.arange(padded.ids.shape[1]) >= padded.lengths[:, None], 50)
+    assert torch.equal(model(Prompt(other, padded.lengths, SHARED), tokens), together)
+
+
+def test_a_patch_changes_only_what_may_see_it(name, loaded):
+    model, tokens, prompt = loaded(name), patches(name, 1), pad_prompts(ROWS[:1], SHARED)
+    changed = tokens.clone()
+    changed[:, 3] += patches(name, 1, seed=1)[:, 3]
+    before, after = (model(prompt, one)[0] for one in (tokens, changed))
+    moved = (after - before).abs().amax(dim=1) > 1e-5
+    assert moved[3:].all()
+    assert moved[:3].any() != MEMBERS[name].causal
+
+
+def test_first_layers_equal_those_of_transformers(name, member_folders):
+    model = load_backbone(member_folders(name), layers=1)
+    hugging_face = Reference(member_folders(name), MEMBERS[name], layers=1)
+    assert count_layers(model.model.state_dict()) == model.identity.layers == 1
+    tokens = patches(name, 1)
+    found = model(pad_prompts(ROWS[:1], SHARED), tokens)
+    torch.testing.assert_close(found[0], hugging_face(torch.tensor(ROWS[0]), tokens[0]), atol=1e-5, rtol=1e-5)
+
+
+def test_word_embeddings_are_those_that_the_model_reads(name, loaded, reference):
+    model, ids = loaded(name), torch.tensor([[5, 40, 41]])
+    assert model.word_embeddings.shape == (WORDS, MEMBERS[name].width_in)
+    assert (model.embedding_size, model.hidden_size) == (MEMBERS[name].width_in, MEMBERS[name].width_out)
+    expected = reference(name).model(input_ids=ids).last_hidden_state
+    torch.testing.assert_close(model(None, model.word_embeddings[ids]), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_prompts_are_read_once_where_they_can_be(name, loaded):
+    family = FAMILIES[MEMBERS[name].family]
+    model = loaded(name, "prefix")
+    assert model.reads_prompts_first == (family.reading != "whole")
+    seen = []
+    handle = model.model.get_input_embeddings().register_forward_hook(lambda _, inputs, out: seen.append(inputs[0].shape))
+    for seed in range(2):
+        model(pad_prompts(ROWS[:2], SHARED), patches(name, 2, seed))
+    handle.remove()
+    own = torch.Size([2, 3])
+    assert seen[-2:] == ([own, own] if model.reads_prompts_first else [torch.Size([2, 10])] * 2)
