@@ -1,14 +1,20 @@
 """Contracts of every supported family, verified against the eager models of transformers."""
 
+import os
+import signal
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
 from support.backbones import load_backbone
 from support.families import HIDDEN, MEMBERS, WORDS, Reference, save_member
+from support.models import make_model, windows
+from swt_time import Forecaster
 from swt_time.language.families import FAMILIES, count_layers
 from swt_time.language.prompt import Prompt, pad_prompts
+from swt_time.training import Step
 
 SHARED = (5, 6, 7, 8, 9, 10, 11)
 OWN = [[12, 13, 14], [15], [], [16, 17, 18, 19, 20, 21], [5, 6]]
@@ -36,6 +42,7 @@ def reference(member_folders):
 
 @pytest.fixture(params=MEMBERS)
 def name(request):
+    """Name of a member; the test runs once for each."""
     return request.param
 
 
@@ -54,7 +61,9 @@ def parts_of(row, attention):
 
 def attentions(name):
     """Values of ``prompt_attention`` that differ for a member."""
-    return ("full",) if MEMBERS[name].causal or FAMILIES[MEMBERS[name].family].reading == "whole" else ("full", "prefix")
+    return (
+        ("full",) if MEMBERS[name].causal or FAMILIES[MEMBERS[name].family].reading == "whole" else ("full", "prefix")
+    )
 
 
 def test_members_cover_all_families():
@@ -78,6 +87,16 @@ def test_states_and_gradients_of_a_padded_batch_equal_those_of_transformers_alon
         (expected * probe).sum().backward()
         assert theirs.grad.abs().max() > 1e-2
         torch.testing.assert_close(ours.grad, theirs.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_the_longest_sequence_equals_that_of_transformers(name, loaded, reference):
+    """The last position is that of the model's table, or the last with frequencies that do not depend on the length."""
+    model, tokens = loaded(name), patches(name, 1)
+    row = [*SHARED, *range(20, 20 + model.max_positions - PATCHES - len(SHARED))]
+    row = [word % WORDS for word in row]
+    assert model.max_positions == {"roberta": 510, "xlm-roberta": 510, "mpnet": 510, "phi3, long": 400}.get(name, 512)
+    found = model(pad_prompts([row], SHARED), tokens)
+    torch.testing.assert_close(found[0], reference(name)(torch.tensor(row), tokens[0]), atol=1e-5, rtol=1e-5)
 
 
 def test_patches_without_a_prompt_equal_those_of_transformers(name, loaded, reference):
@@ -142,9 +161,59 @@ def test_prompts_are_read_once_where_they_can_be(name, loaded):
     model = loaded(name, "prefix")
     assert model.reads_prompts_first == (family.reading != "whole")
     seen = []
-    handle = model.model.get_input_embeddings().register_forward_hook(lambda _, inputs, out: seen.append(inputs[0].shape))
+    handle = model.model.get_input_embeddings().register_forward_hook(
+        lambda _, inputs, out: seen.append(inputs[0].shape)
+    )
     for seed in range(2):
         model(pad_prompts(ROWS[:2], SHARED), patches(name, 2, seed))
     handle.remove()
     own = torch.Size([2, 3])
     assert seen[-2:] == ([own, own] if model.reads_prompts_first else [torch.Size([2, 10])] * 2)
+
+
+READINGS = ("gemma3_text", "falcon, alibi", "electra", "mpnet")
+"""A member for each way of reading; that of the others depends on no more of a checkpoint."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in READINGS else pytest.param(name, marks=pytest.mark.slow) for name in MEMBERS]
+)
+def test_a_resumed_run_and_a_saved_model_are_the_same(name, member_folders, hourly_wide, tmp_path):
+    def make():
+        options = {"template": "compact", "d_ff": 8, "d_model": 8, "n_prototypes": 8, "level": 1, "n_heads": 2}
+        return Forecaster(
+            12, 24, str(member_folders(name)), 2, **options, batch_size=4, validation_windows=4, keep_branch=True
+        )
+
+    def stop(event):
+        if isinstance(event, Step):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    table = hourly_wide[["date", "load"]].tail(160)
+    whole = make().fit(table, out=tmp_path / "whole")
+    with pytest.raises(SystemExit):
+        make().fit(table, out=tmp_path / "stopped", report=stop)
+    make().fit(table, out=tmp_path / "stopped", resume=True)
+    weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("whole", "stopped")]
+    assert weights[0] == weights[1]
+    again = Forecaster.load(tmp_path / "whole").predict(table)
+    assert again.equals(whole.predict(table))
+    assert np.isfinite(again["yhat"]).all()
+
+
+def test_a_model_built_again_gives_the_same_forecast(name, member_folders):
+    """A checkpoint holds the trained weights; the backbone is read again and must be the same."""
+    context = windows(3, context=48)
+    models = [
+        make_model(member_folders(name), **{"data.context": 48, "model.d_ff": 8, "prompt.template": "compact"})
+        for _ in range(2)
+    ]
+    trained = {key: value for key, value in models[0].named_parameters() if value.requires_grad}
+    models[0](context).square().mean().backward()
+    assert all(value.grad.abs().max() > 0 for key, value in trained.items() if "bias" not in key), trained.keys()
+    with torch.no_grad():
+        for value in trained.values():
+            value -= 0.1 * value.grad
+        models[1].load_state_dict({key: value for key, value in trained.items()}, strict=False)
+        assert torch.equal(models[0](context), models[1](context))
+    assert models[0].language_model.identity == models[1].language_model.identity

@@ -54,9 +54,7 @@ MEMBERS = {
     "bert": Member("bert", BASE, causal=False),
     "gpt2": Member("gpt2", GPT2),
     "llama": Member("llama", {**GROUPED, "head_dim": 8, "rope_parameters": ROPE}),
-    "qwen2": Member(
-        "qwen2", {**GROUPED, "use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}
-    ),
+    "qwen2": Member("qwen2", {**GROUPED, "use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}),
     "qwen3": Member("qwen3", {**GROUPED, "head_dim": 8, "rope_theta": 500.0}),
     "mistral": Member("mistral", {**GROUPED, "sliding_window": WINDOW}),
     "gemma2": Member("gemma2", {**GEMMA, "attn_logit_softcapping": 0.5}),
@@ -71,7 +69,7 @@ MEMBERS = {
         "smollm3", {**GROUPED, "no_rope_layers": [0, 1], "use_sliding_window": True, "sliding_window": WINDOW}
     ),
     "phi3": Member("phi3", {**PHI3, "sliding_window": WINDOW, "partial_rotary_factor": 0.5}),
-    "phi3, long": Member("phi3", {**PHI3, "original_max_position_embeddings": 64, "rope_parameters": LONG}),
+    "phi3, long": Member("phi3", {**PHI3, "original_max_position_embeddings": 400, "rope_parameters": LONG}),
     "opt": Member("opt", OPT),
     "opt, projected": Member("opt", {**OPT, "word_embed_proj_dim": 8, "do_layer_norm_before": False}, 8, 8),
     "gpt_neox": Member("gpt_neox", {**BASE, "rotary_pct": 0.5, "rotary_emb_base": 500}),

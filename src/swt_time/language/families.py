@@ -82,7 +82,10 @@ FAMILIES = {
     "phi3": Family("Phi3Model", other_keys=("head_dim",)),
     "opt": Family("OPTModel", embeddings="decoder.embed_tokens.weight"),
     "gpt_neox": Family(
-        "GPTNeoXModel", embeddings="embed_in.weight", output="embed_out.weight", other_keys=("rotary_pct", "rotary_emb_base")
+        "GPTNeoXModel",
+        embeddings="embed_in.weight",
+        output="embed_out.weight",
+        other_keys=("rotary_pct", "rotary_emb_base"),
     ),
     "falcon": Family("FalconModel", embeddings="word_embeddings.weight", reading="cache", other_keys=("n_embed",)),
     "roberta": _encoder(
