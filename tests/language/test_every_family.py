@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from support.backbones import load_backbone
-from support.families import HIDDEN, MEMBERS, WORDS, Reference, save_member
+from support.families import MEMBERS, WORDS, Reference, save_member
 from support.models import make_model, windows
 from swt_time import Forecaster
 from swt_time.language.families import FAMILIES, count_layers
@@ -214,6 +214,6 @@ def test_a_model_built_again_gives_the_same_forecast(name, member_folders):
     with torch.no_grad():
         for value in trained.values():
             value -= 0.1 * value.grad
-        models[1].load_state_dict({key: value for key, value in trained.items()}, strict=False)
+        models[1].load_state_dict(trained, strict=False)
         assert torch.equal(models[0](context), models[1](context))
     assert models[0].language_model.identity == models[1].language_model.identity

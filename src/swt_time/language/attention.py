@@ -154,9 +154,10 @@ def attend_by_parts(
 ) -> Tensor:
     """Compute attention from plain matrix products, without repeating a shared part for each row.
 
-    All tensors are shaped as in `attend`. It also serves scores with a bound, which PyTorch's kernels do not have. The backward pass of PyTorch's fused CPU kernel also differentiates the keys
+    All tensors are shaped as in `attend`. The backward pass of PyTorch's fused CPU kernel also differentiates the keys
     of the prompt, which takes most of its time; in bfloat16 the plain products take half as long. They store the
-    attention weights, ``(A, M, P, K)``, for the backward pass.
+    attention weights, ``(A, M, P, K)``, for the backward pass. They also serve scores with a bound (``softcap``), which
+    the fused kernels do not have.
     """
     rows, heads, n_queries, _ = query.shape
     query = (query * scaling).transpose(0, 1)

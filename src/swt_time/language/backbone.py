@@ -104,7 +104,7 @@ class LanguageModel(nn.Module):
         self.identity = BackboneIdentity(
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
-        self.model = _cast(model, dtype).requires_grad_(False).eval()
+        self.model: Any = _cast(model, dtype).requires_grad_(False).eval()
         if dtype == torch.bfloat16 and self.identity.family in ("bert", "gpt2") and can_fuse():
             fuse_linear_layers(self.model)
         self._tokenizer = tokenizer
