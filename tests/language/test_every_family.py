@@ -1,6 +1,8 @@
 """Contracts of every supported family, verified against the eager models of transformers."""
 
+import json
 import os
+import shutil
 import signal
 from functools import cache
 
@@ -12,7 +14,8 @@ from support.backbones import load_backbone
 from support.families import MEMBERS, WORDS, Reference, save_member
 from support.models import make_model, windows
 from swt_time import Forecaster
-from swt_time.language.families import FAMILIES, count_layers
+from swt_time.errors import BackboneError
+from swt_time.language.families import FAMILIES, architecture_keys, count_layers, describe_reading
 from swt_time.language.prompt import Prompt, pad_prompts
 from swt_time.training import Step
 
@@ -68,6 +71,78 @@ def attentions(name):
 
 def test_members_cover_all_families():
     assert {member.family for member in MEMBERS.values()} == FAMILIES.keys()
+
+
+def test_configuration_is_that_of_transformers(name, loaded, member_folders):
+    from transformers import AutoConfig
+
+    expected, found = AutoConfig.from_pretrained(member_folders(name)), loaded(name).model.config
+    # The same function in another kernel, and a default that Falcon's layers fill in.
+    changed = {"activation_function", "num_ln_in_parallel_attn"}
+    for key in architecture_keys(MEMBERS[name].family) - changed:
+        assert getattr(found, key, None) == getattr(expected, key, None), key
+
+
+@pytest.mark.parametrize("name", ["bert", "gemma3_text", "falcon, alibi"])
+def test_a_configuration_selects_no_code_and_no_other_use(name, member_folders, loaded, tmp_path):
+    folder = shutil.copytree(member_folders(name), tmp_path / "model")
+    values = json.loads((folder / "config.json").read_text())
+    evil = dict.fromkeys(("_attn_implementation", "attn_implementation", "experts_implementation"), "evil/kernel")
+    evil |= {
+        "name_or_path": "evil/model",
+        "is_decoder": True,
+        "add_cross_attention": True,
+        "chunk_size_feed_forward": 2,
+    }
+    evil |= {
+        "torchscript": True,
+        "use_kernels": True,
+        "hidden_dropout": 0.9,
+        "architectures": ["Evil"],
+        "use_cache": True,
+    }
+    (folder / "config.json").write_text(json.dumps({**values, **evil}))
+    model = load_backbone(folder)
+    assert model.identity.sha256 == loaded(name).identity.sha256
+    expected = loaded(name).model.config
+    assert {key: getattr(model.model.config, key, None) for key in evil} == {
+        key: getattr(expected, key, None) for key in evil
+    }
+    prompt, tokens = pad_prompts(ROWS, SHARED), patches(name)
+    assert torch.equal(model(prompt, tokens), loaded(name)(prompt, tokens))
+
+
+def test_positions_after_a_padding_token_need_one(member_folders, tmp_path):
+    folder = shutil.copytree(member_folders("roberta"), tmp_path / "model")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**values, "pad_token_id": None}))
+    with pytest.raises(BackboneError, match=r"a roberta model counts positions .* set pad_token_id to"):
+        load_backbone(folder)
+
+
+def test_constants_stay_in_float32_beside_weights_in_bfloat16(member_folders):
+    """In bfloat16 a rotary frequency has an error of up to 0.4 %, a whole turn after a few hundred positions."""
+    for name in ("llama", "gemma3_text", "modernbert", "gpt_neox", "falcon"):
+        half = load_backbone(member_folders(name), precision="bfloat16").model
+        assert half.dtype == torch.bfloat16
+        full = dict(load_backbone(member_folders(name)).model.named_buffers())
+        frequencies = {key: value for key, value in half.named_buffers() if "inv_freq" in key}
+        assert frequencies
+        assert all(torch.equal(value, full[key]) for key, value in frequencies.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "how"),
+    [
+        ("gpt2", "full", "once, before the patches"),
+        ("bert", "prefix", "once, before the patches"),
+        ("bert", "full", "with the patches of each window, which they attend to (backbone.prompt_attention full)"),
+        ("gemma3_text", "full", "with the patches of each window unless the model is causal, which they attend to"),
+        ("mpnet", "prefix", "with the patches of each window: this family reads whole sequences only"),
+    ],
+)
+def test_how_prompts_are_read_is_said(name, attention, how):
+    assert describe_reading(name, attention).startswith(f"prompts ({name}): read {how}")
 
 
 def test_states_and_gradients_of_a_padded_batch_equal_those_of_transformers_alone(name, loaded, reference):

@@ -1,5 +1,6 @@
 """A tiny model of every supported family, and of the variants of a family that are read differently."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,9 @@ def save_member(folder: Path, member: Member) -> Path:
         for parameter in model.parameters():
             parameter.data += 0.3 * torch.randn_like(parameter)  # norms and biases too, so that each affects the result
     model.save_pretrained(folder)
+    # As it is on the hub, with former names of keys; transformers saves the present ones.
+    values = {"model_type": member.family, "dtype": "float32", **member.values}
+    (folder / "config.json").write_text(json.dumps(values))
     save_tokenizer(folder, TOKENIZERS.get(member.family, "word pieces"))
     return folder
 

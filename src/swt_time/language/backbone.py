@@ -113,7 +113,7 @@ class LanguageModel(nn.Module):
         self.embedding_size: int = model.get_input_embeddings().embedding_dim
         # OPT maps its last hidden states back to the width of its word embeddings.
         self.hidden_size: int = getattr(model.config, "word_embed_proj_dim", model.config.hidden_size)
-        self._first_position = 1 + model.embeddings.padding_idx if family.positions_after_padding else 0
+        self._first_position = family.first_position(model)
         self.max_positions = longest_sequence(model.config, self._first_position)
         self._reader = None
         if family.reads_prompts_first(causal=self.causal, prompt_attention=prompt_attention):

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from swt_time.errors import BackboneError
+
 Reading = Literal["attention", "cache", "whole"]
 """How a model reads a prompt once: its layers call an attention function that adds the keys of earlier tokens, or a
 cache that returns them, or neither, so that it reads the whole sequence each time."""
@@ -52,6 +54,24 @@ class Family:
     def is_causal(self, config: Any) -> bool:
         """Return whether a model with this transformers configuration is causal."""
         return self.causal and not getattr(config, self.encoder_if or "encoder_if", False)
+
+    def first_position(self, model: Any) -> int:
+        """Return the position of the first token of a sequence.
+
+        Raises
+        ------
+        BackboneError
+            If positions begin after the id of the padding token, and the model has none.
+        """
+        if not self.positions_after_padding:
+            return 0
+        padding = model.embeddings.padding_idx
+        if padding is None:
+            raise BackboneError(
+                f"a {model.config.model_type} model counts positions from the id of its padding token, and its "
+                "config.json has none; set pad_token_id to that of the model's tokenizer"
+            )
+        return 1 + int(padding)
 
     def reads_prompts_first(self, *, causal: bool, prompt_attention: str) -> bool:
         """Return whether prompts are read once, before the patches, which is exact if they do not attend to them."""
@@ -145,6 +165,19 @@ def architecture_keys(family: str) -> frozenset[str]:
     used = {key for key in declared if not UNUSED_KEYS.fullmatch(key)}
     rotary = ROTARY_KEYS if "rope_parameters" in declared else ()
     return frozenset(used).union(DTYPE_KEYS, rotary, FAMILIES[family].other_keys)
+
+
+def describe_reading(name: str, prompt_attention: str) -> str:
+    """Say in one line how a model of a family reads prompts, from what a checkpoint records."""
+    family = FAMILIES[name]
+    if family.reading == "whole":
+        how = "with the patches of each window: this family reads whole sequences only"
+    elif prompt_attention == "prefix" or (family.causal and not family.encoder_if):
+        how = "once, before the patches"
+    else:
+        how = "with the patches of each window" + (" unless the model is causal" if family.causal else "")
+        how += ", which they attend to (backbone.prompt_attention full)"
+    return f"prompts ({name}): read {how}"
 
 
 def hidden_size(values: Mapping[str, Any]) -> int:
