@@ -9,11 +9,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from support.backbones import load_backbone
 from support.families import MEMBERS, WORDS, Reference, save_member
 from support.models import make_model, windows
 from swt_time import Forecaster
+from swt_time.cli import app
 from swt_time.errors import BackboneError
 from swt_time.language.families import FAMILIES, architecture_keys, count_layers, describe_reading
 from swt_time.language.prompt import Prompt, pad_prompts
@@ -274,6 +276,8 @@ def test_a_resumed_run_and_a_saved_model_are_the_same(name, member_folders, hour
     again = Forecaster.load(tmp_path / "whole").predict(table)
     assert again.equals(whole.predict(table))
     assert np.isfinite(again["yhat"]).all()
+    shown = CliRunner().invoke(app, ["info", "--model", str(tmp_path / "whole")]).output
+    assert describe_reading(MEMBERS[name].family, "prefix") in shown.splitlines()
 
 
 def test_a_model_built_again_gives_the_same_forecast(name, member_folders):
