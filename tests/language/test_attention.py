@@ -1,12 +1,10 @@
 """Attention to cached parts, verified against softmax attention over all keys."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from swt_time.language.attention import attend, attend_by_parts, attention_mask
+from swt_time.language.attention import Masks, attend, attend_by_parts, attention_mask
 from swt_time.language.prompt_reader import KeyValues
 
 
@@ -40,10 +38,16 @@ def attention_case(groups):
 
 def cache(parts, dtype=torch.float32):
     """The first two parts as a `KeyValues` each."""
-    shared, own = KeyValues(keep_layers=2), KeyValues(keep_layers=2)
-    shared.update(*(x.to(dtype) for x in parts[0]), 0)
-    own.update(*(x.to(dtype) for x in parts[1]), 0)
+    shared, own = (KeyValues(position=torch.arange(n)[None], keep_layers=2) for n in (6, 2))
+    shared.add(*(x.to(dtype) for x in parts[0]))
+    own.add(*(x.to(dtype) for x in parts[1]))
     return shared, own
+
+
+def patches_after(*earlier, mask):
+    """The memory and the masks of the queries after earlier parts."""
+    memory = KeyValues(*earlier, position=torch.arange(8, 13)[None])
+    return {"memory": memory, "masks": Masks(mask, 5, memory)}
 
 
 def test_attention_by_parts_equals_pytorch():
@@ -64,11 +68,10 @@ def test_attention_by_parts_equals_pytorch():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_attention_to_cached_parts_equals_softmax_attention(groups, dtype):
     query, parts, mask = attention_case(groups)
-    memory = KeyValues(*cache(parts, dtype))
-    assert memory.get_seq_length() == 8
-    new = memory.update(*(x.to(dtype) for x in parts[2]), 0)
-    layer = SimpleNamespace(layer_idx=0)
-    got, _ = attend(layer, query.to(dtype), *new, mask.to(dtype), scaling=0.3, memory=memory, is_causal=True)
+    options = patches_after(*cache(parts, dtype), mask=mask.to(dtype))
+    assert options["memory"].get_seq_length() == 8
+    tensors = [x.to(dtype) for x in (query, *parts[2], mask)]
+    got, _ = attend(None, *tensors, scaling=0.3, **options, is_causal=True)
     keys, values = repeat_parts(parts, groups=groups)
     expected = torch.softmax(query @ keys.mT * 0.3 + mask, dim=-1) @ values
     tolerance = 1e-5 if dtype == torch.float32 else 3e-2
@@ -79,11 +82,12 @@ def test_first_part_is_shared_if_it_has_one_row_that_all_rows_see():
     _, parts, _ = attention_case(groups=1)
     shared, own = cache(parts)
     visible = torch.ones(3, 13, dtype=torch.bool)
-    assert KeyValues(shared, own).shares_first_part(visible)
-    assert not KeyValues(own).shares_first_part(visible)
-    assert not KeyValues().shares_first_part(visible)
+    last = torch.arange(8, 13)[None]
+    assert KeyValues(shared, own, position=last).shares_first_part(visible)
+    assert not KeyValues(own, position=last).shares_first_part(visible[:, 6:])
+    assert not KeyValues(position=last).shares_first_part(visible)
     visible[2, :6] = False
-    assert not KeyValues(shared, own).shares_first_part(visible)
+    assert not KeyValues(shared, own, position=last).shares_first_part(visible)
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -97,10 +101,8 @@ def test_separate_attention_to_the_shared_part_gives_the_same_result(groups):
         tensors = [query, *parts[2]]
         for tensor in tensors:
             tensor.grad = None
-        layer = SimpleNamespace(layer_idx=0)
-        mixed, _ = attend(
-            layer, *tensors, mask, scaling=0.3, memory=KeyValues(shared, own), shared_first=separate, is_causal=True
-        )
+        options = patches_after(shared, own, mask=mask)
+        mixed, _ = attend(None, *tensors, mask, scaling=0.3, shared_first=separate, **options)
         mixed.square().sum().backward()
         results.append([mixed.detach(), *(tensor.grad for tensor in tensors)])
     for apart, together in zip(*results, strict=True):

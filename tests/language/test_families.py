@@ -13,8 +13,8 @@ NAMES = {
 COUNTS = {"bert": 4, "gpt2": 12, "llama": 3}
 
 
-def test_examples_cover_all_families():
-    assert NAMES.keys() == COUNTS.keys() == FAMILIES.keys()
+def test_examples_are_of_known_families():
+    assert NAMES.keys() == COUNTS.keys() <= FAMILIES.keys()
 
 
 @pytest.mark.parametrize("prefix", ["", "llm_model.", "model.transformer."])

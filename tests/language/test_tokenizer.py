@@ -6,6 +6,7 @@ import warnings
 import pytest
 
 from support.backbones import load_backbone, save_tiny_backbone
+from support.families import save_tokenizer
 from swt_time import Forecaster
 from swt_time.errors import BackboneError, MissingDependencyError, SWTTimeWarning
 from swt_time.language import tokenizer as module
@@ -46,6 +47,24 @@ def test_description_is_shortened_and_statistics_are_kept(tiny_backbones, family
     with warnings.catch_warnings():  # the warning is given once
         warnings.simplefilter("error")
         tokenizer(shared, own, span)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "unigrams", "word pieces"])
+def test_every_kind_of_tokenizer_is_read_without_a_padding_token(tmp_path, kind):
+    save_tokenizer(tmp_path, kind)
+    tokenizer = load_tokenizer(tmp_path, kind)
+    assert tokenizer.pad_token is None
+    shared, span = "the data: " + "theatre " * 20 + "then: ", (10, 170)
+    whole = Tokenizer(tokenizer, 1000)(shared, ["min -1.5, max 2e-05."], span)[0]
+    with pytest.warns(SWTTimeWarning, match=r"data.description is too long"):
+        [ids] = Tokenizer(tokenizer, len(whole) - 30)(shared, ["min -1.5, max 2e-05."], span)
+    assert len(ids) == len(whole) - 30
+    kept, after = (
+        tokenizer.decode(x, skip_special_tokens=True).replace(" ", "").replace("##", "") for x in (ids, whole)
+    )
+    assert kept.startswith("thedata:theatre")
+    assert kept.endswith("then:min-1.5,max2e-05.")
+    assert after == shared.replace(" ", "") + "min-1.5,max2e-05."
 
 
 def test_statistics_that_do_not_fit_are_an_error(tiny_backbones):

@@ -94,6 +94,7 @@ def info(
         from swt_time.checkpoints import effects_of, read_checkpoint
         from swt_time.checkpoints.branch_record import describe_branch
         from swt_time.evaluation.trained import describe_intervals
+        from swt_time.language.families import FAMILIES, describe_reading
 
         checkpoint = read_checkpoint(model)
         weights = sum(weight.size for weight in checkpoint.trained_weights.values())
@@ -104,6 +105,9 @@ def info(
         branch = describe_branch(checkpoint.provenance)
         if branch is not None:
             typer.echo(branch)
+        family = checkpoint.backbone.family if checkpoint.backbone is not None else None
+        if family in FAMILIES and checkpoint.config.prompt.template != "none":
+            typer.echo(describe_reading(family, checkpoint.config.backbone.prompt_attention))
         typer.echo(describe_intervals(checkpoint.provenance))
         effects = effects_of(checkpoint)
         for line in effects.lines() if effects is not None else []:
@@ -120,10 +124,11 @@ def info(
 
 
 def machine_facts() -> dict[str, str]:
-    """Device, precision of the frozen model, number of threads and location of MiniLM on this machine."""
+    """Device, precision of the frozen model, number of threads, location of MiniLM, and families of backbones."""
     import torch
 
     from swt_time.language import find_backbone
+    from swt_time.language.families import FAMILIES
     from swt_time.language.loading import resolve_precision
     from swt_time.machine import resolve_device
 
@@ -136,4 +141,5 @@ def machine_facts() -> dict[str, str]:
         "precision": str(resolve_precision("auto")).removeprefix("torch."),
         "threads": str(torch.get_num_threads()),
         "minilm": minilm,
+        "families": ", ".join(FAMILIES),
     }

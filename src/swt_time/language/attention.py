@@ -16,10 +16,13 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class Memory(Protocol):
-    """Cached keys and values of the earlier parts of a sequence."""
+    """Cached keys and values of the parts of a sequence."""
 
-    def earlier(self, layer: int) -> list[KeysValues]:
-        """Return the keys and values of a layer for each earlier part."""
+    def add(self, keys: Tensor, values: Tensor) -> list[KeysValues]:
+        """Add the keys and values of the next layer for the last part; return those of all parts."""
+
+    def positions(self) -> Tensor:
+        """Return the positions ``(M, K)`` of all keys, those of the queries last."""
 
 
 def attention_mask(visible: Tensor, queries: int, *, causal: bool, dtype: torch.dtype) -> Tensor:
@@ -47,6 +50,41 @@ def attention_mask(visible: Tensor, queries: int, *, causal: bool, dtype: torch.
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, torch.finfo(dtype).min)
 
 
+class Masks:
+    """Additive masks of one pass by sliding window, each computed once.
+
+    Parameters
+    ----------
+    everywhere : Tensor
+        As returned by `attention_mask`.
+    queries : int
+    memory : Memory
+        Gives the positions of the keys.
+    """
+
+    def __init__(self, everywhere: Tensor, queries: int, memory: Memory):
+        self.everywhere = everywhere
+        self._queries = queries
+        self._memory = memory
+        self._near: dict[int, Tensor] = {}
+
+    def limits(self, window: int | None) -> bool:
+        """Return whether a sliding window is shorter than the sequence; None is no window."""
+        return window is not None and window < self.everywhere.shape[-1]
+
+    def __call__(self, window: int | None) -> Tensor:
+        """Return the mask of layers in which a token sees less than ``window`` positions away."""
+        if window is None or not self.limits(window):
+            return self.everywhere
+        if window not in self._near:
+            # Positions, not places: the places in a batch depend on the padding between its parts.
+            keys = self._memory.positions()
+            far = (keys[:, -self._queries :, None] - keys[:, None, :]).abs() >= window
+            low = torch.finfo(self.everywhere.dtype).min
+            self._near[window] = self.everywhere.masked_fill(far[:, None], low)
+        return self._near[window]
+
+
 def attend(
     module: Any,
     query: Tensor,
@@ -56,7 +94,10 @@ def attend(
     *,
     scaling: float,
     memory: Memory,
+    masks: Masks,
     shared_first: bool = False,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Compute attention to the current part and to all earlier parts; called by Hugging Face layers.
@@ -64,17 +105,22 @@ def attend(
     Parameters
     ----------
     module
-        The attention layer; its ``layer_idx`` selects the cached keys and values.
+        The attention layer.
     query : Tensor, (M, A, P, L/A)
     keys, values : Tensor, (M, A, P, L/A)
         Of the current part. Fewer heads than the query has in grouped-query attention.
     mask : Tensor
-        As returned by `attention_mask`.
+        What the model made of the mask; ``masks`` stands in its place.
     scaling : float
     memory : Memory
         Keys and values of the earlier parts.
+    masks : Masks
     shared_first : bool
         Whether to use `attend_shared` for the first part, which must have a single row that every row sees completely.
+    sliding_window : int, optional
+        How far the tokens of this layer see.
+    softcap : float, optional
+        Bound of the scores, ``softcap * tanh(scores / softcap)``.
 
     Returns
     -------
@@ -83,13 +129,15 @@ def attend(
         Attention weights are not returned; the layer expects a pair.
     """
     groups = query.shape[1] // keys.shape[1]
-    parts = [*memory.earlier(module.layer_idx), (keys, values)]
+    parts = memory.add(keys, values)
+    mask = masks(sliding_window)
     if groups > 1:
         parts = [(k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)) for k, v in parts]
-    if query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu":
-        return attend_by_parts(query, parts, mask, scaling).transpose(1, 2), None
+    trains_half = query.requires_grad and query.dtype == torch.bfloat16 and query.device.type == "cpu"
+    if trains_half or softcap is not None:
+        return attend_by_parts(query, parts, mask, scaling, softcap).transpose(1, 2), None
     shared = None
-    if shared_first:
+    if shared_first and not masks.limits(sliding_window):
         shared = parts.pop(0)
         mask = mask[..., shared[0].shape[2] :]
     rows = len(query)
@@ -101,12 +149,15 @@ def attend(
     return mixed.transpose(1, 2), None
 
 
-def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Tensor, scaling: float) -> Tensor:
+def attend_by_parts(
+    query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Tensor, scaling: float, softcap: float | None = None
+) -> Tensor:
     """Compute attention from plain matrix products, without repeating a shared part for each row.
 
     All tensors are shaped as in `attend`. The backward pass of PyTorch's fused CPU kernel also differentiates the keys
     of the prompt, which takes most of its time; in bfloat16 the plain products take half as long. They store the
-    attention weights, ``(A, M, P, K)``, for the backward pass.
+    attention weights, ``(A, M, P, K)``, for the backward pass. They also serve scores with a bound (``softcap``), which
+    the fused kernels do not have.
     """
     rows, heads, n_queries, _ = query.shape
     query = (query * scaling).transpose(0, 1)
@@ -118,6 +169,8 @@ def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Ten
         return left @ right.transpose(0, 1)
 
     scores = torch.cat([times(query, keys.mT) for keys, _ in parts], dim=-1)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
     weights = torch.softmax(scores.add_(mask.transpose(0, 1)), dim=-1)
     shares = weights.split([keys.shape[2] for keys, _ in parts], dim=-1)
     mixed = sum(times(share, values) for share, (_, values) in zip(shares, parts, strict=True))
@@ -126,14 +179,38 @@ def attend_by_parts(query: Tensor, parts: list[tuple[Tensor, Tensor]], mask: Ten
 
 
 def register_attention() -> str:
-    """Register `attend` with transformers and return its name; calls without ``memory`` use PyTorch's attention."""
+    """Register `attend` with transformers and return its name; calls without ``memory`` read a whole sequence."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.masking_utils import sdpa_mask
 
-    def attend_or_sdpa(*arguments: Any, **options: Any) -> Any:
-        return (attend if "memory" in options else sdpa_attention_forward)(*arguments, **options)
+    def attend_or_read_whole(*arguments: Any, **options: Any) -> Any:
+        if "memory" in options:
+            return attend(*arguments, **options)
+        return (sdpa_attention_forward if options.get("softcap") is None else _attend_whole)(*arguments, **options)
 
-    AttentionInterface.register("swt_time", attend_or_sdpa)
+    AttentionInterface.register("swt_time", attend_or_read_whole)
     AttentionMaskInterface.register("swt_time", sdpa_mask)
     return "swt_time"
+
+
+def _attend_whole(
+    module: Any,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    *,
+    scaling: float,
+    softcap: float,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """Attention with bounded scores within one whole sequence; without a mask it is causal."""
+    length, groups = query.shape[2], query.shape[1] // keys.shape[1]
+    if mask is None:
+        mask = torch.ones(1, 1, length, length, dtype=torch.bool, device=query.device).tril()
+    low = torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(
+        ~mask, torch.finfo(query.dtype).min
+    )
+    part = (keys.repeat_interleave(groups, dim=1), values.repeat_interleave(groups, dim=1))
+    return attend_by_parts(query, [part], low, scaling, softcap).transpose(1, 2), None

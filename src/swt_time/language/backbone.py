@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from swt_time.config import PromptAttention
 from swt_time.errors import BackboneError
 from swt_time.language.attention import register_attention
-from swt_time.language.families import FAMILIES
+from swt_time.language.families import FAMILIES, longest_sequence
 from swt_time.language.frozen import can_fuse, fuse_linear_layers
 from swt_time.language.identity import BackboneIdentity
 from swt_time.language.prompt import Prompt
@@ -41,7 +41,7 @@ class LanguageModel(nn.Module):
     Parameters
     ----------
     model
-        A Hugging Face BERT, GPT-2 or LLaMA base model.
+        A Hugging Face base model of a supported family.
     tokenizer
         Its fast tokenizer.
     name : str
@@ -51,13 +51,17 @@ class LanguageModel(nn.Module):
     prompt_attention : {"full", "prefix"}
         For an encoder: ``full`` lets prompts attend to the patches, as in the Time-LLM paper; with ``prefix`` each part
         of the sequence attends only to itself and the parts before it, so prompts are read without a graph. The two
-        are equal for a causal model.
+        are equal for a causal model. A family that cannot read a prompt before the patches is read as with ``full``.
 
     Attributes
     ----------
     identity : BackboneIdentity
     hidden_size : int
-        ``L``.
+        Width of the hidden states, ``L``.
+    embedding_size : int
+        Width of the tokens that are read, also ``L`` in most families.
+    causal : bool
+        Whether a token attends only to itself and the tokens before it.
     max_positions : int
         Maximum length of prompt and patches together.
     """
@@ -75,31 +79,40 @@ class LanguageModel(nn.Module):
         self.identity = BackboneIdentity(
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
-        self.model = model.to(dtype).requires_grad_(False).eval()
+        self.model: Any = _cast(model, dtype).requires_grad_(False).eval()
         if dtype == torch.bfloat16 and self.identity.family in ("bert", "gpt2") and can_fuse():
             fuse_linear_layers(self.model)
         self._tokenizer = tokenizer
-        self.hidden_size: int = model.config.hidden_size
-        self.max_positions: int = model.config.max_position_embeddings
-        self._family = FAMILIES[self.identity.family]
+        family = FAMILIES[self.identity.family]
+        self.causal = family.is_causal(model.config)
+        self.embedding_size: int = model.get_input_embeddings().embedding_dim
+        # OPT maps its last hidden states back to the width of its word embeddings.
+        self.hidden_size: int = getattr(model.config, "word_embed_proj_dim", model.config.hidden_size)
+        self._first_position = family.first_position(model)
+        self.max_positions = longest_sequence(model.config, self._first_position)
         self._reader = None
-        if self._family.causal or prompt_attention == "prefix":
-            model.set_attn_implementation(register_attention())
-            self._reader = PromptReader(model, causal=self._family.causal)
-
-    @property
-    def causal(self) -> bool:
-        """Whether a token attends only to itself and the tokens before it."""
-        return self._family.causal
+        if family.reads_prompts_first(causal=self.causal, prompt_attention=prompt_attention):
+            if family.reading == "attention":
+                model.set_attn_implementation(register_attention())
+            self._reader = PromptReader(
+                model, causal=self.causal, reading=family.reading, first_position=self._first_position
+            )
 
     @property
     def word_embeddings(self) -> Tensor:
-        """The frozen word embeddings of the vocabulary, ``(V, L)``, in float32."""
-        return self.model.get_input_embeddings().weight.detach().float()
+        """The frozen word embeddings of the vocabulary as the model reads them, ``(V, L)``, in float32.
+
+        Some families scale the stored ones (Gemma).
+        """
+        words = self.model.get_input_embeddings()
+        if type(words) is nn.Embedding:
+            return words.weight.detach().float()
+        with torch.no_grad():
+            return words(torch.arange(words.num_embeddings, device=words.weight.device)).float()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self._reader is not None:
+        if self._reader is not None and self._reader.reading == "attention":
             register_attention()  # unpickled in a process in which no backbone was loaded
 
     def train(self, mode: bool = True) -> "LanguageModel":
@@ -205,16 +218,27 @@ class LanguageModel(nn.Module):
         position = torch.arange(n_patches, device=tokens.device).expand(len(tokens), -1)
         mask = visible
         if prompt is not None:
-            text = self.model.get_input_embeddings()(prompt.ids)
+            # Padding stands on the left, so that tokens are as far from each other as their positions: sliding windows
+            # and relative positions count places.
+            width = prompt.ids.shape[1]
+            slots = torch.arange(width, device=tokens.device) - width + prompt.lengths.unsqueeze(1)
+            text = self.model.get_input_embeddings()(prompt.ids.gather(1, slots.clamp_min(0)))
             inputs = torch.cat([text, inputs], dim=1)
-            slots = torch.arange(text.shape[1], device=tokens.device).expand(len(tokens), -1)
-            position = torch.cat([slots, position + prompt.lengths.unsqueeze(1)], dim=1)
+            position = torch.cat([slots.clamp_min(0), position + prompt.lengths.unsqueeze(1)], dim=1)
             if visible is None:
                 visible = torch.ones_like(tokens[..., 0], dtype=torch.bool)
-            mask = torch.cat([slots < prompt.lengths.unsqueeze(1), visible], dim=1)
-        options = self._family.call_options
-        output = self.model(inputs_embeds=inputs, attention_mask=mask, position_ids=position, **options)
+            mask = torch.cat([slots >= 0, visible], dim=1)
+        output = self.model(
+            inputs_embeds=inputs, attention_mask=mask, position_ids=position + self._first_position, use_cache=False
+        )
         return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
+
+
+def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Cast the weights of a model, and not its constants: rotary frequencies need the digits of float32."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
 
 
 def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def find_backbone(name: str) -> Path:
     if is_path(name) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
         raise BackboneNotFoundError(
             f"backbone {name!r} is not a folder; expected minilm, a stand-in ({', '.join(STAND_INS)}), "
-            "a folder with a BERT, GPT-2 or LLaMA model, or a hub id"
+            "a folder with a language model, or a hub id"
         )
     return _download(name, f"and there is no folder {name!r} here")
 
@@ -99,7 +99,7 @@ def read_hidden_size(folder: Path) -> int:
     try:
         return hidden_size(values)
     except (KeyError, TypeError, ValueError):
-        raise BackboneError(f"{path} gives no hidden size; expected a number for hidden_size or n_embd") from None
+        raise BackboneError(f"{path} gives no hidden size; expected a number for hidden_size, n_embd or dim") from None
 
 
 def _find_minilm() -> Path:

@@ -19,7 +19,7 @@ from swt_time.errors import BackboneError, first_line
 from swt_time.files import MEBIBYTE, check_tensors, read_json
 from swt_time.folders import explained
 from swt_time.language.backbone import LanguageModel
-from swt_time.language.families import ARCHITECTURE, FAMILIES, LAYER_COUNTS
+from swt_time.language.families import FAMILIES, LAYER_COUNTS, architecture_keys
 from swt_time.language.finding import absolute_name, find_backbone
 from swt_time.language.formats import INDEX, WEIGHTS, refuse_other_formats
 from swt_time.language.tokenizer import check_vocabulary, load_tokenizer
@@ -46,7 +46,7 @@ def load_language_model(
     Parameters
     ----------
     name : str
-        ``minilm``, a local folder, or a hub id of a BERT, GPT-2 or LLaMA family model.
+        ``minilm``, a local folder, or a hub id of a model of a supported family (`FAMILIES`).
     layers : int, optional
         Number of layers to keep, counted from the input. By default all.
     random_init : bool
@@ -120,7 +120,7 @@ def resolve_precision(precision: Precision) -> torch.dtype:
 
 
 def _read_config(folder: Path, name: str) -> Any:
-    """Return the transformers configuration from ``config.json``, using only the keys in `ARCHITECTURE`."""
+    """Return the transformers configuration from ``config.json``, using only the `architecture_keys`."""
     import transformers
 
     for entry in folder.iterdir():
@@ -138,14 +138,15 @@ def _read_config(folder: Path, name: str) -> Any:
         raise BackboneError(f"backbone {name!r} needs custom code (auto_map in {path}), which swt-time never runs")
     if values.get("quantization_config") is not None:
         raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
-    kept = {key: value for key, value in values.items() if key in ARCHITECTURE}
+    used = architecture_keys(family)
+    kept = {key: value for key, value in values.items() if key in used}
     for key, value in kept.items():
         limit = LAYERS_LIMIT if key in LAYER_COUNTS else SIZE_LIMIT
-        if isinstance(value, int | float) and not key.startswith("rope") and not -1 <= value <= limit:
+        if isinstance(value, int | float) and "rope" not in key and not -1 <= value <= limit:
             raise BackboneError(f"backbone {name!r}: expected {key} from -1 to {limit:,} in {path}, got {value:.3g}")
     try:
         with _quiet_transformers():
-            return getattr(transformers, FAMILIES[family].config_class)(**kept)
+            return getattr(transformers, FAMILIES[family].model_class).config_class(**kept)
     except Exception as error:  # the type of the error depends on the value and the version of transformers
         raise BackboneError(f"backbone {name!r}: cannot configure a model from {path}: {first_line(error)}") from None
 

@@ -8,7 +8,8 @@ sequence is read in three parts, each of which attends to the keys and values of
 3. the patches, the only part with a backward pass.
 
 For a causal model this is exact. For an encoder it is a variant (``prompt_attention="prefix"``): each part attends to
-itself in both directions and to the parts before it, but not to the parts after it.
+itself in both directions and to the parts before it, but not to the parts after it. Sliding windows count positions,
+not places in the batch.
 
 Shapes: ``M`` series, ``Q`` prompt tokens, ``P`` patches, ``L`` hidden size, ``A`` attention heads (of the keys).
 """
@@ -18,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from swt_time.language.attention import attention_mask
+from swt_time.language.attention import KeysValues, Masks, attention_mask
+from swt_time.language.families import Reading
 from swt_time.language.prompt import Prompt
 from swt_time.language.shared_attention import can_share
 from swt_time.remembered import Remembered, fingerprint
@@ -29,12 +31,17 @@ class _LastKeysKept(Exception):
 
 
 class KeyValues:
-    """Keys and values of one part of a sequence for each layer; passed to Hugging Face models as their cache.
+    """Keys and values of one part of a sequence for each layer.
+
+    `attend` adds those of each layer. It is also a cache of Hugging Face models (`update` and the methods after it),
+    for models whose layers do not call `attend`.
 
     Parameters
     ----------
     *earlier : KeyValues
         The parts before this one. A part with a single row is used for every row.
+    position : Tensor, (M, Q)
+        Positions of this part, with one row if all rows have the same.
     keep_layers : int
         Number of layers whose keys and values are stored for later parts; 0 for the patches, which are the last part.
 
@@ -44,16 +51,14 @@ class KeyValues:
         Keys and values of each layer stored so far.
     """
 
-    def __init__(self, *earlier: "KeyValues", keep_layers: int = 0):
+    def __init__(self, *earlier: "KeyValues", position: Tensor, keep_layers: int = 0):
+        self.position = position
         self._earlier = earlier
         self._keep_layers = keep_layers
-        self.kept: list[tuple[Tensor, Tensor]] = []
+        self._layer = 0
+        self.kept: list[KeysValues] = []
 
-    def get_seq_length(self, layer: int = 0) -> int:
-        """Return the number of tokens in all earlier parts."""
-        return sum(keys.shape[2] for keys, _ in self.earlier(layer))
-
-    def earlier(self, layer: int) -> list[tuple[Tensor, Tensor]]:
+    def earlier(self, layer: int) -> list[KeysValues]:
         """Return the keys and values of a layer for each earlier part."""
         return [part.kept[layer] for part in self._earlier]
 
@@ -64,13 +69,41 @@ class KeyValues:
         keys, _ = self.earlier(0)[0]
         return len(keys) == 1 and bool(visible[:, : keys.shape[2]].all())
 
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> tuple[Tensor, Tensor]:
-        """Store the new keys and values ``(M, A, Q, L/A)`` of a layer and return them; `attend` adds earlier ones."""
+    def add(self, keys: Tensor, values: Tensor) -> list[KeysValues]:
+        """Add the new keys and values ``(M, A, Q, L/A)`` of the next layer; return those of all parts."""
+        parts = [*self.earlier(self._layer), (keys, values)]
+        self._layer += 1
         if self._keep_layers:
             self.kept.append((keys, values))
             if len(self.kept) == self._keep_layers:
                 raise _LastKeysKept
+        return parts
+
+    def positions(self) -> Tensor:
+        """Return the positions ``(M, K)`` of all parts."""
+        parts = [*(part.position for part in self._earlier), self.position]
+        rows = max(map(len, parts))
+        return torch.cat([part.expand(rows, -1) for part in parts], dim=1)
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any) -> KeysValues:
+        """Add the new keys and values of a layer; return those of all parts together, ``(M, A, K, L/A)``."""
+        parts = self.add(keys, values)
+        keys, values = (
+            torch.cat([x.expand(len(keys), -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True)
+        )
         return keys, values
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """Return the number of tokens in all earlier parts."""
+        return sum(part.position.shape[1] for part in self._earlier)
+
+    def get_query_offset(self, layer: int = 0) -> int:
+        """Return the place of the first new token."""
+        return self.get_seq_length()
+
+    def get_mask_sizes(self, queries: int, layer: int = 0) -> tuple[int, int]:
+        """Return the number of keys that new tokens see, and the place of the first."""
+        return self.get_seq_length() + queries, 0
 
 
 class ReadPrompt(NamedTuple):
@@ -97,16 +130,21 @@ class PromptReader:
     Parameters
     ----------
     model
-        BERT, GPT-2 or LLaMA. Its layers must pass new keys and values to ``past_key_values.update``, and all keyword
-        arguments of the model's call to `attend`.
+        A base model. Its layers must pass new keys and values, and all keyword arguments of the model's call, to
+        `attend`, or with ``reading="cache"`` new keys and values to ``past_key_values.update``.
     causal : bool
         Whether a token attends only to itself and the tokens before it. The explicit mask replaces the model's own
         causal mask.
+    reading : {"attention", "cache"}
+    first_position : int
+        Position of the first token.
     """
 
-    def __init__(self, model: Any, *, causal: bool):
+    def __init__(self, model: Any, *, causal: bool, reading: Reading = "attention", first_position: int = 0):
         self.model = model
         self.causal = causal
+        self.reading = reading
+        self.first_position = first_position
         self._shared: Remembered[KeyValues] = Remembered()
 
     def __call__(self, prompt: Prompt | ReadPrompt, tokens: Tensor, patches: Tensor | None = None) -> Tensor:
@@ -119,7 +157,7 @@ class PromptReader:
         position = lengths[:, None] + torch.arange(n_patches, device=tokens.device)
         patches = visible.new_ones(len(tokens), n_patches) if patches is None else patches
         visible = torch.cat([visible, patches], dim=1)
-        return self._run(tokens, position, visible, KeyValues(*parts))
+        return self._run(tokens, visible, KeyValues(*parts, position=position))
 
     def read(self, prompt: Prompt) -> ReadPrompt:
         """Read the shared part and the own part of M prompts, without a graph."""
@@ -158,14 +196,19 @@ class PromptReader:
         return self._shared.get(key, lambda: self._keep(row[None], position, visible, []))
 
     def _keep(self, ids: Tensor, position: Tensor, visible: Tensor, earlier: list[KeyValues]) -> KeyValues:
-        part = KeyValues(*earlier, keep_layers=self.model.config.num_hidden_layers)
+        part = KeyValues(*earlier, position=position, keep_layers=self.model.config.num_hidden_layers)
         try:
-            self._run(self.model.get_input_embeddings()(ids), position, visible, part)
+            self._run(self.model.get_input_embeddings()(ids), visible, part)
         except _LastKeysKept:
             return part
-        raise AssertionError("the model returned without passing the keys of all layers to its cache")
+        raise AssertionError("the model returned without adding the keys of all layers")
 
-    def _run(self, inputs: Tensor, position: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
+    def _run(self, inputs: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
+        options: dict[str, Any] = {"inputs_embeds": inputs, "position_ids": memory.position + self.first_position}
+        if self.reading == "cache":
+            # The model's own mask: its sizes are those of the cache.
+            output = self.model(**options, attention_mask=visible, past_key_values=memory, use_cache=False)
+            return output.last_hidden_state
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
         shared_first = (
             not torch.compiler.is_compiling()
@@ -175,11 +218,10 @@ class PromptReader:
             and memory.shares_first_part(visible)
         )
         output = self.model(
-            inputs_embeds=inputs,
+            **options,
             attention_mask=mask,
-            position_ids=position,
-            past_key_values=memory,
             memory=memory,
+            masks=Masks(mask, inputs.shape[1], memory),
             shared_first=shared_first,
             use_cache=False,
         )

@@ -155,11 +155,10 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None, st
             precision=backbone.precision,
             prompt_attention=backbone.prompt_attention,
         )
-    width = language_model.hidden_size
-    if model.d_ff > width:
+    width, most = language_model.embedding_size, language_model.hidden_size
+    if model.d_ff > most:
         raise ConfigError(
-            f"model.d_ff is {model.d_ff}, but the backbone has only {width} hidden dimensions; "
-            f"set it to at most {width}"
+            f"model.d_ff is {model.d_ff}, but the backbone has only {most} hidden dimensions; set it to at most {most}"
         )
     vocabulary, count = language_model.word_embeddings, model.n_prototypes
     _check_size(
