@@ -16,6 +16,7 @@ ORDER = [
     "provenance",
     "machine",
     "remembered",
+    "state_dicts",
     "wavelets",
     "config",
     "data",
