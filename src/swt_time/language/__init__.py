@@ -3,8 +3,8 @@
 - ``prompt_text``, ``prompter``, ``prompt``, ``tokenizer``: from window statistics to text to token ids;
 - ``finding``, ``formats``, ``conversion``: the files of a backbone, formats that are not read, and pickled weights
   converted;
-- ``loading``, ``weight_files``, ``families``: the architecture, the weights of its first layers, and what differs
-  between families;
+- ``loading``, ``weight_files``, ``quantised``, ``families``: the architecture, the weights of its first layers, those
+  in 8 and 4 bits decoded, and what differs between families;
 - ``backbone``: the frozen model;
 - ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """

@@ -20,6 +20,7 @@ from swt_time.language.backbone import LanguageModel
 from swt_time.language.families import ARCHITECTURE, FAMILIES, LAYER_COUNTS
 from swt_time.language.finding import absolute_name, find_backbone
 from swt_time.language.formats import refuse_other_formats
+from swt_time.language.quantised import METHODS, decode
 from swt_time.language.tokenizer import check_vocabulary, load_tokenizer
 from swt_time.language.weight_files import JSON_LIMIT, read_weights
 from swt_time.machine import computes_bfloat16, physical_memory
@@ -132,8 +133,14 @@ def _read_config(folder: Path, name: str) -> Any:
         )
     if "auto_map" in values:
         raise BackboneError(f"backbone {name!r} needs custom code (auto_map in {path}), which swt-time never runs")
-    if values.get("quantization_config") is not None:
-        raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
+    quantised = values.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+        if method not in METHODS:
+            raise BackboneError(
+                f"backbone {name!r} is quantised by {method!r} ({path}); expected weights in 16 or 32 bits, or "
+                f"quantised by {' or '.join(METHODS)}"
+            )
     kept = {key: value for key, value in values.items() if key in ARCHITECTURE}
     for key, value in kept.items():
         limit = LAYERS_LIMIT if key in LAYER_COUNTS else SIZE_LIMIT
@@ -148,7 +155,11 @@ def _read_config(folder: Path, name: str) -> Any:
 
 def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
     """Return the model with its weights. They are read here, so that transformers opens no file in the folder."""
-    state = _with_embeddings(read_weights(folder, name, config.num_hidden_layers), config)
+    state, metadata = read_weights(folder, name, config.num_hidden_layers)
+    try:
+        state = _with_embeddings(decode(state, metadata, config.dtype, config.model_type), config)
+    except BackboneError as error:
+        raise BackboneError(f"backbone {name!r}: {error}") from None
     needed, held = _count_weights(config, name), sum(tensor.numel() for tensor in state.values())
     if needed > held:
         # Checked before memory is allocated, because transformers would fill in missing weights at random.

@@ -15,8 +15,8 @@ JSON_LIMIT = 64 * MEBIBYTE
 """Maximum size of a backbone's JSON file in bytes."""
 
 
-def read_weights(folder: Path, name: str, layers: int) -> dict[str, Tensor]:
-    """Return the tensors of ``model.safetensors`` or, if it is missing, of the files that the index lists.
+def read_weights(folder: Path, name: str, layers: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of ``model.safetensors`` or, without it, of the files that the index lists.
 
     The files are mapped into memory, so that only the values that are used are read. Weights of later layers are left
     out, and files that hold nothing else are not opened.
@@ -39,17 +39,19 @@ def read_weights(folder: Path, name: str, layers: int) -> dict[str, Tensor]:
         places = listed_files(index, ".safetensors", name)
         files = sorted({folder / file for weight, file in places.items() if _is_used(weight, layers)})
     state: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
     for file in files:
         check_tensors(file, BackboneError)
         try:
             with safe_open(file, framework="pt") as opened:
                 used = [weight for weight in opened.keys() if _is_used(weight, layers)]  # noqa: SIM118
                 state |= {weight: opened.get_tensor(weight) for weight in used}
+                metadata |= opened.metadata() or {}
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # PyTorch maps the file into memory
             raise BackboneError(
                 f"backbone {name!r}: cannot load weights from {file} (safetensors): {first_line(error)}"
             ) from None
-    return state
+    return state, metadata
 
 
 def listed_files(index: Path, ending: str, name: str) -> Mapping[str, str]:
