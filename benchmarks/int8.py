@@ -32,6 +32,7 @@ PLAIN = ("float32", "bfloat16")
 INT8 = {"torch, float32": "float32", "torchao, float32": "float32", "torchao, bfloat16": "bfloat16"}
 """Library of each contender in int8, and the precision of what stays outside int8."""
 
+BACKBONES = ("minilm", "gpt2-small")
 PACKAGES = ("swt-time", "torch", "transformers", "torchao")
 
 
@@ -41,15 +42,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args(words)
-    rows = [
-        row
-        for name in ("minilm", "gpt2-small")
-        for row in measure(Case(backbone=name, windows=2), list(INT8), given.repeats)
-    ]
     with given.out.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+        for number, name in enumerate(BACKBONES):
+            rows = measure(Case(backbone=name, windows=1), list(INT8), given.repeats)
+            writer = csv.DictWriter(file, rows[0])
+            if number == 0:
+                writer.writeheader()
+            writer.writerows(rows)
+            file.flush()
 
 
 def measure(case: Case, libraries: Sequence[str], repeats: int) -> list[dict[str, Any]]:

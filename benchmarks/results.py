@@ -358,7 +358,7 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
         growth_line,
     ),
     (
-        "Dynamic int8 in the frozen model, 2 windows of 7 channels, 512 samples, one thread; not an option",
+        "Dynamic int8 in the frozen model, a window of 7 channels, 512 samples, one thread (not an option)",
         "int8.csv",
         INT8_HEADS,
         int8_line,

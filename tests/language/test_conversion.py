@@ -184,7 +184,7 @@ REFUSED = {
     "one value as a huge tensor": "not a dense tensor",
     "one tensor with many names": "more than 8 times its size",
     "a dtype that safetensors lacks": "complex128",
-    "missing part": "00002.bin is missing or no file",
+    "missing part": "found 1 of 2 files of weights",
     "listed part is missing": "00002.bin is missing or no file",
     "outside": "must list bin files of this folder only",
     "twice": "is in two files",
@@ -269,6 +269,26 @@ def test_an_interrupted_conversion_leaves_the_old_or_the_new_folder(source, tmp_
         assert entries(out) == old
     elif moment == "in place":
         assert_equal(read_all(out), weights)
+
+
+def test_an_old_folder_that_cannot_be_moved_back_is_kept(source, tmp_path, monkeypatch):
+    folder, weights = source
+    torch.save(weights, folder / BIN)
+    out = tmp_path / "out"
+    convert_backbone(str(folder), out)
+    old, rename = entries(out), conversion.Path.rename
+
+    def fail(path, target):
+        if path != out:
+            raise OSError(5, "Input/output error")
+        rename(path, target)
+
+    monkeypatch.setattr(conversion.Path, "rename", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        convert_backbone(str(folder), out, overwrite=True)
+    monkeypatch.undo()
+    (kept,) = tmp_path.glob(".*.old")
+    assert entries(kept) == old
 
 
 def test_an_error_of_the_disk_leaves_nothing(source, tmp_path, monkeypatch):

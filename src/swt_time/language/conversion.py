@@ -133,8 +133,12 @@ def _named_files(folder: Path, name: str) -> list[Path]:
     shards = [match for entry in folder.iterdir() if (match := SHARD.fullmatch(entry.name)) and match[3] == "bin"]
     if not shards:
         raise BackboneError(f"backbone {name!r}: no {PICKLED} in {folder}; expected weights that torch.save wrote")
-    kind, count = shards[0].group(1, 2)
-    return [folder / f"{kind}-{i:05}-of-{count}.bin" for i in range(1, int(count) + 1)]
+    count = int(shards[0][2])
+    if len(shards) != count:
+        raise BackboneError(
+            f"backbone {name!r}: found {len(shards)} of {count} files of weights in {folder}; copy or download all"
+        )
+    return sorted(folder / match[0] for match in shards)
 
 
 def _companions(folder: Path) -> list[str]:
@@ -153,7 +157,7 @@ def _write_tensors(state: dict[str, Tensor], file: Path) -> None:
         seen.add(storage)
     try:
         save_file(own, file, {"format": "pt"})
-        with file.open("rb") as written:
+        with file.open("r+b") as written:
             os.fsync(written.fileno())
     except KeyError as error:
         raise BackboneError(
@@ -202,9 +206,9 @@ def _new_folder(path: Path, overwrite: bool) -> Iterator[Path]:
     except BaseException as error:
         if old.exists() and not path.exists():
             old.rename(path)
-        shutil.rmtree(new, ignore_errors=True)
+        for rest in (new, old):  # an old folder that could not be moved back is kept, because this line is not reached
+            shutil.rmtree(rest, ignore_errors=True)
         if isinstance(error, OSError):
             raise SaveError(f"cannot write {path}: {error.strerror or error}; nothing was kept") from error
         raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
