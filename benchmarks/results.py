@@ -326,7 +326,7 @@ def int8_line(row: Mapping[str, str]) -> list[str]:
     return [
         *(row[name] for name in names),
         *(f"{row[name]}x" for name in ("times_faster_than_bfloat16", "step_times_faster_than_bfloat16")),
-        *(f"{float(row[name]):.1%}" for name in ("change_mean", "change_largest", "change_of_gradient")),
+        *(f"{abs(float(row[name])):.1%}" for name in ("change_mean", "change_largest", "change_of_gradient")),
     ]
 
 

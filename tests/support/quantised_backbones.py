@@ -50,7 +50,7 @@ def main(root: Path) -> None:
 
 def configuration(kind: str):
     """Return what transformers quantises by."""
-    from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig
+    from torchao.quantization import Int8WeightOnlyConfig, IntxWeightOnlyConfig, MappingType
     from torchao.quantization.granularity import PerGroup
     from transformers import BitsAndBytesConfig, TorchAoConfig
 
@@ -64,7 +64,11 @@ def configuration(kind: str):
         case "torchao-int8":
             return TorchAoConfig(Int8WeightOnlyConfig())
         case "torchao-int4":
-            return TorchAoConfig(IntxWeightOnlyConfig(weight_dtype=torch.int4, granularity=PerGroup(16)))
+            options = {
+                "granularity": PerGroup(16),
+                "mapping_type": MappingType.ASYMMETRIC,
+            }  # zero points that are not 0
+            return TorchAoConfig(IntxWeightOnlyConfig(weight_dtype=torch.int4, **options))
     raise ValueError(kind)
 
 
