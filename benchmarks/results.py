@@ -320,6 +320,20 @@ def startup_line(row: Mapping[str, str]) -> list[str]:
     return [f"`{row['command']}`", row["commit"], row["median_s"], row["min_s"], row["max_s"], row["cpu_median_s"]]
 
 
+def int8_line(row: Mapping[str, str]) -> list[str]:
+    """Format one precision of the int8 benchmark."""
+    names = ["backbone", "contender", "weights_mib", "inference_cpu_s", "step_cpu_s"]
+    return [
+        *(row[name] for name in names),
+        *(f"{row[name]}x" for name in ("times_faster_than_bfloat16", "step_times_faster_than_bfloat16")),
+        *(f"{abs(float(row[name])):.1%}" for name in ("change_mean", "change_largest", "change_of_gradient")),
+    ]
+
+
+INT8_HEADS = ["backbone", "precision (library, the rest)", "weights, MiB", "inference, CPU s", "step, CPU s"]
+INT8_HEADS += ["inference: speed-up over bfloat16", "step: the same", "change of the forecast, mean", "largest"]
+INT8_HEADS += ["change of the gradient"]
+
 MODEL_HEADS = ["backbone", "work", "contender", "precision", "seconds", "speed-up over reference"]
 MODEL_HEADS += ["speed-up over neuralforecast", "peak memory, MiB", "share of matrix rate, language model"]
 
@@ -342,6 +356,12 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
         "growth_*.csv",
         ["backbone", "work", "precision", "varied", "value", "seconds", "ms per series", "ratio to the first"],
         growth_line,
+    ),
+    (
+        "Dynamic int8 in the frozen model, a window of 7 channels, 512 samples, one thread (not an option)",
+        "int8.csv",
+        INT8_HEADS,
+        int8_line,
     ),
     (
         "Start-up time",

@@ -56,6 +56,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "bands": ("--data", "in/table.csv", "--out", "out/picture.txt"),
     "info": ("--model", "in/model"),
     "data get": ("etth1", "--folder", "in"),
+    "backbone convert": ("in/pickled", "out/backbone"),
 }
 """A command line of each command that works, or that is refused for one reason."""
 
@@ -255,6 +256,9 @@ def make_inputs(folder: Path) -> None:
     (folder / "empty").write_bytes(b"")
     (folder / "binary").write_bytes(bytes(range(256)) * 40)
     torch.save({"weight": torch.zeros(2)}, folder / "weights.pt")
+    (folder / "pickled").mkdir()
+    (folder / "pickled" / "config.json").write_text("{}")
+    shutil.copy(folder / "weights.pt", folder / "pickled" / "pytorch_model.bin")
     os.mkfifo(folder / "pipe")
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as one:  # the path can be too long
         one.bind(str(folder / "socket"))

@@ -17,6 +17,7 @@ ORDER = [
     "provenance",
     "machine",
     "remembered",
+    "state_dicts",
     "wavelets",
     "config",
     "data",

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from support.backbones import save_tiny_backbone
 from support.commands import Commands
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +68,9 @@ def folder(tmp_path_factory):
     sales.iloc[:300].to_csv(root / "sales.csv", index=False)
     sales.iloc[300:].drop(columns="sales").to_csv(root / "plans.csv", index=False)
     save_original_state_dict(root / "checkpoint.pth")
+    downloaded = save_tiny_backbone(root / "downloaded", "gpt2")
+    torch.save(load_file(downloaded / "model.safetensors"), downloaded / "pytorch_model.bin")
+    (downloaded / "model.safetensors").unlink()
     return root
 
 

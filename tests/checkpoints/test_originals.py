@@ -15,9 +15,9 @@ import torch
 
 from support import reference_model
 from swt_time.checkpoints.originals import load_time_llm
-from swt_time.checkpoints.state_dicts import read_state_dict
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.language.loading import load_language_model
+from swt_time.state_dicts import read_state_dict
 
 SIZES = {
     "context": 96,

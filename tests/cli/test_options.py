@@ -15,6 +15,7 @@ from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
 COMMANDS = ("train", "update", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
+COMMANDS += ("backbone convert",)
 
 
 def plain_help(command: str) -> str:
@@ -52,7 +53,7 @@ def test_help_shows_every_default(command):
     for one in own:
         found += 1
         assert f"[default: {one.default}]" in shown, one.name
-    assert found or command in ("info", "data get", "update", "forecast", "evaluate", "backtest")
+    assert found or command in ("info", "data get", "update", "forecast", "evaluate", "backtest", "backbone convert")
 
 
 def test_brackets_are_shown():

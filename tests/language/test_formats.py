@@ -1,17 +1,18 @@
-"""Weights in other formats are refused with the lines of Python that convert them; the lines are run here."""
+"""Weights in other formats are refused with what converts them, a command or lines of Python, which is run here."""
 
 import contextlib
 import io
 import json
 import re
+import shlex
+import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from support.backbones import load_backbone, save_tiny_backbone
-from swt_time import Forecaster
-from swt_time.cli import run
+from swt_time import Forecaster, cli
 from swt_time.errors import BackboneError, SWTTimeWarning
 
 WEIGHTS = "model.safetensors"
@@ -56,24 +57,33 @@ def run_lines(message):
         exec(re.search(r"with Python: (.*)$", message)[1], {})
 
 
+def run_command(message):
+    """Run the command in a message, and load the backbone that the message advises to use."""
+    command, name = re.search(r"convert it: swt-time (.*); then set backbone.name to (.*)$", message).groups()
+    former = signal.getsignal(signal.SIGTERM)
+    assert cli.run(shlex.split(command)) == 0
+    signal.signal(signal.SIGTERM, former)
+    return load_backbone(name)
+
+
 def test_pickled_weights_are_converted(folder, hourly_wide):
     expected = load_backbone(folder).identity.sha256
     torch.save(take_weights(folder), folder / "pytorch_model.bin")
     message = refusal(folder, hourly_wide)
     assert "found pytorch_model.bin (weights as a pickle, which could run code)" in message
-    run_lines(message)
-    assert load_backbone(folder).identity.sha256 == expected
+    assert run_command(message).identity.sha256 == expected
 
 
 def test_the_lines_for_a_deep_folder_are_whole_on_the_command_line(tmp_path, hourly_wide, capsys):
     """The command line cuts a long line in its middle."""
     folder = save_tiny_backbone(tmp_path / ("x" * (220 - len(str(tmp_path)))), "gpt2")
     expected = load_backbone(folder).identity.sha256
-    torch.save(take_weights(folder), folder / "pytorch_model.bin")
+    for i, part in enumerate(halves(take_weights(folder)), 1):
+        save_file(part, folder / f"model-{i:05}-of-00002.safetensors")
     hourly_wide.to_csv(tmp_path / "t.csv", index=False)
     words = ("train", "--data", tmp_path / "t.csv", "--out", tmp_path / "m", "--horizon", 12, "--context", 48)
     capsys.readouterr()
-    assert run([str(word) for word in (*words, "--backbone", folder)]) == 2
+    assert cli.run([str(word) for word in (*words, "--backbone", folder)]) == 2
     run_lines(capsys.readouterr().err.strip())
     assert load_backbone(folder).identity.sha256 == expected
 
@@ -85,20 +95,26 @@ def test_pickled_shards_with_an_index_are_converted(gpt2, hourly_wide):
         torch.save(part, gpt2 / f"pytorch_model-{i:05}-of-00002.bin")
         places |= dict.fromkeys(part, f"pytorch_model-{i:05}-of-00002.bin")
     (gpt2 / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
-    run_lines(refusal(gpt2, hourly_wide))
-    assert load_backbone(gpt2).identity.sha256 == expected
+    assert run_command(refusal(gpt2, hourly_wide)).identity.sha256 == expected
 
 
-@pytest.mark.parametrize("kind", ["model-{:05}-of-{:05}.safetensors", "pytorch_model-{:05}-of-{:05}.bin"])
-def test_shards_without_an_index_are_joined(folder, hourly_wide, kind):
+def test_shards_without_an_index_are_joined(folder, hourly_wide):
     expected = load_backbone(folder).identity.sha256
     for i, part in enumerate(halves(take_weights(folder)), 1):
-        save = save_file if kind.endswith("safetensors") else torch.save
-        save(part, folder / kind.format(i, 2))
+        save_file(part, folder / f"model-{i:05}-of-00002.safetensors")
     message = refusal(folder, hourly_wide)
-    assert f"found {kind.format(1, 2)} without" in message
+    assert "found model-00001-of-00002.safetensors without model.safetensors.index.json" in message
     run_lines(message)
     assert load_backbone(folder).identity.sha256 == expected
+
+
+def test_pickled_shards_without_an_index_are_converted(folder, hourly_wide):
+    expected = load_backbone(folder).identity.sha256
+    for i, part in enumerate(halves(take_weights(folder)), 1):
+        torch.save(part, folder / f"pytorch_model-{i:05}-of-00002.bin")
+    message = refusal(folder, hourly_wide)
+    assert "found pytorch_model-00001-of-00002.bin (weights as a pickle, which could run code)" in message
+    assert run_command(message).identity.sha256 == expected
 
 
 def test_missing_shards_are_counted(gpt2, hourly_wide):
@@ -186,5 +202,4 @@ def test_pickled_weights_on_the_hub_are_converted_to_a_new_folder(gpt2, hourly_w
     assert (
         "found pytorch_model.bin (weights as a pickle, which could run code) in the repository 'tiny/gpt2'" in message
     )
-    assert "AutoModel.from_pretrained('tiny/gpt2').save_pretrained('backbone')" in message
-    assert "AutoTokenizer.from_pretrained('tiny/gpt2').save_pretrained('backbone')" in message
+    assert "swt-time backbone convert tiny/gpt2 backbone; then set backbone.name to backbone" in message

@@ -11,7 +11,7 @@ from transformers.utils import logging
 from support.backbones import load_backbone
 from swt_time import Forecaster
 from swt_time.errors import BackboneError, SWTTimeWarning
-from swt_time.language import loading
+from swt_time.language import loading, weight_files
 from swt_time.language.loading import load_language_model, resolve_precision
 
 
@@ -182,10 +182,10 @@ def test_damaged_weights_are_an_error(broken):
 def test_weights_that_cannot_be_mapped_into_memory_are_an_error(tiny_backbones, monkeypatch, kind):
     """PyTorch maps the file, and raises a plain RuntimeError where the disk fails."""
 
-    def fail(file):
+    def fail(*_, **__):
         raise kind("unable to mmap 16 bytes from file: Stale file handle (116)")
 
-    monkeypatch.setattr(loading, "load_file", fail)
+    monkeypatch.setattr(weight_files, "safe_open", fail)
     with pytest.raises(BackboneError, match=r"cannot load weights from .*Stale file handle"):
         load_language_model(str(tiny_backbones["gpt2"]))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 
 from swt_time import Forecaster
 from swt_time.language.loading import load_language_model
@@ -40,11 +41,12 @@ COMMANDS = {
     "info": ["info", "--model", "model"],
     "bands": ["bands", "--model", "model", "--data", "table.csv", "--out", "bands.png"],
     "import": ["import", "weights.pth", "--out", "model", "--overwrite", "--backbone", "gpt2", *IMPORT],
+    "convert": ["backbone", "convert", "pickled", "converted"],
     "ablate": ["ablate", "--data", "table.csv", "--out", "results.csv", *ABLATE],
 }
 """The words of each command; names of files are relative to the folder of the case."""
 
-FILES = {"table.csv", "model", "stopped", "weights.pth", "gpt2"}
+FILES = {"table.csv", "model", "stopped", "weights.pth", "gpt2", "pickled"}
 OUTPUTS = {
     "train": {"model"},
     "resume": {"stopped"},
@@ -57,6 +59,7 @@ OUTPUTS = {
     "info": set(),
     "bands": {"bands.png"},
     "import": {"model"},
+    "convert": {"converted"},
     "ablate": {"results.csv", "differences.png"},
 }
 """What each command may write."""
@@ -79,6 +82,8 @@ def make_case(folder: Path, backbone: Path) -> None:
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=220, freq="h"), "load": y})
     table.to_csv(folder / "table.csv", index=False)
     shutil.copytree(backbone, folder / "gpt2")
+    shutil.copytree(backbone, folder / "pickled", ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save(load_file(backbone / "model.safetensors"), folder / "pickled" / "pytorch_model.bin")
     torch.save(original_state(backbone), folder / "weights.pth")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@
 - ``run_state``, ``run``: the state of a stopped run; a training run in a folder;
 - ``start``: the checkpoint that a run starts from;
 - ``updating``: new rows added to the closed form of a model;
-- ``originals``, ``state_dicts``: state dicts of Time-LLM and SWT-Time.
+- ``originals``: state dicts of Time-LLM and SWT-Time.
 """
 
 from swt_time.checkpoints.checkpoint import (

@@ -33,7 +33,6 @@ import torch
 from torch import Tensor
 
 from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn
-from swt_time.checkpoints.state_dicts import read_state_dict, unwrapped, without_wrappers
 from swt_time.config import STAND_INS, Config
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import file_sha256
@@ -41,6 +40,7 @@ from swt_time.language import LanguageModel
 from swt_time.language.families import count_layers
 from swt_time.model import SWTTime, build_model
 from swt_time.model.weights import load_trained_state, to_arrays
+from swt_time.state_dicts import read_state_dict, unwrapped, without_wrappers
 
 ETT_DESCRIPTION = (
     "The Electricity Transformer Temperature (ETT) is a crucial indicator in the electric power long-term deployment."

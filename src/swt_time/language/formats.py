@@ -1,7 +1,8 @@
-"""Weights in a format that is not read: which one a folder holds, and the lines of Python that convert it."""
+"""Weights in a format that is not read: which one a folder holds, and the command or the Python that converts it."""
 
 import glob
 import re
+import shlex
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +13,11 @@ from swt_time.language.finding import is_path
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 """Where weights are read from: one file, or an index of several files."""
+
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+"""The same for weights as pickles, which could run code; `swt_time.language.conversion` converts them."""
+
+CODE = "weights as a pickle, which could run code"
 
 ADAPTER = "adapter_config.json"
 SHARD = re.compile(r"(model|pytorch_model)-\d+-of-(\d+)\.(safetensors|bin)")
@@ -41,7 +47,7 @@ def refuse_other_formats(folder: Path, name: str) -> None:
     Raises
     ------
     BackboneError
-        The message says what was found and which lines of Python convert it.
+        The message says what was found and what converts it.
     """
     if (folder / WEIGHTS).exists() or (folder / INDEX).exists():
         if (folder / ADAPTER).exists():
@@ -91,12 +97,15 @@ def explain_weights(names: Iterable[str], place: str, folder: Path, *, from_hub:
     def having(pattern: str) -> list[str]:
         return [name for name in names if re.fullmatch(pattern, name)]
 
-    pickled = having(r"pytorch_model\.bin(\.index\.json)?")
+    new = target if from_hub else f"{folder}-safetensors"
+    command = shlex.join(["swt-time", "backbone", "convert", place, new])
+    unpickle = f"convert it: {command}; then set backbone.name to {new}"
+    pickled = [name for name in names if name in (PICKLED, PICKLED_INDEX)]
     if pickled:
-        return f"{pickled[0]} (weights as a pickle, which could run code)", convert()
+        return f"{pickled[0]} ({CODE})", unpickle
     shards = [match for name in names if (match := SHARD.fullmatch(name))]
     if shards:
-        return _explain_shards(shards, folder)
+        return _explain_shards(shards, folder, unpickle)
     variants = [match for name in names if (match := VARIANT.fullmatch(name))]
     if variants:
         return f"{variants[0][0]} (a variant)", convert(f", variant={variants[0][1]!r}")
@@ -127,15 +136,17 @@ def explain_weights(names: Iterable[str], place: str, folder: Path, *, from_hub:
     return None
 
 
-def _explain_shards(shards: list["re.Match[str]"], folder: Path) -> tuple[str, str]:
+def _explain_shards(shards: list["re.Match[str]"], folder: Path, unpickle: str) -> tuple[str, str]:
     first, (kind, count, ending) = shards[0][0], shards[0].groups()
-    if len(shards) < int(count):
-        return f"{len(shards)} of {int(count)} files {kind}-*.{ending}, and no index", "copy or download all of them"
-    read = "load_file(file)" if ending == "safetensors" else "torch.load(file, weights_only=True)"
+    alike = [match for match in shards if match.group(1, 3) == (kind, ending)]
+    if len(alike) < int(count):
+        return f"{len(alike)} of {int(count)} files {kind}-*.{ending}, and no index", "copy or download all of them"
+    if ending == "bin":
+        return f"{first} ({CODE})", unpickle
     files = str(Path(glob.escape(str(folder))) / f"{kind}-*.{ending}")
     lines = [
-        "import glob, torch; from safetensors.torch import load_file, save_file",
-        f"save_file({{name: w.clone() for file in glob.glob({files!r}) for name, w in {read}.items()}}, "
+        "import glob; from safetensors.torch import load_file, save_file",
+        f"save_file({{name: w for file in glob.glob({files!r}) for name, w in load_file(file).items()}}, "
         f"{str(folder / WEIGHTS)!r})",
     ]
     return f"{first} without {kind}.{ending}.index.json", _python(lines, "join them")

@@ -10,23 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from swt_time.config import Precision, PromptAttention
 from swt_time.errors import BackboneError, first_line
-from swt_time.files import MEBIBYTE, check_tensors, read_json
+from swt_time.files import read_json
 from swt_time.folders import explained
 from swt_time.language.backbone import LanguageModel
 from swt_time.language.families import FAMILIES, LAYER_COUNTS, architecture_keys
 from swt_time.language.finding import absolute_name, find_backbone
-from swt_time.language.formats import INDEX, WEIGHTS, refuse_other_formats
+from swt_time.language.formats import refuse_other_formats
+from swt_time.language.quantised import METHODS, decode
 from swt_time.language.tokenizer import check_vocabulary, load_tokenizer
+from swt_time.language.weight_files import JSON_LIMIT, read_weights
 from swt_time.machine import computes_bfloat16, physical_memory
-
-JSON_LIMIT = 64 * MEBIBYTE
-"""Maximum size of a backbone's JSON file in bytes."""
 
 LAYERS_LIMIT, SIZE_LIMIT = 1024, 2**24
 """Maximum number of layers, and maximum of every other size, in a backbone's ``config.json``."""
@@ -136,8 +133,14 @@ def _read_config(folder: Path, name: str) -> Any:
         )
     if "auto_map" in values:
         raise BackboneError(f"backbone {name!r} needs custom code (auto_map in {path}), which swt-time never runs")
-    if values.get("quantization_config") is not None:
-        raise BackboneError(f"backbone {name!r} is quantised ({path}); expected weights in 16 or 32 bits")
+    quantised = values.get("quantization_config")
+    if quantised is not None:
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+        if method not in METHODS:
+            raise BackboneError(
+                f"backbone {name!r} is quantised by {method!r} ({path}); expected weights in 16 or 32 bits, or "
+                f"quantised by {' or '.join(METHODS)}"
+            )
     used = architecture_keys(family)
     kept = {key: value for key, value in values.items() if key in used}
     for key, value in kept.items():
@@ -153,7 +156,11 @@ def _read_config(folder: Path, name: str) -> Any:
 
 def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
     """Return the model with its weights. They are read here, so that transformers opens no file in the folder."""
-    state = _with_embeddings(_read_weights(folder, name), config)
+    state, metadata = read_weights(folder, name, config.num_hidden_layers)
+    try:
+        state = _with_embeddings(decode(state, metadata, config.dtype, config.model_type), config)
+    except BackboneError as error:
+        raise BackboneError(f"backbone {name!r}: {error}") from None
     needed, held = _count_weights(config, name), sum(tensor.numel() for tensor in state.values())
     if needed > held:
         # Checked before memory is allocated, because transformers would fill in missing weights at random.
@@ -179,28 +186,6 @@ def _pretrained_model(folder: Path, config: Any, name: str) -> Any:
     return model
 
 
-def _read_weights(folder: Path, name: str) -> dict[str, Tensor]:
-    """Return all tensors in ``model.safetensors`` or, if it is missing, in the files listed by the index."""
-    files = [folder / WEIGHTS]
-    index = folder / INDEX
-    if not files[0].is_file() and index.is_file():
-        places = read_json(index, JSON_LIMIT, BackboneError).get("weight_map")
-        names = set(places.values()) if isinstance(places, dict) and all(map(_is_text, places.values())) else set()
-        if not names or any(Path(file).name != file or not file.endswith(".safetensors") for file in names):
-            raise BackboneError(f"backbone {name!r}: {index} must list safetensors files of this folder only")
-        files = [folder / file for file in sorted(names)]
-    state: dict[str, Tensor] = {}
-    for file in files:
-        check_tensors(file, BackboneError)
-        try:
-            state |= load_file(file)
-        except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # PyTorch maps the file into memory
-            raise BackboneError(
-                f"backbone {name!r}: cannot load weights from {file} (safetensors): {first_line(error)}"
-            ) from None
-    return state
-
-
 def _with_embeddings(state: dict[str, Tensor], config: Any) -> dict[str, Tensor]:
     """Name the word embeddings where a file holds tied weights under the name of the output layer only.
 
@@ -213,10 +198,6 @@ def _with_embeddings(state: dict[str, Tensor], config: Any) -> dict[str, Tensor]
         wrapped = any(name.startswith(prefix) for name in state)
         state[names[wrapped]] = state.pop(family.output)
     return state
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
 
 
 def _count_weights(config: Any, name: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swt_time.errors import CheckpointError, first_line
+from swt_time.errors import CheckpointError, InputError, first_line
 from swt_time.folders import explained
 
 ENTRIES = ("state_dict", "model", "module")
@@ -24,20 +24,21 @@ WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_
 """Names that wrappers of a module put in front of the names of its weights."""
 
 
-def read_state_dict(file: Path) -> dict[str, Tensor]:
+def read_state_dict(file: Path, error_type: type[InputError] = CheckpointError) -> dict[str, Tensor]:
     """Read a dictionary of tensors that ``torch.save`` wrote; code in the file is never run.
 
-    The dictionary may be the entry ``state_dict``, ``model`` or ``module`` of another one.
+    The dictionary may be the entry ``state_dict``, ``model`` or ``module`` of another one. The file is mapped into
+    memory, unless a release of PyTorch before 1.6 wrote it.
 
     Raises
     ------
-    CheckpointError
+    error_type
         The file does not exist, is damaged, contains code, or is not a dictionary of tensors.
     """
     remedy = "expected a file written by torch.save(model.state_dict(), file)"
-    with explained(f"cannot read {file}", CheckpointError):
+    with explained(f"cannot read {file}", error_type):
         if not file.is_file():
-            raise CheckpointError(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
+            raise error_type(f"no state dict at {file}: {'a folder' if file.is_dir() else 'no such file'}")
         with file.open("rb"):
             pass
     try:
@@ -51,23 +52,23 @@ def read_state_dict(file: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
         if wanted is None:
-            raise CheckpointError(f"{file} is not a state dict; {remedy}") from None
-        raise CheckpointError(
+            raise error_type(f"{file} is not a state dict; {remedy}") from None
+        raise error_type(
             f"{file} holds more than tensors: loading it would import {wanted[1]}, which could run code; {remedy}"
         ) from None
     except Exception as error:  # the error that a damaged archive causes depends on the version of torch
-        raise CheckpointError(f"{file} is damaged or not a state dict ({first_line(error, 120)}); {remedy}") from None
+        raise error_type(f"{file} is damaged or not a state dict ({first_line(error, 120)}); {remedy}") from None
     if not isinstance(values, Mapping):
-        raise CheckpointError(f"{file} holds a {type(values).__name__}, not a dictionary of tensors; {remedy}")
+        raise error_type(f"{file} holds a {type(values).__name__}, not a dictionary of tensors; {remedy}")
     values = unwrapped(values)
     other = [name for name, value in values.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if other or not values:
         what = f"its entry {other[0]!r} is a {type(values[other[0]]).__name__}" if other else "it is empty"
-        raise CheckpointError(f"{file} is not a dictionary of tensors: {what}; {remedy}")
+        raise error_type(f"{file} is not a dictionary of tensors: {what}; {remedy}")
     for name, tensor in values.items():
         if not _is_plain(tensor):
             layout, dtype = (str(what).removeprefix("torch.") for what in (tensor.layout, tensor.dtype))
-            raise CheckpointError(
+            raise error_type(
                 f"{file}: {name} is not a dense tensor with all its values in the file ({layout}, {dtype}, "
                 f"{tensor.device.type}, shape {tuple(tensor.shape)}); {remedy}"
             )
