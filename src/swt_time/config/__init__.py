@@ -2,6 +2,7 @@
 
 - ``schema``: the configuration, every field with its default and description;
 - ``choices``: the choices of options that are names;
+- ``covariates``, ``tuning``: groups of options of a section;
 - ``keys``, ``files``: names of options; configuration files and assignments;
 - ``presets``, ``identity``: shipped configurations; the hash by which two configurations are compared.
 """
@@ -15,6 +16,7 @@ from swt_time.config.choices import (
     Schedule,
     StandIn,
     Template,
+    Tune,
 )
 from swt_time.config.files import parse_assignment, read_config_file
 from swt_time.config.keys import dotted_keys, nearest_names, resolve_names
@@ -47,6 +49,7 @@ __all__ = [
     "StandIn",
     "Template",
     "TrainingConfig",
+    "Tune",
     "dotted_keys",
     "nearest_names",
     "parse_assignment",

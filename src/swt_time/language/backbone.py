@@ -10,7 +10,7 @@ import torch
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from swt_time.config import PromptAttention
+from swt_time.config import PromptAttention, Tune
 from swt_time.errors import BackboneError
 from swt_time.language.attention import register_attention
 from swt_time.language.families import FAMILIES
@@ -18,6 +18,7 @@ from swt_time.language.frozen import can_fuse, fuse_linear_layers
 from swt_time.language.prompt import Prompt
 from swt_time.language.prompt_reader import PromptReader, ReadPrompt
 from swt_time.language.tokenizer import Tokenizer
+from swt_time.language.tuning import freeze
 
 TOKENS_AT_ONCE = 4096
 """Maximum number of tokens (prompts and patches) that a CPU reads at once. Larger batches are not faster: their
@@ -60,8 +61,9 @@ def weights_sha256(model: nn.Module) -> str:
 class LanguageModel(nn.Module):
     """A frozen transformer that reads a prompt followed by patches.
 
-    The model stays in eval mode, and its weights have no gradients. Padding between a prompt and its patches is masked
-    and takes no position, so a forecast does not depend on the other prompts in the batch.
+    The model stays in eval mode, and its weights have no gradients, except for those that are tuned. Padding between a
+    prompt and its patches is masked and takes no position, so a forecast does not depend on the other prompts in the
+    batch.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ class LanguageModel(nn.Module):
         For an encoder: ``full`` lets prompts attend to the patches, as in the Time-LLM paper; with ``prefix`` each part
         of the sequence attends only to itself and the parts before it, so prompts are read without a graph. The two
         are equal for a causal model.
+    tune : {"none", "norms", "lora"}
+        What of the model is trained; see `swt_time.language.tuning`. Prompts are then read with a graph.
 
     Attributes
     ----------
@@ -94,13 +98,15 @@ class LanguageModel(nn.Module):
         name: str,
         dtype: torch.dtype = torch.float32,
         prompt_attention: PromptAttention = "full",
+        tune: Tune = "none",
     ):
         super().__init__()
         # Hashed before the cast, so that the identity is the same in every precision.
         self.identity = BackboneIdentity(
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
-        self.model = model.to(dtype).requires_grad_(False).eval()
+        freeze(model, tune, dtype)
+        self.model = model
         if dtype == torch.bfloat16 and self.identity.family in ("bert", "gpt2") and can_fuse():
             fuse_linear_layers(self.model)
         self._tokenizer = tokenizer
@@ -110,7 +116,7 @@ class LanguageModel(nn.Module):
         self._reader = None
         if self._family.causal or prompt_attention == "prefix":
             model.set_attn_implementation(register_attention())
-            self._reader = PromptReader(model, causal=self._family.causal)
+            self._reader = PromptReader(model, causal=self._family.causal, tuned=tune != "none")
 
     @property
     def causal(self) -> bool:
@@ -147,7 +153,8 @@ class LanguageModel(nn.Module):
         Returns
         -------
         ReadPrompt
-            Valid for this model on this device until a weight changes.
+            Valid for this model on this device until a weight changes. That of a tuned model has a graph for one
+            backward pass where gradients are enabled.
 
         Raises
         ------
