@@ -93,6 +93,7 @@ def info(
     if model is not None:
         from swt_time.checkpoints import effects_of, read_checkpoint
         from swt_time.checkpoints.branch_record import describe_branch
+        from swt_time.checkpoints.tuned import describe_tuning
         from swt_time.evaluation.trained import describe_intervals
 
         checkpoint = read_checkpoint(model)
@@ -101,9 +102,9 @@ def info(
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
-        branch = describe_branch(checkpoint.provenance)
-        if branch is not None:
-            typer.echo(branch)
+        for line in (describe_tuning(checkpoint), describe_branch(checkpoint.provenance)):
+            if line is not None:
+                typer.echo(line)
         typer.echo(describe_intervals(checkpoint.provenance))
         effects = effects_of(checkpoint)
         for line in effects.lines() if effects is not None else []:
