@@ -1,4 +1,4 @@
-"""What tuning a little of the language model is worth, beside random weights, a head alone and the transformer stand-in.
+"""What tuning a little of the language model is worth, beside random weights, a head alone and a small transformer.
 
     python benchmarks/tuning.py --data FOLDER --out benchmarks/results/tuning.csv
     python benchmarks/tuning.py --data FOLDER --out FILE --only 'ETTh1*' --seeds 0
