@@ -3,7 +3,7 @@
 - ``prompt_text``, ``prompter``, ``prompt``, ``tokenizer``: from window statistics to text to token ids;
 - ``finding``, ``formats``, ``loading``, ``families``: the files of a backbone, formats that are not read, its weights,
   and what differs between families;
-- ``backbone``: the frozen model;
+- ``backbone``, ``tuning``: the frozen model, and what of it is trained;
 - ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """
 
