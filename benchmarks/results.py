@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import notes_results
+import tuning_results
 from plan import HERE, RESULTS, SEEDS, Planned, key_of, plan_cells, read_plan
 from swt_time.evaluation.ablation import BASE, OURS, Row, compare, read_rows
 
@@ -46,6 +47,7 @@ def page(folder: Path) -> str:
         show = differences_of if study["show"] == "differences" else scores_of
         blocks += [show(name, [f for f in mine if f[0].cell.dataset.name == name], numbers) for name in datasets]
     blocks += [
+        tuning(folder),
         panels(folder),
         intervals(folder),
         notes(folder),
@@ -214,6 +216,22 @@ def intervals(folder: Path) -> str:
             "window. CPU time is that of fitting and, for statsforecast, forecasting. `python "
             "benchmarks/intervals.py`, test parts, one "
             f"thread. {machines}, commit {commits}, {versions}.",
+        ]
+    )
+
+
+def tuning(folder: Path) -> str:
+    """Return errors of a tuned language model; empty if they were not measured."""
+    rows = read_csv(folder / "tuning.csv")
+    if not rows:
+        return ""
+    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    return "\n\n".join(
+        [
+            "## Tuning a little of the language model",
+            table(tuning_results.HEADS, tuning_results.lines_of(rows)),
+            f"{tuning_results.EXPLANATION} `python benchmarks/tuning.py`. {machines}, one thread, commit {commits}, "
+            f"{versions}.",
         ]
     )
 

@@ -148,6 +148,10 @@ READERS = [
         for value in choices(BackboneConfig, "backbone")["backbone.prompt_attention"]
     ),
     member({"backbone.name": "gpt2", "backbone.random_init": True, "prompt.template": "compact"}),
+    *(
+        member({"backbone.name": name, "backbone.layers": 1, "backbone.tune": "norms", "prompt.template": "compact"})
+        for name in FAMILIES
+    ),
 ]
 HEADS = [
     member({"backbone.name": "gpt2", "prompt.template": "compact"}, {key: value})
@@ -194,6 +198,7 @@ def _language_model(backbone: BackboneConfig) -> Any:
         random_init=backbone.random_init,
         precision=backbone.precision,
         prompt_attention=backbone.prompt_attention,
+        tune=backbone.tune,
     )
 
 

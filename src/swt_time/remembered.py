@@ -12,7 +12,8 @@ Value = TypeVar("Value")
 def fingerprint(weights: Iterable[Tensor]) -> Hashable:
     """Return a value that changes whenever a weight is replaced, moved, cast or written in place.
 
-    Writes through ``weight.data`` are not detected, because PyTorch does not count them as new versions.
+    Writes through ``weight.data`` and the steps of a fused optimiser are not detected, because PyTorch does not count
+    them as new versions; whoever caches something of trained weights forgets it when training begins.
     """
     # Tensors created in inference mode have no version counter.
     return tuple((w.data_ptr(), 0 if w.is_inference() else w._version, w.device, w.dtype) for w in weights)

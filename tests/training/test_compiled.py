@@ -85,6 +85,23 @@ def test_one_graph_in_bfloat16(tiny_backbones, family):
     assert len(backend.graphs) == 1
 
 
+@pytest.mark.parametrize("tune", ["norms", "lora"])
+def test_one_graph_for_a_tuned_language_model(tiny_backbones, tune):
+    if tune == "lora":
+        pytest.importorskip("peft")
+    changes = {"backbone.prompt_attention": "prefix", "backbone.tune": tune, "model.skip": "linear"}
+    model, plain = (make_model(tiny_backbones["gpt2"], **changes).train() for _ in range(2))
+    backend = Counter()
+    compiled = CompiledModel(model, backend)
+    for seed in range(2):
+        batch = windows(5, seed=seed)
+        for part, forecast in ((model, compiled), (plain, plain)):
+            part.zero_grad()
+            forecast(batch).square().sum().backward()
+        assert_same_gradients(model, plain)
+    assert len(backend.graphs) == 1
+
+
 def test_a_graph_break_is_an_error():
     class Broken(nn.Module):
         def forward(self, x):

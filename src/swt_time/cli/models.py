@@ -93,6 +93,7 @@ def info(
     if model is not None:
         from swt_time.checkpoints import effects_of, read_checkpoint
         from swt_time.checkpoints.branch_record import describe_branch
+        from swt_time.checkpoints.tuned import describe_tuning
         from swt_time.evaluation.trained import describe_intervals
         from swt_time.language.families import FAMILIES, describe_reading
 
@@ -102,9 +103,9 @@ def info(
         on = checkpoint.trained_on
         table = f"{len(on.ids)} series ({on.layout} table), frequency {on.frequency}"
         typer.echo(f"trained on: {'an unknown table (imported weights)' if on.layout == 'unknown' else table}")
-        branch = describe_branch(checkpoint.provenance)
-        if branch is not None:
-            typer.echo(branch)
+        for line in (describe_tuning(checkpoint), describe_branch(checkpoint.provenance)):
+            if line is not None:
+                typer.echo(line)
         family = checkpoint.backbone.family if checkpoint.backbone is not None else None
         if family in FAMILIES and checkpoint.config.prompt.template != "none":
             typer.echo(describe_reading(family, checkpoint.config.backbone.prompt_attention))

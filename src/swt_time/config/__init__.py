@@ -2,6 +2,7 @@
 
 - ``schema``: the configuration, every field with its default and description;
 - ``choices``: the choices of options that are names;
+- ``covariates``, ``tuning``: groups of options of a section;
 - ``keys``, ``files``: names of options; configuration files and assignments;
 - ``presets``, ``identity``: shipped configurations; the hash by which two configurations are compared;
 - ``asking``: the configuration that keyword arguments ask for.
@@ -17,6 +18,7 @@ from swt_time.config.choices import (
     Schedule,
     StandIn,
     Template,
+    Tune,
 )
 from swt_time.config.files import parse_assignment, read_config_file
 from swt_time.config.keys import dotted_keys, nearest_names, resolve_names
@@ -49,6 +51,7 @@ __all__ = [
     "StandIn",
     "Template",
     "TrainingConfig",
+    "Tune",
     "asked_config",
     "dotted_keys",
     "nearest_names",

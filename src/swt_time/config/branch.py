@@ -22,6 +22,6 @@ def without_branch(config: Config) -> Config:
     Beside a closed form nothing is trained any more. A trained linear forecast is the head of a network that has no
     language model.
     """
-    changes: dict[str, Any] = {"backbone.name": "none"}
+    changes: dict[str, Any] = {"backbone.name": "none", "backbone.tune": "none"}
     changes |= {"training.max_steps": 0} if config.model.skip == "ridge" else {"model.skip": "none"}
     return config.replace(changes)

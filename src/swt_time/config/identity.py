@@ -63,6 +63,7 @@ def _without_effect(config: Config) -> set[str]:
     if backbone.name in STAND_INS:
         idle |= {"data.description", "prompt.template", "model.prototypes", "model.n_prototypes"}
         idle |= {"model.attention_dropout", "backbone.random_init", "backbone.precision", "backbone.prompt_attention"}
+        idle.add("backbone.tune")
     if config.model.skip != "ridge":
         idle.add("model.closed_form")
     if backbone.name == "none":

@@ -38,6 +38,7 @@ from swt_time.config.choices import (
 from swt_time.config.covariates import CovariateOptions
 from swt_time.config.keys import did_you_mean, dotted_keys, explain_error
 from swt_time.config.section import Section
+from swt_time.config.tuning import TuningOptions
 from swt_time.errors import ConfigError
 from swt_time.wavelets.boundaries import Boundary
 
@@ -174,7 +175,7 @@ class PromptConfig(Section):
     """``compact`` text, Time-LLM's text (``paper``), or no prompt."""
 
 
-class BackboneConfig(Section):
+class BackboneConfig(TuningOptions):
     """The frozen language model, or what stands in for it."""
 
     name: str = "minilm"

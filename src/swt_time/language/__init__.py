@@ -5,7 +5,7 @@
   converted;
 - ``loading``, ``weight_files``, ``quantised``, ``families``: the architecture, the weights of its first layers, those
   in 8 and 4 bits decoded, and what differs between families;
-- ``backbone``, ``identity``: the frozen model, and how a checkpoint names it;
+- ``backbone``, ``tuning``, ``identity``: the frozen model, what of it is trained, and how a checkpoint names it;
 - ``prompt_reader``, ``attention``, ``shared_attention``, ``frozen``: reading a prompt once, and fast CPU kernels.
 """
 

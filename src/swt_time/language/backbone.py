@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from swt_time.config import PromptAttention
+from swt_time.config import PromptAttention, Tune
 from swt_time.errors import BackboneError
 from swt_time.language.attention import register_attention
 from swt_time.language.families import FAMILIES, longest_sequence
@@ -17,6 +17,7 @@ from swt_time.language.identity import BackboneIdentity
 from swt_time.language.prompt import Prompt
 from swt_time.language.prompt_reader import PromptReader, ReadPrompt
 from swt_time.language.tokenizer import Tokenizer
+from swt_time.language.tuning import freeze
 
 TOKENS_AT_ONCE = 4096
 """Maximum number of tokens (prompts and patches) that a CPU reads at once. Larger batches are not faster: their
@@ -35,8 +36,9 @@ def weights_sha256(model: nn.Module) -> str:
 class LanguageModel(nn.Module):
     """A frozen transformer that reads a prompt followed by patches.
 
-    The model stays in eval mode, and its weights have no gradients. Padding between a prompt and its patches is masked
-    and takes no position, so a forecast does not depend on the other prompts in the batch.
+    The model stays in eval mode, and its weights have no gradients, except for those that are tuned. Padding between a
+    prompt and its patches is masked and takes no position, so a forecast does not depend on the other prompts in the
+    batch.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ class LanguageModel(nn.Module):
         For an encoder: ``full`` lets prompts attend to the patches, as in the Time-LLM paper; with ``prefix`` each part
         of the sequence attends only to itself and the parts before it, so prompts are read without a graph. The two
         are equal for a causal model. A family that cannot read a prompt before the patches is read as with ``full``.
+    tune : {"none", "norms", "lora"}
+        What of the model is trained; see `swt_time.language.tuning`. Prompts are then read with a graph.
 
     Attributes
     ----------
@@ -73,13 +77,15 @@ class LanguageModel(nn.Module):
         name: str,
         dtype: torch.dtype = torch.float32,
         prompt_attention: PromptAttention = "full",
+        tune: Tune = "none",
     ):
         super().__init__()
         # Hashed before the cast, so that the identity is the same in every precision.
         self.identity = BackboneIdentity(
             name, model.config.model_type, model.config.num_hidden_layers, weights_sha256(model)
         )
-        self.model: Any = _cast(model, dtype).requires_grad_(False).eval()
+        freeze(model, tune, dtype)
+        self.model: Any = model
         if dtype == torch.bfloat16 and self.identity.family in ("bert", "gpt2") and can_fuse():
             fuse_linear_layers(self.model)
         self._tokenizer = tokenizer
@@ -95,7 +101,11 @@ class LanguageModel(nn.Module):
             if family.reading == "attention":
                 model.set_attn_implementation(register_attention())
             self._reader = PromptReader(
-                model, causal=self.causal, reading=family.reading, first_position=self._first_position
+                model,
+                causal=self.causal,
+                tuned=tune != "none",
+                reading=family.reading,
+                first_position=self._first_position,
             )
 
     @property
@@ -135,7 +145,8 @@ class LanguageModel(nn.Module):
         Returns
         -------
         ReadPrompt
-            Valid for this model on this device until a weight changes.
+            Valid for this model on this device until a weight changes. That of a tuned model has a graph for one
+            backward pass where gradients are enabled.
 
         Raises
         ------
@@ -232,13 +243,6 @@ class LanguageModel(nn.Module):
             inputs_embeds=inputs, attention_mask=mask, position_ids=position + self._first_position, use_cache=False
         )
         return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
-
-
-def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Cast the weights of a model, and not its constants: rotary frequencies need the digits of float32."""
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
-    return model
 
 
 def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:

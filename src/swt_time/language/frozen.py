@@ -100,14 +100,14 @@ def fuse_linear_layers(model: Any) -> None:
             layer.mlp.act = nn.Identity()
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if getattr(child, "bias", None) is not None and (isinstance(child, nn.Linear) or _is_transposed(child)):
+            if getattr(child, "bias", None) is not None and (isinstance(child, nn.Linear) or is_transposed(child)):
                 setattr(parent, name, _frozen(child, None))
 
 
-def _is_transposed(layer: nn.Module) -> bool:
+def is_transposed(layer: nn.Module) -> bool:
     """Return whether a layer is GPT-2's linear layer, whose weight is stored as ``(in, out)``."""
     return type(layer).__name__ == "Conv1D"
 
 
 def _frozen(layer: Any, gelu: Gelu | None) -> FrozenLinear:
-    return FrozenLinear(layer.weight.T if _is_transposed(layer) else layer.weight, layer.bias, gelu)
+    return FrozenLinear(layer.weight.T if is_transposed(layer) else layer.weight, layer.bias, gelu)

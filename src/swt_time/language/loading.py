@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swt_time.config import Precision, PromptAttention
+from swt_time.config import Precision, PromptAttention, Tune
 from swt_time.errors import BackboneError, first_line
 from swt_time.files import read_json
 from swt_time.folders import explained
@@ -22,6 +22,7 @@ from swt_time.language.finding import absolute_name, find_backbone
 from swt_time.language.formats import refuse_other_formats
 from swt_time.language.quantised import METHODS, decode
 from swt_time.language.tokenizer import check_vocabulary, load_tokenizer
+from swt_time.language.tuning import check_tuning
 from swt_time.language.weight_files import JSON_LIMIT, read_weights
 from swt_time.machine import computes_bfloat16, physical_memory
 
@@ -37,6 +38,7 @@ def load_language_model(
     seed: int = 0,
     precision: Precision = "auto",
     prompt_attention: PromptAttention = "full",
+    tune: Tune = "none",
 ) -> LanguageModel:
     """Load a frozen backbone.
 
@@ -52,6 +54,7 @@ def load_language_model(
     precision : {"auto", "float32", "bfloat16", "float16"}
         Dtype of the frozen weights; see `resolve_precision`.
     prompt_attention : {"full", "prefix"}
+    tune : {"none", "norms", "lora"}
         See `LanguageModel`.
 
     Returns
@@ -63,8 +66,10 @@ def load_language_model(
     BackboneError
         If the backbone is not found, of an unsupported family, incomplete or damaged, or has fewer layers.
     MissingDependencyError
-        If a package that converts its tokenizer is not installed.
+        If a package that converts its tokenizer or adapts its layers is not installed.
     """
+    dtype = resolve_precision(precision)
+    check_tuning(tune, dtype)
     folder = find_backbone(name)
     name = absolute_name(name)
     with explained(f"cannot read the backbone {name!r} in {folder}", BackboneError):
@@ -84,7 +89,7 @@ def load_language_model(
         with _quiet_transformers():
             tokenizer = load_tokenizer(folder, name)
         check_vocabulary(tokenizer, config.vocab_size, name, folder)
-        return LanguageModel(model, tokenizer, name, resolve_precision(precision), prompt_attention)
+        return LanguageModel(model, tokenizer, name, dtype, prompt_attention, tune)
 
 
 def resolve_precision(precision: Precision) -> torch.dtype:

@@ -1,11 +1,15 @@
 """Reading a prompt in advance: its keys and values are computed once, without a graph, before the patches are read.
 
-The hidden states of a prompt depend on no trained weight, as long as the prompt does not attend to the patches. So a
-sequence is read in three parts, each of which attends to the keys and values of the parts before it:
+The hidden states of a prompt depend on no trained weight, as long as the model is frozen and the prompt does not attend
+to the patches. So a sequence is read in three parts, each of which attends to the keys and values of the parts before
+it:
 
 1. the shared part (description and task), once for all batches;
 2. each window's own part (its statistics), without a graph;
 3. the patches, the only part with a backward pass.
+
+While a model that is tuned learns, its prompts depend on trained weights: all parts are read in every step and have a
+backward pass. In inference it is read like a frozen one. `PromptReader.learns` is the only place that decides this.
 
 For a causal model this is exact. For an encoder it is a variant (``prompt_attention="prefix"``): each part attends to
 itself in both directions and to the parts before it, but not to the parts after it. Sliding windows count positions,
@@ -135,17 +139,27 @@ class PromptReader:
     causal : bool
         Whether a token attends only to itself and the tokens before it. The explicit mask replaces the model's own
         causal mask.
+    tuned : bool
+        Whether some of its weights are trained.
     reading : {"attention", "cache"}
     first_position : int
         Position of the first token.
     """
 
-    def __init__(self, model: Any, *, causal: bool, reading: Reading = "attention", first_position: int = 0):
+    def __init__(
+        self, model: Any, *, causal: bool, tuned: bool = False, reading: Reading = "attention", first_position: int = 0
+    ):
         self.model = model
         self.causal = causal
+        self.tuned = tuned
         self.reading = reading
         self.first_position = first_position
         self._shared: Remembered[KeyValues] = Remembered()
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is read now depends on weights that gradients are computed for."""
+        return self.tuned and torch.is_grad_enabled()
 
     def __call__(self, prompt: Prompt | ReadPrompt, tokens: Tensor, patches: Tensor | None = None) -> Tensor:
         """Compute the last hidden states of the patches; ``(M, P, L)`` to ``(M, P, L)``, both in the model's dtype.
@@ -160,8 +174,9 @@ class PromptReader:
         return self._run(tokens, visible, KeyValues(*parts, position=position))
 
     def read(self, prompt: Prompt) -> ReadPrompt:
-        """Read the shared part and the own part of M prompts, without a graph."""
-        with torch.inference_mode(False), torch.no_grad():
+        """Read the shared part and the own part of M prompts, with a graph only if the model `learns`."""
+        learns = self.learns  # before it is lost: leaving inference mode enables gradients
+        with torch.inference_mode(False), torch.set_grad_enabled(learns):
             parts, visible = self._read_parts(prompt)
         return ReadPrompt(parts, visible, prompt.lengths)
 
@@ -189,9 +204,16 @@ class PromptReader:
         return [*parts, own], visible
 
     def _read_shared(self, ids: tuple[int, ...], row: Tensor) -> KeyValues:
-        """Return the keys and values of the shared part, cached until its ids or the model's weights change."""
+        """Return the keys and values of the shared part, cached until its ids or the model's weights change.
+
+        Those of a model that `learns` belong to the graph of one step, and are read again for the next. The cache is
+        dropped then, because the step of a fused optimiser that may follow is no new version of a weight.
+        """
         position = torch.arange(len(ids), device=row.device)[None]
         visible = torch.ones_like(position, dtype=torch.bool)
+        if self.learns:
+            self._shared.forget()
+            return self._keep(row[None], position, visible, [])
         key = ids, fingerprint(self.model.parameters())
         return self._shared.get(key, lambda: self._keep(row[None], position, visible, []))
 
@@ -211,7 +233,8 @@ class PromptReader:
             return output.last_hidden_state
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
         shared_first = (
-            not torch.compiler.is_compiling()
+            not self.learns  # its shared keys and values would need gradients
+            and not torch.compiler.is_compiling()
             and inputs.device.type == "cpu"
             and inputs.dtype == torch.float32
             and can_share()

@@ -4,7 +4,8 @@ Softmax attention over two sets of keys is a mean of the attention over each set
 ``e^l``: ``o = (e^l1 o1 + e^l2 o2) / (e^l1 + e^l2)``. So the queries of all rows are concatenated for the shared keys,
 which makes large, efficient matrix products, and only the own keys are processed row by row. The backward pass needs
 only ``o`` and the combined ``l``, because the attention weights of each set are ``exp(scores - l)`` (Dao et al., arXiv
-2205.14135). The shared keys are frozen and get no gradient.
+2205.14135). The shared keys get no gradient: those of a model that
+learns are read without this function (`swt_time.language.prompt_reader.PromptReader.learns`).
 
 Shapes: ``M`` rows, ``A`` heads, ``P`` queries per row, ``C`` shared keys, ``K`` own keys, ``E`` width of a head.
 """

@@ -154,6 +154,7 @@ def _build_reprogrammed(config: Config, language_model: LanguageModel | None, st
             random_init=backbone.random_init,
             precision=backbone.precision,
             prompt_attention=backbone.prompt_attention,
+            tune=backbone.tune,
         )
     width, most = language_model.embedding_size, language_model.hidden_size
     if model.d_ff > most:

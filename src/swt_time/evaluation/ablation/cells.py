@@ -275,7 +275,8 @@ def _read(path: Path, data: DataConfig) -> SeriesTable:
 def _backbone(config: Config) -> str:
     backbone = config.backbone
     layers = f" {backbone.layers} layers" if backbone.layers else ""
-    return f"{Path(backbone.name).name}{layers}{' random' if backbone.random_init else ''}"
+    tuned = "" if backbone.tune == "none" else f" {backbone.tune} tuned"
+    return f"{Path(backbone.name).name}{layers}{' random' if backbone.random_init else ''}{tuned}"
 
 
 def _embedding(config: Config) -> str:
