@@ -82,6 +82,8 @@ def test_one_file_is_converted_tensor_for_tensor(tmp_path, family, zipped):
     copied = {path.name for path in folder.glob("*.json")}
     assert {path.name for path in out.iterdir()} == copied | {WEIGHTS}
     assert all((out / name).read_bytes() == (folder / name).read_bytes() for name in copied)
+    (tmp_path / "new").touch()
+    assert {path.stat().st_mode for path in out.iterdir()} == {(tmp_path / "new").stat().st_mode}
     assert load_backbone(out).identity.sha256 == expected.sha256
 
 

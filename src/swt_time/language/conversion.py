@@ -72,7 +72,9 @@ def convert_backbone(source: str, out: Path, *, overwrite: bool = False, report:
         sizes = [file.stat().st_size for file in files]
     places: dict[str, str] = {}
     total = 0
-    with _new_folder(out, overwrite) as new:
+    with _new_folder(out, overwrite) as new, Folder(new, BackboneError) as opened:
+        for name, data in companions.items():
+            opened.write(name, data)
         for i, file in enumerate(files):
             state = read_state_dict(file, BackboneError)
             total += sum(tensor.nbytes for tensor in state.values())
@@ -83,16 +85,14 @@ def convert_backbone(source: str, out: Path, *, overwrite: bool = False, report:
                 raise BackboneError(f"backbone {source!r}: {twice} is in two files of {folder}; remove one of them")
             name = WEIGHTS if len(files) == 1 else f"model-{i + 1:05}-of-{len(files):05}.safetensors"
             _write_tensors(state, new / name)
+            shutil.copymode(new / "config.json", new / name)  # safetensors makes it readable by its owner alone
             places |= dict.fromkeys(state, name)
             if report is not None:
                 report(sum(sizes[: i + 1]), sum(sizes))
         if len(files) > 1:
             index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
-            companions[INDEX] = json.dumps(index, indent=2).encode()
-        with Folder(new, BackboneError) as opened:
-            for name, data in companions.items():
-                opened.write(name, data)
-            opened.flush()
+            opened.write(INDEX, json.dumps(index, indent=2).encode())
+        opened.flush()
     return list(places)
 
 
