@@ -188,7 +188,8 @@ class BackboneConfig(Section):
     """Number type of the frozen weights; ``auto`` is bfloat16 where the machine computes it natively, else float32."""
     prompt_attention: PromptAttention = "prefix"
     """Whether the prompt of an encoder (BERT) sees only itself, so that it is read once, or also the patches, as in
-    the paper (``full``). Causal models read prompts the same way in both cases; MPNet is always read as with ``full``."""
+    the paper (``full``). Causal models read prompts the same way in both cases, and MPNet is always read as with
+    ``full``."""
 
 
 class ModelConfig(Section):
