@@ -88,8 +88,10 @@ def test_configuration_is_that_of_transformers(name, loaded, member_folders):
 
 @pytest.mark.parametrize("saved", ["save_pretrained", "save_model"])
 def test_weights_beside_those_of_a_language_modelling_head_are_found(name, saved, loaded, member_folders, tmp_path):
-    """Models on the hub have a head, and a prefix in the names of their weights; ``save_model`` of safetensors keeps one
-    name of tied weights."""
+    """Models on the hub have a head, and a prefix in the names of their weights.
+
+    ``save_model`` of safetensors keeps one name of tied weights.
+    """
     import transformers
 
     kind = "AutoModelForCausalLM" if FAMILIES[MEMBERS[name].family].causal else "AutoModelForMaskedLM"
