@@ -59,9 +59,8 @@ def test_every_kind_of_tokenizer_is_read_without_a_padding_token(tmp_path, kind)
     with pytest.warns(SWTTimeWarning, match=r"data.description is too long"):
         [ids] = Tokenizer(tokenizer, len(whole) - 30)(shared, ["min -1.5, max 2e-05."], span)
     assert len(ids) == len(whole) - 30
-    kept, after = (
-        tokenizer.decode(x, skip_special_tokens=True).replace(" ", "").replace("##", "") for x in (ids, whole)
-    )
+    texts = [tokenizer.decode(found, skip_special_tokens=True) for found in (ids, whole)]
+    kept, after = (text.replace(" ", "").replace("##", "") for text in texts)
     assert kept.startswith("thedata:theatre")
     assert kept.endswith("then:min-1.5,max2e-05.")
     assert after == shared.replace(" ", "") + "min-1.5,max2e-05."
