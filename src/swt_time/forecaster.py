@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from swt_time.checkpoints import Start, check_output_folder, locked, read_checkpoint, write_checkpoint
+from swt_time.checkpoints import Start, check_output_folder, locked, moved_backbone, read_checkpoint, write_checkpoint
 from swt_time.config import Config, read_preset, resolve_names
 from swt_time.data.forecasts import forecast_frame
 from swt_time.data.origins import ends
@@ -121,7 +121,7 @@ class Forecaster:
         ----------
         folder : path
         backbone : str or path, optional
-            Folder or hub id of the backbone, if it is no longer where it was in training.
+            Folder or hub id of the backbone, and of the reader of notes, if it is no longer where it was in training.
         device : str
         allow_backbone_change : bool
             If the backbone's weights are not those that the model was trained with, warn instead of raising an error.
@@ -133,7 +133,7 @@ class Forecaster:
         CheckpointError
             There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
         """
-        checkpoint = read_checkpoint(expand_user(folder, CheckpointError)).with_backbone(backbone)
+        checkpoint = moved_backbone(read_checkpoint(expand_user(folder, CheckpointError)), backbone)
         if short is not None:
             checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
         forecaster = cls.from_config(checkpoint.config)

@@ -124,6 +124,9 @@ def train(
     best = "" if result.best_loss is None else f", best validation {config.training.loss} {result.best_loss:.4f}"
     at = f" at step {result.best_step}" if best else ""
     typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
+    effects = forecaster.trained.effects
+    for line in effects.lines() if effects is not None else []:
+        typer.echo(line)
     branch = describe_branch(forecaster.trained.checkpoint.provenance)
     if branch is not None:
         typer.echo(branch)
