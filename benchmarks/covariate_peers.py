@@ -55,6 +55,8 @@ def ours(frame: pd.DataFrame, first: int, known: tuple[str, ...], seconds: float
 
 def coded(frame: pd.DataFrame, known: tuple[str, ...]) -> pd.DataFrame:
     """The covariates as numbers: of a category a column of zeros and ones for each level but the first."""
+    if not known:
+        return frame[[]]
     return pd.get_dummies(frame[list(known)], drop_first=True, dtype=float).astype(float)
 
 
@@ -89,7 +91,7 @@ def neural(name: str, seconds: float):
         model = getattr(models, name)(
             h=HORIZON,
             input_size=168,
-            futr_exog_list=list(covariates.columns),
+            futr_exog_list=list(covariates.columns) or None,
             scaler_type="standard",
             max_steps=2000,
             early_stop_patience_steps=5,
