@@ -38,7 +38,7 @@ def moved_backbone(checkpoint: Checkpoint, backbone: str | Path | None) -> Check
     record = checkpoint.provenance.get("effects")
     groups = record.get("groups") if isinstance(record, Mapping) else None
     told = [isinstance(one, Mapping) and one.get("kind") == NOTES for one in groups or []]
-    if backbone is None or not any(told):
+    if backbone is None or record is None or groups is None or not any(told):
         return checkpoint.with_backbone(backbone)
     name = absolute_name(str(backbone))
     moved = [{**one, "backbone": name} if notes else one for one, notes in zip(groups, told, strict=True)]

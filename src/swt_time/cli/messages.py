@@ -12,6 +12,7 @@ ARGUMENTS = {
     "backbone=PATH": "--backbone PATH",
     "folder=...": "--folder",
     "future=...": "--future",
+    "static=...": "--static FILE",
     "to=...": "--to",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""

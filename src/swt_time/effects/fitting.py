@@ -18,6 +18,8 @@ from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
 from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
 from swt_time.effects.sums import Features, Filter, Link, sum_up
+from swt_time.effects.window_groups import stretches, window_groups
+from swt_time.effects.windows import FittedWindows, fit_windows
 from swt_time.intervals import Residuals
 from swt_time.machine import one_thread, torch_defaults
 from swt_time.model.closed_form import solve
@@ -53,13 +55,25 @@ class FittedEffects:
     out_of_fold : Apart
         Each row without the effects that were learned on the other folds, so that a comparison of candidates on
         held-out rows does not profit from effects that were fitted to them.
+    windows : FittedWindows or None
+        Effects of past and static covariates.
     """
 
     effects: Effects
     out_of_fold: Apart
+    windows: FittedWindows | None = None
+
+    def beside(self, residuals: Residuals | None) -> "FittedEffects":
+        """The effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
+        if self.windows is None or residuals is None:
+            return self
+        windows = self.windows.beside(residuals)
+        return replace(self, effects=replace(self.effects, windows=windows.effects), windows=windows)
 
     def residuals(self, residuals: Residuals) -> Residuals:
         """Residuals of forecasts of the table from those of the table without effects."""
+        if self.windows is not None:
+            residuals = self.windows.residuals(residuals)
         if not self.effects.groups:
             return residuals
         _, factors = self.out_of_fold.ahead(residuals.pairs, residuals.values.shape[1], needed=0)
@@ -69,7 +83,7 @@ class FittedEffects:
 def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
     """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
     clock, found = Clock(table), list[Group | None]()
-    for column in table.covariates.cut(rows).columns:
+    for column in table.covariates.cut(rows).of("known"):
         flags = not column.is_text and _two_values(column.values)
         if column.is_text or flags:
             found.append(LevelsGroup.fit(column, clock.season, clock.day))
@@ -151,10 +165,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
         return FittedEffects(effects, _out_of_fold(effects, table, folds, rows))
 
     number = np.repeat(np.arange(len(groups)), [group.width for group in groups])
-    season = Clock(cut).season
-    contexts = [one for one in feasible_contexts([cut.lengths], horizon, season)[:2] if one <= LONGEST]
-    contexts = contexts or [LONGEST - LONGEST % season if season < LONGEST else LONGEST]
-    context = contexts[-1]
+    context = context_of(cut, horizon)
     pairs, fold = origins(cut, context, horizon)
     if not groups or len(np.unique(fold)) < 2:
         return result((), "additive", None, 1.0, {})
@@ -167,9 +178,9 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
 
     def filtered(link: Link, beta: np.ndarray) -> Filter:
         effects = Effects(tuple(groups), link, beta, units)
-        return _filter(effects.apart(cut).rest, context, horizon, steps)
+        return solve_filter(effects.apart(cut).rest, context, horizon, steps)
 
-    plain = _filter(cut, context, horizon, steps)
+    plain = solve_filter(cut, context, horizon, steps)
     first = sums(plain, "additive", np.zeros(features.width))
     nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
     base = float(log_errors(nothing).mean())
@@ -187,6 +198,29 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     return result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
 
 
+@torch_defaults()
+@one_thread()
+def add_windows(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: Sequence[int]) -> FittedEffects:
+    """Learn the effects of past and static covariates on what the effects of the known ones leave."""
+    if not table.covariates.of("past") and not table.covariates.of("static"):
+        return fitted
+    rest = fitted.out_of_fold.rest.cut(list(rows))
+    context, folds = context_of(rest, horizon), fold_count(rest, horizon)
+    edges = stretches(context, Clock(rest).season)
+    units = np.array([fitted.effects.unit(rest, index) for index in range(len(rest.ids))])
+    windows = fit_windows(
+        rest,
+        rows,
+        window_groups(table, rows, edges),
+        edges,
+        units,
+        (*origins(rest, context, horizon), folds),
+        lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
+    )
+    whole = replace(windows, table=fitted.out_of_fold.rest)
+    return replace(fitted, effects=replace(fitted.effects, windows=windows.effects), windows=whole)
+
+
 def _multiplicative(
     sums: Callable[[Filter, Link, np.ndarray], Problem],
     filtered: Callable[[Link, np.ndarray], Filter],
@@ -201,6 +235,13 @@ def _multiplicative(
         kept = fit.kept if number == PASSES else range(groups)
         fit = problem.choose(None if number == PASSES - 1 else kept)
     return fit
+
+
+def context_of(table: SeriesTable, horizon: int) -> int:
+    """Context of the forecaster that effects are learned with."""
+    season = Clock(table).season
+    contexts = [one for one in feasible_contexts([table.lengths], horizon, season)[:2] if one <= LONGEST]
+    return (contexts or [LONGEST - LONGEST % season if season < LONGEST else LONGEST])[-1]
 
 
 def origins(table: SeriesTable, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
@@ -228,7 +269,7 @@ def fold_count(table: SeriesTable, horizon: int) -> int:
     return int(np.clip(np.median(table.lengths) // (2 * horizon), 1, FOLDS))
 
 
-def _filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
+def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
     """The linear forecast in closed form of a table, as a map of values."""
     parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
     if min(len(parts.train), len(parts.validation)) == 0:
