@@ -49,6 +49,10 @@ class Effects:
         Covariates without effects, and what they would gain.
     error : float
         Squared error on the folds with the effects, as a share of that without.
+    own : (n, p) array or None
+        Coefficients of each series in ``scales``, where these surely gain; a new series has ``beta``.
+    own_error : float
+        Squared error on the folds with these, as a share of that with ``beta``.
     windows : WindowEffects or None
         Of past and static covariates, on what is left without these effects; None if there are none.
     """
@@ -60,6 +64,8 @@ class Effects:
     gains: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, float] = field(default_factory=dict)
     error: float = 1.0
+    own: np.ndarray | None = None
+    own_error: float = 1.0
     windows: WindowEffects | None = None
 
     @property
@@ -69,8 +75,21 @@ class Effects:
 
     def apart(self, table: SeriesTable) -> "Apart":
         """A table without its effects."""
-        return Apart.split(self, table, lambda index, features: features.combine(index, 0, len(table.values[index]),
-                                                                                 self.beta))  # fmt: skip
+        places = self.places
+
+        def combine(index: int, features: Features) -> np.ndarray:
+            return features.combine(index, 0, len(table.values[index]), self.coefficients(table.ids[index], places))
+
+        return Apart.split(self, table, combine)
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Row of ``own`` by the id of a series."""
+        return {} if self.own is None else {name: place for place, name in enumerate(self.scales)}
+
+    def coefficients(self, name: str, places: Mapping[str, int]) -> np.ndarray:
+        """Those of a series, (p,)."""
+        return self.beta if self.own is None or name not in places else self.own[places[name]]
 
     def notes_on(self, table: SeriesTable) -> list[str]:
         """Notes on effects that cannot be used for some series."""
@@ -97,6 +116,7 @@ class Effects:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, for a checkpoint."""
         found = {"beta": self.beta, "scales": np.array(list(self.scales.values()))}
+        found |= {} if self.own is None else {"own": self.own}
         for group in self.groups:
             found |= group.arrays() if isinstance(group, NotesGroup) else {}
         return found if self.windows is None else {**found, WINDOWS: self.windows.beta}
@@ -110,6 +130,7 @@ class Effects:
             "gains": dict(self.gains),
             "left_out": dict(self.left_out),
             "error": self.error,
+            "own_error": self.own_error,
             **({} if self.windows is None else {WINDOWS: self.windows.record()}),
         }
 
@@ -128,6 +149,8 @@ class Effects:
             names = [str(one) for one in record["series"]]
             gains, left_out = ({str(k): float(v) for k, v in record[one].items()} for one in ("gains", "left_out"))
             width, link, error = sum(group.width for group in groups), record["link"], float(record["error"])
+            own = np.asarray(arrays["own"], np.float64) if "own" in arrays else None
+            own_error = float(record.get("own_error", 1.0))
             windows = WindowEffects.from_record(record[WINDOWS], arrays[WINDOWS]) if WINDOWS in record else None
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
             raise CheckpointError(f"{DAMAGED}: {type(reason).__name__} {reason}") from None
@@ -138,16 +161,22 @@ class Effects:
             and scales.shape == (len(names),)
             and (scales > 0).all()
             and np.isfinite(scales).all()
+            and (own is None or (own.shape == (len(names), width) and bool(np.isfinite(own).all())))
         )
         if not sound:
             raise CheckpointError(DAMAGED)
-        return cls(groups, link, beta, dict(zip(names, scales.tolist(), strict=True)), gains, left_out, error, windows)
+        return cls(groups, link, beta, dict(zip(names, scales.tolist(), strict=True)), gains, left_out, error, own,
+                   own_error, windows)  # fmt: skip
 
     def lines(self) -> list[str]:
         """Describe the effects, one line for each covariate."""
         names, lines = [group.name for group in self.groups], list[str]()
         if names or self.left_out or self.windows is None:
             lines = describe("covariates", f"{self.link} effects", names, self.gains, self.left_out, self.error)
+        if self.own is not None:
+            lines.append(
+                f"  each series has effects of its own around the common ones: {self.own_error - 1:+.1%} of the error"
+            )
         if self.windows is not None:
             one = self.windows
             kept = [group.name for group in one.groups]
@@ -216,6 +245,7 @@ class Apart:
             A covariate is not known there.
         """
         offsets, factors = np.zeros((len(pairs), horizon)), np.ones((len(pairs), horizon))
+        places = self.effects.places
         for number, (index, origin) in enumerate(pairs.tolist()):
             rows = len(self.sizes[index])
             stop = origin + horizon
@@ -224,7 +254,8 @@ class Apart:
             if stop <= len(self.sizes[index]):
                 size = self.sizes[index][origin:stop]
             else:
-                size = self.features.combine(index, origin, stop, self.effects.beta)
+                beta = self.effects.coefficients(self.table.ids[index], places)
+                size = self.features.combine(index, origin, stop, beta)
             steps = stop - origin
             offsets[number, :steps], factors[number, :steps] = _apply(
                 self.effects.link, size, self.effects.scale(self.table, index)

@@ -16,8 +16,9 @@ from swt_time.effects.calendar import DERIVED, HOLIDAYS, NAMES, WEEKDAYS, holida
 from swt_time.effects.clock import Clock
 from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
+from swt_time.effects.own import OwnFit, fit_own, fits_in_memory
 from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
-from swt_time.effects.sums import Features, Filter, Link, sum_up
+from swt_time.effects.sums import Features, Filter, Link, Sums, sum_up
 from swt_time.effects.window_groups import stretches, window_groups
 from swt_time.effects.windows import FittedWindows, fit_windows
 from swt_time.intervals import Residuals
@@ -195,7 +196,36 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     share = math.exp(best.score - min(base, second.score((), 1.0, 1.0)))
     if not best.kept or share > 1 - MARGIN:
         return result((), "additive", None, 1.0, best.gains)
-    return result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+    found = result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+    if len(cut.ids) == 1:
+        return found
+    folds = best.out_of_fold[:, np.isin(number, best.kept)]
+    own = _own(cut, found.effects, folds, filtered(found.effects.link, best.beta), scales, (pairs, fold))
+    if own is None:
+        return found
+    effects = replace(found.effects, own=own.beta, own_error=own.error)
+    return FittedEffects(effects, _out_of_fold(effects, table, own.out_of_fold, rows))
+
+
+def _own(
+    table: SeriesTable,
+    effects: Effects,
+    folds: np.ndarray,
+    by: Filter,
+    scales: np.ndarray,
+    origins: tuple[np.ndarray, np.ndarray],
+) -> OwnFit | None:
+    """Effects of single series around the pooled ones."""
+    (pairs, fold), count, width = origins, len(folds), len(effects.beta)
+    if not fits_in_memory(len(table.ids), count, width):
+        return None
+    features, sums = Features(table, effects.groups), []
+    for index in range(len(table.ids)):
+        of = pairs[:, 0] == index
+        found = sum_up(features, scales, pairs[of], fold[of], by, effects.link, effects.beta) if of.any() else []
+        sums.append([*found, *([Sums.zero(width)] * (count - len(found)))])
+    rough = np.concatenate([group.rough for group in effects.groups])
+    return fit_own(sums, effects.beta, folds, rough)
 
 
 @torch_defaults()
@@ -280,12 +310,17 @@ def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarr
 
 
 def _out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
-    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all."""
+    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
+
+    ``folds`` are coefficients without each fold, (K, p), or those of each series, (N, K, p).
+    """
+    places = effects.places
 
     def combine(index: int, features: Features) -> np.ndarray:
         length, known = len(table.values[index]), int(rows[index])
-        edges = [-(-known * k // len(folds)) for k in range(len(folds) + 1)]
-        parts = [features.combine(index, a, b, beta) for a, b, beta in zip(edges, edges[1:], folds, strict=False)]
-        return np.concatenate([*parts, features.combine(index, known, length, effects.beta)])
+        own, beta = folds if folds.ndim == 2 else folds[index], effects.coefficients(table.ids[index], places)
+        edges = [-(-known * k // len(own)) for k in range(len(own) + 1)]
+        parts = [features.combine(index, a, b, one) for a, b, one in zip(edges, edges[1:], own, strict=False)]
+        return np.concatenate([*parts, features.combine(index, known, length, beta)])
 
     return Apart.split(effects, table, combine)

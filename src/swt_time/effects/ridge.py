@@ -121,8 +121,8 @@ class Problem:
             tried = {
                 one: self.logs([g for g in left if g != one], *strength) - logs for one in left if one not in always
             }
-            least = min(tried, key=lambda one: _sure(tried[one]))
-            if _sure(tried[least]) >= LEAST_GAIN:
+            least = min(tried, key=lambda one: sure_gain(tried[one]))
+            if sure_gain(tried[least]) >= LEAST_GAIN:
                 break
             left.remove(least)
             strength = self.strengths(left)
@@ -149,6 +149,6 @@ def log_errors(errors: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(np.maximum(errors, np.finfo(float).tiny)))
 
 
-def _sure(gains: np.ndarray) -> float:
+def sure_gain(gains: np.ndarray) -> float:
     """A gain that is exceeded in spite of its standard error over the folds, (K,)."""
     return float(gains.mean() - DOUBT * gains.std(ddof=1) / math.sqrt(len(gains)))
