@@ -1,5 +1,7 @@
 """Past and static covariates: what stands before a forecast may change it, and nothing that comes later."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from swt_time.data.series import series_sha256, to_series
 from swt_time.effects import Effects, add_windows, fit_effects
 from swt_time.effects.window_groups import Coding, PastGroup, averages, stretches
 from swt_time.errors import CheckpointError, SWTTimeWarning, TableError
+from swt_time.evaluation.trained import Trained
 from swt_time.intervals import Residuals
 
 HORIZON, ROWS = 7, 300
@@ -201,7 +204,7 @@ def test_the_hash_of_a_table_is_one_of_its_static_covariates_too():
 
 @pytest.mark.parametrize("change", [
     {"edges": [0, 2, 1]}, {"edges": [0, 1]}, {"groups": [{"kind": "past"}]}, {"groups": [{"kind": "strange"}]},
-    {"gains": None},
+    {"gains": None}, {"edges": [0, 2**11]},
 ])  # fmt: skip
 def test_damaged_records_are_refused(fitted, change):
     effects = fitted.trained.effects
@@ -211,6 +214,13 @@ def test_damaged_records_are_refused(fitted, change):
         Effects.from_record({**record, "windows": {**record["windows"], **change}}, arrays)
     with pytest.raises(CheckpointError, match="the effects of the checkpoint are damaged; train it again"):
         Effects.from_record(record, {**arrays, "windows": arrays["windows"] * np.nan})
+
+
+def test_effects_of_another_horizon_are_refused(fitted):
+    checkpoint, name = fitted.trained.checkpoint, "effects.windows"
+    short = replace(checkpoint, weights={**checkpoint.weights, name: checkpoint.weights[name][:, :3]})
+    with pytest.raises(CheckpointError, match="the effects change 3 steps, the configuration says 7: train it again"):
+        Trained(short, fitted.model)
 
 
 def test_the_command_line_takes_past_and_static_covariates(frame, tmp_path, capsys):

@@ -30,7 +30,10 @@ MOST_LEVELS = 12
 FARTHEST = 10.0
 """Largest coded number, in standard deviations."""
 
-Edge = Annotated[int, Field(ge=0, le=2**20)]
+LONGEST = 2**10
+"""Longest window of a checkpoint, which may be a stranger's; those that are learned are shorter."""
+
+Edge = Annotated[int, Field(ge=0, le=LONGEST)]
 
 
 def stretches(context: int, season: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from swt_time.data.series import SeriesTable
 from swt_time.effects.ridge import MARGIN, Problem, log_errors
 from swt_time.effects.sums import Filter, Sums
-from swt_time.effects.window_groups import WindowGroup, own_windows, restore_window_group
+from swt_time.effects.window_groups import LONGEST, PastGroup, WindowGroup, own_windows, restore_window_group
 from swt_time.intervals import Residuals
 
 CHUNK = 2**11
@@ -102,8 +102,12 @@ class WindowEffects:
         edges = tuple(int(one) for one in record["edges"])
         gains, left_out = ({str(k): float(v) for k, v in record[one].items()} for one in ("gains", "left_out"))
         rising = len(edges) > 1 and edges[0] == 0 and all(a < b for a, b in pairwise(edges))
+        alike = all(
+            group.edges == edges if isinstance(group, PastGroup) else group.stretches == len(edges) - 1
+            for group in groups
+        )
         width = len(edges) - 1 + sum(group.width for group in groups)
-        if not (rising and edges[-1] <= 2**20 and beta.ndim == 2 and len(beta) == width and np.isfinite(beta).all()):
+        if not (rising and alike and edges[-1] <= LONGEST and beta.shape[:-1] == (width,) and np.isfinite(beta).all()):
             raise ValueError("effects of windows have impossible shapes or values")
         return cls(groups, edges, beta, gains, left_out, float(record["error"]))
 

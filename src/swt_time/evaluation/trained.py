@@ -72,6 +72,11 @@ class Trained:
             )
         object.__setattr__(self, "blend", blend)
         object.__setattr__(self, "effects", effects_of(self.checkpoint))
+        windows = None if self.effects is None else self.effects.windows
+        if windows is not None and windows.beta.shape[1] != horizon:
+            raise CheckpointError(
+                f"the effects change {windows.beta.shape[1]} steps, the configuration says {horizon}: train it again"
+            )
         object.__setattr__(self, "calibration", calibration)
         if calibration is not None and calibration.own and not self.has_spread:
             raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
