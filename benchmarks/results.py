@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import covariate_results
 import notes_results
 import tuning_results
 from plan import HERE, RESULTS, SEEDS, Planned, key_of, plan_cells, read_plan
@@ -50,6 +51,7 @@ def page(folder: Path) -> str:
         tuning(folder),
         panels(folder),
         intervals(folder),
+        covariates(folder),
         notes(folder),
         public_tables(folder),
         *speed(folder),
@@ -232,6 +234,25 @@ def tuning(folder: Path) -> str:
             table(tuning_results.HEADS, tuning_results.lines_of(rows)),
             f"{tuning_results.EXPLANATION} `python benchmarks/tuning.py`. {machines}, one thread, commit {commits}, "
             f"{versions}.",
+        ]
+    )
+
+
+def covariates(folder: Path) -> str:
+    """Return errors with known covariates beside other methods; empty if they were not measured."""
+    rows = read_csv(folder / "covariate_peers.csv")
+    if not rows:
+        return ""
+    versions, commits = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ("versions", "commit"))
+    return "\n\n".join(
+        [
+            "## Known covariates beside other methods",
+            table(covariate_results.HEADS, covariate_results.peer_lines(rows)),
+            "Bike sharing, 24 hours ahead: MSE in variances of the rows before the test part (the last 20 %), without "
+            "and with observed weather, holiday and working day, at 20 evenly spaced origins and at every one. Seconds "
+            "are those of the fit and of all forecasts, without and with covariates, on one thread of a busy machine; "
+            "NHITS and TFT were stopped after 480 seconds of training, AutoARIMA is fitted at each origin. `python "
+            f"benchmarks/covariate_peers.py`. {versions}; commits {commits}.",
         ]
     )
 

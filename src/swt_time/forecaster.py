@@ -115,7 +115,7 @@ class Forecaster:
         ----------
         folder : path
         backbone : str or path, optional
-            Folder or hub id of the backbone, if it is no longer where it was in training.
+            Folder or hub id of the backbone, and of the reader of notes, if it is no longer where it was in training.
         device : str
         allow_backbone_change : bool
             If the backbone's weights are not those that the model was trained with, warn instead of raising an error.
@@ -161,6 +161,7 @@ class Forecaster:
         self,
         table: Any,
         *,
+        static: Any = None,
         notes: Any = None,
         out: str | Path | None = None,
         resume: bool = False,
@@ -173,6 +174,8 @@ class Forecaster:
         ----------
         table : DataFrame
             Pandas or polars; long (``unique_id, ds, y``) or wide (a date column and numeric columns).
+        static : DataFrame, optional
+            A row for each series: its id and the columns of ``data.static``, by default all; used if they gain.
         notes : DataFrame, optional
             What is known in words about times: ``ds, text``; see `swt_time.data.notes.read_notes`. Used if it gains.
         out : path, optional
@@ -201,7 +204,7 @@ class Forecaster:
         KeyboardInterrupt, SystemExit
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
-        series = tell(read_noted(table, self._asked.data), notes, self._asked)
+        series = tell(read_noted(table, self._asked.data, static=static), notes, self._asked)
         return self.fit_series(series, out=out, resume=resume, start=start, report=report)
 
     def fit_series(
@@ -252,6 +255,7 @@ class Forecaster:
         samples: int = 0,
         strict: bool = False,
         future: Any = None,
+        static: Any = None,
     ) -> Any:
         """Forecast the ``horizon`` steps after the end of every series of a table.
 
@@ -268,6 +272,8 @@ class Forecaster:
             Whether a series that is too short to forecast is an error. By default it is left out, with a warning.
         future : DataFrame, optional
             Rows after the table, with ids, times and the columns of ``data.known``; they may also stand in ``table``.
+        static : DataFrame, optional
+            As in `fit`, for series that the training did not have.
 
         Returns
         -------
@@ -277,18 +283,12 @@ class Forecaster:
             level, ``0.1`` for each quantile, and ``yhat-sample-1`` for each path.
         """
         asked = Uncertainty(levels or (), quantiles or (), samples)
-        series = self.forecastable(from_ends(self.read_series(table, future, notes)), strict=strict)
+        series = self.forecastable(from_ends(self.read_series(table, future, notes, static)), strict=strict)
         yhat = self.predict_series(series)
         return forecast_frame(series, yhat, table, asked.columns(self.trained, series, ends(series), yhat))
 
     def forecastable(self, series: SeriesTable, *, strict: bool = False) -> SeriesTable:
         """Select the series that are long enough for ``data.short``; the others are left out with a warning.
-
-        Parameters
-        ----------
-        series : SeriesTable
-        strict : bool
-            Raise an error instead of leaving a series out.
 
         Raises
         ------
@@ -339,6 +339,7 @@ class Forecaster:
         self,
         table: Any,
         *,
+        static: Any = None,
         notes: Any = None,
         windows: int = 3,
         step: int | None = None,
@@ -364,7 +365,7 @@ class Forecaster:
             As of `cross_validation`.
         """
         asked = Uncertainty(levels or (), quantiles or ())
-        series = tell(self.read_series(table), notes, self._asked)
+        series = tell(self.read_series(table, static=static), notes, self._asked)
         horizon, fit = self._asked.data.horizon, self.from_config(self._asked).fit_series
         folds = backtest(lambda known: fit(known).trained, series, horizon, windows, step, refit=refit, asked=asked)
         return folds.frame(table)
@@ -377,15 +378,13 @@ class Forecaster:
         """Forecast windows of a part of a table: (B, H), scaled as the part is."""
         return self.trained.forecast_part(part, indices)
 
-    def read_series(self, table: Any, future: Any = None, notes: Any = None, **reading: Any) -> SeriesTable:
-        """Read a table, once trained with the columns of the training table, and notes on it.
+    def read_series(
+        self, table: Any, future: Any = None, notes: Any = None, static: Any = None, **reading: Any
+    ) -> SeriesTable:
+        """Read a table, and what is known beside it, once trained with the columns of the training table.
 
-        Parameters
-        ----------
-        table, future, notes : DataFrame
-        **reading
-            Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
-            ``fill``, ``date_format``) that differ from those of the training table.
+        ``reading`` are keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``,
+        ``frequency``, ``fill``, ``date_format``) that differ from those of the training table.
 
         Raises
         ------
@@ -394,5 +393,5 @@ class Forecaster:
         """
         data = self.config.replace({f"data.{key}": value for key, value in reading.items()}).data
         if self._found is None:
-            return tell(read_noted(table, data, future), notes, self._asked)
-        return tell_again(self._found.read(table, data, future), notes, self._found.effects)
+            return tell(read_noted(table, data, future, static), notes, self._asked)
+        return tell_again(self._found.read(table, data, future, static), notes, self._found.effects)

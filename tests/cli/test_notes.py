@@ -43,7 +43,9 @@ def test_one_command_uses_notes_and_says_so(swt_time, folder):
 
 def test_a_trained_model_forecasts_and_is_scored_with_notes(swt_time, folder):
     data, notes = ("--data", folder / "table.csv"), ("--notes", folder / "notes.csv")
-    swt_time("train", *data, *FIT, "--split", "0.6/0.1/0.3", *notes, "--out", folder / "model")
+    done = swt_time("train", *data, *FIT, "--split", "0.6/0.1/0.3", *notes, "--out", folder / "model")
+    assert "effects, which lower the squared error on held-out folds" in done.stdout
+    assert "  notes  " in done.stdout
     swt_time("forecast", "--model", folder / "model", *data, *notes, "--out", folder / "g.csv")
     table, told = pd.read_csv(folder / "table.csv"), pd.read_csv(folder / "notes.csv")
     expected = Forecaster.load(folder / "model").predict(table, notes=told)["yhat"]

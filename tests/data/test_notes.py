@@ -41,6 +41,20 @@ def test_a_date_without_a_time_of_day_is_the_whole_day():
     assert spans(HOURLY, frame[["ds", "text"]]) == [Span(0, 27, 28), Span(1, 0, 1)]
 
 
+@pytest.mark.parametrize(("zone", "day", "hours"), [
+    ("Europe/Berlin", "2024-03-31", 23), ("Europe/Berlin", "2024-10-27", 25), ("America/Santiago", "2024-09-08", 23),
+])  # fmt: skip
+def test_a_whole_day_ends_with_its_day_when_clocks_change(zone, day, hours):
+    """In Santiago the clocks go forward at midnight, so that the day begins at 01:00."""
+    begin = pd.Timestamp(day) - pd.Timedelta(days=2)
+    times = pd.date_range(begin.tz_localize(zone), periods=96, freq="h")
+    table = to_series(pd.DataFrame({"ds": times, "y": np.arange(96.0)}))
+    frame = pd.DataFrame({"ds": [day], "text": ["a"]})
+    assert spans(table, frame) == [Span(0, 48, 48 + hours)]
+    later = str((pd.Timestamp(day) + pd.Timedelta(days=1)).date())
+    assert spans(table, pd.DataFrame({"ds": [later, day], "text": ["a", "b"]}))[0].start == 48 + hours
+
+
 def test_days_weeks_and_months():
     frame = pd.DataFrame({"ds": ["2024-01-03", "2024-01-08"], "text": ["a", "b"], "end": ["2024-01-04", ""]})
     assert spans(DAILY, frame) == [Span(0, 2, 4), Span(1, 7, 8)]

@@ -130,6 +130,20 @@ def test_a_checkpoint_needs_no_language_model_for_texts_of_the_training(fitted, 
     assert not any(text in json.dumps(read_checkpoint(tmp_path / "model").provenance) for text in (*GOOD, *BAD))
 
 
+def test_the_reader_of_notes_may_be_elsewhere(fitted, tmp_path, monkeypatch):
+    fitted.save(tmp_path / "model")
+    again, asked = Forecaster.load(tmp_path / "model", backbone="elsewhere"), []
+
+    def load(name, **_):
+        asked.append(name)
+        return original("minilm", precision="float32")
+
+    original = module.load_language_model
+    monkeypatch.setattr(module, "load_language_model", load)
+    np.testing.assert_allclose(yhat(again, note(NEW_GOOD)), yhat(fitted, note(NEW_GOOD)), rtol=1e-6)
+    assert asked == ["elsewhere", "minilm"]
+
+
 def test_another_language_model_is_refused(fitted, tmp_path):
     group = fitted.trained.effects.groups[-1]
     with pytest.raises(BackboneError, match=r"is not the language model that read the notes in training"):

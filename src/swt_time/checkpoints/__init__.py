@@ -18,7 +18,7 @@ from swt_time.checkpoints.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from swt_time.checkpoints.covariates import effects_of, with_effects
+from swt_time.checkpoints.covariates import effects_of, moved_backbone, with_effects
 from swt_time.checkpoints.locking import locked
 from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_in_folder, fit_in_memory
@@ -38,6 +38,7 @@ __all__ = [
     "holds_checkpoint",
     "locked",
     "make_checkpoint",
+    "moved_backbone",
     "read_checkpoint",
     "read_run",
     "read_start",

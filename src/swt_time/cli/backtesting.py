@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swt_time.cli.beside import NotesOption, StaticOption
 from swt_time.cli.forecasting import (
     FITTING,
     HorizonOption,
@@ -21,7 +22,6 @@ from swt_time.cli.options import (
     IntervalOptions,
     JsonOption,
     ModelOptions,
-    NotesOption,
     TableOptions,
     expand_groups,
     option,
@@ -67,6 +67,7 @@ def backtest(
         ),
     ] = None,
     by_series: BySeriesOption = None,
+    static: StaticOption = None,
     notes: NotesOption = None,
     plot: Annotated[
         Path | None, option("--plot", help="Picture to draw: truth, cutoffs and forecasts.", panel=OUTPUT)
@@ -108,7 +109,8 @@ def backtest(
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps")
     outputs = {"--out": out, "--by-series": by_series, "--plot": plot, "--plot-calibration": plot_calibration}
-    check_outputs(outputs, {"--data": data, "--notes": notes, "--config": configuration.config}, {"--model": model})
+    inputs = {"--data": data, "--static": static, "--notes": notes, "--config": configuration.config}
+    check_outputs(outputs, inputs, {"--model": model})
     say = printer(out, by_series)
     for path in (out, by_series):
         if path is not None:
@@ -129,7 +131,7 @@ def backtest(
 
     fitted: list[Trained] = []
     forecaster = start() if model is None else load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table, notes=notes)
+    frame, series = read_for(forecaster, data, table, notes=notes, static=static)
     if model is None:
         folds = backtesting.backtest(
             fit, series, forecaster.config.data.horizon, windows, step, refit=refit, asked=asked

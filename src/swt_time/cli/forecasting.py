@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from swt_time.cli.beside import NotesOption, StaticOption
 from swt_time.cli.options import (
     OUTPUT,
     BySeriesOption,
@@ -14,7 +15,6 @@ from swt_time.cli.options import (
     IntervalOptions,
     JsonOption,
     ModelOptions,
-    NotesOption,
     TableOptions,
     TrainedOption,
     expand_groups,
@@ -72,6 +72,7 @@ def forecast(
             panel=OUTPUT,
         ),
     ] = 0,
+    static: StaticOption = None,
     notes: NotesOption = None,
     cutoff: Annotated[
         str | None,
@@ -109,7 +110,8 @@ def forecast(
         raise ConfigError("--model is fitted already: leave out --horizon, --save, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps in one command")
-    inputs = {"--data": data, "--future": future, "--notes": notes, "--config": configuration.config}
+    beside = {"--future": future, "--static": static, "--notes": notes}
+    inputs = {"--data": data, **beside, "--config": configuration.config}
     check_outputs({"--out": out, "--plot": plot, "--save": save}, inputs, {"--model": model})
     check_output(out)
     if plot is not None:
@@ -121,7 +123,7 @@ def forecast(
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
-    frame, series = read_for(forecaster, data, table, future, notes)
+    frame, series = read_for(forecaster, data, table, future, notes, static)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
         fit_forecaster(forecaster, known, save)
@@ -154,6 +156,7 @@ def evaluate(
             panel=OUTPUT,
         ),
     ] = None,
+    static: StaticOption = None,
     notes: NotesOption = None,
     as_json: JsonOption = False,
     by_series: BySeriesOption = None,
@@ -167,12 +170,13 @@ def evaluate(
     from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 
     scored = LEVELS if levels is None else Uncertainty(parse_levels(levels)).levels
-    check_outputs({"--by-series": by_series}, {"--data": data, "--notes": notes}, {"--model": model})
+    inputs = {"--data": data, "--static": static, "--notes": notes}
+    check_outputs({"--by-series": by_series}, inputs, {"--model": model})
     say = printer(by_series)
     if by_series is not None:
         check_output(by_series)
     forecaster = load_forecaster(model, options, table)
-    frame, series = read_for(forecaster, data, table, notes=notes)
+    frame, series = read_for(forecaster, data, table, notes=notes, static=static)
     settings = forecaster.config.data
     if settings.split == "none" and split is not None:
         warnings.warn(SEEN, SWTTimeWarning, stacklevel=1)
@@ -243,7 +247,12 @@ def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> 
 
 
 def read_for(
-    forecaster: "Forecaster", data: str, table: TableOptions, future: str | None = None, notes: str | None = None
+    forecaster: "Forecaster",
+    data: str,
+    table: TableOptions,
+    future: str | None = None,
+    notes: str | None = None,
+    static: str | None = None,
 ) -> tuple[Any, "SeriesTable"]:
     """Read a table as a frame and as series, and notes on it, with the columns of training unless flags differ."""
     from swt_time.cli.progress import reading_progress
@@ -252,7 +261,7 @@ def read_for(
     reading = table.values()
     trained = forecaster.config.data
     with reading_progress(stderr()):
-        frame, later = (
+        frame, later, fixed = (
             None
             if path is None
             else read_table(
@@ -262,10 +271,10 @@ def read_for(
                 former_encoding=trained.encoding,
                 memory_limit=reading.get("memory_limit"),  # not the model's, which may be a stranger's
             )
-            for path in (data, future)
+            for path in (data, future, static)
         )
         told = read_told(notes, reading.get("memory_limit"))
-        return frame, forecaster.read_series(frame, later, told, **reading)
+        return frame, forecaster.read_series(frame, later, told, fixed, **reading)
 
 
 def read_told(notes: str | None, memory_limit: int | None) -> Any:

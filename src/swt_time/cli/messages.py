@@ -12,6 +12,7 @@ ARGUMENTS = {
     "backbone=PATH": "--backbone PATH",
     "folder=...": "--folder",
     "future=...": "--future",
+    "static=...": "--static FILE",
     "to=...": "--to",
     "levels=None": "--levels none",
     "notes=...": "--notes",

@@ -107,6 +107,17 @@ class TableOptions(ReadingOptions):
             default=False,
         ),
     ] = None
+    past: Annotated[
+        str | None,
+        key_option(
+            "data.past",
+            "--past",
+            TABLE,
+            help="Columns that are known as far as the series and not in advance, separated by commas, such as a "
+            "measured temperature.",
+            default=False,
+        ),
+    ] = None
     calendar: Annotated[bool, key_option("data.calendar", "--calendar", TABLE)] = False
     holidays: Annotated[str | None, key_option("data.holidays", "--holidays", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None
@@ -124,8 +135,9 @@ class TableOptions(ReadingOptions):
     def values(self) -> dict[str, Any]:
         """The given options, by key of the section ``data``."""
         found = super().values()
-        if self.known is not None:
-            found["known"] = tuple(split_names("--known", self.known))
+        for key, names in ("known", self.known), ("past", self.past):
+            if names is not None:
+                found[key] = tuple(split_names(f"--{key}", names))
         if not self.calendar:
             found.pop("calendar", None)
         if self.columns:
@@ -140,16 +152,6 @@ class TableOptions(ReadingOptions):
     def changes(self) -> dict[str, Any]:
         """The given options, by dotted key."""
         return {f"data.{key}": value for key, value in self.values().items()}
-
-
-NotesOption = Annotated[
-    str | None,
-    option(
-        "--notes",
-        help="Table of what is known in words: columns ds and text, and if needed unique_id, end and known_from. A "
-        "language model reads the texts; they are used if that lowers the error on held-out folds.",
-    ),
-]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swt_time.cli.beside import NotesOption, StaticOption
 from swt_time.cli.forecasting import read_told
 from swt_time.cli.options import (
     INTERRUPTED,
@@ -13,7 +14,6 @@ from swt_time.cli.options import (
     ConfigOptions,
     DataOption,
     DeviceOption,
-    NotesOption,
     TableOptions,
     expand_groups,
     given,
@@ -43,6 +43,7 @@ def train(
     backbone: Annotated[str | None, key_option("backbone.name", "--backbone")] = None,
     description: Annotated[str | None, key_option("data.description", "--description")] = None,
     train_fraction: Annotated[float | None, key_option("data.train_fraction", "--train-fraction", TRAINING)] = None,
+    static: StaticOption = None,
     notes: NotesOption = None,
     seed: Annotated[int | None, key_option("training.seed", "--seed", TRAINING)] = None,
     max_steps: Annotated[int | None, key_option("training.max_steps", "--max-steps", TRAINING)] = None,
@@ -101,11 +102,8 @@ def train(
         raise ConfigError(f"--resume: no run was started in {out} yet; give the options of the run to start")
     config = options.build(flags, table, former)
 
-    check_outputs(
-        {"--out": out},
-        {"--data": data, "--notes": notes, "--config": options.config, "--backbone": backbone_folder(config)},
-        {"--from": from_},
-    )
+    inputs = {"--data": data, "--static": static, "--notes": notes, "--config": options.config}
+    check_outputs({"--out": out}, {**inputs, "--backbone": backbone_folder(config)}, {"--from": from_})
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.checkpoints.branch_record import describe_branch
@@ -116,12 +114,17 @@ def train(
     check_output_folder(out, overwrite or resume)
     how = config.data
     with reading_progress(stderr()):
-        frame = read_table(data, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
+        frame, fixed = (
+            None
+            if path is None
+            else read_table(path, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
+            for path in (data, static)
+        )
         told = read_told(notes, how.memory_limit)
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:
-            forecaster.fit(frame, notes=told, out=out, resume=resume, start=start, report=report)
+            forecaster.fit(frame, static=fixed, notes=told, out=out, resume=resume, start=start, report=report)
         except (KeyboardInterrupt, SystemExit):
             if forecaster.result is None:  # before training
                 raise
@@ -130,6 +133,9 @@ def train(
     best = "" if result.best_loss is None else f", best validation {config.training.loss} {result.best_loss:.4f}"
     at = f" at step {result.best_step}" if best else ""
     typer.echo(f"{result.ended} after {result.steps} steps in {format_seconds(result.seconds)}{best}{at}")
+    effects = forecaster.trained.effects
+    for line in effects.lines() if effects is not None else []:
+        typer.echo(line)
     branch = describe_branch(forecaster.trained.checkpoint.provenance)
     if branch is not None:
         typer.echo(branch)

@@ -9,6 +9,12 @@ class CovariateOptions(Section):
     known: tuple[str, ...] | None = None
     """Columns that are known in advance, such as a weather forecast or a promotion: numbers, booleans or categories. A
     forecast needs their rows after the end of the table. Each is kept only if it lowers the error on held-out folds."""
+    past: tuple[str, ...] | None = None
+    """Columns that are known as far as the series and not in advance, such as a measured temperature. Their values
+    before a forecast may change each of its steps. Each is kept only if it lowers the error on held-out folds."""
+    static: tuple[str, ...] | None = None
+    """Columns with one value for each series, such as its kind or region, of the table or of one with a row for each
+    series. Series with the same value share an effect. Each is kept only if it lowers the error on held-out folds."""
     calendar: bool = False
     """Use weekday, month and time of the year as columns that are known in advance, as the frequency allows."""
     holidays: str | None = None
@@ -18,4 +24,4 @@ class CovariateOptions(Section):
     @property
     def has_covariates(self) -> bool:
         """Whether anything is known beside the values."""
-        return bool(self.known or self.calendar or self.holidays)
+        return bool(self.known or self.past or self.static or self.calendar or self.holidays)

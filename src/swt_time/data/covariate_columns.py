@@ -1,4 +1,4 @@
-"""Find the columns of covariates in a table and in a table of future rows."""
+"""Find the columns of covariates in a table, in a table of future rows, and in one of series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +10,13 @@ import pandas as pd
 
 from swt_time.data.block import Block
 from swt_time.data.columns import listed
-from swt_time.data.covariates import Covariates, Rows, read_covariates
+from swt_time.data.covariates import Covariate, Covariates, Rows, read_covariates
 from swt_time.data.frames import open_frame
 from swt_time.data.ids import find_ids
 from swt_time.data.layout import Layout, require
 from swt_time.data.names import ID_NAME, TIME_NAME
 from swt_time.data.regular import GaplessSeries
+from swt_time.data.static import read_static
 from swt_time.data.table_times import read_times
 from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
@@ -31,10 +32,19 @@ class Asked:
         Columns that are known in advance.
     future : DataFrame, optional
         Rows after the table: its id and time columns (or ``unique_id`` and ``ds``) and the known columns.
+    past : tuple of str
+        Columns that are known as far as the series.
+    static : tuple of str
+        Columns with one value for each series. A table that has none of them is read without.
+    static_table : DataFrame, optional
+        A row for each series: the id column (or ``unique_id``) and the static columns; without ``static`` all others.
     """
 
     known: tuple[str, ...] = ()
     future: Any = None
+    past: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
+    static_table: Any = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Beside:
     table: nw.DataFrame
     asked: Asked
     names: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
 
     def without_future(self, block: Block) -> Block:
         """Remove the rows after the last value of each series, or of a wide table, which hold covariates only."""
@@ -61,7 +73,7 @@ class Beside:
     def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, date_format: str | None,
              fill: Any) -> Covariates:  # fmt: skip
         """Align the covariates with the series; ``block`` holds all rows of the table."""
-        if not self.names:
+        if not (self.names or self.past or self.static or self.asked.static_table is not None):
             return Covariates()
         places = {name: i for i, name in enumerate(gapless.ids)}
         codes = None
@@ -69,7 +81,23 @@ class Beside:
             codes = np.array([places.get(name, -1) for name in block.ids], dtype=np.int64)[block.codes]
         rows = Rows(self.table, block.rows, block.times, codes)
         ahead = self._ahead(layout, places, frequency, date_format, block.times)
-        return read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
+        known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
+        past = read_covariates(self.past, rows, None, gapless.ids, gapless.times, frequency, fill, role="past")
+        return Covariates((*known, *past, *self._static(layout, places, rows, gapless.ids)))
+
+    def _static(self, layout: Layout, places: dict[str, int], rows: Rows, ids: Sequence[str]) -> list[Covariate]:
+        """Columns of the static table, or those of the table itself."""
+        if self.asked.static_table is None:
+            return read_static(self.static, rows.table, rows.numbers, rows.codes, ids)
+        table, numbers, _ = open_frame(self.asked.static_table, layout.ids)
+        columns = _named(table, layout.ids or (ID_NAME,), (ID_NAME,), "the static table")
+        found, own, _ = find_ids([table[one] for one in columns], numbers, [])
+        codes = np.array([places.get(one, -1) for one in found], dtype=np.int64)[own]
+        taken = {*columns, *self.names, *self.past}
+        names = self.asked.static or [name for name in table.columns if name not in taken]
+        for name in names:
+            require(table, name, "data.static")
+        return read_static(names, table, numbers, codes, ids)
 
     def _ahead(
         self, layout: Layout, places: dict[str, int], frequency: str, date_format: str | None, like: pd.Index
@@ -114,13 +142,17 @@ def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, B
     """
     if asked is None:
         return table, Beside(table, Asked())
-    names: list[str] = []
-    for name in asked.known:
-        found = require(table, name, "data.known")
-        if found in names:
-            raise TableError(f"covariate {found!r} is named twice in data.known; name it once")
-        names.append(found)
-    return table.drop(names) if names else table, Beside(table, asked, tuple(names))
+    roles: dict[str, str] = {}
+    inside = asked.static_table is None and any(name in table.columns for name in asked.static)
+    for role, names in ("known", asked.known), ("past", asked.past), ("static", asked.static if inside else ()):
+        for name in names:
+            found = require(table, name, f"data.{role}")
+            if found in roles:
+                where = f"in data.{roles[found]} and in data.{role}"
+                raise TableError(f"covariate {found!r} is named twice, {where}; name it once")
+            roles[found] = role
+    by_role = [tuple(name for name, one in roles.items() if one == role) for role in ("known", "past", "static")]
+    return table.drop(list(roles)) if roles else table, Beside(table, asked, *by_role)
 
 
 def _named(table: nw.DataFrame, names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:

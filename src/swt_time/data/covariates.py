@@ -1,7 +1,12 @@
-"""Covariates of series: what is known of them in advance beside their values, such as a weather forecast."""
+"""Covariates of series: what is known of them beside their values.
+
+A *known* covariate is known in advance (a weather forecast, a promotion), so its rows reach past the end of the series.
+A *past* one is known as far as the series, and a *static* one (`swt_time.data.static`) has one value for each series.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import narwhals as nw
 import numpy as np
@@ -14,6 +19,8 @@ from swt_time.data.told import Told
 from swt_time.data.zones import microseconds, nominal_wall
 from swt_time.errors import TableError
 
+Role = Literal["known", "past", "static"]
+
 
 @dataclass(frozen=True)
 class Covariate:
@@ -23,12 +30,15 @@ class Covariate:
     ----------
     name : str
     values : tuple of N arrays
-        Of each series: float64, or text (object) for categories. They start with the series and may reach past its end,
-        where NaN and None are missing values.
+        Of each series: float64, or text (object) for categories. A known covariate starts with the series and may reach
+        past its end, where NaN and None are missing values; a past one has the rows of the series, a static one has
+        one.
+    role : {"known", "past", "static"}
     """
 
     name: str
     values: tuple[np.ndarray, ...]
+    role: Role = "known"
 
     @property
     def is_text(self) -> bool:
@@ -58,10 +68,16 @@ class Covariates:
         columns = tuple(replace(one, values=tuple(one.values[i] for i in indices)) for one in self.columns)
         return replace(self, columns=columns)
 
+    def of(self, role: Role) -> tuple[Covariate, ...]:
+        """The covariates of a role."""
+        return tuple(one for one in self.columns if one.role == role)
+
     def cut(self, rows: Sequence[int]) -> "Covariates":
         """Keep the first rows of each series."""
 
         def shortened(one: Covariate) -> Covariate:
+            if one.role == "static":
+                return one
             return replace(one, values=tuple(v[:n] for v, n in zip(one.values, rows, strict=True)))
 
         return replace(self, columns=tuple(shortened(one) for one in self.columns))
@@ -99,7 +115,9 @@ def read_covariates(
     times: Sequence[pd.Index],
     frequency: str,
     fill: Fill | None,
-) -> Covariates:
+    *,
+    role: Role = "known",
+) -> list[Covariate]:
     """Align the covariates of a table with its series.
 
     Parameters
@@ -115,18 +133,22 @@ def read_covariates(
     frequency : str
     fill : str or None
         How missing cells within the series are filled; refused by default.
+    role : {"known", "past"}
+        Rows of past covariates after the end of a series are not read.
 
     Raises
     ------
     TableError
         A cell within a series is missing and ``fill`` is None, or a column mixes text and numbers.
     """
+    if not names:
+        return []
     places = _Places(rows, ids, times, frequency)
     later = None if ahead is None else _Places(ahead, ids, times, frequency)
     found = []
     for name in names:
-        cells = _cells(rows.table[name], rows.numbers)
-        more = _cells(ahead.table[name], ahead.numbers) if ahead is not None else None
+        cells = read_cells(rows.table[name], rows.numbers)
+        more = read_cells(ahead.table[name], ahead.numbers) if ahead is not None else None
         if more is not None and len(more) and more.dtype != cells.dtype:
             cells, more = _alike(cells, more, name)
         values = []
@@ -137,10 +159,11 @@ def read_covariates(
             if later is not None and more is not None:
                 at, which = later.of(index)
                 own = _extended(own, more, at, which, length)
+            own = own[:length] if role == "past" else own
             _complete(own, length, fill, name, ids[index], series_times)
             values.append(own)
-        found.append(Covariate(name, tuple(values)))
-    return Covariates(tuple(found))
+        found.append(Covariate(name, tuple(values), role))
+    return found
 
 
 class _Places:
@@ -182,7 +205,7 @@ class _Places:
         return at[kept], which[kept]
 
 
-def _cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
+def read_cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
     """Cells as float64 with NaN, or as text with None."""
     if column.dtype == nw.Boolean:
         return np.array([np.nan if cell is None else float(cell) for cell in column.to_list()])

@@ -17,7 +17,7 @@ from swt_time.data.layout import TIME_NAMES
 from swt_time.data.names import ID_NAME
 from swt_time.data.series import SeriesTable
 from swt_time.data.told import ALWAYS, Notes
-from swt_time.data.zones import DAY, microseconds
+from swt_time.data.zones import DAY, from_microseconds, localize, microseconds
 from swt_time.errors import TableError
 
 TEXT_NAME, END_NAME, KNOWN_NAME = "text", "end", "known_from"
@@ -75,7 +75,8 @@ def read_notes(frame: Any, table: SeriesTable) -> Notes:
         moments, _ = _moments(frame[known], rows, table)
         known_from = np.where(_missing(frame[known]), ALWAYS, moments)
     series = _series(frame, ids, table, remarks)
-    found = Notes(tuple(texts), starts, ends + np.where(ends_days, DAY, 1), series, known_from, tuple(remarks))
+    stops = np.where(ends_days, _next_days(ends, table.times[0]), ends + 1)
+    found = Notes(tuple(texts), starts, stops, series, known_from, tuple(remarks))
     kept = np.array([one is None or one in table.ids for one in series], dtype=bool)
     return found if kept.all() else found.select(kept)
 
@@ -152,7 +153,7 @@ def _moments(column: nw.Series, rows: np.ndarray, table: SeriesTable) -> tuple[n
         except TableError as error:
             raise TableError(f"notes: column {column.name!r}: {error}") from None
         bad = found.isna().tolist()
-        whole = microseconds(found, wall=True) % DAY == 0
+        whole = _begins_day(found)
     if any(bad):
         one = bad.index(True)
         raise TableError(
@@ -163,6 +164,22 @@ def _moments(column: nw.Series, rows: np.ndarray, table: SeriesTable) -> tuple[n
     # Spreadsheets add a midnight to dates, so a time of day counts only where one of the column is no midnight.
     days[known] = whole if whole.all() and _below_a_day(table.frequency) else False
     return moments, days
+
+
+def _begins_day(times: pd.DatetimeIndex) -> np.ndarray:
+    """Whether each time is the first moment of its day, which is not midnight where clocks go forward at midnight."""
+    before = from_microseconds(microseconds(times, wall=False) - 1, times)
+    return np.asarray(microseconds(before, wall=True) // DAY < microseconds(times, wall=True) // DAY)
+
+
+def _next_days(moments: np.ndarray, like: pd.Index) -> np.ndarray:
+    """The first moment of the day after each moment; a day on which clocks change has not 24 hours."""
+    times = from_microseconds(moments, like)
+    if not isinstance(times, pd.DatetimeIndex):
+        return moments
+    wall = (microseconds(times, wall=True) // DAY + 1) * DAY
+    days = pd.DatetimeIndex(wall.astype("datetime64[us]"))
+    return microseconds(days if times.tz is None else localize(days, times.tz), wall=False)
 
 
 def _below_a_day(frequency: str) -> bool:

@@ -312,9 +312,9 @@ def _labels(
     return found
 
 
-def read_series(frame: Any, data: DataConfig, future: Any = None) -> SeriesTable:
+def read_series(frame: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
     """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
-    asked = Asked(data.known or (), future=future)
+    asked = Asked(data.known or (), future, data.past or (), data.static or (), static)
     return to_series(
         frame,
         id_column=data.id_column,

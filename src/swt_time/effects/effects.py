@@ -9,16 +9,24 @@ from typing import Any, Self
 
 import numpy as np
 
+from swt_time.data.columns import listed
 from swt_time.data.origins import known_values, never_negative
 from swt_time.data.scaling import fit_scaler
 from swt_time.data.series import SeriesTable
 from swt_time.effects.groups import Group, restore_group
 from swt_time.effects.notes import NotesGroup
 from swt_time.effects.sums import LARGEST_LOG, Features, Link
+from swt_time.effects.window_groups import StaticGroup
+from swt_time.effects.windows import WindowEffects
 from swt_time.errors import CheckpointError
 
 PREFIX = "effects."
 """Prefix of their arrays among the weights of a checkpoint."""
+
+WINDOWS = "windows"
+"""Their record, and their array of coefficients."""
+
+WINDOWED = "past and static covariates"
 
 DAMAGED = "the effects of the checkpoint are damaged; train it again"
 
@@ -41,6 +49,12 @@ class Effects:
         Covariates without effects, and what they would gain.
     error : float
         Squared error on the folds with the effects, as a share of that without.
+    own : (n, p) array or None
+        Coefficients of each series in ``scales``, where these surely gain; a new series has ``beta``.
+    own_error : float
+        Squared error on the folds with these, as a share of that with ``beta``.
+    windows : WindowEffects or None
+        Of past and static covariates, on what is left without these effects; None if there are none.
     """
 
     groups: tuple[Group, ...]
@@ -50,16 +64,50 @@ class Effects:
     gains: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, float] = field(default_factory=dict)
     error: float = 1.0
+    own: np.ndarray | None = None
+    own_error: float = 1.0
+    windows: WindowEffects | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing has an effect."""
+        return not self.groups and (self.windows is None or not self.windows.groups)
 
     def apart(self, table: SeriesTable) -> "Apart":
         """A table without its effects."""
-        return Apart.split(self, table, lambda index, features: features.combine(index, 0, len(table.values[index]),
-                                                                                 self.beta))  # fmt: skip
+        places = self.places
+
+        def combine(index: int, features: Features) -> np.ndarray:
+            return features.combine(index, 0, len(table.values[index]), self.coefficients(table.ids[index], places))
+
+        return Apart.split(self, table, combine)
+
+    @property
+    def places(self) -> dict[str, int]:
+        """Row of ``own`` by the id of a series."""
+        return {} if self.own is None else {name: place for place, name in enumerate(self.scales)}
+
+    def coefficients(self, name: str, places: Mapping[str, int]) -> np.ndarray:
+        """Those of a series, (p,)."""
+        return self.beta if self.own is None or name not in places else self.own[places[name]]
+
+    def notes_on(self, table: SeriesTable) -> list[str]:
+        """Notes on effects that cannot be used for some series."""
+        found = []
+        for group in self.windows.groups if self.windows is not None else ():
+            if isinstance(group, StaticGroup):
+                new = [name for i, name in enumerate(table.ids) if group.cell(table, i) is None]
+                if new:
+                    found.append(f"static covariate {group.name!r} is not known for {listed(new)}, which are forecast "
+                                 "without its effect; pass static=... with their rows")  # fmt: skip
+        return found
 
     def scale(self, table: SeriesTable, index: int) -> float:
         """Unit of the effects on a series."""
-        if self.link == "multiplicative":
-            return 1.0
+        return 1.0 if self.link == "multiplicative" else self.unit(table, index)
+
+    def unit(self, table: SeriesTable, index: int) -> float:
+        """Standard deviation of a series."""
         known = self.scales.get(table.ids[index])
         if known is not None:
             return known
@@ -68,9 +116,10 @@ class Effects:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Its arrays by name, for a checkpoint."""
         found = {"beta": self.beta, "scales": np.array(list(self.scales.values()))}
+        found |= {} if self.own is None else {"own": self.own}
         for group in self.groups:
             found |= group.arrays() if isinstance(group, NotesGroup) else {}
-        return found
+        return found if self.windows is None else {**found, WINDOWS: self.windows.beta}
 
     def record(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -81,6 +130,8 @@ class Effects:
             "gains": dict(self.gains),
             "left_out": dict(self.left_out),
             "error": self.error,
+            "own_error": self.own_error,
+            **({} if self.windows is None else {WINDOWS: self.windows.record()}),
         }
 
     @classmethod
@@ -98,6 +149,9 @@ class Effects:
             names = [str(one) for one in record["series"]]
             gains, left_out = ({str(k): float(v) for k, v in record[one].items()} for one in ("gains", "left_out"))
             width, link, error = sum(group.width for group in groups), record["link"], float(record["error"])
+            own = np.asarray(arrays["own"], np.float64) if "own" in arrays else None
+            own_error = float(record.get("own_error", 1.0))
+            windows = WindowEffects.from_record(record[WINDOWS], arrays[WINDOWS]) if WINDOWS in record else None
         except (KeyError, TypeError, ValueError, AttributeError) as reason:
             raise CheckpointError(f"{DAMAGED}: {type(reason).__name__} {reason}") from None
         sound = (
@@ -107,25 +161,38 @@ class Effects:
             and scales.shape == (len(names),)
             and (scales > 0).all()
             and np.isfinite(scales).all()
+            and (own is None or (own.shape == (len(names), width) and bool(np.isfinite(own).all())))
         )
         if not sound:
             raise CheckpointError(DAMAGED)
-        return cls(groups, link, beta, dict(zip(names, scales.tolist(), strict=True)), gains, left_out, error)
+        return cls(groups, link, beta, dict(zip(names, scales.tolist(), strict=True)), gains, left_out, error, own,
+                   own_error, windows)  # fmt: skip
 
     def lines(self) -> list[str]:
         """Describe the effects, one line for each covariate."""
-        return describe(self.link, [group.name for group in self.groups], self.gains, self.left_out, self.error)
+        names, lines = [group.name for group in self.groups], list[str]()
+        if names or self.left_out or self.windows is None:
+            lines = describe("covariates", f"{self.link} effects", names, self.gains, self.left_out, self.error)
+        if self.own is not None:
+            lines.append(
+                f"  each series has effects of its own around the common ones: {self.own_error - 1:+.1%} of the error"
+            )
+        if self.windows is not None:
+            one = self.windows
+            kept = [group.name for group in one.groups]
+            lines += describe(WINDOWED, "effects", kept, one.gains, one.left_out, one.error)
+        return lines
 
 
 def describe(
-    link: str, kept: list[str], gains: Mapping[str, float], left_out: Mapping[str, float], error: float
+    what: str, how: str, kept: list[str], gains: Mapping[str, float], left_out: Mapping[str, float], error: float
 ) -> list[str]:
     """Describe effects, one line for each covariate."""
     if not kept:
-        lines = ["covariates: none lowers the error on held-out folds by enough, so none has an effect"]
+        lines = [f"{what}: none lowers the error on held-out folds by enough, so none has an effect"]
     else:
         lines = [
-            f"covariates: {link} effects, which lower the squared error on held-out folds by {1 - error:.1%}; without "
+            f"{what}: {how}, which lower the squared error on held-out folds by {1 - error:.1%}; without "
             "one of them it is higher (share of what they explain together):"
         ]
     total = sum(max(gains[name], 0.0) for name in kept) or 1.0
@@ -178,6 +245,7 @@ class Apart:
             A covariate is not known there.
         """
         offsets, factors = np.zeros((len(pairs), horizon)), np.ones((len(pairs), horizon))
+        places = self.effects.places
         for number, (index, origin) in enumerate(pairs.tolist()):
             rows = len(self.sizes[index])
             stop = origin + horizon
@@ -186,7 +254,8 @@ class Apart:
             if stop <= len(self.sizes[index]):
                 size = self.sizes[index][origin:stop]
             else:
-                size = self.features.combine(index, origin, stop, self.effects.beta)
+                beta = self.effects.coefficients(self.table.ids[index], places)
+                size = self.features.combine(index, origin, stop, beta)
             steps = stop - origin
             offsets[number, :steps], factors[number, :steps] = _apply(
                 self.effects.link, size, self.effects.scale(self.table, index)
@@ -196,6 +265,10 @@ class Apart:
     def restore(self, pairs: np.ndarray, forecasts: np.ndarray, needed: int | None = None) -> np.ndarray:
         """Put the effects on forecasts (M, H) of the rest; what was never negative does not become so."""
         offsets, factors = self.ahead(pairs, forecasts.shape[1], needed)
+        windows = self.effects.windows
+        if windows is not None and windows.groups:
+            units = np.array([self.effects.unit(self.table, index) for index in range(len(self.table.ids))])
+            forecasts = forecasts + windows.change(self.rest, pairs, units[pairs[:, 0]])
         found = forecasts * factors + offsets
         floors = np.where(never_negative(known_values(self.table, pairs)), 0.0, -np.inf)
         return np.maximum(found, floors[:, None])

@@ -16,8 +16,11 @@ from swt_time.effects.calendar import DERIVED, HOLIDAYS, NAMES, WEEKDAYS, holida
 from swt_time.effects.clock import Clock
 from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
+from swt_time.effects.own import OwnFit, fit_own, fits_in_memory
 from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
-from swt_time.effects.sums import Features, Filter, Link, sum_up
+from swt_time.effects.sums import Features, Filter, Link, Sums, sum_up
+from swt_time.effects.window_groups import stretches, window_groups
+from swt_time.effects.windows import FittedWindows, fit_windows
 from swt_time.intervals import Residuals
 from swt_time.machine import one_thread
 from swt_time.model.closed_form import solve
@@ -53,13 +56,25 @@ class FittedEffects:
     out_of_fold : Apart
         Each row without the effects that were learned on the other folds, so that a comparison of candidates on
         held-out rows does not profit from effects that were fitted to them.
+    windows : FittedWindows or None
+        Effects of past and static covariates.
     """
 
     effects: Effects
     out_of_fold: Apart
+    windows: FittedWindows | None = None
+
+    def beside(self, residuals: Residuals | None) -> "FittedEffects":
+        """The effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
+        if self.windows is None or residuals is None:
+            return self
+        windows = self.windows.beside(residuals)
+        return replace(self, effects=replace(self.effects, windows=windows.effects), windows=windows)
 
     def residuals(self, residuals: Residuals) -> Residuals:
         """Residuals of forecasts of the table from those of the table without effects."""
+        if self.windows is not None:
+            residuals = self.windows.residuals(residuals)
         if not self.effects.groups:
             return residuals
         _, factors = self.out_of_fold.ahead(residuals.pairs, residuals.values.shape[1], needed=0)
@@ -69,7 +84,7 @@ class FittedEffects:
 def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
     """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
     clock, found = Clock(table), list[Group | None]()
-    for column in table.covariates.cut(rows).columns:
+    for column in table.covariates.cut(rows).of("known"):
         flags = not column.is_text and _two_values(column.values)
         if column.is_text or flags:
             found.append(LevelsGroup.fit(column, clock.season, clock.day))
@@ -150,10 +165,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
         return FittedEffects(effects, _out_of_fold(effects, table, folds, rows))
 
     number = np.repeat(np.arange(len(groups)), [group.width for group in groups])
-    season = Clock(cut).season
-    contexts = [one for one in feasible_contexts([cut.lengths], horizon, season)[:2] if one <= LONGEST]
-    contexts = contexts or [LONGEST - LONGEST % season if season < LONGEST else LONGEST]
-    context = contexts[-1]
+    context = context_of(cut, horizon)
     pairs, fold = origins(cut, context, horizon)
     if not groups or len(np.unique(fold)) < 2:
         return result((), "additive", None, 1.0, {})
@@ -166,9 +178,9 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
 
     def filtered(link: Link, beta: np.ndarray) -> Filter:
         effects = Effects(tuple(groups), link, beta, units)
-        return _filter(effects.apart(cut).rest, context, horizon, steps)
+        return solve_filter(effects.apart(cut).rest, context, horizon, steps)
 
-    plain = _filter(cut, context, horizon, steps)
+    plain = solve_filter(cut, context, horizon, steps)
     first = sums(plain, "additive", np.zeros(features.width))
     nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
     base = float(log_errors(nothing).mean())
@@ -183,7 +195,58 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     share = math.exp(best.score - min(base, second.score((), 1.0, 1.0)))
     if not best.kept or share > 1 - MARGIN:
         return result((), "additive", None, 1.0, best.gains)
-    return result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+    found = result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+    if len(cut.ids) == 1:
+        return found
+    folds = best.out_of_fold[:, np.isin(number, best.kept)]
+    own = _own(cut, found.effects, folds, filtered(found.effects.link, best.beta), scales, (pairs, fold))
+    if own is None:
+        return found
+    effects = replace(found.effects, own=own.beta, own_error=own.error)
+    return FittedEffects(effects, _out_of_fold(effects, table, own.out_of_fold, rows))
+
+
+def _own(
+    table: SeriesTable,
+    effects: Effects,
+    folds: np.ndarray,
+    by: Filter,
+    scales: np.ndarray,
+    origins: tuple[np.ndarray, np.ndarray],
+) -> OwnFit | None:
+    """Effects of single series around the pooled ones."""
+    (pairs, fold), count, width = origins, len(folds), len(effects.beta)
+    if not fits_in_memory(len(table.ids), count, width):
+        return None
+    features, sums = Features(table, effects.groups), []
+    for index in range(len(table.ids)):
+        of = pairs[:, 0] == index
+        found = sum_up(features, scales, pairs[of], fold[of], by, effects.link, effects.beta) if of.any() else []
+        sums.append([*found, *([Sums.zero(width)] * (count - len(found)))])
+    rough = np.concatenate([group.rough for group in effects.groups])
+    return fit_own(sums, effects.beta, folds, rough)
+
+
+@one_thread()
+def add_windows(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: Sequence[int]) -> FittedEffects:
+    """Learn the effects of past and static covariates on what the effects of the known ones leave."""
+    if not table.covariates.of("past") and not table.covariates.of("static"):
+        return fitted
+    rest = fitted.out_of_fold.rest.cut(list(rows))
+    context, folds = context_of(rest, horizon), fold_count(rest, horizon)
+    edges = stretches(context, Clock(rest).season)
+    units = np.array([fitted.effects.unit(rest, index) for index in range(len(rest.ids))])
+    windows = fit_windows(
+        rest,
+        rows,
+        window_groups(table, rows, edges),
+        edges,
+        units,
+        (*origins(rest, context, horizon), folds),
+        lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
+    )
+    whole = replace(windows, table=fitted.out_of_fold.rest)
+    return replace(fitted, effects=replace(fitted.effects, windows=windows.effects), windows=whole)
 
 
 def _multiplicative(
@@ -200,6 +263,13 @@ def _multiplicative(
         kept = fit.kept if number == PASSES else range(groups)
         fit = problem.choose(None if number == PASSES - 1 else kept)
     return fit
+
+
+def context_of(table: SeriesTable, horizon: int) -> int:
+    """Context of the forecaster that effects are learned with."""
+    season = Clock(table).season
+    contexts = [one for one in feasible_contexts([table.lengths], horizon, season)[:2] if one <= LONGEST]
+    return (contexts or [LONGEST - LONGEST % season if season < LONGEST else LONGEST])[-1]
 
 
 def origins(table: SeriesTable, context: int, horizon: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +297,7 @@ def fold_count(table: SeriesTable, horizon: int) -> int:
     return int(np.clip(np.median(table.lengths) // (2 * horizon), 1, FOLDS))
 
 
-def _filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
+def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
     """The linear forecast in closed form of a table, as a map of values."""
     parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
     if min(len(parts.train), len(parts.validation)) == 0:
@@ -238,12 +308,17 @@ def _filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -
 
 
 def _out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
-    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all."""
+    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
+
+    ``folds`` are coefficients without each fold, (K, p), or those of each series, (N, K, p).
+    """
+    places = effects.places
 
     def combine(index: int, features: Features) -> np.ndarray:
         length, known = len(table.values[index]), int(rows[index])
-        edges = [-(-known * k // len(folds)) for k in range(len(folds) + 1)]
-        parts = [features.combine(index, a, b, beta) for a, b, beta in zip(edges, edges[1:], folds, strict=False)]
-        return np.concatenate([*parts, features.combine(index, known, length, effects.beta)])
+        own, beta = folds if folds.ndim == 2 else folds[index], effects.coefficients(table.ids[index], places)
+        edges = [-(-known * k // len(own)) for k in range(len(own) + 1)]
+        parts = [features.combine(index, a, b, one) for a, b, one in zip(edges, edges[1:], own, strict=False)]
+        return np.concatenate([*parts, features.combine(index, known, length, beta)])
 
     return Apart.split(effects, table, combine)

@@ -33,9 +33,9 @@ class Fit:
     ----------
     kept : tuple of int
         Groups that are used.
-    beta : (p,) array
+    beta : (p,) or (p, S) array
         Of all features; zero for those of other groups.
-    out_of_fold : (K, p) array
+    out_of_fold : (K, p) or (K, p, S) array
         Of all folds but one.
     errors : (K,) array
         Mean squared error of each fold, with the coefficients of the others.
@@ -79,7 +79,7 @@ class Problem:
     def solve(self, sums: Sums, used: np.ndarray, strength: float, roughness: float) -> np.ndarray:
         """Ridge regression on the used features."""
         if not len(used):
-            return np.empty(0)
+            return np.empty((0, *sums.products.shape[1:]))
         penalty = strength * max(sums.points, 1) * np.where(self.rough[used], roughness, 1.0)
         return np.asarray(np.linalg.solve(sums.gram[np.ix_(used, used)] + np.diag(penalty), sums.products[used]))
 
@@ -103,16 +103,26 @@ class Problem:
         ratios = ROUGHNESS if self.rough[used].any() else ROUGHNESS[:1]
         return min(((s, r) for s in STRENGTHS for r in ratios), key=lambda one: self.score(kept, *one))
 
-    def choose(self, kept: Sequence[int] | None = None) -> Fit:
-        """Leave out, one after the other, groups without a sure gain of `LEAST_GAIN`; ``kept`` ones are not tried."""
+    def choose(self, kept: Sequence[int] | None = None, always: Sequence[int] = ()) -> Fit:
+        """Leave out, one after the other, groups without a sure gain of `LEAST_GAIN`.
+
+        Parameters
+        ----------
+        kept : sequence of int, optional
+            Groups that are used; none of them is left out.
+        always : sequence of int
+            Groups that are not left out before others.
+        """
         groups = list(range(int(self.group.max()) + 1))
         left = list(groups if kept is None else kept)
         strength = self.strengths(left)
         logs = self.logs(left, *strength)
-        while kept is None and left:
-            tried = {one: self.logs([g for g in left if g != one], *strength) - logs for one in left}
-            least = min(tried, key=lambda one: _sure(tried[one]))
-            if _sure(tried[least]) >= LEAST_GAIN:
+        while kept is None and set(left) > set(always):
+            tried = {
+                one: self.logs([g for g in left if g != one], *strength) - logs for one in left if one not in always
+            }
+            least = min(tried, key=lambda one: sure_gain(tried[one]))
+            if sure_gain(tried[least]) >= LEAST_GAIN:
                 break
             left.remove(least)
             strength = self.strengths(left)
@@ -121,7 +131,8 @@ class Problem:
 
     def _fit(self, left: list[int], groups: list[int], strength: tuple[float, float], score: float) -> Fit:
         used, width = np.flatnonzero(np.isin(self.group, left)), len(self.group)
-        beta, folds = np.zeros(width), np.zeros((len(self.sums), width))
+        shape = (width, *self.total.products.shape[1:])
+        beta, folds = np.zeros(shape), np.zeros((len(self.sums), *shape))
         if len(used):
             beta[used] = self.solve(self.total, used, *strength)
             for k, rest in enumerate(self.others):
@@ -138,6 +149,6 @@ def log_errors(errors: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(np.maximum(errors, np.finfo(float).tiny)))
 
 
-def _sure(gains: np.ndarray) -> float:
+def sure_gain(gains: np.ndarray) -> float:
     """A gain that is exceeded in spite of its standard error over the folds, (K,)."""
     return float(gains.mean() - DOUBT * gains.std(ddof=1) / math.sqrt(len(gains)))

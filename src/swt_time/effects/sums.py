@@ -37,7 +37,10 @@ CHUNK = 2**14
 
 @dataclass(frozen=True)
 class Sums:
-    """Second moments of a regression: ``gram`` (p, p), ``products`` (p,), sum of squared targets, and their number."""
+    """Second moments of a regression: ``gram`` (p, p), ``products`` (p,), sum of squared targets, and their number.
+
+    Of ``S`` targets at once ``products`` are (p, S), and ``squares`` is the mean of their sums.
+    """
 
     gram: np.ndarray
     products: np.ndarray
@@ -61,9 +64,10 @@ class Sums:
         )
 
     def mse(self, beta: np.ndarray, used: np.ndarray) -> float:
-        """Mean squared error with coefficients of the ``used`` features."""
-        explained = 2 * self.products[used] @ beta - beta @ self.gram[np.ix_(used, used)] @ beta
-        return float(max(self.squares - explained, 0.0)) / max(self.points, 1)
+        """Mean squared error with coefficients of the ``used`` features, (p,) or (p, S)."""
+        targets = 1 if self.products.ndim == 1 else self.products.shape[1]
+        explained = 2 * np.vdot(self.products[used], beta) - np.vdot(beta, self.gram[np.ix_(used, used)] @ beta)
+        return float(max(self.squares - explained / targets, 0.0)) / max(self.points, 1)
 
     @classmethod
     def zero(cls, width: int) -> "Sums":

@@ -79,6 +79,7 @@ def fit_table(
     config, choice, residuals = asked, None, None
     if asked.automatic or asked.model.panel:
         config, choice, residuals = choose(compared, asked, report)
+        effects = None if effects is None else effects.beside(residuals)
     config = remember_ids(config, series)
     data, pad, device = config.data, config.short == "pad", config.training.device
     trains = choice is None or choice.weights[CLOSED_FORM] > 0

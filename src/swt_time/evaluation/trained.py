@@ -14,6 +14,7 @@ from swt_time.checkpoints import (
     check_output_folder,
     effects_of,
     locked,
+    moved_backbone,
     read_checkpoint,
     updated,
     write_checkpoint,
@@ -61,9 +62,9 @@ def describe_intervals(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def read_noted(table: Any, data: DataConfig, future: Any = None) -> SeriesTable:
+def read_noted(table: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
     """Read a table, with a warning for each note on it."""
-    series = read_series(table, data, future)
+    series = read_series(table, data, future, static)
     for note in series.notes:
         warnings.warn(note, SWTTimeWarning, stacklevel=4)
     return series
@@ -106,6 +107,11 @@ class Trained:
             )
         object.__setattr__(self, "blend", blend)
         object.__setattr__(self, "effects", effects_of(self.checkpoint))
+        windows = None if self.effects is None else self.effects.windows
+        if windows is not None and windows.beta.shape[1] != horizon:
+            raise CheckpointError(
+                f"the effects change {windows.beta.shape[1]} steps, the configuration says {horizon}: train it again"
+            )
         object.__setattr__(self, "calibration", calibration)
         if calibration is not None and calibration.own and not self.has_spread:
             raise CheckpointError("the intervals need quantiles of the network, which it does not have: train it again")
@@ -130,7 +136,7 @@ class Trained:
         short: str | None = None,
     ) -> "Trained":
         """Load a checkpoint and build its network; see `swt_time.Forecaster.load`."""
-        checkpoint = read_checkpoint(folder).with_backbone(backbone)
+        checkpoint = moved_backbone(read_checkpoint(folder), backbone)
         if short is not None:
             checkpoint = replace(checkpoint, config=checkpoint.config.replace({"data.short": short}))
         return cls.build(checkpoint, device, allow_backbone_change=allow_backbone_change)
@@ -180,7 +186,7 @@ class Trained:
         """Rows that a series must have to be forecast: the context, or one where shorter ones are not left out."""
         return self.context if self.short == "skip" else 1
 
-    def read(self, table: Any, data: DataConfig, future: Any = None) -> SeriesTable:
+    def read(self, table: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
         """Read a table with the columns of the training table.
 
         Raises
@@ -191,7 +197,7 @@ class Trained:
         known = self.checkpoint.trained_on
         if data.columns is None and data.target is None and known.layout == "wide":
             data = data.model_copy(update={"columns": tuple(known.ids)})
-        series = read_noted(table, data, future)
+        series = read_noted(table, data, future, static)
         if known.frequency is not None and series.frequency != known.frequency:
             note = (
                 f"the table's frequency is {series.frequency}, the model was trained on {known.frequency}; the "
@@ -202,9 +208,11 @@ class Trained:
 
     def apart(self, series: SeriesTable) -> Apart | None:
         """A table without the effects of covariates; None if nothing has an effect. The last one is remembered."""
-        if self.effects is None or not self.effects.groups:
+        if self.effects is None or self.effects.idle:
             return None
         if not (self._apart and self._apart[0].table is series):
+            for note in self.effects.notes_on(series):
+                warnings.warn(note, SWTTimeWarning, stacklevel=4)
             self._apart[:] = [self.effects.apart(series)]
         return self._apart[0]
 
