@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swt_time import Forecaster
+from swt_time import Forecaster, language
 from swt_time.checkpoints import read_checkpoint
 from swt_time.data.notes import read_notes
 from swt_time.data.series import series_sha256, to_series
@@ -138,8 +138,8 @@ def test_the_reader_of_notes_may_be_elsewhere(fitted, tmp_path, monkeypatch):
         asked.append(name)
         return original("minilm", precision="float32")
 
-    original = module.load_language_model
-    monkeypatch.setattr(module, "load_language_model", load)
+    original = language.load_language_model
+    monkeypatch.setattr(language, "load_language_model", load)
     np.testing.assert_allclose(yhat(again, note(NEW_GOOD)), yhat(fitted, note(NEW_GOOD)), rtol=1e-6)
     assert asked == ["elsewhere", "minilm"]
 
