@@ -33,9 +33,13 @@ def read_static(
     found = []
     for name in names:
         cells, values = read_cells(table[name], numbers), []
-        missing = np.asarray(pd.isna(cells))
+        rows = np.flatnonzero(~np.asarray(pd.isna(cells)))
+        begin, end = np.zeros(len(ids), np.int64), np.full(len(ids), len(rows))
+        if codes is not None:
+            rows = rows[np.argsort(codes[rows], kind="stable")]
+            begin, end = (np.searchsorted(codes[rows], np.arange(len(ids)), side) for side in ("left", "right"))
         for index, series in enumerate(ids):
-            own = cells[~missing] if codes is None else cells[(codes == index) & ~missing]
+            own = cells[rows[begin[index] : end[index]]]
             if not len(own):
                 raise TableError(f"static covariate {name!r} has no value for series {series!r}; add its row")
             if (own != own[0]).any():
