@@ -2,8 +2,9 @@
 
     python benchmarks/tuning.py --data FOLDER --out benchmarks/results/tuning.csv
     python benchmarks/tuning.py --data FOLDER --out FILE --only 'ETTh1*' --seeds 0
+    python benchmarks/tuning.py --data FOLDER --out FILE --steps 720 --only '*monthly/beside/*'
 
-FOLDER holds ETTh1.csv; Tourism is in the development environment, and adapters need peft (``pip install
+FOLDER holds ETTh1.csv; Tourism and M3 are in the development environment, and adapters need peft (``pip install
 'swt-time[lora]'``). Two layers of MiniLM with its own weights or with random ones; frozen, with its normalisations and
 positions trained (``norms``), or with adapters (``lora``); in place of the closed form and beside it. Everything is
 trained in the same number of steps, chosen before the test part was read; the weights are those of the best validation.
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,11 @@ SEEDS = (0, 1, 2)
 TEST_WINDOWS = 512
 """Windows of the test part of ETTh1 that are scored, evenly spread."""
 
+STEPS, VALIDATIONS = 120, 4
+"""Steps of training, and how often the validation part is scored in them."""
+
 SHARED = {
-    "training.max_steps": 120,
     "training.batch_size": 16,
-    "training.validate_every": 30,
     "training.validation_windows": 256,
     "model.n_prototypes": 200,
     "model.dropout": 0.1,
@@ -67,9 +70,9 @@ Score = Callable[[SWTTime], float]
 Task = tuple[Config, Parts, str, Score]
 
 
-def etth1(folder: Path) -> Task:
-    """A tenth of the training windows of ETTh1, horizon 96; the mean squared error of scaled values."""
-    changes = {"data.split": "etth", "data.train_fraction": 0.1, "embedding.patch_len": 32, "embedding.stride": 32}
+def etth1(folder: Path, fraction: float) -> Task:
+    """A share of the training windows of ETTh1, horizon 96; the mean squared error of scaled values."""
+    changes = {"data.split": "etth", "data.train_fraction": fraction, "embedding.patch_len": 32, "embedding.stride": 32}
     config = Config.parse(read_preset("fast")).replace({**SHARED, **changes})
     data = config.data
     series = read_series(read_table(folder / "ETTh1.csv"), data)
@@ -84,9 +87,9 @@ def etth1(folder: Path) -> Task:
     return config, parts, "MSE", score
 
 
-def tourism(folder: Path) -> Task:
-    """The monthly series of Tourism with their official test parts, horizon 24; MASE."""
-    train, test, season, horizon = panels.load("Tourism monthly")
+def panel(folder: Path, name: str) -> Task:
+    """Monthly series with their official test parts; MASE."""
+    train, test, season, horizon = panels.load(name)
     dates = pd.date_range("1900-01-01", periods=max(map(len, train)), freq="MS")
     frames = [pd.DataFrame({"unique_id": f"{i:04d}", "ds": dates[-len(y) :], "y": y}) for i, y in enumerate(train)]
     changes = {
@@ -110,12 +113,18 @@ def tourism(folder: Path) -> Task:
     return config, parts, "MASE", score
 
 
-TASKS: dict[str, Callable[[Path], Task]] = {"ETTh1-96, few-shot": etth1, "Tourism monthly": tourism}
+TASKS: dict[str, Callable[[Path], Task]] = {
+    "ETTh1-96, few-shot": partial(etth1, fraction=0.1),
+    "ETTh1-96, 5 %": partial(etth1, fraction=0.05),
+    "Tourism monthly": partial(panel, name="Tourism monthly"),
+    "M3 monthly": partial(panel, name="M3 monthly"),
+}
 
 
-def runs(task: Task, name: str, only: str, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
+def runs(task: Task, name: str, only: str, steps: int, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Train and score every contender, and yield its row; the closed form alone is scored with the first seed."""
     base, parts, metric, score = task
+    base = base.replace({"training.max_steps": steps, "training.validate_every": steps // VALIDATIONS})
     for place, skip in PLACES.items():
         for contender, changes in {**CONTENDERS, "closed form": {"training.max_steps": 0}}.items():
             if (contender == "closed form" and place == "in place") or not fnmatchcase(
@@ -132,6 +141,7 @@ def runs(task: Task, name: str, only: str, seeds: Sequence[int]) -> Iterator[dic
                     "task": name,
                     "place": place,
                     "contender": contender,
+                    "steps": steps,
                     "seed": seed,
                     "metric": metric,
                     "error": f"{score(model):.5f}",
@@ -157,14 +167,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="*", help="pattern of task/place/contender")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
+    seeds = [int(seed) for seed in given.seeds.split(",")]
     for name, make in TASKS.items():
-        for row in runs(make(given.data), name, given.only, [int(seed) for seed in given.seeds.split(",")]):
+        if not any(fnmatchcase(f"{name}/{place}/{one}", given.only) for place in PLACES for one in CONTENDERS):
+            continue
+        for row in runs(make(given.data), name, given.only, given.steps, seeds):
             rows.append(row)
-            print(*(row[key] for key in list(row)[:11]), file=sys.stderr, flush=True)
+            print(*(row[key] for key in list(row)[:12]), file=sys.stderr, flush=True)
             with given.out.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
                 writer.writeheader()

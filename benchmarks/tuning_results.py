@@ -8,7 +8,17 @@ from notes_results import T975
 Rows = Sequence[dict[str, str]]
 
 FROZEN, OWN, RANDOM = "none", "MiniLM", "random weights"
-HEADS = ["", "", "contender", "error", "change by tuning, %", "change by its own weights, %", "gate", "training, CPU s"]
+HEADS = [
+    "",
+    "",
+    "steps",
+    "contender",
+    "error",
+    "change by tuning, %",
+    "change by its own weights, %",
+    "gate",
+    "training, CPU s",
+]
 
 
 def split(contender: str) -> tuple[str, str]:
@@ -28,21 +38,24 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 def lines_of(rows: Rows) -> list[list[str]]:
     """The lines of the table under `HEADS`."""
-    errors: dict[tuple[str, str, str], list[float]] = {}
+    groups: dict[tuple[str, str, str, str], Rows] = {}
     for row in sorted(rows, key=lambda row: int(row["seed"])):
-        errors.setdefault((row["task"], row["place"], row["contender"]), []).append(float(row["error"]))
+        key = row["task"], row["place"], row["steps"], row["contender"]
+        groups[key] = [*groups.get(key, ()), row]
+    errors = {key: [float(row["error"]) for row in mine] for key, mine in groups.items()}
     lines = []
-    for (task, place, contender), values in errors.items():
-        mine = [row for row in rows if (row["task"], row["place"], row["contender"]) == (task, place, contender)]
-        weights, tune = split(contender)
-        frozen = errors.get((task, place, f"{weights}, {FROZEN}"))
-        control = errors.get((task, place, f"{RANDOM}, {tune}"))
+    for (*where, contender), mine in groups.items():
+        task, place, steps = where
+        values, (weights, tune) = errors[task, place, steps, contender], split(contender)
+        frozen = errors.get((task, place, steps, f"{weights}, {FROZEN}"))
+        control = errors.get((task, place, steps, f"{RANDOM}, {tune}"))
         deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
         gates = [float(row["gate"]) for row in mine if row["gate"]]
         lines.append(
             [
                 f"{task}, {mine[0]['metric']}",
                 place,
+                steps,
                 contender,
                 f"{statistics.mean(values):.4f}{deviation}",
                 paired(values, frozen) if tune not in ("", FROZEN) and frozen else "",
@@ -55,10 +68,10 @@ def lines_of(rows: Rows) -> list[list[str]]:
 
 
 EXPLANATION = (
-    "Two layers of MiniLM, 120 steps of 16 windows, in place of the closed form and beside it: frozen (`none`), with "
+    "Two layers of MiniLM, some steps of 16 windows, in place of the closed form and beside it: frozen (`none`), with "
     "its normalisations and positions trained (`norms`), or with low-rank adapters (`lora`). ETTh1 is trained on a "
-    "tenth of its windows. Mean ± standard deviation over three seeds; changes of the error are paired by seed, with "
-    "95 % t-intervals: by tuning against the same weights frozen, by its own weights against random ones tuned in the "
+    "tenth or 5 % of its windows. Mean ± standard deviation over three seeds; changes of the error are paired by seed, "
+    "with 95 % t-intervals: by tuning against the same weights frozen, by its own weights against random ones tuned in the "
     "same way. `head` has no language model. Beside the closed form a gate of zero is that of a branch with which no "
     "validation was better."
 )

@@ -12,7 +12,7 @@ from swt_time.config.identity import config_hash
 
 def row(contender, seed, error, **changes):
     found = {"task": "T", "place": "beside", "contender": contender, "seed": str(seed), "metric": "MSE"}
-    return found | {"error": str(error), "gate": "", "cpu_seconds": "3"} | changes
+    return found | {"steps": "120", "error": str(error), "gate": "", "cpu_seconds": "3"} | changes
 
 
 def test_every_tuning_is_measured_with_both_weights():
@@ -27,11 +27,11 @@ def test_changes_are_paired_by_seed():
     rows += [row("MiniLM, norms", seed, error, gate="0.5") for seed, error in ((0, 0.9), (1, 1.8))]
     rows += [row("random weights, norms", seed, error) for seed, error in ((0, 1.8), (1, 3.6))]
     rows += [row("head", 0, 1.5)]
-    lines = {line[2]: line for line in tuning_results.lines_of(rows)}
-    assert lines["MiniLM, none"][3:6] == ["1.5000 ± 0.7071", "", ""]
-    assert lines["MiniLM, norms"][4:7] == ["-10.0 ± 0.0", "-50.0 ± 0.0", "+0.500"]
-    assert lines["random weights, norms"][4:6] == ["", ""]
-    assert lines["head"][3:] == ["1.5000", "", "", "", "3"]
+    lines = {line[3]: line for line in tuning_results.lines_of(rows)}
+    assert lines["MiniLM, none"][4:7] == ["1.5000 ± 0.7071", "", ""]
+    assert lines["MiniLM, norms"][5:8] == ["-10.0 ± 0.0", "-50.0 ± 0.0", "+0.500"]
+    assert lines["random weights, norms"][5:7] == ["", ""]
+    assert lines["head"][4:] == ["1.5000", "", "", "", "3"]
 
 
 def test_the_interval_is_that_of_students_t():
