@@ -72,6 +72,6 @@ EXPLANATION = (
     "its normalisations and positions trained (`norms`), or with low-rank adapters (`lora`). ETTh1 is trained on a "
     "tenth or 5 % of its windows. Mean ± standard deviation over three seeds; changes of the error are paired by seed, "
     "with 95 % t-intervals: by tuning against the same weights frozen, by its own weights against random ones tuned in "
-    "the same way. `head` has no language model. Beside the closed form a gate of zero is that of a branch with which no "
-    "validation was better."
+    "the same way. `head` has no language model. Beside the closed form a gate of zero is that of a branch with which "
+    "no validation was better."
 )
