@@ -354,8 +354,8 @@ class Forecaster:
 
         Parameters
         ----------
-        table, notes, windows, step, levels, quantiles
-            As in `cross_validation`.
+        table, static, notes, windows, step, levels, quantiles
+            As in `fit` and `cross_validation`.
         refit : bool
             Whether a model is fitted before every cutoff, on all rows before it. By default one is, before the first.
 
@@ -381,10 +381,13 @@ class Forecaster:
     def read_series(
         self, table: Any, future: Any = None, notes: Any = None, static: Any = None, **reading: Any
     ) -> SeriesTable:
-        """Read a table, and what is known beside it, once trained with the columns of the training table.
+        """Read a table, and what is known beside it, otherwise as `predict`; once trained with the same columns.
 
-        ``reading`` are keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``,
-        ``frequency``, ``fill``, ``date_format``) that differ from those of the training table.
+        Parameters
+        ----------
+        **reading
+            Keys of the section ``data`` (``target``, ``columns``, ``time_column``, ``id_column``, ``frequency``,
+            ``fill``, ``date_format``) that differ from those of the training table.
 
         Raises
         ------

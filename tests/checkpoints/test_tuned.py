@@ -3,6 +3,7 @@
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,12 +65,12 @@ def test_runs_resume_with_the_same_bits_and_hold_the_tuned_values_alone(tmp_path
     frozen = [name for name, p in model.language_model.named_parameters() if not p.requires_grad]
     assert tuned_weights(checkpoint).keys() == learned
     assert frozen
-    assert f"{sum(w.numel() for w in tuned_weights(checkpoint).values()):,} tuned values" in describe_tuning(checkpoint)
+    assert f"{sum(w.size for w in tuned_weights(checkpoint).values()):,} tuned values" in describe_tuning(checkpoint)
     # the optimiser changed them, and nothing else of the language model
     torch.manual_seed(0)
     start = load_language_model(str(folder), tune=tune, precision="float32").state_dict()
     moved = tuned_weights(checkpoint)
-    assert any(not torch.equal(w, start[name.removeprefix(BACKBONE)]) for name, w in moved.items())
+    assert any(not np.array_equal(w, start[name.removeprefix(BACKBONE)]) for name, w in moved.items())
     assert all(torch.equal(model.language_model.state_dict()[name], start[name]) for name in frozen)
 
     loaded = Forecaster.load(tmp_path / "whole")
@@ -125,6 +126,6 @@ def test_a_run_starts_from_a_checkpoint_that_is_tuned_in_the_same_way(tmp_path, 
     former = tuned_weights(read_checkpoint(tmp_path / "m"))
     for name, weight in again.model.trained_state().items():
         if name in former:
-            torch.testing.assert_close(weight, former[name], atol=1e-6, rtol=0)
+            np.testing.assert_allclose(weight.numpy(), former[name], atol=1e-6)
     with pytest.raises(ValueError, match=r"backbone.tune 'norms' \(not 'none'\)"):
         make(tiny_backbones["gpt2"], "none").fit(hourly_wide, start=tmp_path / "m")

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
 
 import pytest
 import torch
@@ -259,7 +258,7 @@ def test_an_interrupted_conversion_leaves_the_old_or_the_new_folder(source, tmp_
 
     def report(done, total):
         if moment == "first file":
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
 
     monkeypatch.setattr(conversion.Path, "rename", interrupt)
     with pytest.raises(KeyboardInterrupt):

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "resume=True": "--resume of train",
     "start=folder": "--from of train",
     "future=...": "--future of forecast",
+    "static=...": "--static of train",
     "notes=...": "--notes of train",
 }
 """Arguments whose flags another command has, for commands that lack them."""

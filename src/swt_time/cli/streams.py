@@ -4,16 +4,13 @@ import contextlib
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any
 
 
 class Lossy(io.FileIO):
     """A file in which nothing fails to be written: what cannot be is lost."""
 
-    def write(self, data: "ReadableBuffer") -> int:
+    def write(self, data: Any) -> int:
         """Write some bytes, and return how many were written or lost."""
         try:
             return super().write(data)

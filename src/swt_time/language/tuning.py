@@ -28,9 +28,6 @@ QUERIES_AND_VALUES = r".*\b(q_proj|v_proj|query|value|q_lin|v_lin|attn\.q|attn\.
 """Names of the linear layers that get adapters: those that compute queries and values, as in the paper, or queries,
 keys and values together."""
 
-POSITIONS = re.compile(r"(^|\.)(wpe|\w*position\w*)$")
-"""Names of learned positions."""
-
 
 def check_tuning(tune: Tune, dtype: torch.dtype) -> None:
     """Raise if a language model cannot be tuned here, before it is read.
@@ -101,8 +98,14 @@ def _norms_and_positions(model: Any) -> list[nn.Module]:
         for name, module in model.named_modules()
         if isinstance(module, nn.LayerNorm)
         or type(module).__name__.endswith("Norm")
-        or (isinstance(module, nn.Embedding) and module is not words and POSITIONS.search(name))
+        or (isinstance(module, nn.Embedding) and module is not words and _holds_positions(name))
     ]
+
+
+def _holds_positions(name: str) -> bool:
+    """Whether embeddings of this name are learned positions."""
+    last = name.rpartition(".")[2]
+    return last == "wpe" or "position" in last
 
 
 def _adapters(model: Any) -> list[nn.Module]:
