@@ -250,9 +250,9 @@ def covariates(folder: Path) -> str:
             table(covariate_results.HEADS, covariate_results.peer_lines(rows)),
             "Bike sharing, 24 hours ahead: MSE in variances of the rows before the test part (the last 20 %), without "
             "and with observed weather, holiday and working day, at 20 evenly spaced origins and at every one. Seconds "
-            "are those of the fit and of all forecasts, without and with covariates, on one thread of a busy machine; "
-            "NHITS and TFT were stopped after 480 seconds of training, in which TFT learns next to nothing; AutoARIMA "
-            "is fitted at each origin. `python "
+            "are those of the fit and of all forecasts, without and with covariates, on one thread; NHITS and TFT were "
+            "stopped after 300 seconds of training at the latest, in which TFT learns next to nothing; AutoARIMA is "
+            "fitted at each origin. `python "
             f"benchmarks/covariate_peers.py`. {versions}; commits {commits}.",
         ]
     )
