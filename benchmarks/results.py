@@ -191,7 +191,7 @@ def panels(folder: Path) -> str:
             values = [cells[contender, name][column] if (contender, name) in cells else "not run" for name in names]
             lines.append([contender, *values])
         blocks.append(table([head, *names], lines))
-    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    versions, commits, machines = values_of(rows)
     blocks.append(
         f"`python benchmarks/panels.py`, official horizons, one thread, fitting and choosing included. "
         f"{machines}, commit {commits}, {versions}."
@@ -207,7 +207,7 @@ def intervals(folder: Path) -> str:
     heads = ["table", "", "inside 80 %", "inside 90 %", "inside 95 %", "CRPS", "width of 80 %", "CPU time, s"]
     columns = ["contender", "coverage_80", "coverage_90", "coverage_95", "crps", "width_80", "fit_cpu_seconds"]
     lines = [[row["table"], *(row[column] for column in columns)] for row in rows]
-    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    versions, commits, machines = values_of(rows)
     return "\n\n".join(
         [
             "## Intervals",
@@ -227,7 +227,7 @@ def tuning(folder: Path) -> str:
     rows = read_csv(folder / "tuning.csv")
     if not rows:
         return ""
-    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    versions, commits, machines = values_of(rows)
     return "\n\n".join(
         [
             "## Tuning a little of the language model",
@@ -243,7 +243,7 @@ def covariates(folder: Path) -> str:
     rows = read_csv(folder / "covariate_peers.csv")
     if not rows:
         return ""
-    versions, commits = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ("versions", "commit"))
+    versions, commits = values_of(rows, ("versions", "commit"))
     return "\n\n".join(
         [
             "## Known covariates beside other methods",
@@ -264,7 +264,7 @@ def notes(folder: Path) -> str:
     if not planted or not holidays:
         return ""
     share = ", ".join(f"{name} {value:.0%}" for name, value in notes_results.shares(planted, "MiniLM").items())
-    origin = ["; ".join(dict.fromkeys(row[key] for row in planted)) for key in ("machine", "commit", "versions")]
+    origin = values_of(planted, ("machine", "commit", "versions"))
     return "\n\n".join(
         [
             "## Notes in words",
@@ -289,7 +289,7 @@ def public_tables(folder: Path) -> str:
     heads = ["rows", "horizon", "messages", "swt-time", "seasonal naive", "last value", "theta", "ratio", "seconds"]
     lines = [[row["table"], *(row[head] or "refused" for head in heads)] for row in rows]
     ratios = [float(row["ratio"]) for row in rows if row["ratio"]]
-    versions, commits, machines = ("; ".join(dict.fromkeys(row[key] for row in rows)) for key in ORIGIN)
+    versions, commits, machines = values_of(rows)
     return "\n\n".join(
         [
             "## Public tables in one command",
@@ -304,6 +304,11 @@ def public_tables(folder: Path) -> str:
 
 ORIGIN = ("versions", "commit", "machine")
 """Columns that tell where a row comes from."""
+
+
+def values_of(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = ORIGIN) -> list[str]:
+    """Return the distinct values of each column, in order of first appearance."""
+    return ["; ".join(dict.fromkeys(row[column] for row in rows)) for column in columns]
 
 
 def speed(folder: Path) -> list[str]:

@@ -143,8 +143,7 @@ class NumberGroup:
     def features(self, table: SeriesTable, clock: Clock, index: int, start: int, stop: int) -> np.ndarray:
         """See `Group`."""
         cells = cells_at(table, clock, self.name, index, stop)
-        if cells.dtype == object:
-            raise TableError(f"covariate {self.name!r} holds text; it held numbers in training")
+        check_numbers(cells, self.name)
         trail = max(self.season, 2)
         begin = max(start - trail, 0)
         values = (cells[begin:stop] - self.mean) / self.deviation
@@ -168,10 +167,10 @@ class NumberGroup:
         """Learn mean, deviation and knots of a covariate; None for a constant."""
         values = np.concatenate(column.values)
         values = values[np.isfinite(values)]
-        deviation = float(values.std()) if len(values) else 0.0
-        if not deviation > 1e-12 * max(abs(float(values.mean())) if len(values) else 0.0, 1e-300):
+        found = mean_and_deviation(values)
+        if found is None:
             return None
-        mean = float(values.mean())
+        mean, deviation = found
         knots = np.unique(np.round((np.quantile(values, KNOTS) - mean) / deviation, 6))
         inner = knots[(knots > (values.min() - mean) / deviation) & (knots < (values.max() - mean) / deviation)]
         return cls(column.name, mean, deviation, tuple(inner.tolist()), season)
@@ -227,7 +226,7 @@ class LevelsGroup:
             cells = derived_labels(self.name, clock, index, begin, stop + ahead)
         else:
             cells = cells_at(table, clock, self.name, index, stop)[begin : stop + ahead]
-        codes = self._encode(cells)
+        codes = level_codes(cells, self.codes)
         shown = (codes[:, None] == np.arange(len(self.levels))).astype(np.float64)
         rows = np.arange(start - begin, stop - begin)
         last = len(cells) - 1
@@ -242,12 +241,6 @@ class LevelsGroup:
                 basis = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
             parts.append((now[:, :, None] * basis[:, None, :]).reshape(len(now), -1))
         return np.concatenate(parts, axis=1)
-
-    def _encode(self, cells: np.ndarray) -> np.ndarray:
-        """Index of the level of each cell, -1 for none."""
-        found, distinct = pd.factorize(cells)
-        codes = np.array([self.codes.get(as_level(one), -1) for one in distinct] or [-1], dtype=np.int64)
-        return np.where(found >= 0, codes[found], -1)
 
     def record(self) -> dict[str, Any]:
         """See `Group`."""
@@ -265,9 +258,7 @@ class LevelsGroup:
 
         None if there is one level.
         """
-        counts = pd.Series(np.concatenate(column.values)).dropna().map(as_level).value_counts()
-        ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-        levels = tuple(str(level) for level, _ in ranked[1 : MOST_LEVELS + 1])
+        levels = tuple(ranked_levels(np.concatenate(column.values))[1 : MOST_LEVELS + 1])
         if not levels:
             return None
         offsets: tuple[int, ...] = ()
@@ -324,3 +315,30 @@ def restore_group(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
 def as_level(cell: Any) -> str:
     """A cell as the name of a level: 1, 1.0 and True are the same."""
     return cell if isinstance(cell, str) else f"{float(cell):g}"
+
+
+def ranked_levels(cells: np.ndarray) -> list[str]:
+    """The levels of a category, the most frequent first."""
+    counts = pd.Series(cells).dropna().map(as_level).value_counts()
+    return [str(level) for level, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+
+
+def level_codes(cells: np.ndarray, codes: Mapping[str, int]) -> np.ndarray:
+    """Code of the level of each cell, -1 for a missing cell and for a level without a code."""
+    found, distinct = pd.factorize(cells)
+    of = np.array([codes.get(as_level(one), -1) for one in distinct] or [-1], dtype=np.int64)
+    return np.where(found >= 0, of[found], -1)
+
+
+def check_numbers(cells: np.ndarray, name: str) -> None:
+    """Raise if a covariate that held numbers in training holds text."""
+    if cells.dtype == object:
+        raise TableError(f"covariate {name!r} holds text; it held numbers in training")
+
+
+def mean_and_deviation(values: np.ndarray) -> tuple[float, float] | None:
+    """Mean and standard deviation of finite numbers; None if they are constant, or there are none."""
+    if not len(values):
+        return None
+    mean, deviation = float(values.mean()), float(values.std())
+    return (mean, deviation) if deviation > 1e-12 * max(abs(mean), 1e-300) else None

@@ -13,13 +13,11 @@ from itertools import pairwise
 from typing import Annotated, Any, Self
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, TypeAdapter
 
 from swt_time.data.covariates import Covariate
 from swt_time.data.series import SeriesTable
-from swt_time.effects.groups import Finite, as_level
-from swt_time.errors import TableError
+from swt_time.effects.groups import Finite, check_numbers, level_codes, mean_and_deviation, ranked_levels
 
 MOST_SINGLE = 24
 """Longest season of which each lag is a stretch of its own."""
@@ -91,12 +89,9 @@ class Coding:
     def encode(self, cells: np.ndarray, name: str) -> np.ndarray:
         """Code cells, (n, C); missing ones, and unknown levels, are zeros."""
         if self.levels:
-            codes, distinct = pd.factorize(cells)
-            names = [as_level(one) for one in distinct]
-            shown = np.array([[name == level for level in self.levels] for name in names] + [[False] * self.width])
-            return shown[codes].astype(np.float64)  # a missing cell has the code -1
-        if cells.dtype == object:
-            raise TableError(f"covariate {name!r} holds text; it held numbers in training")
+            codes = level_codes(cells, {level: code for code, level in enumerate(self.levels)})
+            return (codes[:, None] == np.arange(self.width)).astype(np.float64)
+        check_numbers(cells, name)
         coded = np.clip((cells - self.mean) / self.deviation, -FARTHEST, FARTHEST)
         return np.where(np.isfinite(coded), coded, 0.0)[:, None]
 
@@ -104,13 +99,10 @@ class Coding:
     def fit(cls, cells: np.ndarray) -> Self | None:
         """Learn a coding; None for a constant."""
         if cells.dtype == object:
-            counts = pd.Series(cells).dropna().map(as_level).value_counts()
-            ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-            return cls(tuple(str(level) for level, _ in ranked[:MOST_LEVELS])) if len(ranked) > 1 else None
-        values = cells[np.isfinite(cells)]
-        if not len(values) or not values.std() > 1e-12 * max(abs(values.mean()), 1e-300):
-            return None
-        return cls((), float(values.mean()), float(values.std()))
+            ranked = ranked_levels(cells)
+            return cls(tuple(ranked[:MOST_LEVELS])) if len(ranked) > 1 else None
+        found = mean_and_deviation(cells[np.isfinite(cells)])
+        return None if found is None else cls((), *found)
 
 
 @dataclass(frozen=True)
