@@ -5,7 +5,6 @@ takes as long as the product. The operator used here is the one that PyTorch's c
 use the standard operations.
 """
 
-from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -13,19 +12,41 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from swt_time.language.private_kernels import agrees, default_settings, ramp
+from swt_time.remembered import Remembered
+
 Gelu = Literal["none", "tanh"]
 """PyTorch's names of the exact GELU (``none``) and of the tanh approximation that GPT-2 uses."""
 
 
-@cache
 def can_fuse() -> bool:
-    """Return whether this build of PyTorch has the kernel and the CPU supports it (AVX512 or equivalent)."""
-    kernels = torch.ops.mkldnn
-    return (
-        torch.backends.mkldnn.is_available()
-        and hasattr(kernels, "_linear_pointwise")
-        and bool(kernels._is_mkldnn_bf16_supported())
-    )
+    """Return whether the CPU supports the kernel (AVX512 or equivalent) and this PyTorch has it as expected."""
+    return _can_fuse.get((), _try)
+
+
+_can_fuse: Remembered[bool] = Remembered()
+
+
+@default_settings()
+def _try() -> bool:
+    if not torch.backends.mkldnn.is_available():
+        return False
+    x, weight, bias = (ramp(*shape, dtype=torch.bfloat16) for shape in ((3, 32), (32, 32), (32,)))
+
+    def kernel() -> list[Tensor]:
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            raise RuntimeError("the CPU has no matrix products in bfloat16")
+        return [fused_linear(x, weight, bias, "tanh"), *_derive(fused_linear(x, weight, bias, None))]
+
+    def _derive(before: Tensor) -> list[Tensor]:
+        return [torch.ops.aten.gelu_backward(torch.ones_like(before), before, approximate="tanh")]
+
+    def public() -> list[Tensor]:
+        before = F.linear(x, weight, bias).requires_grad_()
+        after = F.gelu(before, approximate="tanh")
+        return [after.detach(), *torch.autograd.grad(after.sum(), before)]
+
+    return agrees(kernel, public, 0.1)
 
 
 def fused_linear(x: Tensor, weight: Tensor, bias: Tensor, gelu: Gelu | None) -> Tensor:

@@ -10,23 +10,48 @@ learns are read without this function (`swt_time.language.prompt_reader.PromptRe
 Shapes: ``M`` rows, ``A`` heads, ``P`` queries per row, ``C`` shared keys, ``K`` own keys, ``E`` width of a head.
 """
 
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from swt_time.language.private_kernels import agrees, default_settings, ramp
+from swt_time.remembered import Remembered
 
 QUERIES_AT_ONCE = 256
 """Number of queries per head whose scores the backward pass computes at once, so that they fit into the CPU's cache."""
 
 
-@cache
 def can_share() -> bool:
-    """Return whether this build of PyTorch has the CPU kernel that also returns ``l``, and its backward pass."""
-    return all(
-        hasattr(torch.ops.aten, f"_scaled_dot_product_flash_attention_for_cpu{end}") for end in ("", "_backward")
-    )
+    """Return whether this PyTorch has, as expected, the CPU kernel that also returns ``l``, and its backward pass."""
+    return _can_share.get((), _try)
+
+
+_can_share: Remembered[bool] = Remembered()
+
+
+@default_settings()
+def _try() -> bool:
+    queries, keys, values = (ramp(2, 2, 3, 8).add(shift).requires_grad_() for shift in (0.0, 0.5, 1.0))
+    shared = ramp(1, 2, 5, 8).add(0.25), ramp(1, 2, 5, 8).sub(0.25)
+    mask = torch.zeros(2, 1, 3, 3, device="cpu")
+
+    def gradients(mixed: Tensor) -> list[Tensor]:
+        return [mixed.detach(), *torch.autograd.grad(mixed.square().sum(), (queries, keys, values))]
+
+    def kernel() -> list[Tensor]:
+        return gradients(attend_shared(queries, shared, keys, values, mask, 0.5))
+
+    def public() -> list[Tensor]:
+        all_keys, all_values = (
+            torch.cat([first.expand(2, -1, -1, -1), own], dim=2)
+            for first, own in zip(shared, (keys, values), strict=True)
+        )
+        return gradients(F.scaled_dot_product_attention(queries, all_keys, all_values, scale=0.5))
+
+    return agrees(kernel, public, 1e-4)
 
 
 def attend_shared(

@@ -94,8 +94,9 @@ def filter_bank(name: str) -> FilterBank:
     ValueError
         If PyWavelets has no discrete wavelet of that name; the message suggests similar names.
     """
-    if torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
-        return _make_bank(name)  # tensors of a trace must not outlive it
+    # The fake tensors of a trace must not outlive it.
+    if torch.compiler.is_compiling() or type(torch.empty(0)) is not torch.Tensor:
+        return _make_bank(name)
     return _cached_bank(name)
 
 
