@@ -13,7 +13,9 @@ import offline.sitecustomize  # noqa: F401  blocks the network in this process
 from support import trust
 from support.backbones import FAMILIES, save_tiny_backbone
 from support.commands import Commands
+from support.temporary import keep_in_memory
 
+keep_in_memory()
 settings.register_profile("ci", max_examples=200, deadline=None)
 settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
