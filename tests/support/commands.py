@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import Any
 
 SERVER = """
-import json, os, resource, signal, sys
+import gc, importlib, json, os, pkgutil, resource, signal, sys
 import pandas, torch, torch._dynamo, transformers  # torch.optim imports torch._dynamo
-import transformers.models.auto.tokenization_auto
-import swt_time.forecaster, swt_time.evaluation.scoring, swt_time.cli.pictures, swt_time.cli.progress
+import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.figure
+import pyarrow.compute, pyarrow.parquet, safetensors.torch, typer.rich_utils
+import transformers.models.auto.modeling_auto, transformers.models.auto.tokenization_auto
+import transformers.models.bert.modeling_bert, transformers.models.gpt2.modeling_gpt2
+import transformers.models.llama.modeling_llama
+import swt_time
 from swt_time import cli
+
+for module in pkgutil.walk_packages(swt_time.__path__, "swt_time."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+gc.collect()
+gc.freeze()  # a collection in a command would copy the memory of all libraries
 
 for line in sys.stdin:
     request = json.loads(line)
