@@ -45,7 +45,9 @@ class Dynamic:
 
 def find_patterns(folder: Path) -> tuple[list[Use], list[Dynamic]]:
     """Regular expressions of all modules in a folder: literal ones, and those that are computed."""
-    modules = {path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in sorted(folder.rglob("*.py"))}
+    modules = {
+        path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in sorted(folder.rglob("*.py"))
+    }
     uses, dynamic = [], []
     for path, nodes in modules.items():
         names = {
