@@ -39,6 +39,7 @@ for line in sys.stdin:
             os.dup2(file, number)
         os.dup2(os.open(request["in"], os.O_RDONLY), 0)
         sys.stdin = open(0, closefd=False)
+        os.chdir(request["folder"])
         signal.alarm(request["seconds"])
         if request["memory"]:
             taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -89,7 +90,7 @@ class Commands:
         stdin: bytes = b"",
         fault: Sequence[Any] = (),
     ) -> subprocess.CompletedProcess:
-        """Run ``swt-time`` with arguments.
+        """Run ``swt-time`` with arguments, in the working folder of this process.
 
         Parameters
         ----------
@@ -116,7 +117,7 @@ class Commands:
             out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
             given.write_bytes(stdin)
             request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
-            request |= {"memory": memory, "seconds": seconds, "fault": list(fault)}
+            request |= {"folder": os.getcwd(), "memory": memory, "seconds": seconds, "fault": list(fault)}
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())
