@@ -52,6 +52,7 @@ for line in sys.stdin:
         sys.argv = ["swt-time", *request["words"]]
         code = 1
         try:
+            exec(request["before"], {})
             cli.main()
         except SystemExit as stop:
             code = stop.code or 0
@@ -89,6 +90,7 @@ class Commands:
         seconds: int = 0,
         stdin: bytes = b"",
         fault: Sequence[Any] = (),
+        before: str = "",
     ) -> subprocess.CompletedProcess:
         """Run ``swt-time`` with arguments, in the working folder of this process.
 
@@ -106,6 +108,8 @@ class Commands:
             What the command reads from standard input.
         fault : sequence
             A system call that fails; see `support.faults.Faults`.
+        before : str
+            Python code that the process runs before the command, for example to change a function.
 
         Returns
         -------
@@ -117,7 +121,13 @@ class Commands:
             out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
             given.write_bytes(stdin)
             request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
-            request |= {"folder": os.getcwd(), "memory": memory, "seconds": seconds, "fault": list(fault)}
+            request |= {
+                "folder": os.getcwd(),
+                "memory": memory,
+                "seconds": seconds,
+                "fault": list(fault),
+                "before": before,
+            }
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())
