@@ -13,7 +13,10 @@ import offline.sitecustomize  # noqa: F401  blocks the network in this process
 from support import trust
 from support.backbones import FAMILIES, save_tiny_backbone
 from support.commands import Commands
+from support.order import longest_first
+from support.temporary import keep_in_memory
 
+keep_in_memory()
 settings.register_profile("ci", max_examples=200, deadline=None)
 settings.register_profile("nightly", max_examples=10_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
@@ -23,6 +26,18 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 paths = [str(Path(__file__).parent / "offline"), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 torch.set_num_threads(1)  # more threads slow tiny models down
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist, if it is there, keep the order of the modules."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest modules where several processes run them."""
+    if hasattr(config, "workerinput"):
+        items[:] = [items[i] for i in longest_first([item.path for item in items], Path(__file__).parent)]
+
 
 OUTCOME = pytest.StashKey[str]()
 

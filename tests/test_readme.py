@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file
 
 from support.backbones import save_tiny_backbone
-from support.commands import Commands
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -94,23 +93,19 @@ def save_original_state_dict(path):
 
 
 @pytest.mark.timeout(900)
-def test_commands_and_snippets_run(folder, monkeypatch):
+def test_commands_and_snippets_run(folder, swt_time, monkeypatch):
     monkeypatch.chdir(folder)
-    run = Commands()
-    try:
-        for command in commands():
-            if command in ELSEWHERE:
-                continue
-            program, *words = shlex.split(quick(command))
-            if program == "python":
-                subprocess.run([sys.executable, ROOT / words[0], *words[1:]], check=True, capture_output=True)
-                continue
-            assert program == "swt-time", command
-            run(*words)
-            if "--plot" in words:
-                assert (folder / words[words.index("--plot") + 1]).stat().st_size > 10_000
-    finally:
-        run.close()
+    for command in commands():
+        if command in ELSEWHERE:
+            continue
+        program, *words = shlex.split(quick(command))
+        if program == "python":
+            subprocess.run([sys.executable, ROOT / words[0], *words[1:]], check=True, capture_output=True)
+            continue
+        assert program == "swt-time", command
+        swt_time(*words)
+        if "--plot" in words:
+            assert (folder / words[words.index("--plot") + 1]).stat().st_size > 10_000
     for snippet in blocks("python"):
         exec(compile(quick(snippet), "README.md", "exec"), {})
     assert {"model", "model-python", "without"} <= {path.name for path in folder.iterdir()}

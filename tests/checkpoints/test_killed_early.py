@@ -4,8 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -24,25 +22,26 @@ SETTINGS = (
 """Without a ridge skip, whose closed form is validated and saved before the first step."""
 
 KILL = """
-import os, signal, sys, torch
-from swt_time import cli
+import os, signal, sys
 from swt_time.model import building
 from swt_time.training import loop
-torch.set_num_threads(1)
 
 def kill(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-
-step = loop._Run._step
-def kill_at_step(self, number):
-    kill() if number == 3 else step(self, number)
-
-if sys.argv[1] == "build":
-    building.build_model = kill
-else:
-    loop._Run._step = kill_at_step
-sys.exit(cli.run(sys.argv[2:]))
 """
+MOMENTS = {
+    "build": """
+build = building.build_model
+for module in list(sys.modules.values()):
+    if vars(module).get("build_model") is build:
+        module.build_model = kill
+""",
+    "step": """
+step = loop._Run._step
+loop._Run._step = lambda self, number: kill() if number == 3 else step(self, number)
+""",
+}
+"""Code that kills the process while the model is built, or before the fourth step."""
 
 
 def command(table, out, *more):
@@ -51,9 +50,9 @@ def command(table, out, *more):
     return [str(word) for word in (*words, *more)]
 
 
-def kill(moment, words, cwd=None):
-    """Run a command in a process of its own that is killed while the model is built, or before its fourth step."""
-    run = subprocess.run([sys.executable, "-c", KILL, moment, *words], capture_output=True, text=True, cwd=cwd)
+def kill(swt_time, moment, words):
+    """Run a command in a process of its own that is killed at one of the `MOMENTS`."""
+    run = swt_time(*words, check=False, before=KILL + MOMENTS[moment])
     assert run.returncode == -signal.SIGKILL, run.stderr
 
 
@@ -74,7 +73,7 @@ def whole(root, swt_time):
 @pytest.mark.parametrize("moment", ["build", "step"])
 def test_resume_alone_continues_a_killed_run(root, swt_time, whole, moment):
     out, table = root / moment, root / "table.csv"
-    kill(moment, command(table, out, "--backbone", "none"))
+    kill(swt_time, moment, command(table, out, "--backbone", "none"))
     assert sorted(path.name for path in out.iterdir()) == [".lock", ".training"]
     run = swt_time("train", "--data", table, "--out", out, "--resume")
     assert "no training state has been completed" in run.stderr
@@ -88,7 +87,8 @@ def test_a_killed_run_with_a_language_model_is_continued_from_another_folder(roo
     """A relative name of a backbone is recorded as an absolute one."""
     save_tiny_backbone(root / "bert", "bert")
     swt_time(*command(root / "table.csv", root / "bert-whole", "--backbone", root / "bert"))
-    kill("step", command("table.csv", "bert-killed", "--backbone", "bert"), cwd=root)
+    with contextlib.chdir(root):
+        kill(swt_time, "step", command("table.csv", "bert-killed", "--backbone", "bert"))
     swt_time("train", "--data", root / "table.csv", "--out", root / "bert-killed", "--resume")
     for name in ("model.safetensors", "config.json"):
         assert (root / "bert-killed" / name).read_bytes() == (root / "bert-whole" / name).read_bytes()
@@ -99,14 +99,14 @@ def test_a_killed_run_replaces_the_former_one_in_its_folder(root, swt_time, whol
     """Neither a checkpoint nor the state of a former run is continued."""
     out, table = root / f"former-{moment}", root / "table.csv"
     swt_time(*command(table, out, "--backbone", "none", "--set", "embedding.wavelet=haar"))
-    kill(moment, command(table, out, "--backbone", "none", "--overwrite"))
+    kill(swt_time, moment, command(table, out, "--backbone", "none", "--overwrite"))
     swt_time("train", "--data", table, "--out", out, "--resume")
     assert (out / "model.safetensors").read_bytes() == whole
 
 
 def test_a_killed_run_is_not_resumed_with_other_options_or_tables(root, swt_time):
     out, table = root / "other", root / "table.csv"
-    kill("step", command(table, out, "--backbone", "none"))
+    kill(swt_time, "step", command(table, out, "--backbone", "none"))
     run = swt_time("train", "--data", table, "--out", out, "--resume", "--seed", 5, check=False)
     assert run.returncode == 2
     assert "was started with --seed 3 (not 5)" in run.stderr

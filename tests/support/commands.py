@@ -14,11 +14,21 @@ from pathlib import Path
 from typing import Any
 
 SERVER = """
-import json, os, resource, signal, sys
+import gc, importlib, json, os, pkgutil, resource, signal, sys
 import pandas, torch, torch._dynamo, transformers  # torch.optim imports torch._dynamo
-import transformers.models.auto.tokenization_auto
-import swt_time.forecaster, swt_time.evaluation.scoring, swt_time.cli.pictures, swt_time.cli.progress
+import matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, matplotlib.figure
+import pyarrow.compute, pyarrow.parquet, safetensors.torch, typer.rich_utils
+import transformers.models.auto.modeling_auto, transformers.models.auto.tokenization_auto
+import transformers.models.bert.modeling_bert, transformers.models.gpt2.modeling_gpt2
+import transformers.models.llama.modeling_llama
+import swt_time
 from swt_time import cli
+
+for module in pkgutil.walk_packages(swt_time.__path__, "swt_time."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+gc.collect()
+gc.freeze()  # a collection in a command would copy the memory of all libraries
 
 for line in sys.stdin:
     request = json.loads(line)
@@ -29,6 +39,7 @@ for line in sys.stdin:
             os.dup2(file, number)
         os.dup2(os.open(request["in"], os.O_RDONLY), 0)
         sys.stdin = open(0, closefd=False)
+        os.chdir(request["folder"])
         signal.alarm(request["seconds"])
         if request["memory"]:
             taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -41,6 +52,7 @@ for line in sys.stdin:
         sys.argv = ["swt-time", *request["words"]]
         code = 1
         try:
+            exec(request["before"], {})
             cli.main()
         except SystemExit as stop:
             code = stop.code or 0
@@ -78,8 +90,9 @@ class Commands:
         seconds: int = 0,
         stdin: bytes = b"",
         fault: Sequence[Any] = (),
+        before: str = "",
     ) -> subprocess.CompletedProcess:
-        """Run ``swt-time`` with arguments.
+        """Run ``swt-time`` with arguments, in the working folder of this process.
 
         Parameters
         ----------
@@ -95,6 +108,8 @@ class Commands:
             What the command reads from standard input.
         fault : sequence
             A system call that fails; see `support.faults.Faults`.
+        before : str
+            Python code that the process runs before the command, for example to change a function.
 
         Returns
         -------
@@ -106,7 +121,13 @@ class Commands:
             out, err, given = Path(folder) / "out", Path(folder) / "err", Path(folder) / "in"
             given.write_bytes(stdin)
             request = {"words": [str(word) for word in words], "out": str(out), "err": str(err), "in": str(given)}
-            request |= {"memory": memory, "seconds": seconds, "fault": list(fault)}
+            request |= {
+                "folder": os.getcwd(),
+                "memory": memory,
+                "seconds": seconds,
+                "fault": list(fault),
+                "before": before,
+            }
             self._server.stdin.write(json.dumps(request) + "\n")
             self._server.stdin.flush()
             answer = json.loads(self._server.stdout.readline())

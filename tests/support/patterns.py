@@ -45,15 +45,17 @@ class Dynamic:
 
 def find_patterns(folder: Path) -> tuple[list[Use], list[Dynamic]]:
     """Regular expressions of all modules in a folder: literal ones, and those that are computed."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.py"))}
+    modules = {
+        path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in sorted(folder.rglob("*.py"))
+    }
     uses, dynamic = [], []
-    for path, tree in trees.items():
+    for path, nodes in modules.items():
         names = {
             id(node.value): node.targets[0].id
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
             function = call.func
             if not (isinstance(function, ast.Attribute) and getattr(function.value, "id", None) == "re"):
                 continue
@@ -65,17 +67,16 @@ def find_patterns(folder: Path) -> tuple[list[Use], list[Dynamic]]:
                 continue
             methods = {function.attr}
             if function.attr == "compile":
-                methods = _methods_of(names.get(id(call), ""), path.stem, trees)
+                methods = _methods_of(names.get(id(call), ""), path.stem, modules)
                 assert methods, f"{where}: no use of this pattern was found"
             uses += [Use(where, call.args[0].value, _flags(call), method) for method in sorted(methods)]
     return uses, dynamic
 
 
-def _methods_of(name: str, module: str, trees: dict[Path, ast.Module]) -> set[str]:
+def _methods_of(name: str, module: str, modules: dict[Path, list[ast.AST]]) -> set[str]:
     """The methods that are called on a compiled pattern, in its module and where it is imported."""
     found: set[str] = set()
-    for path, tree in trees.items():
-        nodes = list(ast.walk(tree))
+    for path, nodes in modules.items():
         sources = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
         imported = any(
             node.module.endswith(f".{module}") and name in {alias.name for alias in node.names} for node in sources
