@@ -31,6 +31,7 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "exporting",
     "cli",
     "layers",
     "compat",
