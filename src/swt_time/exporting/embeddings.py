@@ -6,18 +6,14 @@ Where coefficients are shrunk or the last one is repeated, the bands are compute
 Shapes: ``K`` bands, ``R`` samples a patch, ``U`` samples that a token depends on, ``E`` samples of the extended window.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
+from torch import Tensor
 
 from swt_time.exporting.graph import Graph, Value
-from swt_time.model.embedding import WaveletPatchEmbedding
+from swt_time.model.embedding import SemanticProjection, WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding, patch_count
 from swt_time.wavelets.stationary import composite_filters, extend
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def embed(graph: Graph, z: Value, embedding: PatchEmbedding | WaveletPatchEmbedding, length: int) -> Value:
@@ -25,16 +21,16 @@ def embed(graph: Graph, z: Value, embedding: PatchEmbedding | WaveletPatchEmbedd
     count = patch_count(length, embedding.patch_len, embedding.stride)
     if isinstance(embedding, PatchEmbedding):
         tokens = _plain(graph, z, embedding, length, count)
-        table = embedding.position
+        table: Tensor | None = embedding.position
     else:
         linear = embedding.threshold is None and embedding.pad == "signal"
         tokens = (_folded if linear else _by_bands)(graph, z, embedding, length, count)
         table = None if embedding.position is None else embedding.positions(embedding.position)
     if table is not None:
         tokens = graph("Add", tokens, array(table))
-    if isinstance(embedding, WaveletPatchEmbedding) and isinstance(embedding.semantic, torch.nn.Sequential):
-        first, _, second = embedding.semantic
-        tokens = linear_layer(graph, gelu(graph, linear_layer(graph, tokens, first)), second)
+    if isinstance(embedding, WaveletPatchEmbedding) and isinstance(embedding.semantic, SemanticProjection):
+        for layer in embedding.semantic:
+            tokens = linear_layer(graph, tokens, layer) if isinstance(layer, torch.nn.Linear) else gelu(graph, tokens)
     return tokens
 
 
@@ -109,6 +105,6 @@ def gelu(graph: Graph, x: Value) -> Value:
     return graph("Mul", graph("Mul", x, np.float32(0.5)), share)
 
 
-def array(tensor: "Tensor", dtype: type[np.generic] = np.float32) -> np.ndarray:
+def array(tensor: Tensor, dtype: type[np.generic] = np.float32) -> np.ndarray:
     """Copy a tensor."""
     return np.asarray(tensor.detach().cpu().numpy(), dtype)

@@ -23,7 +23,6 @@ from swt_time.exporting.graph import Graph, Value, import_onnx
 from swt_time.exporting.intervals import floor_at_zero, has_negative, quantiles
 from swt_time.exporting.windows import Forecast, forecast_closed_form, take_window
 from swt_time.files import expand_user
-from swt_time.intervals import Calibration
 from swt_time.model.alone import ClosedForm
 from swt_time.selection import Blend
 from swt_time.selection.blend import SMALLEST
@@ -92,7 +91,8 @@ def export_onnx(
 
 def check_exportable(checkpoint: Checkpoint) -> None:
     """Raise CheckpointError if the forecasts of a checkpoint need more than a graph of this module can hold."""
-    effects, blend = effects_of(checkpoint), Blend.from_arrays(checkpoint.weights)
+    effects, weights = effects_of(checkpoint), checkpoint.weights
+    blend = Blend.from_arrays(weights)
     if effects is not None and not effects.idle:
         raise CheckpointError(
             "cannot export the model to ONNX: covariates or notes change its forecasts, and their effects are not part "
@@ -104,7 +104,7 @@ def check_exportable(checkpoint: Checkpoint) -> None:
             f"{1 - blend.weight:.0%} of its forecast; train the closed form alone (preset fast, or model.panel false), "
             "or forecast in Python"
         )
-    if checkpoint.backbone is not None and checkpoint.weights.get("gate", 1):
+    if checkpoint.backbone is not None and ("gate" not in weights or weights["gate"]):
         raise CheckpointError(
             f"cannot export the model to ONNX: its forecast needs the language model {checkpoint.backbone.name}; write "
             "a .pt2 file, which PyTorch runs, or train without a language model (backbone.name none)"
@@ -116,12 +116,13 @@ def onnx_graph(trained: Trained, asked: Uncertainty) -> bytes:
     config, blend, calibration = trained.checkpoint.config, trained.blend, trained.calibration
     probabilities = asked.probabilities(trained)
     graph, padded = Graph(), config.short == "pad"
+    least = 1 if padded else config.data.steps
     rows = graph.add_input(
         HISTORY,
         np.float64,
         ("batch", "rows", "series"),
-        f"Values before the forecast, the newest last, in the units of the table: at least {1 if padded else config.data.steps} of each "
-        "series, and NaN before its start.",
+        f"Values before the forecast in the units of the table, the newest last: at least {least} of each series, and "
+        "NaN before its start.",
     )
     rows = graph("Transpose", rows, perm=[0, 2, 1])
     known = rows
@@ -188,7 +189,7 @@ def facts(
     """
     checkpoint = trained.checkpoint
     data, on = checkpoint.config.data, checkpoint.trained_on
-    named = {"time": data.time_column, "id": data.id_column, "value": data.target}
+    named: dict[str, object] = {"time": data.time_column, "id": data.id_column, "value": data.target}
     if on.layout == "wide":
         named["series"] = on.ids
     found = {

@@ -22,7 +22,7 @@ class Window:
     mean : Value, (B, N, 1)
     centred : Value, (B, N, T)
         The values minus their mean, 0 where the window is padded.
-    count : Value, (B, N, 1), or ndarray
+    count : Value, (B, N, 1), or float64
         Number of observed values.
     known : Value, (B, N, T) bool, or None
         False where the window is padded; None if it never is.
@@ -31,7 +31,7 @@ class Window:
     context: int
     mean: Value
     centred: Value
-    count: Value | np.ndarray
+    count: Value | np.float64
     known: Value | None
 
     def deviation(self, graph: Graph, added: Value) -> Value:
