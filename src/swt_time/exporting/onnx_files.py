@@ -6,7 +6,6 @@ expects is written in its properties (`facts`) and in the description of each in
 Shapes: ``B`` batch, ``R`` rows, ``N`` series, ``T`` context, ``H`` horizon.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,24 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swt_time import __version__
-from swt_time.checkpoints import Checkpoint, effects_of, read_checkpoint
-from swt_time.errors import CheckpointError
 from swt_time.evaluation.trained import Trained
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
+from swt_time.exporting.facts import DEVIATION, facts
 from swt_time.exporting.files import check_target, write_file
 from swt_time.exporting.graph import Graph, Value, import_onnx
 from swt_time.exporting.intervals import floor_at_zero, has_negative, quantiles
+from swt_time.exporting.trained import exportable
 from swt_time.exporting.windows import Forecast, forecast_closed_form, take_window
-from swt_time.files import expand_user
 from swt_time.model.alone import ClosedForm
-from swt_time.selection import Blend
-from swt_time.selection.blend import SMALLEST
 
 if TYPE_CHECKING:
     from swt_time.forecaster import Forecaster
 
-HISTORY, OBSERVED, DEVIATION = "history", "observed", "deviation"
-"""Names of the inputs."""
+HISTORY, OBSERVED = "history", "observed"
+"""Names of the inputs beside `DEVIATION`."""
 
 
 def export_onnx(
@@ -78,37 +74,9 @@ def export_onnx(
     """
     path = check_target(path, ".onnx")
     import_onnx()
-    if isinstance(forecaster, (str, Path)):
-        checkpoint = read_checkpoint(expand_user(forecaster, CheckpointError))
-        check_exportable(checkpoint)
-        trained = Trained.build(checkpoint, "cpu")
-    else:
-        trained = forecaster.trained
-        check_exportable(trained.checkpoint)
+    trained = exportable(forecaster, language_models=False)
     write_file(path, onnx_graph(trained, Uncertainty(levels or (), quantiles or ())))
     return path
-
-
-def check_exportable(checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError if the forecasts of a checkpoint need more than a graph of this module can hold."""
-    effects, weights = effects_of(checkpoint), checkpoint.weights
-    blend = Blend.from_arrays(weights)
-    if effects is not None and not effects.idle:
-        raise CheckpointError(
-            "cannot export the model to ONNX: covariates or notes change its forecasts, and their effects are not part "
-            "of a graph; train it without them, or forecast in Python"
-        )
-    if blend is not None and (blend.weekly is not None or blend.weight < 1 - SMALLEST):
-        raise CheckpointError(
-            f"cannot export the model to ONNX: simple forecasters, which are fitted to each series again, have "
-            f"{1 - blend.weight:.0%} of its forecast; train the closed form alone (preset fast, or model.panel false), "
-            "or forecast in Python"
-        )
-    if checkpoint.backbone is not None and ("gate" not in weights or weights["gate"]):
-        raise CheckpointError(
-            f"cannot export the model to ONNX: its forecast needs the language model {checkpoint.backbone.name}; write "
-            "a .pt2 file, which PyTorch runs, or train without a language model (backbone.name none)"
-        )
 
 
 def onnx_graph(trained: Trained, asked: Uncertainty) -> bytes:
@@ -145,7 +113,7 @@ def onnx_graph(trained: Trained, asked: Uncertainty) -> bytes:
     meaning = (
         f"Forecasts the {config.data.horizon} steps after the end of each series. See the properties of the model."
     )
-    return graph.to_bytes("forecast", __version__, meaning, facts(trained, columns, probabilities, scaled=scaled))
+    return graph.to_bytes("forecast", __version__, meaning, facts(trained, columns, probabilities, padded=padded, scaled=scaled))
 
 
 def _forecast(graph: Graph, rows: Value, trained: Trained, padded: bool, intervals: bool) -> tuple[Forecast, bool]:
@@ -178,35 +146,3 @@ def _meaning(column: str, probabilities: dict[str, float]) -> str:
     if column not in probabilities:
         return "The forecast, in the units of the table."
     return f"The value that is not exceeded with probability {probabilities[column]:g}; column {column} of a forecast."
-
-
-def facts(
-    trained: Trained, columns: dict[str, str], probabilities: dict[str, float], *, scaled: bool
-) -> dict[str, str]:
-    """What the graph expects and where it comes from, as the properties of the file (``metadata_props``).
-
-    Lists and mappings are JSON.
-    """
-    checkpoint = trained.checkpoint
-    data, on = checkpoint.config.data, checkpoint.trained_on
-    named: dict[str, object] = {"time": data.time_column, "id": data.id_column, "value": data.target}
-    if on.layout == "wide":
-        named["series"] = on.ids
-    found = {
-        "swt_time_version": __version__,
-        "context": str(data.steps),
-        "horizon": str(data.horizon),
-        "frequency": on.frequency or "unknown",
-        "layout": on.layout,
-        "columns": json.dumps({role: name for role, name in named.items() if name is not None}),
-        "outputs": json.dumps(columns),
-        "probabilities": json.dumps(probabilities),
-        "short_series": "padded with NaN in front" if checkpoint.config.short == "pad" else "not forecast by the graph",
-        "fill": data.fill or "none: no value may be missing",
-        "scaling": "standard deviations of training, in deviation" if scaled else "none: values of any unit",
-        "intervals": trained.describe_intervals(),
-        "provenance": json.dumps(checkpoint.provenance, default=str, sort_keys=True),
-    }
-    if scaled:
-        found[DEVIATION] = json.dumps(dict(zip(on.ids, on.deviation, strict=True)))
-    return found
