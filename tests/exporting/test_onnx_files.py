@@ -24,6 +24,7 @@ from swt_time.exporting.onnx_files import onnx_graph
 from swt_time.exporting.trained import exportable
 from swt_time.intervals import Calibration, reach
 from swt_time.model import build_model
+from swt_time.model.alone import WEIGHT
 from swt_time.model.weights import to_arrays
 from swt_time.selection import Blend
 from test_contracts import CONTEXT, EMBEDDINGS, HORIZON, TINY, member
@@ -240,19 +241,27 @@ def panel(table):
     return Forecaster(horizon=12, preset="panel").fit(table.tail(200))
 
 
-def test_the_whole_weight_beside_a_panel(panel, table, run):
+def test_the_whole_weight_beside_a_panel(panel, fitted, table, run):
     """A network with all the weight forecasts no negative value where none was observed."""
-    frame = table[["ds", "heat"]].assign(heat=np.maximum(table["heat"] - 0.8, 0.0))
-    alone = Forecaster(**FAST).fit(frame)
-    checkpoint, blend = alone.trained.checkpoint, panel.trained.blend
-    arrays = Blend(1.0, blend.panel).to_arrays()
-    forecaster = Forecaster.from_config(checkpoint.config)
-    forecaster._found = Trained.build(replace(checkpoint, weights={**checkpoint.weights, **arrays}), "cpu")
-    found = run(onnx_graph(exportable(forecaster, language_models=False), Uncertainty((80,))),
-                {"history": frame[["heat"]].to_numpy()[None]}, EXACT)  # fmt: skip
-    without = alone.predict(frame, levels=None)["yhat"].to_numpy()
-    assert without.min() < 0 <= found["yhat"].min(), "the control"
-    assert_equal_columns(found, forecaster.predict(frame, levels=(80,)), EXACT, deviation=1.0)
+    frame = table.assign(heat=np.exp(table["heat"]))[["ds", "heat"]]
+    checkpoint = fitted.trained.checkpoint
+    wild = {**checkpoint.weights, WEIGHT: 50 * checkpoint.weights[WEIGHT]}
+    alone, beside = (
+        with_weights(fitted, wild | more) for more in ({}, Blend(1.0, panel.trained.blend.panel).to_arrays())
+    )
+    found = run(onnx_graph(beside.trained, Uncertainty((80,))), {"history": frame[["heat"]].to_numpy()[None]}, EXACT)
+    assert alone.predict(frame, levels=None)["yhat"].min() < 0, "the control"
+    assert found["yhat"].min() == 0
+    assert_equal_columns(found, beside.predict(frame, levels=(80,)), EXACT, deviation=1.0)
+    assert exportable(beside, language_models=False) is beside.trained
+
+
+def with_weights(forecaster, weights):
+    """A forecaster with other weights, that forecasts any column."""
+    checkpoint = forecaster.trained.checkpoint
+    other = Forecaster.from_config(checkpoint.config)
+    other._found = Trained.build(replace(checkpoint, weights=weights, trained_on=TrainedOn.unknown()), "cpu")
+    return other
 
 
 # --- what is written -------------------------------------------------------------------------------------------
@@ -305,7 +314,9 @@ def test_a_panel_is_refused(panel, tmp_path):
 
 def test_effects_are_refused(tmp_path):
     frame = promoted(207)
-    forecaster = Forecaster(horizon=7, target="sales", known=("promotion", "rain")).fit(frame.iloc[:200])
+    forecaster = Forecaster(**(FAST | {"horizon": 7, "context": 28}), target="sales", known=("promotion",)).fit(
+        frame.iloc[:200]
+    )
     assert not forecaster.trained.effects.idle, "the control"
     with pytest.raises(CheckpointError, match="covariates or notes change its forecasts"):
         export_onnx(forecaster, tmp_path / "out.onnx")
@@ -345,11 +356,9 @@ def test_a_missing_package_is_named(fitted, tmp_path, monkeypatch):
         export_onnx(fitted, tmp_path / "out.onnx")
 
 
-def test_a_model_without_intervals(table, tmp_path):
-    checkpoint = Forecaster(**FAST).fit(table).trained.checkpoint
-    weights = {name: one for name, one in checkpoint.weights.items() if not name.startswith("intervals.")}
-    forecaster = Forecaster.from_config(checkpoint.config)
-    forecaster._found = Trained.build(replace(checkpoint, weights=weights), "cpu")
+def test_a_model_without_intervals(fitted, tmp_path):
+    weights = fitted.trained.checkpoint.weights
+    forecaster = with_weights(fitted, {name: one for name, one in weights.items() if not name.startswith("intervals.")})
     assert list(json.loads(properties(export_onnx(forecaster, tmp_path / "a.onnx").read_bytes())["outputs"])) == [
         "yhat"
     ]

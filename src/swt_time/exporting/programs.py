@@ -82,7 +82,7 @@ def _program(model: SWTTime, context: int) -> torch.export.ExportedProgram:
     prompt = model.write_prompt(windows)
     with torch.no_grad():
         if prompt is None:
-            return torch.export.export(model, (windows,), dynamic_shapes=({0: batch}, None, None), strict=False)
+            return torch.export.export(model, (windows,), dynamic_shapes=({0: batch},), strict=False)
         tokens = torch.export.Dim("tokens", min=len(prompt.shared) + 1)
         shapes = {0: batch}, {0: batch, 1: tokens}, {0: batch}
         prompted = Prompted(model, prompt.shared)
