@@ -20,7 +20,9 @@ def export(
     intervals: IntervalOptions,
     backbone: Annotated[
         str | None,
-        option("--backbone", help="Folder or hub id of the language model, for .pt2, if it was moved."),
+        option(
+            "--backbone", help="Folder or hub id of the language model, for .pt2.  [default: where it was in training]"
+        ),
     ] = None,
 ) -> None:
     """Write a model for use without swt-time: forecasts and intervals as an ONNX graph, or its network for PyTorch.

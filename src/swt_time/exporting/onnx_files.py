@@ -113,7 +113,9 @@ def onnx_graph(trained: Trained, asked: Uncertainty) -> bytes:
     meaning = (
         f"Forecasts the {config.data.horizon} steps after the end of each series. See the properties of the model."
     )
-    return graph.to_bytes("forecast", __version__, meaning, facts(trained, columns, probabilities, padded=padded, scaled=scaled))
+    return graph.to_bytes(
+        "forecast", __version__, meaning, facts(trained, columns, probabilities, padded=padded, scaled=scaled)
+    )
 
 
 def _forecast(graph: Graph, rows: Value, trained: Trained, padded: bool, intervals: bool) -> tuple[Forecast, bool]:
