@@ -1,8 +1,8 @@
 """Size and speed of exported models beside `Forecaster.predict`: one series, and a thousand.
 
-Run as ``OMP_NUM_THREADS=1 python benchmarks/exported.py``. Both compute the forecast and intervals of 80 and 95 % of hourly
-series from their values, in one thread, in turns; medians of several calls, in CPU time. ``predict`` also reads the
-table and makes a frame; ``without tables`` does not.
+Run as ``OMP_NUM_THREADS=1 python benchmarks/exported.py``. Both compute the forecast and intervals of 80 and 95 % of
+hourly series from their values, in one thread, in turns; medians of several calls, in CPU time. ``predict`` also reads
+the table and makes a frame; ``without tables`` does not.
 """
 
 import json

@@ -121,6 +121,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # Typer returns it in place of a KeyboardInterrupt
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # the reader of the output has closed it
         discard_output()
