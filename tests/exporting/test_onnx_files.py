@@ -219,6 +219,13 @@ def test_a_batch_of_series_with_different_lengths(table, values, run):
         np.testing.assert_allclose(output[..., 0], wanted, rtol=EXACT)
 
 
+def test_a_closed_form_forecasts_fewer_rows_than_its_context(table, run):
+    forecaster = Forecaster(**FAST, short="pad").fit(table)
+    few = table.tail(20)
+    found = run(onnx_graph(forecaster.trained, Uncertainty((80,))), {"history": few[IDS].to_numpy()[None]}, EXACT)
+    assert_equal_columns(found, forecaster.predict(few, levels=(80,)), EXACT)
+
+
 @pytest.mark.parametrize("negative", [False, True])
 def test_filled_values_are_no_observations(table, run, negative):
     """Gaps are filled for the forecast, not for the scale; negative values count wherever they were observed."""
@@ -374,7 +381,7 @@ def test_neither_export_nor_reader_load_pytorch(fitted, table, tmp_path):
     fitted.save(tmp_path / "model")
     np.save(tmp_path / "history.npy", table[IDS].to_numpy()[None])
     code = (
-        "import sys; from swt_time.cli import run; assert run(sys.argv[1:5]) == 0\n"
+        "import sys; from swt_time.cli import run; import swt_time.exporting; assert 'onnx' not in sys.modules; assert run(sys.argv[1:5]) == 0\n"
         "import numpy as np; from support import onnx_reader\n"
         "print(onnx_reader.run(sys.argv[2], {'history': np.load(sys.argv[5])})['yhat'].shape)\n"
         "assert not {'torch', 'transformers', 'onnxruntime', 'matplotlib'} & set(sys.modules)"
