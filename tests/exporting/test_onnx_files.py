@@ -381,7 +381,8 @@ def test_neither_export_nor_reader_load_pytorch(fitted, table, tmp_path):
     fitted.save(tmp_path / "model")
     np.save(tmp_path / "history.npy", table[IDS].to_numpy()[None])
     code = (
-        "import sys; from swt_time.cli import run; import swt_time.exporting; assert 'onnx' not in sys.modules; assert run(sys.argv[1:5]) == 0\n"
+        "import sys; from swt_time.cli import run; import swt_time.exporting; assert 'onnx' not in sys.modules\n"
+        "assert run(sys.argv[1:5]) == 0\n"
         "import numpy as np; from support import onnx_reader\n"
         "print(onnx_reader.run(sys.argv[2], {'history': np.load(sys.argv[5])})['yhat'].shape)\n"
         "assert not {'torch', 'transformers', 'onnxruntime', 'matplotlib'} & set(sys.modules)"
