@@ -57,6 +57,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "info": ("--model", "in/model"),
     "data get": ("etth1", "--folder", "in"),
     "backbone convert": ("in/pickled", "out/backbone"),
+    "export": ("out/model.onnx", "--model", "in/model"),
 }
 """A command line of each command that works, or that is refused for one reason."""
 

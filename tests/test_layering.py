@@ -31,6 +31,7 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "exporting",
     "cli",
     "layers",
     "compat",
@@ -38,7 +39,7 @@ ORDER = [
 """Every module and room of swt_time, from the foundation to what a person sees, then two former import paths."""
 
 ANYWHERE = {"__version__"}
-ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}}
+ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}, "onnx": {"exporting"}}
 """Third-party packages that exactly these modules may import."""
 
 

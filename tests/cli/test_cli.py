@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
+from swt_time import cli
 from swt_time.checkpoints.checkpoint import read_checkpoint
 from swt_time.checkpoints.locking import locked
 from swt_time.cli.options import parse_duration
@@ -242,6 +243,25 @@ def test_ctrl_c_that_arrives_late_gives_no_exit_by_signal(when, code):
     )
     run = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (code, "error: interrupted\n" if code else "")
+
+
+def every_command(group, *words):
+    """The commands of a group by their words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_command(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+@pytest.mark.parametrize("words", [words for words, _ in every_command(cli.root_command())], ids=" ".join)
+def test_ctrl_c_is_said_by_every_command(words, monkeypatch, capsys):
+    """Whatever the version of Typer makes of a KeyboardInterrupt."""
+    command = dict(every_command(cli.root_command()))[words]
+    monkeypatch.setattr(command, "params", [])
+    monkeypatch.setattr(command, "callback", lambda: signal.raise_signal(signal.SIGINT))
+    assert cli.run(list(words)) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 STOPPABLE = ("--set", "training.validate_every=3", "--set", "model.dropout=0.3")

@@ -7,8 +7,8 @@ import pytest
 
 from support.backbones import load_backbone, save_tiny_backbone
 from support.families import save_tokenizer
-from swt_time import Forecaster
-from swt_time.errors import BackboneError, MissingDependencyError, SWTTimeWarning
+from swt_time import Forecaster, cli
+from swt_time.errors import BackboneError, SWTTimeWarning
 from swt_time.language import tokenizer as module
 from swt_time.language.tokenizer import Tokenizer, load_tokenizer
 
@@ -84,11 +84,25 @@ def test_packages_that_convert_tokenizer_model_are_named(tmp_path, hourly_wide, 
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer.model").write_bytes(content)
     monkeypatch.setattr(module, "find_spec", lambda name: None)  # neither is installed
-    with pytest.raises(MissingDependencyError) as refused:
+    with pytest.raises(BackboneError) as refused:
         Forecaster(12, 48, backbone=str(folder)).fit(hourly_wide)
     message = str(refused.value)
     assert f"has no tokenizer.json, and converting {folder / 'tokenizer.model'} ({kind}) needs" in message
-    assert message.endswith(f" {' and '.join(packages)}; pip install {' '.join(packages)}")
+    remedy = f"copy tokenizer.json into the folder, or pip install {' '.join(packages)}"
+    assert message.endswith(f" {' and '.join(packages)}; {remedy}")
+
+
+def test_a_folder_with_tokenizer_model_alone_is_wrong_input(tmp_path, hourly_wide, monkeypatch, capsys):
+    folder = save_tiny_backbone(tmp_path / "llama", "llama")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(b"IQ== 0\n")
+    hourly_wide.to_csv(tmp_path / "table.csv", index=False)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    words = ["--data", tmp_path / "table.csv", "--out", tmp_path / "model", "--backbone", folder, "--context", 48]
+    words += ["--horizon", 12]
+    assert cli.run(["train", *map(str, words)]) == 2
+    assert "copy tokenizer.json into the folder, or pip install tiktoken" in capsys.readouterr().err
+    assert not (tmp_path / "model" / "config.json").exists()
 
 
 def test_packages_are_looked_for_only_if_they_are_needed(tiny_backbones, tmp_path, monkeypatch):

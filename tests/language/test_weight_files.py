@@ -60,7 +60,7 @@ def test_files_of_later_layers_are_not_opened(tmp_path, family):
     shard(folder, [{n: w for n, w in weights.items() if (n in later) == last} for last in (False, True)])
     (folder / "model-00002-of-00002.safetensors").unlink()
     assert load_backbone(folder, layers=1).identity.sha256 == expected.sha256
-    with pytest.raises(BackboneError, match=r"cannot read .*model-00002-of-00002.safetensors: No such file"):
+    with pytest.raises(BackboneError, match=r"1 of 2 files .* missing .* first model-00002-of-00002.safetensors"):
         load_backbone(folder)
 
 
@@ -109,3 +109,17 @@ def test_two_layers_of_a_large_model_are_loaded_without_the_others(tmp_path, tin
     assert layer > MARGIN
     assert peak_growth(tmp_path / "large", 2) < 2 * layer + MARGIN
     assert peak_growth(tmp_path / "large", 6) > 6 * layer  # control: the measure counts what is read
+
+
+def test_missing_files_of_an_index_are_named(tmp_path):
+    folder = save_tiny_backbone(tmp_path / "gpt2", "gpt2")
+    weights = load_file(folder / WEIGHTS)
+    names = sorted(weights)
+    shard(folder, [{name: weights[name] for name in names[start::3]} for start in range(3)])
+    for number in (2, 3):
+        (folder / f"model-0000{number}-of-00003.safetensors").unlink()
+    expected = (
+        rf"backbone '.*gpt2': 2 of 3 files that {INDEX} lists are missing in {folder}, first model-00002-of-00003"
+    )
+    with pytest.raises(BackboneError, match=rf"{expected}.safetensors; copy or download all of them"):
+        load_backbone(folder)

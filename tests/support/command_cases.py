@@ -42,6 +42,7 @@ COMMANDS = {
     "bands": ["bands", "--model", "model", "--data", "table.csv", "--out", "bands.png"],
     "import": ["import", "weights.pth", "--out", "model", "--overwrite", "--backbone", "gpt2", *IMPORT],
     "convert": ["backbone", "convert", "pickled", "converted"],
+    "export": ["export", "model.onnx", "--model", "model"],
     "ablate": ["ablate", "--data", "table.csv", "--out", "results.csv", *ABLATE],
 }
 """The words of each command; names of files are relative to the folder of the case."""
@@ -60,11 +61,12 @@ OUTPUTS = {
     "bands": {"bands.png"},
     "import": {"model"},
     "convert": {"converted"},
+    "export": {"model.onnx"},
     "ablate": {"results.csv", "differences.png"},
 }
 """What each command may write."""
 
-EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv"}
+EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv", "model.onnx"}
 """Outputs that exist before the command, with the content ``old``."""
 
 

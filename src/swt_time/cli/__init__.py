@@ -25,6 +25,7 @@ from swt_time import __version__
 from swt_time.cli.ablating import ablate
 from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
+from swt_time.cli.exporting import export
 from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
@@ -70,7 +71,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, ablate):
+for _command in (train, update, forecast, evaluate, backtest, ablate, export):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)
@@ -120,6 +121,8 @@ def run(arguments: list[str]) -> int:
     try:
         code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # Typer returns it in place of a KeyboardInterrupt
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # the reader of the output has closed it
         discard_output()

@@ -80,17 +80,9 @@ class Uncertainty:
         CheckpointError
             Something else than `LEVELS` is asked of a model without residuals, which gives no columns for these.
         """
-        if not (self.levels or self.quantiles or self.samples):
-            return {}
-        calibration = trained.calibration
+        calibration = self._calibration(trained)
         if calibration is None:
-            if tuple(self.levels) == LEVELS and not self.quantiles and not self.samples:
-                return {}
-            raise CheckpointError(
-                f"the model has no intervals: {why_no_intervals(trained.checkpoint.provenance)}; ask for the forecast "
-                "alone (levels=None), or train it again with a longer table or with a validation part (data.split "
-                "0.7/0.1/0.2)"
-            )
+            return {}
         histories = known_values(series, pairs, reach(calibration.season))
         spread = trained.spreads(series, pairs) if spread is None else spread
         probabilities = self._probabilities(calibration)
@@ -103,6 +95,30 @@ class Uncertainty:
             paths = calibration.samples(yhat, histories, self.samples, seed, spread)
             found |= {f"yhat-sample-{number}": path for number, path in enumerate(paths, start=1)}
         return found
+
+    def probabilities(self, trained: Trained) -> dict[str, float]:
+        """The probability below the values of each column, without sample paths; as `columns`, which gives the values.
+
+        Raises
+        ------
+        CheckpointError
+            As `columns`.
+        """
+        calibration = self._calibration(trained)
+        return {} if calibration is None else self._probabilities(calibration)
+
+    def _calibration(self, trained: Trained) -> Calibration | None:
+        """The calibration of a model; None if it is not needed, or if nothing but `LEVELS` is asked of a model without
+        one."""
+        if not (self.levels or self.quantiles or self.samples):
+            return None
+        if trained.calibration is None and (tuple(self.levels) != LEVELS or self.quantiles or self.samples):
+            raise CheckpointError(
+                f"the model has no intervals: {why_no_intervals(trained.checkpoint.provenance)}; ask for the forecast "
+                "alone (levels=None), or train it again with a longer table or with a validation part (data.split "
+                "0.7/0.1/0.2)"
+            )
+        return trained.calibration
 
     def _probabilities(self, calibration: Calibration) -> dict[str, float]:
         """Probability of each column, as far as the residuals allow."""

@@ -31,10 +31,11 @@ MOST_VALUES = 2**22
 
 def reach(season: int) -> int:
     """Return how many of the latest values of a series are read."""
-    return LONG * _span(season) + season
+    return LONG * unit_length(season) + season
 
 
-def _span(season: int) -> int:
+def unit_length(season: int) -> int:
+    """Return how many of the latest values give the unit of the scale."""
     return max(SEASONS * season, LEAST)
 
 
@@ -102,7 +103,7 @@ def _describe(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray, 
     largest[largest == 0] = 1.0
     values = values / largest[:, None]
     differences = np.abs(values[:, season:] - values[:, :-season])
-    former, span = _mean(differences), _span(season)
+    former, span = _mean(differences), unit_length(season)
     values, seasonal = values[:, -span - season :], differences[:, -span:]
     unit = _mean(seasonal)
     if np.isnan(unit).any():

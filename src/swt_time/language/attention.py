@@ -140,7 +140,7 @@ def attend(
     if shared_first and not masks.limits(sliding_window):
         shared = parts.pop(0)
         mask = mask[..., shared[0].shape[2] :]
-    rows = len(query)
+    rows = query.shape[0]
     keys, values = (torch.cat([x.expand(rows, -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True))
     if shared is None:
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)

@@ -226,7 +226,7 @@ class LanguageModel(nn.Module):
         """
         n_patches = tokens.shape[1]
         inputs = tokens.to(self.model.dtype)
-        position = torch.arange(n_patches, device=tokens.device).expand(len(tokens), -1)
+        position = torch.arange(n_patches, device=tokens.device).expand(tokens.shape[0], -1)
         mask = visible
         if prompt is not None:
             # Padding stands on the left, so that tokens are as far from each other as their positions: sliding windows

@@ -66,7 +66,7 @@ def load_language_model(
     BackboneError
         If the backbone is not found, of an unsupported family, incomplete or damaged, or has fewer layers.
     MissingDependencyError
-        If a package that converts its tokenizer or adapts its layers is not installed.
+        If a package that adapts its layers is not installed.
     """
     dtype = resolve_precision(precision)
     check_tuning(tune, dtype)

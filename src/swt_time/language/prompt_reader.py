@@ -79,7 +79,7 @@ class KeyValues:
         self._layer += 1
         if self._keep_layers:
             self.kept.append((keys, values))
-            if len(self.kept) == self._keep_layers:
+            if len(self.kept) == self._keep_layers and not torch.compiler.is_exporting():
                 raise _LastKeysKept
         return parts
 
@@ -93,7 +93,7 @@ class KeyValues:
         """Add the new keys and values of a layer; return those of all parts together, ``(M, A, K, L/A)``."""
         parts = self.add(keys, values)
         keys, values = (
-            torch.cat([x.expand(len(keys), -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True)
+            torch.cat([x.expand(keys.shape[0], -1, -1, -1) for x in side], dim=2) for side in zip(*parts, strict=True)
         )
         return keys, values
 
@@ -169,7 +169,7 @@ class PromptReader:
         parts, visible, lengths = prompt if isinstance(prompt, ReadPrompt) else self.read(prompt)
         n_patches = tokens.shape[1]
         position = lengths[:, None] + torch.arange(n_patches, device=tokens.device)
-        patches = visible.new_ones(len(tokens), n_patches) if patches is None else patches
+        patches = visible.new_ones(tokens.shape[0], n_patches) if patches is None else patches
         visible = torch.cat([visible, patches], dim=1)
         return self._run(tokens, visible, KeyValues(*parts, position=position))
 
@@ -181,19 +181,23 @@ class PromptReader:
         return ReadPrompt(parts, visible, prompt.lengths)
 
     def _read_parts(self, prompt: Prompt) -> tuple[list[KeyValues], Tensor]:
-        """Return the shared and own parts of M prompts, and a mask ``(M, K)`` that is False for padding."""
+        """Return the shared and own parts of M prompts, and a mask ``(M, K)`` that is False for padding.
+
+        In a graph that is exported no size depends on values: the shared part and all padding are always read.
+        """
+        exporting = torch.compiler.is_exporting()
         n_shared = len(prompt.shared)
         shared = torch.tensor(prompt.shared, dtype=torch.long, device=prompt.ids.device)
         starts_shared = torch.zeros_like(prompt.lengths, dtype=torch.bool)
         if 0 < n_shared <= prompt.ids.shape[1]:
             starts_shared = (prompt.ids[:, :n_shared] == shared).all(dim=1) & (prompt.lengths >= n_shared)
-        any_shared = bool(starts_shared.any())
+        any_shared = n_shared > 0 if exporting else bool(starts_shared.any())
         parts = [self._read_shared(prompt.shared, shared)] if any_shared else []
         visible = starts_shared[:, None].expand(-1, n_shared if any_shared else 0)
 
         start = starts_shared.long() * n_shared
         own_lengths = prompt.lengths - start
-        width = int(own_lengths.max()) if len(own_lengths) else 0
+        width = prompt.ids.shape[1] if exporting else int(own_lengths.max()) if len(own_lengths) else 0
         if width == 0:
             return parts, visible
         slots = torch.arange(width, device=prompt.ids.device)
@@ -211,7 +215,7 @@ class PromptReader:
         """
         position = torch.arange(len(ids), device=row.device)[None]
         visible = torch.ones_like(position, dtype=torch.bool)
-        if self.learns:
+        if self.learns or torch.compiler.is_exporting():
             self._shared.forget()
             return self._keep(row[None], position, visible, [])
         key = ids, fingerprint(self.model.parameters())
@@ -223,7 +227,8 @@ class PromptReader:
             self._run(self.model.get_input_embeddings()(ids), visible, part)
         except _LastKeysKept:
             return part
-        raise AssertionError("the model returned without adding the keys of all layers")
+        assert torch.compiler.is_exporting(), "the model returned without adding the keys of all layers"
+        return part  # an exception would lose track of the modules that the graph is made of
 
     def _run(self, inputs: Tensor, visible: Tensor, memory: KeyValues) -> Tensor:
         options: dict[str, Any] = {"inputs_embeds": inputs, "position_ids": memory.position + self.first_position}

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from swt_time.errors import BackboneError, MissingDependencyError, SWTTimeWarning, first_line
+from swt_time.errors import BackboneError, SWTTimeWarning, first_line
 from swt_time.files import MEBIBYTE, read_bytes, read_json
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
@@ -207,9 +207,8 @@ def load_tokenizer(folder: Path, name: str) -> Any:
     Raises
     ------
     BackboneError
-        If it is missing, damaged, too large, not a fast tokenizer, or needs custom code.
-    MissingDependencyError
-        If its only file is ``tokenizer.model``, and a package that converts it is not installed.
+        If it is missing, damaged, too large, not a fast tokenizer, or needs custom code; or if its only file is
+        ``tokenizer.model``, and a package that converts it is not installed.
     """
     from transformers import AutoTokenizer
 
@@ -247,9 +246,10 @@ def _check_converters(file: Path, name: str) -> None:
     else:
         kind, packages = "SentencePiece", {"sentencepiece": "sentencepiece", "google.protobuf": "protobuf"}
     if not _installed(packages):
-        raise MissingDependencyError(
+        raise BackboneError(
             f"backbone {name!r} has no tokenizer.json, and converting {file} ({kind}) needs "
-            f"{' and '.join(packages.values())}; pip install {' '.join(packages.values())}"
+            f"{' and '.join(packages.values())}; copy tokenizer.json into the folder, or pip install "
+            f"{' '.join(packages.values())}"
         )
 
 

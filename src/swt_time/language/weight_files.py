@@ -1,6 +1,6 @@
 """The files that hold a backbone's weights, and reading the weights of its first layers without the others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -38,6 +38,7 @@ def read_weights(folder: Path, name: str, layers: int) -> tuple[dict[str, Tensor
     if not files[0].is_file() and index.is_file():
         places = listed_files(index, ".safetensors", name)
         files = sorted({folder / file for weight, file in places.items() if _is_used(weight, layers)})
+        _check_listed(files, index, name)
     state: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for file in files:
@@ -74,6 +75,16 @@ def listed_files(index: Path, ending: str, name: str) -> Mapping[str, str]:
     if not isinstance(places, dict) or not places or not all(_is_plain(file, ending) for file in places.values()):
         raise BackboneError(f"backbone {name!r}: {index} must list {ending[1:]} files of this folder only")
     return places
+
+
+def _check_listed(files: Sequence[Path], index: Path, name: str) -> None:
+    """Raise BackboneError if files that an index lists are missing."""
+    missing = [file.name for file in files if not file.exists()]
+    if missing:
+        raise BackboneError(
+            f"backbone {name!r}: {len(missing)} of {len(files)} files that {index.name} lists are missing in "
+            f"{index.parent}, first {missing[0]}; copy or download all of them"
+        )
 
 
 def _is_plain(file: object, ending: str) -> bool:

@@ -90,7 +90,7 @@ class Reprogrammed(Branch):
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the prototypes; in inference they are cached until a weight changes."""
-        if self.training or torch.is_grad_enabled():
+        if self.training or torch.is_grad_enabled() or torch.compiler.is_exporting():
             return self._project_prototypes()
         weights = [*self.prototypes.parameters(), *self.reprogram.parameters()]
         return self._text.get(fingerprint(weights), self._project_prototypes)

@@ -363,6 +363,8 @@ class WaveletPatchEmbedding(nn.Module):
         """Return whether series ``(M, T)`` take the folded path: all steps are linear and folding is faster."""
         if self.threshold is not None:
             return False
+        if torch.compiler.is_exporting():  # the graph is the same for every number of series
+            return True
         training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         count, length = series.shape
         sizes = (self.d_model, self.taps, self.bands, self.patch_len, self.stride)
