@@ -119,9 +119,7 @@ class _Exchange:
             headers = message.setdefault("headers", [])
             own = {name.lower() for name, _ in headers}
             wanted = {**FIXED_HEADERS, ID_HEADER: self.id}
-            if (
-                self._state.stopping or self._unread
-            ):  # the rest of a body that nobody reads would be taken for a request
+            if self._state.stopping or self._unread:  # what is left of a body is no request
                 wanted["Connection"] = "close"
             headers += [(k.lower().encode(), v.encode()) for k, v in wanted.items() if k.lower().encode() not in own]
         await self._send(message)
