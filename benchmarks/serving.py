@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import pandas as pd
 
 import swt_time
 from swt_time import Forecaster
-from swt_time.provenance import package_versions, source_commit
+from swt_time.provenance import source_commit
 
 TABLES = 64
 """Different tables that are asked for in turn."""
@@ -245,6 +246,17 @@ def summary(measure: str, load: Load, seconds: float, wanted: Sequence[bytes] | 
     }
 
 
+async def requests_a_batch(port: int) -> float:
+    """Mean number of requests whose windows a model forecast together."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+    text = (await reader.read()).decode()
+    counts = {
+        line.split()[0]: float(line.split()[1]) for line in text.splitlines() if line.startswith("swt_time_batch")
+    }
+    return round(counts["swt_time_batched_requests_total"] / counts["swt_time_batches_total"], 2)
+
+
 def serve_words(folder: Path, *words: str) -> list[str]:
     """The command of a service with one model."""
     return ["-m", "swt_time", "serve", "--model", str(folder), "--port", "0", *words]
@@ -293,7 +305,7 @@ def measure_throughput(folder: Path, bodies: list[bytes], wanted: list[bytes], c
         steady = load.memory[int(WARM_UP * len(load.memory)) :]
         row = summary("service", load, seconds, wanted)
         row["memory_after_warm_up_mib"], row["memory_at_end_mib"] = round(steady[0] / 2**20), round(steady[-1] / 2**20)
-        row["largest_batch"] = ""
+        row["requests_a_batch"] = asyncio.run(requests_a_batch(server.port))
         rows.append(row)
     return rows
 
@@ -310,7 +322,7 @@ def measure_overload(folder: Path, bodies: list[bytes], wanted: list[bytes], cou
         recovered = sum(one.status == 200 for one in after.answers)
         return {
             **row,
-            "note": f"Retry-After {sorted(map(str, retry))}; then {recovered} of 50 single requests answered",
+            "note": f"Retry-After {', '.join(map(str, retry))} s; then {recovered} of 50 alone answered",
         }
 
 
@@ -381,30 +393,16 @@ def measure_replacement(folder: Path, bodies: list[bytes], count: int) -> dict[s
         row = summary("model replaced under load", load, seconds, None)
         row["wrong"] = mixed
         row["note"] = (
-            f"replaced {len(replaced)} times; answers of {len(seen)} models; {stale} by a model that was replaced before "
-            "they were asked"
+            f"replaced {len(replaced)} times; answers of {len(seen)} models; {stale} by a model that was replaced "
+            "before they were asked"
         )
         return row
 
 
 COLUMNS = [
-    "measure",
-    "requests",
-    "at_once",
-    "answered",
-    "refused",
-    "lost",
-    "wrong",
-    "per_second",
-    "p50_ms",
-    "p99_ms",
-    "memory_after_warm_up_mib",
-    "memory_at_end_mib",
-    "note",
-    "load_average",
-    "uvicorn",
-    "machine",
-    "commit",
+    *("measure", "requests", "at_once", "answered", "refused", "lost", "wrong", "per_second", "p50_ms", "p99_ms"),
+    *("memory_after_warm_up_mib", "memory_at_end_mib", "requests_a_batch", "note"),
+    *("load_average", "uvicorn", "machine", "commit"),
 ]
 
 
@@ -415,7 +413,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--note", default="", help="What else the machine did meanwhile.")
     asked = parser.parse_args()
-    rows = []
+    rows, commit = [], source_commit()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         forecaster = fit(0)
@@ -432,12 +430,12 @@ def main() -> None:
         ):
             for row in measure():
                 row["load_average"] = round(os.getloadavg()[0], 1)
-                row["uvicorn"] = package_versions().get("uvicorn", "")
+                row["uvicorn"] = version("uvicorn")
                 row["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-                row["commit"] = source_commit()
+                row["commit"] = commit
                 row["note"] = "; ".join(filter(None, [row.get("note", ""), asked.note]))
                 rows.append(row)
-                print({key: value for key, value in row.items() if key in COLUMNS[:13]}, flush=True)
+                print({key: value for key, value in row.items() if key in COLUMNS[:14]}, flush=True)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     with asked.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n", extrasaction="ignore")
