@@ -100,7 +100,7 @@ def test_rows_and_numbers_of_an_answer_are_limited(client):
     assert answer.status_code == 413
     assert "at most 5,000" in error_of(answer)
     many = pd.concat([hourly(50, i).round(1).assign(unique_id=i) for i in range(90)])
-    query = "?levels=" + ",".join(map(str, range(1, 99)))
+    query = "?target=demand&levels=" + ",".join(map(str, range(1, 99)))
     answer = post_csv(client, many, query)
     assert "at most 50,000 numbers" in error_of(answer)
     assert answer.status_code == 413
