@@ -2,16 +2,24 @@
 
 import asyncio
 import json
+import re
+import shutil
 import socket
+import subprocess
 import time
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import serving
 from serve.conftest import hourly
 from serve.hostile import catalogue, http, post, send
+from swt_time import cli
 from swt_time.cli import run
 from swt_time.files import MEBIBYTE
+
+ROOT = Path(__file__).parents[2]
 
 GROWTH = 200 * MEBIBYTE
 """Most memory that hostile requests may leave behind; a table may take 32 MiB here, in each of two threads."""
@@ -63,6 +71,38 @@ def test_two_hundred_hostile_requests(server):
     assert min(statuses[code] for code in (400, 403, 405, 413, 415, 421)) > 0
 
 
+@pytest.fixture
+def at_home(server, tmp_path, monkeypatch):
+    """A folder with the table of the page, where its commands run; the port is that of the server."""
+    monkeypatch.chdir(tmp_path)
+    hourly(200).to_csv("demand.csv", index=False)
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    return page.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}")
+
+
+def test_commands_of_the_page_run(at_home):
+    commands = re.findall(r"^\$ (.+)$", at_home, flags=re.MULTILINE)
+    asked = [one for one in commands if "curl" in one]
+    started = [one.split() for one in commands if one.startswith("swt-time serve")]
+    assert len(asked) >= 6
+    assert len(started) >= 2
+    assert len(asked) + len(started) + 1 == len(commands)  # and pip
+    for words in started:
+        assert {word for word in words if word.startswith("--")} <= cli._flags(["serve"])
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    for command in asked:
+        subprocess.run(["bash", "-o", "pipefail", "-c", command], check=True, capture_output=True)
+    assert list(pd.read_csv("forecast.csv"))[-1] == "yhat-hi-95"
+    assert list(pd.read_csv("quantiles.csv"))[2:] == ["yhat", "0.1", "0.9"]
+
+
+def test_the_snippet_of_the_page_runs(at_home, capsys):
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", at_home, flags=re.MULTILINE | re.DOTALL)
+    exec(compile(snippet, "serving.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("2024-01-09T08:00:00 ")
+
+
 @pytest.mark.slow
 def test_slow_clients_neither_wait_forever_nor_keep_others_waiting(models, tmp_path):
     """Headers and bodies that come byte by byte end in time, and fast clients are answered meanwhile."""
@@ -94,6 +134,36 @@ def test_slow_clients_neither_wait_forever_nor_keep_others_waiting(models, tmp_p
             answers.append(status_of(answer))
         assert answers == [0, 0, 408] * 20
         assert time.monotonic() - begin < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_client_that_does_not_read_its_answer_is_cut_off(models, tmp_path, reads):
+    code = (
+        "import sys; from pathlib import Path; from swt_time.serve import Settings, serve;"
+        "from swt_time.serve.settings import Limits;"
+        "serve(Settings(model=Path(sys.argv[1]), port=0, limits=Limits(request_seconds=8)))"
+    )
+    many = pd.concat([hourly(50, i).assign(unique_id=i) for i in range(600)])
+    query = "?target=demand&levels=" + ",".join(map(str, range(1, 100)))
+    raw = post(many.to_csv(index=False), "text/csv", query, "X-Request-ID: deaf")
+    with serving.running(["-c", code, str(models / "demand")], tmp_path / "log") as server:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(raw)
+            end = time.monotonic() + 60
+            while "deaf" not in server.log_file.read_text() and time.monotonic() < end:
+                time.sleep(0.2)
+            time.sleep(2 if reads else 10)
+            received = 0
+            try:
+                while part := connection.recv(2**20):
+                    received += len(part)
+            except ConnectionResetError:
+                assert not reads
+            assert (received > 2**23) == reads
+        assert status_of(send(server.port, http("GET /health"))) == 200
 
 
 def test_sigterm_under_load_loses_nothing_and_ends_with_success(models, server):
