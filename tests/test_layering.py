@@ -40,8 +40,9 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}}
-ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
+
+ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 
 
 def imported_names(source: str) -> list[str]:

@@ -18,9 +18,12 @@ from swt_time.serve.settings import Limits
 from swt_time.serve.workers import Workers
 
 
-def test_limits_are_positive():
-    with pytest.raises(ConfigError, match="limit rows must be greater than 0"):
-        Limits(rows=0)
+@pytest.mark.parametrize("wrong", [{"rows": 0}, {"waiting": -1}, {"request_seconds": float("nan")}, {"threads": -1}])
+def test_limits_are_positive_and_finite(wrong):
+    with pytest.raises(ConfigError, match=f"limit {next(iter(wrong))} must be greater than 0"):
+        Limits(**wrong)
+    with pytest.raises(ConfigError):
+        Limits(request_seconds=float("inf"))
     assert Limits(waiting=0).waiting == 0
 
 
