@@ -32,6 +32,7 @@ ORDER = [
     "evaluation",
     "forecaster",
     "exporting",
+    "serve",
     "cli",
     "layers",
     "compat",
@@ -40,6 +41,7 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}, "onnx": {"exporting"}}
+ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 
 
@@ -145,7 +147,13 @@ def modules_after(statement: str) -> set[str]:
 
 def test_import_of_the_package_is_light():
     loaded = modules_after("import swt_time")
-    assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib"})
+    assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib", "fastapi", "uvicorn", "swt_time.serve"})
+
+
+def test_commands_load_no_package_of_the_service():
+    loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
+    assert "pandas" in loaded
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
 
 
 def test_the_panel_needs_numpy_alone():

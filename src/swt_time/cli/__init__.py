@@ -27,14 +27,15 @@ from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
 from swt_time.cli.exporting import export
 from swt_time.cli.forecasting import evaluate, forecast
-from swt_time.cli.messages import one_line, to_flags
+from swt_time.cli.messages import to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
+from swt_time.cli.serving import serve
 from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
 from swt_time.cli.updating import update
-from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line
+from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line, one_line
 
 # Torch, pandas and transformers are imported inside the commands, so that --help is fast.
 
@@ -71,7 +72,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, ablate, export):
+for _command in (train, update, forecast, evaluate, backtest, ablate, export, serve):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)
