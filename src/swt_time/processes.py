@@ -98,7 +98,7 @@ ALONE = Processes()
 class Joined(Processes):
     """One of several processes; every process calls the same methods in the same order.
 
-    The clock is that of the first process at the last `sum`, so that all processes plan alike.
+    The clock is that of the first process at the last exchange, so that all processes plan alike.
     """
 
     def __init__(self, local: int):
@@ -111,7 +111,7 @@ class Joined(Processes):
         self.sum()
 
     def clock(self) -> float:
-        """Return the time of the first process at the last `sum`."""
+        """Return the time of the first process at the last `sum`, `share` or `share_weights`."""
         return self._now
 
     def sum(self, *values: float) -> tuple[float, ...]:
@@ -142,7 +142,9 @@ class Joined(Processes):
     def share(self, content: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return what the first process gave."""
         names = self._share("\n".join(content).encode()).decode().split("\n")
-        return {name: self._share(content.get(name, b"")) for name in names if name}
+        shared = {name: self._share(content.get(name, b"")) for name in names if name}
+        self.sum()
+        return shared
 
     def share_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Copy tensors of the first process into those of the others."""

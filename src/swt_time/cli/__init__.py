@@ -26,6 +26,7 @@ from swt_time.cli.ablating import ablate
 from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
 from swt_time.cli.forecasting import evaluate, forecast
+from swt_time.cli.launching import is_reported_elsewhere, over_processes
 from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
@@ -118,7 +119,8 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; errors are printed as one line on standard error."""
     arguments = [_expand(word) for word in arguments]
     try:
-        code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
+        with over_processes(arguments):
+            code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # the reader of the output has closed it
@@ -164,7 +166,8 @@ def _expand(word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    say(f"error: {one_line(message)}")
+    if not is_reported_elsewhere():
+        say(f"error: {one_line(message)}")
     return code
 
 

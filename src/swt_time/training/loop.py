@@ -118,8 +118,8 @@ def train(
     if len(windows) == 0:
         raise TableError(NO_WINDOW)
     objective = Objective(config.loss) if objective is None else objective
-    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state, processes)
     resume = share_state(resume, processes)
+    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state, processes)
     if resume is not None:
         run.restore(resume)
     with stop_on_signals(once=processes.alone) as stop:
