@@ -184,7 +184,10 @@ class Joined(Processes):
 
 _current: Processes = ALONE
 _store: Any = None
-"""Through it the processes agree on which one reports a failure; kept when they have parted."""
+"""Where the processes find each other, and agree on which one reports a failure; kept when they have parted."""
+
+_groups = 0
+"""Process groups that were made; each has names of its own in the store."""
 
 
 def launched() -> bool:
@@ -241,7 +244,7 @@ def joined() -> Iterator[Processes]:
 
 def _connect() -> None:
     """Make the process group that the launcher's variables describe."""
-    global _store
+    global _store, _groups
     import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
@@ -255,12 +258,14 @@ def _connect() -> None:
     local = _variable("LOCAL_RANK", 0)
     if torch.cuda.is_available() and local < torch.cuda.device_count():
         torch.cuda.set_device(local)
-    _store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+    if _store is None:
+        _store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+    _groups += 1
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-        store=distributed.PrefixStore("swt_time", _store),
-        rank=rank,
-        world_size=size,
+        store=distributed.PrefixStore(f"swt_time_{_groups}", _store),
+        rank=_variable("RANK", 0),
+        world_size=_variable("WORLD_SIZE", 1),
         timeout=TIMEOUT,
     )
 

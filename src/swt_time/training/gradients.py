@@ -114,7 +114,7 @@ class SharedBatchGradient(BatchGradient):
 
     @cached_property
     def _shared(self) -> DistributedDataParallel:
-        return DistributedDataParallel(_Loss(self.model, self.objective), broadcast_buffers=False)
+        return DistributedDataParallel(_Loss(self.model, self.objective))
 
     def _add(self, windows: Windows, indices: np.ndarray) -> tuple[float, float, float]:
         own = self.processes.part(indices)
