@@ -41,6 +41,13 @@ def table(rows=400):
     return frame
 
 
+def covariates():
+    """The same table with a column that moves one series."""
+    frame = table().assign(c=np.random.default_rng(3).normal(size=400))
+    frame["a"] += 5 * frame["c"]
+    return frame
+
+
 def gaps():
     """The same table with missing values."""
     frame = table()
@@ -164,8 +171,12 @@ def fit(frame, folder, options, resume=False):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         forecaster = Forecaster(**options).fit(frame, out=own, resume=resume)
-    forecaster.save(folder / f"saved-by-{rank}")
-    forecast = forecaster.predict(frame)
+    forecaster.save(folder / f"saved-by-{rank}", overwrite=True)
+    future = None
+    if "c" in frame:
+        later = pd.date_range(frame["date"].iloc[-1], periods=13, freq="h")[1:]
+        future = pd.DataFrame({"date": later, "c": np.linspace(-1, 1, 12)})
+    forecast = forecaster.predict(frame, future=future)
     return forecast, forecaster.config, forecaster.result, forecaster.choice
 
 
@@ -180,11 +191,9 @@ def other_table(frame):
 
 def of_forecasters(folder, trained, automatic, ended):
     """All fits that the tests compare, in one process of several."""
-    covariates = table().assign(c=np.random.default_rng(3).normal(size=400))
-    covariates["a"] += 5 * covariates["c"]
     return {
         "trained": fit(table(), folder / "trained", trained),
-        "automatic": fit(covariates, folder / "automatic", {**automatic, "known": ("c",)}),
+        "automatic": fit(covariates(), folder / "automatic", automatic),
         "ended": fit(table(), folder / "trained", trained, resume=True) if ended else None,
         "tables": other_table(table()),
     }
