@@ -229,17 +229,17 @@ def joined() -> Iterator[Processes]:
         return
     from torch import distributed
 
-    with _lost_processes(), _stopped_by_launcher():
-        own = not distributed.is_initialized()
-        if own:
-            _connect()
-        try:
+    own = not distributed.is_initialized()
+    try:
+        with _failures_of_others():
+            if own:
+                _connect()
             _current = Joined(_variable("LOCAL_RANK", 0))
             yield _current
-        finally:
-            _current = ALONE
-            if own:
-                distributed.destroy_process_group()
+    finally:
+        _current = ALONE
+        if own and distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def _connect() -> None:
@@ -271,43 +271,47 @@ def _connect() -> None:
 
 
 @contextlib.contextmanager
-def _lost_processes() -> Iterator[None]:
-    """Turn errors of the connection into one that says what has happened and how to go on."""
-    try:
-        yield
-    except RuntimeError as error:
-        from torch.distributed import DistError
+def _failures_of_others() -> Iterator[None]:
+    """Raise one kind of error where another process has failed, whether its connection breaks or the launcher
+    stops this one by SIGTERM, and ignore SIGTERM from then on, so that the error can be reported.
 
-        if not isinstance(error, DistError) and not LOST.search(str(error)):
-            raise
-        cause = re.sub(r"\[/[^]]*\] *", "", first_line(error)).partition(". ")[0]
-        raise ProcessError(
-            f"another process of this training has ended or cannot be reached ({cause}); {REMEDY}"
-        ) from None
-
-
-@contextlib.contextmanager
-def _stopped_by_launcher() -> Iterator[None]:
-    """Let SIGTERM, which a launcher sends to the others when one process fails, raise an error that says so.
-
-    The handlers of SIGINT and SIGTERM are restored at the end: while processes are joined, one that stops on a signal
-    ignores the next (`swt_time.training.signals`).
+    Otherwise the handlers of SIGINT and SIGTERM are restored at the end: while processes are joined, one that stops on
+    a signal ignores the next (`swt_time.training.signals`).
     """
 
     def stop(number: int, frame: Any) -> NoReturn:
         raise ProcessError(f"stopped by the launcher, since another process has failed or the run was ended; {REMEDY}")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    if former[signal.SIGTERM] is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, stop)
+    former: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        if former[signal.SIGTERM] is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except (RuntimeError, ProcessError) as error:
+        found = _of_others(error)
+        if found is None:
+            raise
+        if former:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            del former[signal.SIGTERM]
+        raise found from None
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def _of_others(error: Exception) -> ProcessError | None:
+    """What an error says of another process; None if it is an error of this one."""
+    from torch.distributed import DistError
+
+    if isinstance(error, ProcessError):
+        return error
+    if isinstance(error, DistError) or LOST.search(str(error)):
+        cause = re.sub(r"\[/[^]]*\] *", "", first_line(error)).partition(". ")[0]
+        return ProcessError(f"another process of this training has ended or cannot be reached ({cause}); {REMEDY}")
+    return None
 
 
 def reports_failure() -> bool:
