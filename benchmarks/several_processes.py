@@ -1,107 +1,117 @@
 """Time of a training step: one process of two threads, and two processes of one thread, with the same global batch.
 
-The two take turns, so that a busy machine slows both; the results are medians over fresh runs, of the median over the
-last 20 steps of each.
+The two take turns in one launch, so that a busy machine slows both: in one turn the first process trains alone on two
+threads while the second one waits, in the next both train on one thread each. Of each turn the first two steps are a warm-up.
 
-python benchmarks/several_processes.py --out benchmarks/results/several_processes.csv
+torchrun --nproc-per-node 2 benchmarks/several_processes.py --out benchmarks/results/several_processes.csv
 """
 
 import argparse
 import csv
 import os
 import statistics
-import subprocess
-import sys
-import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
 
+from swt_time import Config
+from swt_time.data.parts import Parts, split_table
+from swt_time.data.series import to_series
 from swt_time.machine import describe_processor
+from swt_time.model import build_model
+from swt_time.processes import ALONE, Processes, joined
 from swt_time.provenance import package_versions, source_commit
+from swt_time.training import Step, seeded, train_model
 
-BATCH = 32
-STEPS = 30
-RUNS = 5
-WAYS = {
-    "1 process, 2 threads": (2, ["-m", "swt_time"]),
-    "2 processes, 1 thread": (
-        1,
-        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "swt_time"],
-    ),
-}
+CONTEXT, HORIZON, BATCH, WARM_UP, STEPS, TURNS = 96, 24, 32, 2, 8, 7
+ONE, TWO = "1 process, 2 threads", "2 processes, 1 thread each"
 
 
-def write_table(path: Path, rows: int = 1500, series: int = 7) -> None:
-    """Write a wide table of hourly series with a daily cycle."""
+def hourly(rows: int = 1500, series: int = 7) -> Parts:
+    """Hourly series with a daily cycle, all for training."""
     draw, hours = np.random.default_rng(0), np.arange(rows)
-    columns = [np.sin(2 * np.pi * (hours + 3 * i) / 24) + 0.3 * draw.normal(size=rows) for i in range(series)]
-    times = np.datetime_as_string(np.datetime64("2024-01-01T00") + hours.astype("timedelta64[h]"), unit="s")
-    lines = [",".join([when, *(f"{value:.4f}" for value in row)]) for when, *row in zip(times, *columns, strict=True)]
-    path.write_text("\n".join([",".join(["date", *(f"s{i}" for i in range(series))]), *lines]) + "\n")
+    frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=rows, freq="h")})
+    for i in range(series):
+        frame[f"s{i}"] = np.sin(2 * np.pi * (hours + 3 * i) / 24) + 0.3 * draw.normal(size=rows)
+    return split_table(to_series(frame), "none", CONTEXT, HORIZON)
 
 
-def step_seconds(way: str, backbone: str, folder: Path) -> float:
-    """Train in one way, and return the median time of a step."""
-    threads, launch = WAYS[way]
-    options = ["--horizon", "24", "--context", "96", "--backbone", backbone, "--max-steps", str(STEPS), "--overwrite"]
-    settings = [f"training.batch_size={BATCH}", f"training.validate_every={STEPS}", "training.validation_windows=32"]
-    words = ["train", "--data", str(folder / "table.csv"), "--out", str(folder / "model"), "--keep-branch", *options]
-    words += [word for one in settings for word in ("--set", one)]
-    subprocess.run(
-        [sys.executable, *launch, *words],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+def turn(backbone: str, parts: Parts, threads: int, processes: Processes) -> list[float]:
+    """Train for some steps, and return the time of each after the warm-up."""
+    torch.set_num_threads(threads)
+    config = Config.parse({}).replace(
+        {
+            "data.context": CONTEXT,
+            "data.horizon": HORIZON,
+            "backbone.name": backbone,
+            "model.skip": "linear",
+            "training.batch_size": BATCH,
+            "training.max_steps": WARM_UP + STEPS,
+        }
     )
-    with (folder / "model" / "history.csv").open() as file:
-        return BATCH / float(list(csv.DictReader(file))[-1]["windows_per_second"])
+    ends: list[float] = []
+    with seeded(config.training) as random:
+        with random.active():
+            model = build_model(config)
+        train_model(
+            model,
+            parts.train,
+            None,
+            config.training,
+            random=random,
+            report=lambda event: ends.append(time.perf_counter()) if isinstance(event, Step) else None,
+            processes=processes,
+        )
+    return np.diff(ends)[WARM_UP - 1 :].tolist()
 
 
 def main() -> None:
-    """Measure each backbone in both ways, and write the results as CSV."""
+    """Measure each backbone in turns, and write the results as CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--backbones", default="minilm,transformer,none")
     asked = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        write_table(folder / "table.csv")
+    parts, rows = hourly(), []
+    with joined() as processes:
         for backbone in asked.backbones.split(","):
-            found: dict[str, list[float]] = {way: [] for way in WAYS}
+            found: dict[str, list[float]] = {ONE: [], TWO: []}
             load = []
-            for _ in range(asked.runs):
-                for way in WAYS:
-                    found[way].append(step_seconds(way, backbone, folder))
-                    load.append(os.getloadavg()[0])
-            one = statistics.median(found["1 process, 2 threads"])
+            for _ in range(asked.turns):
+                if processes.first:
+                    found[ONE].append(statistics.median(turn(backbone, parts, 2, ALONE)))
+                processes.sum()
+                found[TWO].append(statistics.median(turn(backbone, parts, 1, processes)))
+                load.append(os.getloadavg()[0])
+            if not processes.first:
+                continue
+            ratios = [one / two for one, two in zip(found[ONE], found[TWO], strict=True)]
             for way, seconds in found.items():
-                median = statistics.median(seconds)
-                rows.append(
-                    {
-                        "backbone": backbone,
-                        "way": way,
-                        "batch_size": BATCH,
-                        "step_ms": round(1000 * median, 2),
-                        "least_ms": round(1000 * min(seconds), 2),
-                        "most_ms": round(1000 * max(seconds), 2),
-                        "times_faster": round(one / median, 2),
-                        "runs": asked.runs,
-                        "load_average": f"{min(load):.1f} to {max(load):.1f}",
-                        "torch": package_versions()["torch"],
-                        "machine": f"{describe_processor()}, {os.cpu_count()} CPUs",
-                        "commit": source_commit(),
-                    }
-                )
-                print(
-                    f"{backbone:12} {way:22} {rows[-1]['step_ms']:8} ms  {rows[-1]['times_faster']} times", flush=True
-                )
-    with asked.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+                row = {
+                    "backbone": backbone,
+                    "way": way,
+                    "batch_size": BATCH,
+                    "step_ms": round(1000 * statistics.median(seconds), 2),
+                    "least_ms": round(1000 * min(seconds), 2),
+                    "most_ms": round(1000 * max(seconds), 2),
+                    "times_faster": round(statistics.median(ratios), 2) if way == TWO else 1.0,
+                    "times_faster_from": round(min(ratios), 2) if way == TWO else 1.0,
+                    "times_faster_to": round(max(ratios), 2) if way == TWO else 1.0,
+                    "turns": asked.turns,
+                    "load_average": f"{min(load):.1f} to {max(load):.1f}",
+                    "torch": package_versions()["torch"],
+                    "machine": f"{describe_processor()}, {os.cpu_count()} CPUs",
+                    "commit": source_commit(),
+                }
+                rows.append(row)
+                print(f"{backbone:12} {way:26} {row['step_ms']:9} ms  {row['times_faster']} times", flush=True)
+                with asked.out.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(rows)
 
 
 if __name__ == "__main__":
