@@ -1,7 +1,8 @@
 """Time of a training step: one process of two threads, and two processes of one thread, with the same global batch.
 
 The two take turns in one launch, so that a busy machine slows both: in one turn the first process trains alone on two
-threads while the second one waits, in the next both train on one thread each. Of each turn the first two steps are a warm-up.
+threads while the second one waits, in the next both train on one thread each. The first two steps of a turn are a
+warm-up.
 
 torchrun --nproc-per-node 2 benchmarks/several_processes.py --out benchmarks/results/several_processes.csv
 """

@@ -167,6 +167,10 @@ def test_other_commands_are_not_shared(monkeypatch, tmp_path, capsys):
     assert run(["forecast", "--data", "t.csv", "--horizon", "12", "--out", str(tmp_path / "f.csv")]) == 2
     assert "start this command without it" in capsys.readouterr().err
     assert run(["train", "--help"]) == 0
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    assert run(["train", "--help"]) == 0
+    assert run(["info"]) == 2
+    assert "the environment variable WORLD_SIZE is 'two'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -196,20 +200,52 @@ def test_one_process_of_a_launcher_is_alone(monkeypatch):
 GUIDE = Path(__file__).parent.parent / "docs" / "distributed.md"
 
 
-def test_the_commands_of_the_guide_run(tmp_path):
-    """By torchrun, as they stand there with a smaller budget, and the script of the guide."""
+TORCHRUN = f"{sys.executable} -m torch.distributed.run --standalone"
+
+
+@pytest.fixture
+def guide(tmp_path):
+    """The commands of the guide, with a smaller budget, in a folder with their table and their script."""
     text = GUIDE.read_text(encoding="utf-8")
-    commands = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
-    assert len(commands) == 3
     hours = np.arange(24 * 20)
     frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=len(hours), freq="h")})
     frame["demand"] = np.sin(2 * np.pi * hours / 24) + 0.1 * np.random.default_rng(0).normal(size=len(hours))
     frame.to_csv(tmp_path / "demand.csv", index=False)
     (tmp_path / "fit.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    lines = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+    assert len(lines) == 3
+    return [one.replace("--max-time 1h", "--max-steps 4").replace("torchrun", TORCHRUN).split() for one in lines]
+
+
+def run_all(commands, folder):
     for words in commands:
-        words = words.replace("--max-time 1h", "--max-steps 4").replace(
-            "torchrun", f"{sys.executable} -m torch.distributed.run --standalone"
-        )
-        done = subprocess.run(words.split(), cwd=tmp_path, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} >= {"model", "fitted"}
+
+
+def test_the_script_of_the_guide_runs_by_torchrun(guide, tmp_path):
+    run_all(guide[2:], tmp_path)
+    assert read_checkpoint(tmp_path / "fitted").config.data.horizon == 24
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_guide_run_by_torchrun(guide, tmp_path):
+    run_all(guide[:2], tmp_path)
+    assert read_checkpoint(tmp_path / "model").config.data.horizon == 24
+
+
+@pytest.mark.slow
+def test_a_process_killed_under_torchrun_gives_one_line_and_a_state(words, tmp_path):
+    """The launcher stops the other process by SIGTERM meanwhile."""
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        launch = [*TORCHRUN.split(), "--nproc-per-node", "2", "-m", "swt_time", *words]
+        launcher = subprocess.Popen(launch, stdout=file, stderr=file)
+        wait_for_state(tmp_path / "model")
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        assert launcher.wait(120) == 1
+    lines = [line for line in log.read_text().splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    assert "another process" in lines[0]
+    assert read_run(tmp_path / "model").state.progress["steps"] >= 2

@@ -20,7 +20,7 @@ def over_processes(arguments: Sequence[str]) -> Iterator[None]:
     ProcessError
         Another process has ended.
     """
-    if not launched() or not {"--help", "--version"}.isdisjoint(arguments):
+    if not {"--help", "--version"}.isdisjoint(arguments) or not launched():
         yield
         return
     if "train" not in arguments[:1]:
