@@ -27,7 +27,7 @@ from swt_time.processes import ALONE, Processes, joined
 from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Step, seeded, train_model
 
-CONTEXT, HORIZON, BATCH, WARM_UP, STEPS, TURNS = 96, 24, 32, 2, 8, 7
+CONTEXT, HORIZON, BATCH, WARM_UP, STEPS, TURNS = 96, 24, 8, 2, 6, 5
 ONE, TWO = "1 process, 2 threads", "2 processes, 1 thread each"
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--turns", type=int, default=TURNS)
-    parser.add_argument("--backbones", default="minilm,transformer,none")
+    parser.add_argument("--backbones", default="none,transformer,minilm")
     asked = parser.parse_args()
     parts, rows = hourly(), []
     with joined() as processes:
