@@ -1,8 +1,7 @@
-"""Time of a training step: one process of two threads, and two processes of one thread, with the same global batch.
+"""Time of a training step: one process of one or two threads, and two processes of one thread, with the same batches.
 
-The two take turns in one launch, so that a busy machine slows both: in one turn the first process trains alone on two
-threads while the second one waits, in the next both train on one thread each. The first two steps of a turn are a
-warm-up.
+They take turns in one launch, so that a busy machine slows all: the first process trains alone on one thread and then on
+two while the second one waits, and then both train on one thread each. The first two steps of a turn are a warm-up.
 
 torchrun --nproc-per-node 2 benchmarks/several_processes.py --out benchmarks/results/several_processes.csv
 """
@@ -28,7 +27,7 @@ from swt_time.provenance import package_versions, source_commit
 from swt_time.training import Step, seeded, train_model
 
 CONTEXT, HORIZON, BATCH, WARM_UP, STEPS, TURNS = 96, 24, 8, 2, 6, 5
-ONE, TWO = "1 process, 2 threads", "2 processes, 1 thread each"
+THREAD, THREADS, TWO = "1 process, 1 thread", "1 process, 2 threads", "2 processes, 1 thread each"
 
 
 def hourly(rows: int = 1500, series: int = 7) -> Parts:
@@ -79,18 +78,19 @@ def main() -> None:
     parts, rows = hourly(), []
     with joined() as processes:
         for backbone in asked.backbones.split(","):
-            found: dict[str, list[float]] = {ONE: [], TWO: []}
+            found: dict[str, list[float]] = {THREAD: [], THREADS: [], TWO: []}
             load = []
             for _ in range(asked.turns):
                 if processes.first:
-                    found[ONE].append(statistics.median(turn(backbone, parts, 2, ALONE)))
+                    found[THREAD].append(statistics.median(turn(backbone, parts, 1, ALONE)))
+                    found[THREADS].append(statistics.median(turn(backbone, parts, 2, ALONE)))
                 processes.sum()
                 found[TWO].append(statistics.median(turn(backbone, parts, 1, processes)))
                 load.append(os.getloadavg()[0])
             if not processes.first:
                 continue
-            ratios = [one / two for one, two in zip(found[ONE], found[TWO], strict=True)]
             for way, seconds in found.items():
+                ratios = [one / own for one, own in zip(found[THREADS], seconds, strict=True)]
                 row = {
                     "backbone": backbone,
                     "way": way,
@@ -98,9 +98,9 @@ def main() -> None:
                     "step_ms": round(1000 * statistics.median(seconds), 2),
                     "least_ms": round(1000 * min(seconds), 2),
                     "most_ms": round(1000 * max(seconds), 2),
-                    "times_faster": round(statistics.median(ratios), 2) if way == TWO else 1.0,
-                    "times_faster_from": round(min(ratios), 2) if way == TWO else 1.0,
-                    "times_faster_to": round(max(ratios), 2) if way == TWO else 1.0,
+                    "times_faster_than_2_threads": round(statistics.median(ratios), 2),
+                    "times_faster_least": round(min(ratios), 2),
+                    "times_faster_most": round(max(ratios), 2),
                     "turns": asked.turns,
                     "load_average": f"{min(load):.1f} to {max(load):.1f}",
                     "torch": package_versions()["torch"],
@@ -108,7 +108,9 @@ def main() -> None:
                     "commit": source_commit(),
                 }
                 rows.append(row)
-                print(f"{backbone:12} {way:26} {row['step_ms']:9} ms  {row['times_faster']} times", flush=True)
+                print(
+                    f"{backbone:12} {way:26} {row['step_ms']:9} ms  {row['times_faster_than_2_threads']}x", flush=True
+                )
                 with asked.out.open("w", newline="") as file:
                     writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
                     writer.writeheader()
