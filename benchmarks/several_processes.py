@@ -1,7 +1,7 @@
 """Time of a training step: one process of one or two threads, and two processes of one thread, with the same batches.
 
-They take turns in one launch, so that a busy machine slows all: the first process trains alone on one thread and then on
-two while the second one waits, and then both train on one thread each. The first two steps of a turn are a warm-up.
+They take turns in one launch, so that a busy machine slows all: the first process trains alone on one thread and then
+on two while the second one waits, and then both train on one thread each. The first two steps of a turn are a warm-up.
 
 torchrun --nproc-per-node 2 benchmarks/several_processes.py --out benchmarks/results/several_processes.csv
 """
