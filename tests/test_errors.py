@@ -36,7 +36,7 @@ def test_errors_about_input_are_value_errors(name):
 
 
 def test_other_errors_are_not_about_input():
-    for error in (errors.SaveError, errors.MissingDependencyError):
+    for error in (errors.SaveError, errors.ProcessError, errors.MissingDependencyError):
         assert issubclass(error, errors.SWTTimeError)
         assert not issubclass(error, errors.InputError)
     assert issubclass(errors.MissingDependencyError, ImportError)

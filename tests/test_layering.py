@@ -16,6 +16,7 @@ ORDER = [
     "folders",
     "provenance",
     "machine",
+    "processes",
     "remembered",
     "state_dicts",
     "wavelets",

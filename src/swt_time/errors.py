@@ -37,6 +37,10 @@ class SaveError(SWTTimeError):
     """The operating system refused to write a checkpoint (disk full, no permission); the previous one is intact."""
 
 
+class ProcessError(SWTTimeError):
+    """Another process of a training over several processes has ended or cannot be reached; the last state is intact."""
+
+
 class MissingDependencyError(SWTTimeError, ImportError):
     """An optional package is not installed; the message names the install command."""
 

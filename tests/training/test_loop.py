@@ -144,8 +144,7 @@ class BatchClock(Clock):
 @pytest.mark.parametrize("later", [0.1, 0.3, 0.03], ids=["steady", "slower later", "faster later"])
 def test_steps_and_schedule_fit_into_the_time_budget(monkeypatch, later):
     clock = BatchClock(later)
-    monkeypatch.setattr("swt_time.training.pace.time", clock)
-    monkeypatch.setattr("swt_time.training.loop.time", clock)
+    monkeypatch.setattr("swt_time.processes.time", clock)
     events = []
     _, result = run(
         clock.watch(Sines()),

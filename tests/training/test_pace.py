@@ -12,7 +12,7 @@ from swt_time.training.state import Progress
 def clock(monkeypatch):
     """A clock at 100 s, since the origin of a monotonic clock is arbitrary."""
     fake = Clock(100.0)
-    monkeypatch.setattr("swt_time.training.pace.time", fake)
+    monkeypatch.setattr("swt_time.processes.time", fake)
     return fake
 
 

@@ -15,8 +15,6 @@ is in ``provenance.json`` and ``history.csv``.
 """
 
 import json
-import platform
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,7 +35,6 @@ from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.config import MOST_WEIGHTS, STAND_INS, Config
 from swt_time.config.files import FILE_LIMIT
 from swt_time.data.parts import Parts
-from swt_time.data.series import SeriesTable, series_sha256
 from swt_time.effects.effects import PREFIX as EFFECTS
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import HEADER_LIMIT, MEBIBYTE, check_tensor_bytes, parse_json
@@ -45,11 +42,9 @@ from swt_time.folders import explained
 from swt_time.intervals import Calibration
 from swt_time.language import BackboneIdentity
 from swt_time.language.finding import BackboneNotFoundError, absolute_name, is_path
-from swt_time.machine import thread_count
 from swt_time.model.alone import WEIGHT, ClosedForm, is_alone, stored_weights
 from swt_time.model.closed_form import PREFIX as SUMS
 from swt_time.model.weights import check_weights, copy_weights, to_arrays
-from swt_time.provenance import package_versions, source_commit
 from swt_time.selection import Blend, Choice
 from swt_time.selection.blend import PREFIX
 from swt_time.training import TrainingResult, Validation
@@ -233,19 +228,6 @@ class Checkpoint:
             )
 
 
-def describe_training(series: SeriesTable, seed: int) -> dict[str, Any]:
-    """Provenance of a training run: versions, commit, seed, hash and size of the data, time and machine."""
-    return {
-        "versions": package_versions(),
-        "commit": source_commit(),
-        "seed": seed,
-        "data_sha256": series_sha256(series),
-        "rows": int(series.lengths.sum()),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": f"{platform.system()} {platform.machine()}, {thread_count()} threads",
-    }
-
-
 def make_checkpoint(
     config: Config, model: "SWTTime | ClosedForm", parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
@@ -302,6 +284,22 @@ def result_of(checkpoint: Checkpoint) -> TrainingResult | None:
         return None
 
 
+def content_of(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the files of a checkpoint, by name."""
+    weights = {name: np.asarray(one, order="C") for name, one in sorted(checkpoint.weights.items())}
+    provenance = {
+        **checkpoint.provenance,
+        "backbone": asdict(checkpoint.backbone) if checkpoint.backbone else None,
+    }
+    return {
+        "config.json": checkpoint.config.to_json().encode(),
+        "model.safetensors": save_arrays(weights),
+        "scaler.json": _json(asdict(checkpoint.trained_on)),
+        "provenance.json": _json(provenance),
+        "history.csv": write_history(checkpoint.history),
+    }
+
+
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool = False) -> None:
     """Write a checkpoint folder atomically; an existing checkpoint is replaced.
 
@@ -313,19 +311,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, *, unfinished: bool =
     SaveError
         The operating system reported an error; the previous checkpoint is intact.
     """
-    weights = {name: np.asarray(one, order="C") for name, one in sorted(checkpoint.weights.items())}
-    provenance = {
-        **checkpoint.provenance,
-        "backbone": asdict(checkpoint.backbone) if checkpoint.backbone else None,
-    }
-    content = {
-        "config.json": checkpoint.config.to_json().encode(),
-        "model.safetensors": save_arrays(weights),
-        "scaler.json": _json(asdict(checkpoint.trained_on)),
-        "provenance.json": _json(provenance),
-        "history.csv": write_history(checkpoint.history),
-    }
-    replace_files(Location(folder), content, "checkpoint")
+    replace_files(Location(folder), content_of(checkpoint), "checkpoint")
     if not unfinished:
         discard_run(folder)
 
@@ -354,6 +340,11 @@ def read_identified(folder: Path) -> tuple[Checkpoint, str]:
         if not folder.is_dir():
             raise CheckpointError(f"no checkpoint folder at {folder}; train a model and save it there first")
     content = read_files(Location(folder), FILES, "checkpoint")
+    return parse_content(content, folder), content_hash(content)
+
+
+def parse_content(content: Mapping[str, bytes], folder: Path) -> Checkpoint:
+    """Make a checkpoint of its files; ``folder`` stands in messages."""
 
     def parsed(name: str) -> dict[str, Any]:
         return parse_json(content[name], str(folder / name), CheckpointError)
@@ -381,7 +372,7 @@ def read_identified(folder: Path) -> tuple[Checkpoint, str]:
         raise CheckpointError(
             f"the checkpoint {folder} is damaged: weights of the kind {kind}, expected float32"
         ) from None
-    return Checkpoint(config, weights, trained_on, backbone, provenance, history), content_hash(content)
+    return Checkpoint(config, weights, trained_on, backbone, provenance, history)
 
 
 def _parse(kind: type[Kind], values: object, path: Path) -> Kind:

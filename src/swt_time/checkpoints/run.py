@@ -27,11 +27,16 @@ from swt_time.language import BackboneIdentity
 from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model.alone import ClosedForm
+from swt_time.processes import ALONE, Processes
 from swt_time.training import Event, TrainingResult, leave_unsolved, solve_alone, solves_alone
 
 if TYPE_CHECKING:
     from swt_time.model import SWTTime
     from swt_time.training import TrainingState
+
+
+NONE, CLOSED_FORM, LAYERS = b"none", b"closed form", b"layers"
+"""What the first of several processes tells the others that it trains."""
 
 
 def fit_in_folder(
@@ -42,6 +47,7 @@ def fit_in_folder(
     resume: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
+    processes: Processes = ALONE,
 ) -> tuple["SWTTime", Checkpoint, TrainingResult]:
     """Train a model, saving its best weights and the state of the run in a folder whose lock the caller holds.
 
@@ -59,6 +65,8 @@ def fit_in_folder(
         Called with every event.
     start : Start, optional
         The checkpoint whose weights a new run starts from. A run that is resumed needs none.
+    processes : Processes
+        Those that train together. This is the first one; the others call `fit_beside`.
 
     Returns
     -------
@@ -86,9 +94,11 @@ def fit_in_folder(
         else:
             ended = _load_ended(config, sha256, folder)
             if ended is not None:
+                processes.share({"training": NONE})
                 return ended
         if saved is None or saved.state is None:
             _warn(f"no training state has been completed in {folder} yet: the run starts from the beginning")
+    processes.share({"training": LAYERS})
     state = None if saved is None else saved.state
     origin = saved.started_from if saved is not None else start.record() if start is not None else None
     if origin is not None:
@@ -129,6 +139,7 @@ def fit_in_folder(
             report=report,
             save_best=save_best,
             save_state=save_state,
+            processes=processes,
         )
     checkpoint = _ended(config, model, parts, provenance, result)
     write_checkpoint(folder, checkpoint, unfinished=result.ended == "interrupted")
@@ -142,6 +153,7 @@ def fit_in_memory(
     trains: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
+    processes: Processes = ALONE,
 ) -> tuple["SWTTime | ClosedForm", Checkpoint, TrainingResult]:
     """Train a model without saving anything, or leave it untrained if its forecast has no weight (``trains`` False).
 
@@ -149,19 +161,41 @@ def fit_in_memory(
     all that the configuration asks for.
     """
     model: SWTTime | ClosedForm
-    if solves_alone(config) and start is None:
-        model, result = solve_alone(config, parts, report) if trains else leave_unsolved(config)
+    alone = solves_alone(config) and start is None
+    processes.share({"training": NONE if not trains else CLOSED_FORM if alone else LAYERS})
+    if alone:
+        model, result = solve_alone(config, parts, report, processes) if trains else leave_unsolved(config)
         return model, _ended(config, model, parts, provenance, result), result
     from swt_time.training import fit_model, leave_untrained
 
     if not trains:
         model, result = leave_untrained(config)
     elif start is None:
-        model, result = fit_model(config, parts, report=report)
+        model, result = fit_model(config, parts, report=report, processes=processes)
     else:
-        model, result = fit_model(config, parts, start=start.load_into, report=report)
+        model, result = fit_model(config, parts, start=start.load_into, report=report, processes=processes)
         provenance = {**provenance, "started_from": start.record()}
     return model, _ended(config, model, parts, provenance, result), result
+
+
+def fit_beside(
+    config: Config, parts: Parts, processes: Processes
+) -> tuple["SWTTime | ClosedForm | None", TrainingResult | None]:
+    """Train with the first process, which calls `fit_in_folder` or `fit_in_memory`, and save nothing.
+
+    Returns
+    -------
+    model, result
+        None if the first process trains nothing, because its run has ended or the forecast has no weight.
+    """
+    kind = processes.share({})["training"]
+    if kind == NONE:
+        return None, None
+    if kind == CLOSED_FORM:
+        return solve_alone(config, parts, processes=processes)
+    from swt_time.training import fit_model
+
+    return fit_model(config, parts, processes=processes)
 
 
 def _ended(

@@ -27,6 +27,7 @@ from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
 from swt_time.cli.exporting import export
 from swt_time.cli.forecasting import evaluate, forecast
+from swt_time.cli.launching import is_reported_elsewhere, over_processes
 from swt_time.cli.messages import to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
@@ -120,7 +121,8 @@ def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; errors are printed as one line on standard error."""
     arguments = [_expand(word) for word in arguments]
     try:
-        code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
+        with over_processes(arguments):
+            code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:  # Typer returns it in place of a KeyboardInterrupt
             return _fail("interrupted", INTERRUPTED)
@@ -168,7 +170,8 @@ def _expand(word: str) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    say(f"error: {one_line(message)}")
+    if not is_reported_elsewhere():
+        say(f"error: {one_line(message)}")
     return code
 
 

@@ -28,8 +28,10 @@ from swt_time.errors import CheckpointError
 from swt_time.evaluation.calibrating import calibrate
 from swt_time.evaluation.earning import judged, why_not_trained
 from swt_time.evaluation.effects import apart_from, choose_effects
+from swt_time.evaluation.several import check_same, follow, tell_checkpoint, tell_choice
 from swt_time.evaluation.trained import Trained
 from swt_time.files import expand_user
+from swt_time.processes import Processes, joined
 from swt_time.selection import CLOSED_FORM, Choice, choose, fit_blend
 from swt_time.training import Event, TrainingResult
 
@@ -68,8 +70,25 @@ def fit_table(
 ) -> Fitted:
     """Fit a forecaster; parameters and errors are those of `swt_time.forecaster.Forecaster.fit`.
 
-    A training that was stopped by a signal gives a result that says so, and no intervals yet.
+    A training that was stopped by a signal gives a result that says so, and no intervals yet. In processes that a
+    launcher started, all train together and return the same; the first one writes and reports.
     """
+    with joined() as processes:
+        check_same(processes, series, asked)
+        if not processes.first:
+            return Fitted(*follow(processes, series, asked.training.device))
+        return _fit(series, asked, out, resume, start, report, processes)
+
+
+def _fit(
+    series: SeriesTable,
+    asked: Config,
+    out: str | Path | None,
+    resume: bool,
+    start: str | Path | Start | None,
+    report: Callable[[Event], None],
+    processes: Processes,
+) -> Fitted:
     folder = None if out is None else expand_user(out, CheckpointError)
     if folder is not None:
         check_output_folder(folder, overwrite=True)
@@ -89,13 +108,16 @@ def fit_table(
     asked_branch, not_trained = config, why_not_trained(config, parts, weighed=trains, starts=begin is not None)
     if not_trained is not None:
         config, begin = without_branch(config), None
+    tell_choice(processes, config, series, rest)
     provenance = describe_training(series, config.training.seed)
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
         if folder is None or not trains:
-            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin)
+            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin, processes)
         else:
-            model, checkpoint, result = fit_in_folder(config, parts, provenance, folder, resume, report, begin)
+            model, checkpoint, result = fit_in_folder(
+                config, parts, provenance, folder, resume, report, begin, processes
+            )
             written = checkpoint
         interrupted = result.ended == "interrupted"
         if not_trained is not None:
@@ -111,6 +133,7 @@ def fit_table(
             checkpoint = calibrate(Trained(checkpoint, model, device), parts, residuals, series, effects)
         if folder is not None and checkpoint is not written:
             write_checkpoint(folder, checkpoint, unfinished=interrupted)
+    tell_checkpoint(processes, checkpoint)
     if is_left_out(checkpoint.provenance):
         config = checkpoint.config
     return Fitted(config, Trained(checkpoint, model, device), result, choice, effects)

@@ -34,6 +34,7 @@ from swt_time.intervals import Calibration
 from swt_time.machine import resolve_device
 from swt_time.model.alone import ClosedForm
 from swt_time.panel.ladder import ladder
+from swt_time.processes import writes
 from swt_time.selection import Blend
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ class Trained:
         return cls.build(checkpoint, device, allow_backbone_change=allow_backbone_change)
 
     def save(self, folder: Path, overwrite: bool) -> None:
-        """Write the checkpoint; see `swt_time.Forecaster.save`."""
+        """Write the checkpoint, in the first process; see `swt_time.Forecaster.save`."""
+        if not writes():
+            return
         check_output_folder(folder, overwrite)
         with locked(folder):
             write_checkpoint(folder, self.checkpoint)

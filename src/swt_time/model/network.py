@@ -21,6 +21,7 @@ from swt_time.model.normalize import WindowScale, denormalize, normalize
 from swt_time.model.patching import PatchEmbedding, hide, visible_patches
 from swt_time.model.quantiles import QuantileHead
 from swt_time.model.weights import trained_parameters
+from swt_time.processes import ALONE, Processes
 
 
 class SWTTime(nn.Module):
@@ -153,7 +154,7 @@ class SWTTime(nn.Module):
         """Return the penalty of free wavelet filters, to be added to the loss; None for other embeddings."""
         return self.embed.penalty()
 
-    def solve(self, windows: Windows, validation: Windows | None) -> Solution | None:
+    def solve(self, windows: Windows, validation: Windows | None, processes: Processes = ALONE) -> Solution | None:
         """Solve a ridge skip in closed form, so that the branch learns its residual.
 
         Parameters
@@ -162,6 +163,8 @@ class SWTTime(nn.Module):
             Training windows.
         validation : Windows, optional
             Windows that choose the regularisation; see `swt_time.model.closed_form.solve`.
+        processes : Processes
+            Those that sum over the windows together.
 
         Returns
         -------
@@ -170,7 +173,8 @@ class SWTTime(nn.Module):
         """
         if not isinstance(self.skip, RidgeSkip):
             return None
-        solution = solve(windows, validation, self.skip.weight.shape[1], self.embed.prior(), self.closed_form)
+        context, prior = self.skip.weight.shape[1], self.embed.prior()
+        solution = solve(windows, validation, context, prior, self.closed_form, processes)
         self.skip.weight.copy_(torch.from_numpy(solution.weight))
         return solution
 

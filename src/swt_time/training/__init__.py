@@ -5,6 +5,7 @@
   validations; best weights; stopping on a signal;
 - ``compiled``: the training step as one compiled graph;
 - ``events``, ``state``: what a run reports, and the state that it resumes from;
+- ``gradients``, ``sharing``: the gradient of a batch in one process or several; a state given to the others;
 - ``fitting``: training a model from a configuration and the parts of a table;
 - ``solving``: solving a closed form alone, without the loop.
 """

@@ -14,6 +14,7 @@ from swt_time.machine import resolve_device, torch_defaults
 from swt_time.model import SWTTime, build_model
 from swt_time.model.closed_form import RidgeSkip
 from swt_time.model.heads import LinearSkip
+from swt_time.processes import ALONE, Processes
 from swt_time.training.compiled import CompiledModel
 from swt_time.training.events import Event, TrainingResult
 from swt_time.training.loop import train
@@ -60,6 +61,7 @@ def train_model(
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Train an `SWTTime` model with its penalty, closed-form part and gate, compiled if ``training.compile`` is set.
 
@@ -71,13 +73,14 @@ def train_model(
         validation,
         config,
         objective=Objective(config.loss, model.penalty, config.reconstruction_weight),
-        solve=partial(model.solve, windows, validation),
+        solve=partial(model.solve, windows, validation, processes),
         gate=model.gate,
         random=random,
         resume=resume,
         report=report,
         save_best=save_best,
         save_state=save_state,
+        processes=processes,
     )
 
 
@@ -115,6 +118,7 @@ def fit_model(
     *,
     start: Callable[[SWTTime, Config], None] | None = None,
     report: Callable[[Event], None] = lambda event: None,
+    processes: Processes = ALONE,
 ) -> tuple[SWTTime, TrainingResult]:
     """Build the model of a configuration, change its initial weights by ``start``, and train it.
 
@@ -129,5 +133,7 @@ def fit_model(
             model = build_model(config).to(random.device)
         if start is not None:
             start(model, config)
-        result = train_model(model, parts.train, parts.validation, config.training, random=random, report=report)
+        result = train_model(
+            model, parts.train, parts.validation, config.training, random=random, report=report, processes=processes
+        )
     return model, result

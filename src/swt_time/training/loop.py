@@ -1,11 +1,9 @@
 """The training loop, from the first step until the best weights are restored."""
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,12 +14,14 @@ from swt_time.data.batches import ShuffledBatches
 from swt_time.data.windows import Windows, evenly
 from swt_time.errors import SWTTimeError, TableError
 from swt_time.model.closed_form import Solution
-from swt_time.model.inference import call
 from swt_time.model.weights import load_trained_state
+from swt_time.processes import ALONE, Processes
 from swt_time.training.events import Ending, Event, Plan, Solved, Step, TrainingResult, Validation
-from swt_time.training.optimising import Objective, learning_rate, make_optimizer, memory_advice, windows_at_once
+from swt_time.training.gradients import BatchGradient, SharedBatchGradient
+from swt_time.training.optimising import Objective, learning_rate, make_optimizer
 from swt_time.training.pace import RECENT_STEPS, Pace
-from swt_time.training.random_state import RandomState
+from swt_time.training.random_state import RandomState, step_seed
+from swt_time.training.sharing import share_state
 from swt_time.training.signals import StopRequest, stop_on_signals
 from swt_time.training.solving import NO_WINDOW
 from swt_time.training.state import (
@@ -31,25 +31,7 @@ from swt_time.training.state import (
     optimizer_moments,
 )
 from swt_time.training.tracking import BestWeights, RunningMean
-
-
-class Trainable(Protocol):
-    """A model that `train` can train: `SWTTime`, or a baseline."""
-
-    def parameters(self) -> Iterator[nn.Parameter]: ...
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
-
-    def train(self, mode: bool = True) -> Any: ...
-
-    def eval(self) -> Any: ...
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """Return the trained weights by name, which are saved and restored."""
-
-    def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
-        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``; ``observed`` is given for
-        windows that are padded."""
+from swt_time.training.trainable import Trainable
 
 
 def train(
@@ -66,6 +48,7 @@ def train(
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Train a model in place and leave it with its best weights.
 
@@ -98,6 +81,10 @@ def train(
         Called with the state of the run every ``checkpoint_every`` steps (by default after every validation, after
         ``save_best``) and when a signal stops the run. It must copy or write the tensors before it returns, since
         training modifies them in place.
+    processes : Processes
+        The processes that train this model together, each with this call. The windows of a step, and those of a
+        validation, are divided among them; weights, losses and the end of the run are the same in all. A state to
+        resume is given by the first one.
 
     Returns
     -------
@@ -110,14 +97,17 @@ def train(
     CheckpointError
         The state to resume is damaged or of another model.
     ConfigError
-        There is not enough memory.
+        There is not enough memory, or there are more processes than windows in a batch.
+    ProcessError
+        Another process has ended.
     SWTTimeError
         The training loss or a weight is not finite.
 
     Notes
     -----
-    Dropout draws from ``random``. The order of the windows depends on the seed of the configuration and the epoch
-    only. SIGINT (Ctrl-C) and SIGTERM stop the run after the current step; the best
+    Dropout draws from ``random``; in several processes from numbers that depend on seed, step and rank. The order of
+    the windows depends on the seed of the configuration and the epoch only, and which of them are those of a process on
+    its rank and the number of processes too. SIGINT (Ctrl-C) and SIGTERM stop the run after the current step; the best
     weights so far are restored.
 
     On the CPU, with the same machine and number of threads, a run that was stopped anywhere and resumed ends with the
@@ -128,10 +118,11 @@ def train(
     if len(windows) == 0:
         raise TableError(NO_WINDOW)
     objective = Objective(config.loss) if objective is None else objective
-    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state)
+    resume = share_state(resume, processes)
+    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state, processes)
     if resume is not None:
         run.restore(resume)
-    with stop_on_signals() as stop:
+    with stop_on_signals(once=processes.alone) as stop:
         return run.loop(solve, stop)
 
 
@@ -150,16 +141,21 @@ class _Run:
         report: Callable[[Event], None],
         save_best: Callable[[TrainingResult], None],
         save_state: Callable[[TrainingState], None],
+        processes: Processes,
     ):
         self.model, self.windows, self.config = model, windows, config
         self.validation = validation if validation is not None and len(validation) else None
-        self.objective, self.gate = objective, gate
+        self.gate, self.processes = gate, processes
         self.report, self.save_best, self.save_state = report, save_best, save_state
         self.device = next(p for p in model.parameters() if p.requires_grad).device
         self.random = RandomState(self.device) if random is None else random
+        if processes.alone:
+            self.gradient = BatchGradient(model, objective, config, self.device)
+        else:
+            self.gradient = SharedBatchGradient(model, objective, config, self.device, processes)
         self.learning_rate = config.learning_rate
         self.batches = ShuffledBatches(len(windows), config.batch_size, config.seed)
-        self.pace = Pace(config, len(self.batches), len(windows))
+        self.pace = Pace(config, len(self.batches), len(windows), processes.clock)
         self.result = TrainingResult(0, 0, None, "running", 0.0)
         self.best, self.train_loss = BestWeights(), RunningMean()
 
@@ -183,6 +179,8 @@ class _Run:
             if self._state_due(step):
                 self.save_state(self.state())
             with self.random.active():
+                if not self.processes.alone:
+                    torch.manual_seed(step_seed(self.config.seed, step, self.processes.rank))
                 self._step(step)
             step += 1
             self.result.steps = step
@@ -202,10 +200,12 @@ class _Run:
 
     def _solve(self, solve: Callable[[], Solution | None], stop: StopRequest) -> None:
         """Solve the closed-form part of the model, if there is one, and validate it before the first step."""
-        began = time.monotonic()
+        clock = self.processes.clock
+        began = clock()
         solution = solve()
+        self.processes.share_weights(self.model.trained_state())
         if solution is not None:
-            self.report(Solved(solution, time.monotonic() - began))
+            self.report(Solved(solution, clock() - began))
             self.result.closed_form = solution.record()
             self.train_loss = RunningMean(solution.train_mse, 1)
             self._validate(0, stop)
@@ -216,9 +216,10 @@ class _Run:
             return "early stopping"
         if step >= self.pace.total_steps and self._validated(step):
             return "finished"
-        if stop.is_set():
+        stopped, late = self.processes.sum(stop.is_set(), self.pace.out_of_time())
+        if stopped:
             return "interrupted"
-        return "time budget" if self.pace.out_of_time() else None
+        return "time budget" if late else None
 
     def state(self) -> TrainingState:
         """Return everything that the rest of the run depends on, except for the arguments of `train`."""
@@ -300,70 +301,54 @@ class _Run:
         return step > 0 and step % self.config.checkpoint_every == 0
 
     def _step(self, step: int) -> None:
-        began = time.monotonic()
-        config = self.config
+        clock, config = self.processes.clock, self.config
+        began = clock()
         self.learning_rate = learning_rate(step, self.pace.total_steps, config.learning_rate, config.schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
         self.model.train()
         indices = self.batches.batch(*divmod(step, len(self.batches)))
         self.optimizer.zero_grad(set_to_none=True)
-        value, points, observed = 0.0, 0, 0
-        for forecast, target in self._forecasts(self.windows, indices):
-            part = self.objective.error(forecast, target) / (len(indices) * target[0].numel())
-            value += part.item()
-            if not math.isfinite(value):
-                raise SWTTimeError(f"the training loss became {value} at step {step + 1}; {self._remedy()}")
-            points += target.numel()
-            observed += int((~target.isnan()).sum())
-            with memory_advice(config):
-                part.backward()
-        if observed < points:
-            value *= points / max(observed, 1)
-        penalty = self.objective.penalty()
-        if penalty is not None:
-            penalty.backward()
+        value = self.gradient.add(self.windows, indices)
+        if not math.isfinite(value):
+            raise SWTTimeError(f"the training loss became {value} at step {step + 1}; {self._remedy()}")
         if config.clip_norm is not None:
             nn.utils.clip_grad_norm_((p for g in self.optimizer.param_groups for p in g["params"]), config.clip_norm)
         self.optimizer.step()
         self.train_loss.add(value, len(indices))
         pace = self.pace
-        pace.step_seconds.append(time.monotonic() - began)
+        pace.step_seconds.append(clock() - began)
         self.report(Step(step + 1, pace.total_steps, value, pace.windows_per_second, pace.seconds_left(step + 1)))
-
-    def _forecasts(self, windows: Windows, indices: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield forecasts (M, H, 1), or quantiles (M, H, 1, Q), and targets (M, H, 1), a micro-batch at a time."""
-        for begin in range(0, len(indices), windows_at_once(self.config)):
-            part = indices[begin : begin + windows_at_once(self.config)]
-            context, target = (torch.from_numpy(array).unsqueeze(-1) for array in windows.gather(part))
-            with memory_advice(self.config):
-                forecast = call(self.model, context.to(self.device))
-            yield forecast, target.to(self.device)
 
     @torch.no_grad()
     def _validation_loss(self, indices: np.ndarray, stop: StopRequest | None) -> float | None:
         """Return the mean loss over the given validation windows, or None if a signal interrupts it."""
         assert self.validation is not None
         self.model.eval()
-        total, points = 0.0, 0
-        for begin in range(0, len(indices), self.config.batch_size):
-            if stop is not None and stop.is_set():
-                return None
-            batch = indices[begin : begin + self.config.batch_size]
-            for forecast, target in self._forecasts(self.validation, batch):
-                total += self.objective.error(forecast, target).item()
+        total, points, stopped = 0.0, 0.0, False
+        own = self.processes.part(indices)
+        for begin in range(0, len(own), self.config.batch_size):
+            stopped = stop is not None and stop.is_set()
+            if stopped:
+                break
+            batch = own[begin : begin + self.config.batch_size]
+            for forecast, target in self.gradient.forecasts(self.validation, batch):
+                total += self.gradient.objective.error(forecast, target).item()
                 points += int((~target.isnan()).sum())
+        total, points, any_stopped = self.processes.sum(total, points, stopped)
+        if any_stopped:
+            return None
         return total / points if points else math.inf
 
     def _validate(self, step: int, stop: StopRequest) -> None:
-        began = time.monotonic()
+        began = self.processes.clock()
         weights = self._weights()
         loss = None
         if self.validation is not None:
             loss = self._validation_loss(self._validation_indices(), stop)
             if loss is None:
                 return
-            self.pace.validation_seconds = time.monotonic() - began
+            self.pace.validation_seconds = self.processes.clock() - began
         best = self.best.update(loss, weights)
         row = Validation(
             step=step,
@@ -391,10 +376,10 @@ class _Run:
     def _plan(self, step: int) -> None:
         """Plan the run from the measured time of its first steps and of one batch of validation windows."""
         if self.validation is not None:
-            began = time.monotonic()
+            began = self.processes.clock()
             indices = self._validation_indices()
-            self._validation_loss(indices[: self.config.batch_size], None)
-            batches = math.ceil(len(indices) / self.config.batch_size)
-            self.pace.validation_seconds = (time.monotonic() - began) * batches
+            some = self.config.batch_size * self.processes.size
+            self._validation_loss(indices[:some], None)
+            self.pace.validation_seconds = (self.processes.clock() - began) * math.ceil(len(indices) / some)
         self.pace.plan(step)
         self.report(Plan(self.pace.total_steps, self.pace.seconds + self.pace.seconds_left(step)))

@@ -2,9 +2,10 @@
 
 import math
 import statistics
-import time
+from collections.abc import Callable
 
 from swt_time.config import TrainingConfig
+from swt_time.processes import ALONE
 from swt_time.training.state import Progress
 
 MEASURED_STEPS = 5
@@ -32,6 +33,8 @@ class Pace:
     steps_per_epoch : int
     n_windows : int
         Number of training windows.
+    clock : callable
+        Returns the time in seconds; the same in all processes of a run, which therefore plan alike.
 
     Attributes
     ----------
@@ -47,7 +50,9 @@ class Pace:
         Estimated time of one validation.
     """
 
-    def __init__(self, config: TrainingConfig, steps_per_epoch: int, n_windows: int):
+    def __init__(
+        self, config: TrainingConfig, steps_per_epoch: int, n_windows: int, clock: Callable[[], float] = ALONE.clock
+    ):
         self.total_steps = config.epochs * steps_per_epoch if config.max_steps is None else config.max_steps
         self.validate_every = config.validate_every or 0
         self.step_seconds: list[float] = []
@@ -55,18 +60,19 @@ class Pace:
         self.most_steps = self.total_steps
         self._config = config
         self._windows_per_step = min(config.batch_size, n_windows)
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
 
     @property
     def seconds(self) -> float:
         """Training time so far, over all parts of a run that was stopped and resumed."""
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def restore(self, progress: Progress) -> None:
         """Continue with the plan and the times of a stopped run."""
         self.total_steps, self.validate_every = progress.total_steps, progress.validate_every
         self.validation_seconds, self.step_seconds = progress.validation_seconds, list(progress.step_seconds)
-        self._began = time.monotonic() - progress.seconds
+        self._began = self._clock() - progress.seconds
 
     def measured(self, step: int) -> bool:
         """Return whether the run is to be planned now: this is the last of the measured steps."""

@@ -9,12 +9,21 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from swt_time.errors import CheckpointError, first_line
 
 _ONE_AT_A_TIME = threading.RLock()
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return a seed of PyTorch's generators for one step in one of several processes.
+
+    The generators of the processes cannot be saved together, and their number may change when a run is resumed.
+    """
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class RandomState:

@@ -27,10 +27,17 @@ def raise_as_usual(number: int | None) -> NoReturn:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals(*, once: bool = True) -> Iterator[StopRequest]:
     """Turn the first SIGINT or SIGTERM into a request to stop; the second one has its usual effect.
 
     Outside the main thread, where Python cannot set signal handlers, signals are not handled.
+
+    Parameters
+    ----------
+    once : bool
+        False for a process that a launcher started, which passes on a Ctrl-C that the process gets from the terminal
+        too: the second signal is ignored then, also after the context, until the processes have parted
+        (`swt_time.processes.joined`).
 
     Yields
     ------
@@ -46,7 +53,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
     def request(number: int, frame: Any) -> None:
         stop.signal = number
         stop.set()
-        restore()
+        if once:
+            restore()
 
     def restore() -> None:
         for number, handler in former.items():
@@ -57,4 +65,5 @@ def stop_on_signals() -> Iterator[StopRequest]:
     try:
         yield stop
     finally:
-        restore()
+        if once or not stop.is_set():
+            restore()

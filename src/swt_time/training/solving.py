@@ -12,6 +12,7 @@ from swt_time.data.windows import Windows, evenly
 from swt_time.errors import TableError
 from swt_time.model.alone import ClosedForm, is_alone, prior_of
 from swt_time.model.closed_form import solve
+from swt_time.processes import ALONE, Processes
 from swt_time.training.events import Event, Solved, TrainingResult, Validation
 
 NO_WINDOW = "the training part holds no window; lower data.context or data.horizon, or provide more rows"
@@ -33,7 +34,10 @@ def leave_unsolved(config: Config) -> tuple[ClosedForm, TrainingResult]:
 
 
 def solve_alone(
-    config: Config, parts: Parts, report: Callable[[Event], None] = lambda event: None
+    config: Config,
+    parts: Parts,
+    report: Callable[[Event], None] = lambda event: None,
+    processes: Processes = ALONE,
 ) -> tuple[ClosedForm, TrainingResult]:
     """Solve the closed form of a configuration (`swt_time.model.alone`) on the parts of a table.
 
@@ -45,7 +49,9 @@ def solve_alone(
     if len(parts.train) == 0:
         raise TableError(NO_WINDOW)
     began, data, training = time.monotonic(), config.data, config.training
-    solution = solve(parts.train, parts.validation, data.steps, prior_of(config.embedding), config.model.closed_form)
+    solution = solve(
+        parts.train, parts.validation, data.steps, prior_of(config.embedding), config.model.closed_form, processes
+    )
     solved = time.monotonic() - began
     report(Solved(solution, solved))
     found = ClosedForm(solution.weight.astype(np.float32))

@@ -1,10 +1,30 @@
 """A model as the training loop sees it: its forecast is what the loss is computed of."""
 
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from swt_time.model import SWTTime
+
+
+class Trainable(Protocol):
+    """A model that `train` can train: `SWTTime`, or a baseline."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the trained weights by name, which are saved and restored."""
+
+    def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
+        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``; ``observed`` is given for
+        windows that are padded."""
 
 
 class TrainableModel:

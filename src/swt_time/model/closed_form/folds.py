@@ -15,6 +15,7 @@ from swt_time.data.windows import Windows, evenly
 from swt_time.model.closed_form.moments import Moments, moments
 from swt_time.model.closed_form.priors import Penalty
 from swt_time.model.closed_form.ridge import STRENGTHS, path
+from swt_time.processes import ALONE, Processes
 
 BLOCKS = 6
 """Blocks at most. Each has at least as many windows of the longest series as the horizon has steps."""
@@ -121,11 +122,11 @@ class Blocks:
         assigned = assign_blocks(places, horizon, int(ends[-1]) / len(used))
         return None if assigned is None else cls(parts, part, index, *assigned)
 
-    def folds(self, exponent: int = 0) -> list[Fold]:
+    def folds(self, exponent: int = 0, processes: Processes = ALONE) -> list[Fold]:
         """Return the folds of `by_block`."""
-        return list(self.by_block(exponent).values())
+        return list(self.by_block(exponent, processes).values())
 
-    def by_block(self, exponent: int = 0) -> dict[int, Fold]:
+    def by_block(self, exponent: int = 0, processes: Processes = ALONE) -> dict[int, Fold]:
         """Return the fold of each block with observed targets and windows to train on, weighted as in `moments`.
 
         Every window is read once: windows of one block that may be trained on in the same folds are summed together.
@@ -140,7 +141,7 @@ class Blocks:
         ):
             indices = self.index[piece == number]
             partial = MOST_PARTIAL * len(indices) // len(self.index)
-            sums = moments(self.parts[part], indices, exponent, partial)
+            sums = moments(self.parts[part], indices, exponent, partial, processes)
             _add(held_out, int(block), sums)
             for fold in np.flatnonzero(folds):
                 _add(train, int(fold), sums)

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from swt_time.data.scaling import equally_long
 from swt_time.data.windows import ConsecutiveWindows, Windows, evenly
 from swt_time.model.closed_form.moments import Moments, moments
+from swt_time.processes import ALONE, Processes
 
 LENGTH = 2**12
 """Length of a Fourier transform, at least; shorter for short series."""
@@ -29,7 +30,7 @@ LEAST_VARIATION = 1e-8
 about ``1e-15`` of them."""
 
 
-def sum_moments(windows: Windows, context: int, horizon: int, most: int) -> Moments:
+def sum_moments(windows: Windows, context: int, horizon: int, most: int, processes: Processes = ALONE) -> Moments:
     """Sum second moments over all windows where they follow each other, else over ``most`` that are evenly spaced.
 
     Parameters
@@ -38,13 +39,15 @@ def sum_moments(windows: Windows, context: int, horizon: int, most: int) -> Mome
     context, horizon : int
         ``T`` and ``H``.
     most : int
+    processes : Processes
+        Those that divide the windows among them.
     """
     runs = windows.runs() if isinstance(windows, ConsecutiveWindows) else None
-    found = None if runs is None else all_moments(runs, context, horizon)
-    return moments(windows, evenly(len(windows), most)) if found is None else found
+    found = None if runs is None else all_moments(runs, context, horizon, processes)
+    return moments(windows, evenly(len(windows), most), processes=processes) if found is None else found
 
 
-def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Moments | None:
+def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int, processes: Processes = ALONE) -> Moments | None:
     """Sum second moments over all windows of runs, as `swt_time.model.closed_form.moments.moments` does over some.
 
     Parameters
@@ -53,6 +56,8 @@ def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Momen
         Values that the windows of a series cover, ``C + T + H - 1`` of them; all observed.
     context, horizon : int
         ``T`` and ``H``.
+    processes : Processes
+        Those that divide the windows among them; each is given all runs.
 
     Returns
     -------
@@ -62,12 +67,16 @@ def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Momen
     width = context + horizon
     first, total = np.zeros(width), 0
     ends = np.zeros((width - 1, width - 1))
-    for _, rows in equally_long([run for run in runs if len(run) >= width]):
+    runs = [run for run in runs if len(run) >= width]
+    for _, rows in equally_long(runs if processes.alone else own_runs(runs, width, processes)):
         count = rows.shape[1] - width + 1
         total += len(rows) * count
         first += lagged_products(rows, count, width)
         leaving, entering = rows[:, : width - 1], rows[:, count:]
         ends += entering.T @ entering - leaving.T @ leaving
+    if not processes.alone:
+        summed = processes.add(np.concatenate([ends.ravel(), first, [total]]))
+        ends, first, total = summed[: ends.size].reshape(ends.shape), summed[ends.size : -1], round(summed[-1])
     if not total:
         return None
     sums = np.empty((width, width))
@@ -75,6 +84,21 @@ def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int) -> Momen
     for i in range(width - 1):
         sums[i + 1, i + 1 :] = sums[i + 1 :, i + 1] = sums[i, i:-1] + ends[i, i:]
     return centred(sums, context, total)
+
+
+def own_runs(runs: Sequence[np.ndarray], width: int, processes: Processes) -> list[np.ndarray]:
+    """Return the stretches of runs whose windows of ``width`` values are those of this process: of all windows in
+    order, as many as of the others."""
+    ends = np.cumsum([len(run) - width + 1 for run in runs])
+    total = int(ends[-1]) if len(ends) else 0
+    first, last = (total * one // processes.size for one in (processes.rank, processes.rank + 1))
+    found = []
+    for run, end in zip(runs, ends.tolist(), strict=True):
+        begin = end - (len(run) - width + 1)
+        some = slice(max(first - begin, 0), min(last, end) - begin + width - 1)
+        if some.stop - some.start >= width:
+            found.append(run[some])
+    return found
 
 
 def lagged_products(rows: np.ndarray, count: int, width: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from swt_time.data.windows import Windows, evenly
+from swt_time.processes import ALONE, Processes
 
 CHUNK = 4096
 """Windows whose moments are computed at once."""
@@ -53,6 +54,23 @@ class Moments:
             np.concatenate([self.missing, other.missing]),
         )
 
+    def over(self, processes: Processes) -> "Moments":
+        """Moments of the windows of all processes, each of which holds those of some."""
+        if processes.alone:
+            return self
+        plain = [self.inputs.ravel(), self.products.ravel(), np.array([self.targets, self.points])]
+        inputs, products, (targets, points) = np.split(
+            processes.add(np.concatenate(plain)), np.cumsum([self.inputs.size, self.products.size])
+        )
+        return Moments(
+            inputs.reshape(self.inputs.shape),
+            products.reshape(self.products.shape),
+            float(targets),
+            round(points),
+            processes.concatenate(self.partial),
+            processes.concatenate(self.missing),
+        )
+
     def squared_error(self, weight: np.ndarray) -> float:
         """Sum of squared errors of the observed values forecast as ``weight x``; weight of shape (H, T)."""
         explained = 2 * (weight.T * self.products).sum() - (weight.T * (self.inputs @ weight.T)).sum()
@@ -92,13 +110,19 @@ class Moments:
         )
 
 
-def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_partial: int = MOST_PARTIAL) -> Moments:
+def moments(
+    windows: Windows,
+    indices: np.ndarray,
+    exponent: int = 0,
+    most_partial: int = MOST_PARTIAL,
+    processes: Processes = ALONE,
+) -> Moments:
     """Sum second moments over the windows with the given indices, in double precision.
 
     Context and target are relative to the mean of the context, which is NaN before the start of a series and 0 there in
     the sums. A window counts ``(std + SOFTENING)^-exponent`` times,
     where ``std`` is the standard deviation of its context. A window of which nothing was observed is left out. Of those
-    with some values only, at most about ``most_partial`` are used.
+    with some values only, at most about ``most_partial`` are used. Several processes divide the windows among them.
     """
     total: Moments | None = None
     room = max(most_partial * min(CHUNK, len(indices)) // max(len(indices), 1), 1)
@@ -114,21 +138,24 @@ def moments(windows: Windows, indices: np.ndarray, exponent: int = 0, most_parti
             share = 1 - padded.mean(axis=1, keepdims=True)
             scale = (np.sqrt(np.square(x).mean(axis=1, keepdims=True) / share) + SOFTENING) ** (-exponent / 2)
             x, y = scale * x, scale * y
-        part = _moments(x, y, room)
+        part = _moments(x, y, room, processes)
         total = part if total is None else total + part
     assert total is not None, "no window to sum over"
-    return total
+    return total.over(processes)
 
 
-def _moments(x: np.ndarray, y: np.ndarray, room: int) -> Moments:
-    """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used."""
+def _moments(x: np.ndarray, y: np.ndarray, room: int, processes: Processes) -> Moments:
+    """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used, of
+    which this process takes its part."""
     missing = np.isnan(y)
     if not missing.any():
+        x, y = processes.part(x), processes.part(y)
         none = np.empty((0, x.shape[1])), np.empty((0, y.shape[1]))
         return Moments(x.T @ x, x.T @ y, float(np.square(y).sum()), y.size, *none)
     some = missing.any(axis=1) & ~missing.all(axis=1)
     used = ~missing.any(axis=1)
     used[np.flatnonzero(some)[evenly(int(some.sum()), room)]] = True
+    used = processes.part(np.flatnonzero(used))
     x, y, missing = x[used], np.nan_to_num(y[used]), missing[used]
     partial = missing.any(axis=1)
     points = int((~missing).sum())

@@ -25,6 +25,7 @@ from swt_time.model.closed_form.moments import Moments, moments
 from swt_time.model.closed_form.priors import Penalty, Prior, season_penalty, wavelet_penalties
 from swt_time.model.closed_form.ridge import STRENGTHS, Equations, lowest, path
 from swt_time.model.closed_form.structure import structural_map
+from swt_time.processes import ALONE, Processes
 
 MOST_WINDOWS = 2**17
 """Most windows that the sums run over where values are missing or windows are weighted. They are evenly spaced;
@@ -133,6 +134,7 @@ def solve(
     context: int,
     prior: Prior | None,
     parts: Sequence[ClosedFormPart] = (),
+    processes: Processes = ALONE,
 ) -> Solution:
     """Solve the linear forecast in the form with the lowest error on held-out windows.
 
@@ -150,6 +152,8 @@ def solve(
         What is tried beside the wavelet prior. With ``blocks``, the form is chosen on blocks of training and validation
         windows (`swt_time.model.closed_form.folds`). Without it, or where the windows are too few for blocks, it is
         chosen on the validation windows, or on contiguous training windows if there are none.
+    processes : Processes
+        Those that divide the windows of every sum among them, and all solve.
 
     Returns
     -------
@@ -162,10 +166,11 @@ def solve(
     candidates = (
         _Candidates([season_penalty(context, season)], others) if "season" in parts else _Candidates(others, [])
     )
-    plain = sum_moments(windows, context, horizon, MOST_WINDOWS)
-    folds_of = _folds(windows, validation, plain, "blocks" in parts)
+    plain = sum_moments(windows, context, horizon, MOST_WINDOWS, processes)
+    folds_of = _folds(windows, validation, plain, "blocks" in parts, processes)
     form, gains, count = _choose(folds_of, candidates, season, parts)
-    train = moments(windows, evenly(len(windows), MOST_WINDOWS), form.exponent) if form.exponent else plain
+    used = evenly(len(windows), MOST_WINDOWS)
+    train = moments(windows, used, form.exponent, processes=processes) if form.exponent else plain
     weight = _solve(train, form, season)
     return Solution(
         weight,
@@ -227,7 +232,9 @@ def _solve(train: Moments, form: _Form, season: int) -> np.ndarray:
     return weight
 
 
-def _folds(windows: Windows, validation: Windows | None, plain: Moments, wanted: bool) -> Callable[[int], list[Fold]]:
+def _folds(
+    windows: Windows, validation: Windows | None, plain: Moments, wanted: bool, processes: Processes
+) -> Callable[[int], list[Fold]]:
     """Return a function from the exponent of the window weights to the folds; with exponent 0 the moments of all
     training windows are ``plain``."""
     context, horizon = plain.products.shape
@@ -235,21 +242,19 @@ def _folds(windows: Windows, validation: Windows | None, plain: Moments, wanted:
     if wanted:
         blocks = Blocks.divide([windows] if held_out is None else [windows, held_out], horizon)
         if blocks is not None:
-            return blocks.folds
+            return partial(blocks.folds, processes=processes)
     indices = evenly(len(windows), MOST_WINDOWS)
+    sums = partial(moments, windows, processes=processes)
     if held_out is not None:
-        judged = sum_moments(held_out, context, horizon, MOST_WINDOWS)
-        return lambda exponent: [Fold(moments(windows, indices, exponent) if exponent else plain, judged)]
+        judged = sum_moments(held_out, context, horizon, MOST_WINDOWS, processes)
+        return lambda exponent: [Fold(sums(indices, exponent) if exponent else plain, judged)]
     pieces = np.array_split(indices, min(FOLDS, len(indices)))
     if len(pieces) == 1:
-        return lambda exponent: [Fold(moments(windows, indices, exponent), moments(windows, indices))]
+        return lambda exponent: [Fold(sums(indices, exponent), sums(indices))]
 
     def contiguous(exponent: int) -> list[Fold]:
         rests = [np.concatenate([other for other in pieces if other is not piece]) for piece in pieces]
-        return [
-            Fold(moments(windows, rest, exponent), moments(windows, piece))
-            for rest, piece in zip(rests, pieces, strict=True)
-        ]
+        return [Fold(sums(rest, exponent), sums(piece)) for rest, piece in zip(rests, pieces, strict=True)]
 
     return contiguous
 
