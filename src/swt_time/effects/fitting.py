@@ -17,8 +17,8 @@ from swt_time.effects.clock import Clock
 from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
 from swt_time.effects.own import OwnFit, fit_own, fits_in_memory
-from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
-from swt_time.effects.sums import Features, Filter, Link, Sums, sum_up
+from swt_time.effects.ridge import MARGIN, Fit, Problem
+from swt_time.effects.sums import Features, Filter, Link, sum_up
 from swt_time.effects.window_groups import stretches, window_groups
 from swt_time.effects.windows import FittedWindows, fit_windows
 from swt_time.intervals import Residuals
@@ -166,7 +166,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
 
     number = np.repeat(np.arange(len(groups)), [group.width for group in groups])
     context = context_of(cut, horizon)
-    pairs, fold = origins(cut, context, horizon)
+    (pairs, fold), count = origins(cut, context, horizon), fold_count(cut, horizon)
     if not groups or len(np.unique(fold)) < 2:
         return result((), "additive", None, 1.0, {})
     features = Features(cut, groups)
@@ -174,7 +174,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     steps = evenly(horizon, MOST_STEPS)
 
     def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
-        return Problem(sum_up(features, scales, pairs, fold, by, link, beta), number, rough)
+        return Problem(sum_up(features, scales, pairs, fold, count, by, link, beta), number, rough)
 
     def filtered(link: Link, beta: np.ndarray) -> Filter:
         effects = Effects(tuple(groups), link, beta, units)
@@ -182,8 +182,9 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
 
     plain = solve_filter(cut, context, horizon, steps)
     first = sums(plain, "additive", np.zeros(features.width))
-    nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
-    base = float(log_errors(nothing).mean())
+    if len(first.folds) < 2:
+        return result((), "additive", None, 1.0, {})
+    base = first.score((), 1.0, 1.0)
     additive = first.choose(range(len(groups)))
     second = sums(filtered("additive", additive.beta), "additive", additive.beta)
     best, link = second.choose(), "additive"
@@ -221,8 +222,7 @@ def _own(
     features, sums = Features(table, effects.groups), []
     for index in range(len(table.ids)):
         of = pairs[:, 0] == index
-        found = sum_up(features, scales, pairs[of], fold[of], by, effects.link, effects.beta) if of.any() else []
-        sums.append([*found, *([Sums.zero(width)] * (count - len(found)))])
+        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by, effects.link, effects.beta))
     rough = np.concatenate([group.rough for group in effects.groups])
     return fit_own(sums, effects.beta, folds, rough)
 
