@@ -1,4 +1,4 @@
-"""Features of titles: series whose titles say similar things share their course over the season, and their drift."""
+"""Features of titles: series whose titles say similar things share their course over the season."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from swt_time.language.text_key import text_key
 TITLES = "titles"
 """Name and kind of the group."""
 
-MOST_DIRECTIONS = 32
+MOST_DIRECTIONS = 64
 """Most dimensions to which the vectors of texts are reduced."""
 
 HARMONICS = 3
@@ -22,9 +22,9 @@ HARMONICS = 3
 
 @dataclass(frozen=True)
 class TitleGroup:
-    """The direction of a series' title, times waves of the season and a drift.
+    """The direction of a series' title, times waves of the season.
 
-    The first features are the same for all series: without them, titles that say nothing would seem to have the season
+    A level is no feature: a forecast takes that of the last values, whatever the title says. The first features are the same for all series: without them, titles that say nothing would seem to have the season
     that all series share. A series with an unknown title has these only.
 
     Attributes
@@ -62,7 +62,7 @@ class TitleGroup:
     @property
     def shared(self) -> int:
         """Number of features that are the same for all series."""
-        return 1 + 2 * min(HARMONICS, self.season // 2)
+        return 2 * min(HARMONICS, self.season // 2)
 
     @property
     def width(self) -> int:
@@ -79,8 +79,8 @@ class TitleGroup:
         found = self.reduced(table, index)
         title = np.concatenate([[1.0], np.zeros(self.directions.shape[1]) if found is None else found])
         angle = 2 * np.pi * clock.phase(index, start, stop) / self.season
-        waves = [wave(k * angle) for k in range(1, min(HARMONICS, self.season // 2) + 1) for wave in (np.sin, np.cos)]
-        course = np.stack([np.arange(start, stop) / self.season, *waves], axis=1)
+        waves = [wave(k * angle) for k in range(1, self.shared // 2 + 1) for wave in (np.sin, np.cos)]
+        course = np.stack(waves, axis=1)
         return (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
 
     def reduced(self, table: SeriesTable, index: int) -> np.ndarray | None:
@@ -128,7 +128,7 @@ class TitleGroup:
             and mean.shape == directions.shape[:1]
             and vectors.shape == (len(keys), directions.shape[1])
             and all(0 <= place < len(keys) for place in series.values())
-            and 0 < season <= 2**20
+            and 2 <= season <= 2**20
         )
         if not (sound and all(np.isfinite(one).all() for one in (mean, directions, vectors))):
             raise ValueError("the vectors of titles have impossible shapes or values")
@@ -136,9 +136,10 @@ class TitleGroup:
 
     @classmethod
     def fit(cls, table: SeriesTable, rows: Sequence[int]) -> Self | None:
-        """Learn the directions from the titles of series with rows to learn from; None if they do not differ."""
-        titles = table.covariates.titles
-        if titles is None or titles.vectors is None:
+        """Learn the directions from the titles of series with rows to learn from; None if they do not differ, or there is no
+        season."""
+        titles, season = table.covariates.titles, Clock(table).season
+        if titles is None or titles.vectors is None or season < 2:
             return None
         used = [i for i, text in enumerate(titles.texts) if text and rows[i] > 0]
         first = {text_key(titles.texts[i]): i for i in reversed(used)}
@@ -156,5 +157,4 @@ class TitleGroup:
         chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
         places = {key: place for place, key in enumerate(keys)}
         series = {table.ids[i]: places[text_key(titles.texts[i])] for i in used}
-        season = Clock(table).season
         return cls(season, titles.backbone, titles.sha256, tuple(keys), series, mean, chosen, (found - mean) @ chosen)
