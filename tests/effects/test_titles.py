@@ -79,7 +79,9 @@ def test_the_season_that_all_series_share_is_no_gain_of_titles():
 def test_rows_after_those_that_are_learned_from_change_nothing(fitted):
     table = module.tell(fitted.read_series(TABLE, static=TITLES), None, fitted.config)
     rows = [ROWS - 6] * len(table.ids)
-    later = replace(table, values=tuple(np.concatenate([one[: ROWS - 6], one[ROWS - 6 :] + 50]) for one in table.values))
+    later = replace(
+        table, values=tuple(np.concatenate([one[: ROWS - 6], one[ROWS - 6 :] + 50]) for one in table.values)
+    )
     sooner = replace(table, values=tuple(one + 5 * (np.arange(ROWS) == ROWS - 8) for one in table.values))
 
     def learn(series):
@@ -100,6 +102,7 @@ def test_a_fold_is_judged_without_series_of_its_titles(fitted):
     table = module.tell(fitted.read_series(TABLE, static=TITLES), None, fitted.config)
     rows = [ROWS] * len(table.ids)
     found = add_titles(fit_effects(table, HORIZON, rows, []), table, HORIZON, rows)
+    assert found.folds.shape[1] == 1
     group = found.effects.groups[0]
     fold = np.array([group.series[name] % 6 for name in table.ids])
     assert len(np.unique(found.folds[:, 0], axis=0)) == len(np.unique(fold)) == 6

@@ -97,7 +97,9 @@ class Effects:
         found = []
         for one in self.groups:
             if isinstance(one, TitleGroup):
-                new = [name for i, name in enumerate(table.ids) if one.reduced(table, i) is None]
+                new = [
+                    name for i, name in enumerate(table.ids) if one.short(table, i) and one.reduced(table, i) is None
+                ]
                 if new:
                     found.append(f"no title is known for {listed(new)}, which are forecast without its effect; pass "
                                  "static=... with their titles")  # fmt: skip

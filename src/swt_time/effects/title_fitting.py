@@ -8,7 +8,7 @@ import numpy as np
 from swt_time.data.series import SeriesTable
 from swt_time.effects.effects import Effects
 from swt_time.effects.fitting import FOLDS, FittedEffects, Regression, context_of, learn, origins, out_of_fold
-from swt_time.effects.titles import TITLES, TitleGroup
+from swt_time.effects.titles import SEASONS, TITLES, TitleGroup
 from swt_time.machine import one_thread
 
 LEAST_TITLES = 2 * FOLDS
@@ -18,6 +18,8 @@ LEAST_TITLES = 2 * FOLDS
 @one_thread()
 def add_titles(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: Sequence[int]) -> FittedEffects:
     """Learn the effects of titles on what the effects of known covariates leave; these are pooled over all series.
+
+    All series are learned from; those with at least `SEASONS` seasons of rows are then forecast as without titles.
 
     Parameters
     ----------
@@ -61,13 +63,14 @@ def add_titles(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: Se
     )
     if learned is None or not learned.earned:
         return without(fitted, 0.0 if learned is None else learned.fit.gains[1])
+    used = replace(group, longest=SEASONS * group.season - 1)
     fit, count = learned.fit, fitted.folds.shape[-2]
     own = np.where(titled[:, None], fit.out_of_fold[fold_of], fit.beta)  # (N, p)
     folds = np.broadcast_to(fitted.folds, (len(cut.ids), count, fitted.folds.shape[-1]))
     folds = np.concatenate([folds, np.repeat(own[:, None], count, axis=1)], axis=2)
     effects = replace(
         known,
-        groups=(*known.groups, group),
+        groups=(*known.groups, used),
         link=learned.link,
         beta=np.concatenate([known.beta, fit.beta]),
         gains={**known.gains, TITLES: fit.gains[1]},

@@ -19,13 +19,17 @@ MOST_DIRECTIONS = 64
 HARMONICS = 3
 """Waves of the season."""
 
+SEASONS = 2
+"""Seasons of rows from which on a series shows its own season, and has no effect of its title."""
+
 
 @dataclass(frozen=True)
 class TitleGroup:
     """The direction of a series' title, times waves of the season.
 
     A level is no feature: a forecast takes that of the last values, whatever the title says. The first features are the same for all series: without them, titles that say nothing would seem to have the season
-    that all series share. A series with an unknown title has these only.
+    that all series share. A series with an unknown title has these only. All are zero for a series whose table has more
+    rows than ``longest``.
 
     Attributes
     ----------
@@ -43,6 +47,8 @@ class TitleGroup:
         Orthonormal: the principal directions of these vectors.
     vectors : (n, d) array
         The titles of the training in these directions.
+    longest : int or None
+        Most rows of a series with an effect; None, as it is learned, for any number.
     """
 
     season: int
@@ -53,6 +59,7 @@ class TitleGroup:
     mean: np.ndarray
     directions: np.ndarray
     vectors: np.ndarray
+    longest: int | None = None
     name: str = TITLES
     places: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -76,12 +83,18 @@ class TitleGroup:
 
     def features(self, table: SeriesTable, clock: Clock, index: int, start: int, stop: int) -> np.ndarray:
         """See `swt_time.effects.groups.Group`."""
+        if not self.short(table, index):
+            return np.zeros((stop - start, self.width))
         found = self.reduced(table, index)
         title = np.concatenate([[1.0], np.zeros(self.directions.shape[1]) if found is None else found])
         angle = 2 * np.pi * clock.phase(index, start, stop) / self.season
         waves = [wave(k * angle) for k in range(1, self.shared // 2 + 1) for wave in (np.sin, np.cos)]
         course = np.stack(waves, axis=1)
         return (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
+
+    def short(self, table: SeriesTable, index: int) -> bool:
+        """Whether a series has so little history that its title has an effect."""
+        return self.longest is None or len(table.values[index]) <= self.longest
 
     def reduced(self, table: SeriesTable, index: int) -> np.ndarray | None:
         """The title of a series in the directions, (d,); None if it has none, or one that was not read."""
@@ -99,6 +112,7 @@ class TitleGroup:
         return {
             "kind": TITLES,
             "season": self.season,
+            "longest": self.longest,
             "backbone": self.backbone,
             "sha256": self.sha256,
             "keys": list(self.keys),
@@ -123,6 +137,7 @@ class TitleGroup:
         names = ("title_mean", "title_directions", "title_vectors")
         mean, directions, vectors = (np.asarray(arrays[name], np.float64) for name in names)
         season = int(record["season"])
+        longest = None if record["longest"] is None else int(record["longest"])
         sound = (
             directions.ndim == 2
             and mean.shape == directions.shape[:1]
@@ -132,7 +147,8 @@ class TitleGroup:
         )
         if not (sound and all(np.isfinite(one).all() for one in (mean, directions, vectors))):
             raise ValueError("the vectors of titles have impossible shapes or values")
-        return cls(season, str(record["backbone"]), str(record["sha256"]), keys, series, mean, directions, vectors)
+        return cls(season, str(record["backbone"]), str(record["sha256"]), keys, series, mean, directions, vectors,
+                   longest)  # fmt: skip
 
     @classmethod
     def fit(cls, table: SeriesTable, rows: Sequence[int]) -> Self | None:
