@@ -27,9 +27,9 @@ SEASONS = 2
 class TitleGroup:
     """The direction of a series' title, times waves of the season.
 
-    A level is no feature: a forecast takes that of the last values, whatever the title says. The first features are the same for all series: without them, titles that say nothing would seem to have the season
-    that all series share. A series with an unknown title has these only. All are zero for a series whose table has more
-    rows than ``longest``.
+    A level is no feature: a forecast takes that of the last values, whatever the title says. The first features are the
+    same for all series: without them, titles that say nothing would seem to have the season that all series share. A
+    series with an unknown title has these only. All are zero for a series with more than ``longest`` rows in its table.
 
     Attributes
     ----------
@@ -152,8 +152,10 @@ class TitleGroup:
 
     @classmethod
     def fit(cls, table: SeriesTable, rows: Sequence[int]) -> Self | None:
-        """Learn the directions from the titles of series with rows to learn from; None if they do not differ, or there is no
-        season."""
+        """Learn the directions from the titles of series with rows to learn from.
+
+        None if they do not differ, or there is no season.
+        """
         titles, season = table.covariates.titles, Clock(table).season
         if titles is None or titles.vectors is None or season < 2:
             return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
-    """A table with notes and titles, to learn their effects; the backbone of the configuration, or MiniLM, reads them."""
+    """A table with notes and titles, to learn their effects; they are read by the backbone asked for, or MiniLM."""
     titles = series.covariates.titles
     titled = titles is not None and any(titles.texts)
     if notes is None and not titled:
