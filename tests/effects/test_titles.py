@@ -2,7 +2,10 @@
 
 import functools
 import json
+import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -229,17 +232,17 @@ def test_damaged_records_are_refused(fitted, change):
         Effects.from_record(record, arrays)
 
 
-def test_the_command_line_takes_titles(tmp_path, capsys, monkeypatch):
+def test_the_commands_of_the_documentation(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    TABLE.to_csv("sales.csv", index=False)
-    TITLES.to_csv("titles.csv", index=False)
-    asked = ["--data", "sales.csv", "--static", "titles.csv", "--titles", "title", "--horizon", "6", "--out", "out.csv"]
-    assert run(["forecast", *asked, "--save", "model"]) == 0
-    assert run(["info", "--model", "model"]) == 0
-    assert "titles" in capsys.readouterr().out
     table, titles = new_series(NEW_SUMMER)
-    table.to_csv("new.csv", index=False)
-    titles.to_csv("new_titles.csv", index=False)
-    asked = ["--model", "model", "--data", "new.csv", "--static", "new_titles.csv", "--out", "new_out.csv"]
-    assert run(["forecast", *asked]) == 0
-    assert len(pd.read_csv("new_out.csv")) == HORIZON
+    for name, frame in {"sales": TABLE, "titles": TITLES, "new": table, "new_titles": titles}.items():
+        frame.to_csv(f"{name}.csv", index=False)
+    page = (Path(__file__).parents[2] / "docs" / "titles.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL))
+    for line in blocks["console"].splitlines():
+        assert run(shlex.split(line)[2:]) == 0
+    assert "titles" in capsys.readouterr().out
+    assert len(pd.read_csv("new_forecast.csv")) == HORIZON
+    found = {}
+    exec(blocks["python"], found)
+    assert len(found["forecast"]) == HORIZON
