@@ -131,6 +131,28 @@ def test_a_series_with_two_seasons_is_forecast_as_without_titles(fitted):
                                   yhat(Forecaster(horizon=HORIZON, preset="panel").fit(long), long))  # fmt: skip
 
 
+def test_titles_beside_known_covariates(tmp_path):
+    # with a horizon of 3 the rows of a series make several folds
+    promotion = (np.random.default_rng(4).random(len(TABLE)) < 0.3).astype(float)
+    sizes = 0.8 * TABLE.groupby("unique_id")["y"].transform("std")
+    table = TABLE.assign(promotion=promotion, y=TABLE["y"] + sizes * promotion)
+    model = Forecaster(horizon=3, preset="panel", titles="title", known=("promotion",)).fit(table, static=TITLES)
+    effects = model.trained.effects
+    assert [group.name for group in effects.groups] == ["promotion", "titles"]
+    assert effects.beta.shape == (sum(group.width for group in effects.groups),)
+    assert set(effects.gains) == {"promotion", "titles"}
+    series, titles = new_series(NEW_WINTER)
+    months = pd.date_range(series["ds"].iloc[-1], periods=4, freq="MS")[1:]
+    future = pd.DataFrame({"unique_id": "new 0", "ds": months, "promotion": 0.0})
+    asked = {"future": future, "static": titles, "levels": None}
+    found = model.predict(series.assign(promotion=0.0), **asked)
+    promoted = model.predict(series.assign(promotion=0.0), **{**asked, "future": future.assign(promotion=1.0)})
+    assert (promoted["yhat"] > found["yhat"]).all()
+    model.save(tmp_path / "model")
+    again = Forecaster.load(tmp_path / "model").predict(series.assign(promotion=0.0), **asked)
+    np.testing.assert_allclose(again["yhat"], found["yhat"], rtol=1e-9)
+
+
 def test_few_titles_have_no_effect():
     few = TITLES["title"].unique()[: LEAST_TITLES - 1]
     known = TITLES[TITLES["title"].isin(few)]
