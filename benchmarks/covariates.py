@@ -32,7 +32,17 @@ def ett(folder: Path) -> tuple[pd.DataFrame, str, int, tuple[str, ...]]:
     return pd.read_csv(folder / "ETTh1.csv"), "OT", 24, known
 
 
-TABLES = {"bike sharing": bike_sharing, "ETTh1 oil temperature": ett}
+def victoria(folder: Path) -> tuple[pd.DataFrame, str, int, tuple[str, ...]]:
+    """Hourly demand for electricity in Victoria, with the temperature of Melbourne and public holidays.
+
+    ``vic_electricity.csv`` of github.com/skforecast/skforecast-datasets (of the R package tsibbledata), half-hourly.
+    """
+    frame = pd.read_csv(folder / "vic_electricity.csv", parse_dates=["Time"]).set_index("Time")
+    hours = frame.resample("h").agg({"Demand": "mean", "Temperature": "mean", "Holiday": "max"})
+    return hours.reset_index(), "Demand", 24, ("Temperature", "Holiday")
+
+
+TABLES = {"bike sharing": bike_sharing, "ETTh1 oil temperature": ett, "Victoria electricity": victoria}
 
 
 def permuted(frame: pd.DataFrame, known: tuple[str, ...], seed: int) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from swt_time import Config
 from swt_time.data.covariate_columns import Asked
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.effects import Effects, covariate_groups, fit_effects
-from swt_time.effects.fitting import origins
-from swt_time.effects.sums import Features, Filter, sum_up
+from swt_time.effects.fitting import context_of, origins
+from swt_time.effects.ridge import Problem
+from swt_time.effects.sums import Features, Filter, Sums, sum_up
 from swt_time.errors import CheckpointError, TableError
 
 HORIZON = 7
@@ -65,7 +66,7 @@ def test_the_regression_is_that_of_forecasts_without_effects_and_with_effects_pu
     pairs, folds = origins(table, 28, HORIZON)
     scale = np.array([2.0])
     total = sum(one.mse(beta, np.arange(len(beta))) * one.points for one in sum_up(
-        features, scale, pairs, folds, by, link, beta))  # fmt: skip
+        features, scale, pairs, folds, 6, by, link, beta))  # fmt: skip
     apart = Effects(tuple(groups), link, beta, {"sales": 2.0}).apart(table)
     contexts = np.stack([apart.rest.values[0][row - 28 : row] for row in pairs[:, 1]])
     offsets, factors = apart.ahead(pairs, HORIZON)
@@ -158,3 +159,32 @@ def test_a_category_has_effects_of_its_levels_and_an_unknown_one_has_none():
 def test_short_series_have_no_effects():
     table = read(promoted(12))
     assert learn(table).effects.groups == ()
+
+
+def test_a_fold_without_rows_does_not_count():
+    draws = np.random.default_rng(0)
+    sums = []
+    for _ in range(5):
+        design = draws.normal(size=(40, 3))
+        target = design[:, 0] * 0.3 + draws.normal(size=40)
+        sums.append(Sums(design.T @ design, design.T @ target, float(target @ target), len(target)))
+    group, rough = np.arange(3), np.zeros(3, dtype=bool)
+    plain = Problem(sums, group, rough).choose()
+    other = Problem([Sums.zero(3), *sums], group, rough).choose()
+    assert other.kept == plain.kept
+    assert other.score == plain.score
+    assert other.gains == plain.gains
+    np.testing.assert_array_equal(other.out_of_fold, [other.beta, *plain.out_of_fold])
+
+
+def test_the_gain_is_that_on_folds_with_targets():
+    """The context of the first origins takes whole folds, and an outage does so too."""
+    table = read(promoted(98), "promotion")
+    context, rows = context_of(table, HORIZON), np.arange(98)
+    assert context > 2 * 98 / 6
+    whole = learn(table).effects
+    dark = replace(table, observed=(rows < 82,))
+    assert whole.error < 0.1
+    assert learn(dark).effects.groups
+    none = replace(table, observed=(rows < 50,))
+    assert learn(none).effects.groups == ()

@@ -100,6 +100,16 @@ def test_effects_that_the_chosen_forecast_does_not_need_are_left_out(frame):
     np.testing.assert_array_equal(left.effects.windows.change(table, pairs, np.ones(len(pairs))), 0.0)
 
 
+def test_a_block_in_which_nothing_was_observed_does_not_count(frame):
+    fitted = learn(frame)
+    pairs = np.array([[0, row] for row in range(100, ROWS - HORIZON)])
+    blocks = pairs[:, 1] // 70
+    change = fitted.windows.residuals(Residuals(pairs, np.zeros((len(pairs), HORIZON)), blocks, "")).values
+    values = np.random.default_rng(0).normal(size=change.shape) - change
+    values[blocks == blocks[-1]] = np.nan
+    assert fitted.beside(Residuals(pairs, values, blocks, "")).effects.windows.groups
+
+
 def test_stretches_and_averages():
     assert stretches(40, 7) == (0, 1, 2, 3, 4, 5, 6, 7, 14, 28, 40)
     assert stretches(100, 365) == (0, 1, 2, 4, 8, 16, 32, 64, 100)

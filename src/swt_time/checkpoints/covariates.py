@@ -11,7 +11,7 @@ from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.config import STAND_INS
 from swt_time.effects import Effects
 from swt_time.effects.effects import PREFIX
-from swt_time.effects.notes import NOTES
+from swt_time.effects.groups import READ
 from swt_time.errors import CheckpointError
 from swt_time.language.finding import absolute_name
 
@@ -27,16 +27,16 @@ def with_effects(checkpoint: Checkpoint, effects: Effects) -> Checkpoint:
 
 
 def moved_backbone(checkpoint: Checkpoint, backbone: str | Path | None) -> Checkpoint:
-    """Return a checkpoint that looks elsewhere for its language models: its backbone, and the reader of its notes.
+    """Return a checkpoint that looks elsewhere for its language models: its backbone, and the reader of its texts.
 
     Raises
     ------
     CheckpointError
-        See `Checkpoint.with_backbone`; a model without a language model takes one for its notes.
+        See `Checkpoint.with_backbone`; a model without a language model takes one for its texts.
     """
     record = checkpoint.provenance.get("effects")
     groups = record.get("groups") if isinstance(record, Mapping) else None
-    told = [isinstance(one, Mapping) and one.get("kind") == NOTES for one in groups or []]
+    told = [isinstance(one, Mapping) and one.get("kind") in READ for one in groups or []]
     if backbone is None or record is None or groups is None or not any(told):
         return checkpoint.with_backbone(backbone)
     name = absolute_name(str(backbone))

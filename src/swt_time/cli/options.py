@@ -118,6 +118,7 @@ class TableOptions(ReadingOptions):
             default=False,
         ),
     ] = None
+    titles: Annotated[str | None, key_option("data.titles", "--titles", TABLE)] = None
     calendar: Annotated[bool, key_option("data.calendar", "--calendar", TABLE)] = False
     holidays: Annotated[str | None, key_option("data.holidays", "--holidays", TABLE)] = None
     target: Annotated[str | None, key_option("data.target", "--target", TABLE)] = None

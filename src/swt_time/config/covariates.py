@@ -15,6 +15,10 @@ class CovariateOptions(Section):
     static: tuple[str, ...] | None = None
     """Columns with one value for each series, such as its kind or region, of the table or of one with a row for each
     series. Series with the same value share an effect. Each is kept only if it lowers the error on held-out folds."""
+    titles: str | None = None
+    """Column of the table, or of the one with a row for each series, with a text about each series, such as the name of
+    a product. A language model reads it, and series with similar texts share their course over the season. Kept only if
+    it lowers the error of series whose texts were held out."""
     calendar: bool = False
     """Use weekday, month and time of the year as columns that are known in advance, as the frequency allows."""
     holidays: str | None = None
@@ -24,4 +28,4 @@ class CovariateOptions(Section):
     @property
     def has_covariates(self) -> bool:
         """Whether anything is known beside the values."""
-        return bool(self.known or self.past or self.static or self.calendar or self.holidays)
+        return bool(self.known or self.past or self.static or self.titles or self.calendar or self.holidays)

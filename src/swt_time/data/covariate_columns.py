@@ -18,6 +18,7 @@ from swt_time.data.names import ID_NAME, TIME_NAME
 from swt_time.data.regular import GaplessSeries
 from swt_time.data.static import read_static
 from swt_time.data.table_times import read_times
+from swt_time.data.titles import Titles, read_titles
 from swt_time.data.zones import microseconds
 from swt_time.errors import TableError
 
@@ -38,6 +39,8 @@ class Asked:
         Columns with one value for each series. A table that has none of them is read without.
     static_table : DataFrame, optional
         A row for each series: the id column (or ``unique_id``) and the static columns; without ``static`` all others.
+    titles : str, optional
+        Column of the table or of the static one with a text about each series. Tables without it are read without.
     """
 
     known: tuple[str, ...] = ()
@@ -45,6 +48,7 @@ class Asked:
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
     static_table: Any = None
+    titles: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Beside:
     names: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    titles: str | None = None
 
     def without_future(self, block: Block) -> Block:
         """Remove the rows after the last value of each series, or of a wide table, which hold covariates only."""
@@ -73,7 +78,7 @@ class Beside:
     def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, date_format: str | None,
              fill: Any) -> Covariates:  # fmt: skip
         """Align the covariates with the series; ``block`` holds all rows of the table."""
-        if not (self.names or self.past or self.static or self.asked.static_table is not None):
+        if not (self.names or self.past or self.static or self.titles or self.asked.static_table is not None):
             return Covariates()
         places = {name: i for i, name in enumerate(gapless.ids)}
         codes = None
@@ -83,21 +88,31 @@ class Beside:
         ahead = self._ahead(layout, places, frequency, date_format, block.times)
         known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
         past = read_covariates(self.past, rows, None, gapless.ids, gapless.times, frequency, fill, role="past")
-        return Covariates((*known, *past, *self._static(layout, places, rows, gapless.ids)))
+        static, titles = self._static(layout, places, rows, gapless.ids)
+        return Covariates((*known, *past, *static), titles=None if titles is None else Titles(titles))
 
-    def _static(self, layout: Layout, places: dict[str, int], rows: Rows, ids: Sequence[str]) -> list[Covariate]:
-        """Columns of the static table, or those of the table itself."""
+    def _static(
+        self, layout: Layout, places: dict[str, int], rows: Rows, ids: Sequence[str]
+    ) -> tuple[list[Covariate], tuple[str, ...] | None]:
+        """Columns of the static table, or those of the table itself, and the titles."""
+        titles = None
+        if self.titles is not None:
+            titles = read_titles(rows.table[self.titles], rows.numbers, rows.codes, ids)
         if self.asked.static_table is None:
-            return read_static(self.static, rows.table, rows.numbers, rows.codes, ids)
+            return read_static(self.static, rows.table, rows.numbers, rows.codes, ids), titles
         table, numbers, _ = open_frame(self.asked.static_table, layout.ids)
         columns = _named(table, layout.ids or (ID_NAME,), (ID_NAME,), "the static table")
         found, own, _ = find_ids([table[one] for one in columns], numbers, [])
         codes = np.array([places.get(one, -1) for one in found], dtype=np.int64)[own]
         taken = {*columns, *self.names, *self.past}
+        if self.asked.titles is not None and titles is None:
+            name = require(table, self.asked.titles, "data.titles")
+            titles = read_titles(table[name], numbers, codes, ids)
+            taken.add(name)
         names = self.asked.static or [name for name in table.columns if name not in taken]
         for name in names:
             require(table, name, "data.static")
-        return read_static(names, table, numbers, codes, ids)
+        return read_static(names, table, numbers, codes, ids), titles
 
     def _ahead(
         self, layout: Layout, places: dict[str, int], frequency: str, date_format: str | None, like: pd.Index
@@ -143,16 +158,21 @@ def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, B
     if asked is None:
         return table, Beside(table, Asked())
     roles: dict[str, str] = {}
+    titles = (asked.titles,) if asked.titles is not None and asked.titles in table.columns else ()
     inside = asked.static_table is None and any(name in table.columns for name in asked.static)
-    for role, names in ("known", asked.known), ("past", asked.past), ("static", asked.static if inside else ()):
+    static = asked.static if inside else ()
+    for role, names in ("known", asked.known), ("past", asked.past), ("static", static), ("titles", titles):
         for name in names:
             found = require(table, name, f"data.{role}")
             if found in roles:
                 where = f"in data.{roles[found]} and in data.{role}"
                 raise TableError(f"covariate {found!r} is named twice, {where}; name it once")
             roles[found] = role
-    by_role = [tuple(name for name, one in roles.items() if one == role) for role in ("known", "past", "static")]
-    return table.drop(list(roles)) if roles else table, Beside(table, asked, *by_role)
+    known, past, static = (
+        tuple(name for name, one in roles.items() if one == role) for role in ("known", "past", "static")
+    )
+    beside = Beside(table, asked, known, past, static, next(iter(titles), None))
+    return table.drop(list(roles)) if roles else table, beside
 
 
 def _named(table: nw.DataFrame, names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:

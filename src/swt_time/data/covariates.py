@@ -15,6 +15,7 @@ import pandas as pd
 from swt_time.config import Fill
 from swt_time.data.columns import is_missing, numeric_values
 from swt_time.data.frequency import NO_FREQUENCY, parse_frequency
+from swt_time.data.titles import Titles
 from swt_time.data.told import Told
 from swt_time.data.zones import microseconds, nominal_wall
 from swt_time.errors import TableError
@@ -52,7 +53,9 @@ class Covariates:
 
     columns: tuple[Covariate, ...] = ()
     told: Told | None = None
-    """What is known in words."""
+    """What is known in words about times."""
+    titles: Titles | None = None
+    """What is known in words about each series."""
 
     def __getitem__(self, name: str) -> Covariate:
         for one in self.columns:
@@ -63,10 +66,15 @@ class Covariates:
     def __contains__(self, name: str) -> bool:
         return any(one.name == name for one in self.columns)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known beside the values."""
+        return not self.columns and self.told is None and self.titles is None
+
     def select(self, indices: Sequence[int]) -> "Covariates":
         """Return those of the series with these indices."""
         columns = tuple(replace(one, values=tuple(one.values[i] for i in indices)) for one in self.columns)
-        return replace(self, columns=columns)
+        return replace(self, columns=columns, titles=None if self.titles is None else self.titles.select(indices))
 
     def of(self, role: Role) -> tuple[Covariate, ...]:
         """The covariates of a role."""

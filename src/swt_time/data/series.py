@@ -314,7 +314,7 @@ def _labels(
 
 def read_series(frame: Any, data: DataConfig, future: Any = None, static: Any = None) -> SeriesTable:
     """Convert a table into series with the options of a ``data`` configuration; see `to_series`."""
-    asked = Asked(data.known or (), future, data.past or (), data.static or (), static)
+    asked = Asked(data.known or (), future, data.past or (), data.static or (), static, data.titles)
     return to_series(
         frame,
         id_column=data.id_column,
@@ -343,7 +343,7 @@ def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
 
 
 def series_sha256(series: SeriesTable) -> str:
-    """SHA-256 of the ids, timestamps, values and notes of a table, independent of its file or frame type."""
+    """SHA-256 of the ids, timestamps, values, titles and notes of a table, independent of its file or frame type."""
     digest = hashlib.sha256()
     stamps = {id(times): np.ascontiguousarray(microseconds(times, wall=False)) for times in series.times}
     for name, values, times in zip(series.ids, series.values, series.times, strict=True):
@@ -356,6 +356,8 @@ def series_sha256(series: SeriesTable) -> str:
         digest.update(f"{column.name}\0".encode())
         for cells in column.values:
             digest.update(repr(cells.tolist()).encode() if cells.dtype == object else cells.tobytes())
+    if series.covariates.titles is not None:
+        digest.update(repr(series.covariates.titles.texts).encode())
     if series.covariates.told is not None:
         digest.update(series.covariates.told.notes.digest())
     return digest.hexdigest()

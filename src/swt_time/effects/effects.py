@@ -16,6 +16,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.effects.groups import Group, restore_group
 from swt_time.effects.notes import NotesGroup
 from swt_time.effects.sums import LARGEST_LOG, Features, Link
+from swt_time.effects.titles import TitleGroup
 from swt_time.effects.window_groups import StaticGroup
 from swt_time.effects.windows import WindowEffects
 from swt_time.errors import CheckpointError
@@ -94,6 +95,14 @@ class Effects:
     def notes_on(self, table: SeriesTable) -> list[str]:
         """Notes on effects that cannot be used for some series."""
         found = []
+        for one in self.groups:
+            if isinstance(one, TitleGroup):
+                new = [
+                    name for i, name in enumerate(table.ids) if one.short(table, i) and one.reduced(table, i) is None
+                ]
+                if new:
+                    found.append(f"no title is known for {listed(new)}, which are forecast without its effect; pass "
+                                 "static=... with their titles")  # fmt: skip
         for group in self.windows.groups if self.windows is not None else ():
             if isinstance(group, StaticGroup):
                 new = [name for i, name in enumerate(table.ids) if group.cell(table, i) is None]
@@ -118,7 +127,7 @@ class Effects:
         found = {"beta": self.beta, "scales": np.array(list(self.scales.values()))}
         found |= {} if self.own is None else {"own": self.own}
         for group in self.groups:
-            found |= group.arrays() if isinstance(group, NotesGroup) else {}
+            found |= group.arrays() if isinstance(group, NotesGroup | TitleGroup) else {}
         return found if self.windows is None else {**found, WINDOWS: self.windows.beta}
 
     def record(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from swt_time.effects.clock import Clock
 from swt_time.effects.effects import Apart, Effects
 from swt_time.effects.groups import Group, LevelsGroup, NumberGroup, YearGroup
 from swt_time.effects.own import OwnFit, fit_own, fits_in_memory
-from swt_time.effects.ridge import MARGIN, Fit, Problem, log_errors
-from swt_time.effects.sums import Features, Filter, Link, Sums, sum_up
+from swt_time.effects.ridge import MARGIN, Fit, Problem
+from swt_time.effects.sums import Features, Filter, Link, sum_up
 from swt_time.effects.window_groups import stretches, window_groups
 from swt_time.effects.windows import FittedWindows, fit_windows
 from swt_time.intervals import Residuals
@@ -56,12 +56,15 @@ class FittedEffects:
     out_of_fold : Apart
         Each row without the effects that were learned on the other folds, so that a comparison of candidates on
         held-out rows does not profit from effects that were fitted to them.
+    folds : array
+        Coefficients without each fold, (K, p), or those of each series, (N, K, p).
     windows : FittedWindows or None
         Effects of past and static covariates.
     """
 
     effects: Effects
     out_of_fold: Apart
+    folds: np.ndarray
     windows: FittedWindows | None = None
 
     def beside(self, residuals: Residuals | None) -> "FittedEffects":
@@ -162,48 +165,116 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
             share,
         )
         folds = fit.out_of_fold[:, used] if fit is not None else np.empty((1, 0))
-        return FittedEffects(effects, _out_of_fold(effects, table, folds, rows))
+        return FittedEffects(effects, out_of_fold(effects, table, folds, rows), folds)
 
     number = np.repeat(np.arange(len(groups)), [group.width for group in groups])
     context = context_of(cut, horizon)
-    pairs, fold = origins(cut, context, horizon)
-    if not groups or len(np.unique(fold)) < 2:
+    places = (*origins(cut, context, horizon), fold_count(cut, horizon))
+    learned = learn(Regression(cut, groups, number, units, places, context, horizon)) if groups else None
+    if learned is None:
         return result((), "additive", None, 1.0, {})
-    features = Features(cut, groups)
-    rough = np.concatenate([group.rough for group in groups])
-    steps = evenly(horizon, MOST_STEPS)
-
-    def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
-        return Problem(sum_up(features, scales, pairs, fold, by, link, beta), number, rough)
-
-    def filtered(link: Link, beta: np.ndarray) -> Filter:
-        effects = Effects(tuple(groups), link, beta, units)
-        return solve_filter(effects.apart(cut).rest, context, horizon, steps)
-
-    plain = solve_filter(cut, context, horizon, steps)
-    first = sums(plain, "additive", np.zeros(features.width))
-    nothing = np.array([one.mse(np.empty(0), np.empty(0, int)) for one in first.sums])
-    base = float(log_errors(nothing).mean())
-    additive = first.choose(range(len(groups)))
-    second = sums(filtered("additive", additive.beta), "additive", additive.beta)
-    best, link = second.choose(), "additive"
-    if never_negative(known_values(cut, ends(cut))).all():
-        other = _multiplicative(sums, filtered, plain, features.width, len(groups))
-        if other.kept and other.score < best.score + math.log(1 - MARGIN):
-            best, link = other, "multiplicative"
-    # a closed form that was solved again may be better on its own, which is no gain of the covariates
-    share = math.exp(best.score - min(base, second.score((), 1.0, 1.0)))
-    if not best.kept or share > 1 - MARGIN:
+    best, link = learned.fit, learned.link
+    if not learned.earned:
         return result((), "additive", None, 1.0, best.gains)
-    found = result(best.kept, link, best, share, best.gains)  # type: ignore[arg-type]
+    found = result(best.kept, link, best, learned.share, best.gains)
     if len(cut.ids) == 1:
         return found
     folds = best.out_of_fold[:, np.isin(number, best.kept)]
-    own = _own(cut, found.effects, folds, filtered(found.effects.link, best.beta), scales, (pairs, fold))
+    own = _own(cut, found.effects, folds, learned.by(), scales, places[:2])
     if own is None:
         return found
     effects = replace(found.effects, own=own.beta, own_error=own.error)
-    return FittedEffects(effects, _out_of_fold(effects, table, own.out_of_fold, rows))
+    return FittedEffects(effects, out_of_fold(effects, table, own.out_of_fold, rows), own.out_of_fold)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What effects are learned from.
+
+    Attributes
+    ----------
+    table : SeriesTable
+        Of the rows to learn from only.
+    groups : sequence of Group
+    number : (p,) int array
+        Number of the group, or of the part of one, that each feature belongs to.
+    units : dict of str to float
+        Standard deviation of each series.
+    origins : (M, 2) int array, (M,) int array, int
+        Forecast origins, the fold of each, and the number of folds.
+    context, horizon : int
+    always : tuple of int
+        Parts that are no gain: the effects must be better than these alone.
+    links : tuple of Link
+        Those that are compared.
+    """
+
+    table: SeriesTable
+    groups: Sequence[Group]
+    number: np.ndarray
+    units: dict[str, float]
+    origins: tuple[np.ndarray, np.ndarray, int]
+    context: int
+    horizon: int
+    always: tuple[int, ...] = ()
+    links: tuple[Link, ...] = ("additive", "multiplicative")
+
+    def solve(self, link: Link, beta: np.ndarray) -> Filter:
+        """The closed form of the table without effects."""
+        rest = Effects(tuple(self.groups), link, beta, self.units).apart(self.table).rest
+        return solve_filter(rest, self.context, self.horizon, evenly(self.horizon, MOST_STEPS))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Coefficients, their link, the share of the error on held-out folds that they leave, and the closed form beside
+    them."""
+
+    fit: Fit
+    link: Link
+    share: float
+    by: Callable[[], Filter]
+
+    @property
+    def earned(self) -> bool:
+        """Whether the effects earn their place."""
+        return bool(self.fit.kept) and self.share <= 1 - MARGIN
+
+
+def learn(of: Regression) -> Learned | None:
+    """Choose groups, strengths and link on held-out folds; None without two folds that have targets."""
+    pairs, fold, count = of.origins
+    if len(np.unique(fold)) < 2:
+        return None
+    features, parts = Features(of.table, of.groups), range(int(of.number.max()) + 1)
+    rough = np.concatenate([group.rough for group in of.groups])
+    scales = np.array(list(of.units.values()))
+
+    def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
+        return Problem(sum_up(features, scales, pairs, fold, count, by, link, beta), of.number, rough)
+
+    zero = np.zeros(features.width)
+    plain = of.solve("additive", zero)
+    first = sums(plain, "additive", zero)
+    if len(first.folds) < 2:
+        return None
+    additive = first.choose(parts)
+    second = sums(of.solve("additive", additive.beta), "additive", additive.beta)
+    # a closed form that was solved again may be better on its own, which is no gain of the covariates
+    without = [first.score((), 1.0, 1.0), second.score((), 1.0, 1.0)]
+    found: list[tuple[Fit, Link]] = []
+    if "additive" in of.links:
+        found.append((second.choose(always=of.always), "additive"))
+        without += [second.choose(of.always).score] if of.always else []
+    if "multiplicative" in of.links and never_negative(known_values(of.table, ends(of.table))).all():
+        fit, problem = _multiplicative(sums, of.solve, plain, zero, len(parts), of.always)
+        without += [problem.choose(of.always).score] if of.always else []
+        better = not found or fit.score < found[0][0].score + math.log(1 - MARGIN)
+        if fit.kept and better:
+            found = [(fit, "multiplicative")]
+    best, link = found[0] if found else (additive, of.links[0])
+    share = math.exp(best.score - min(without)) if found and best.kept != of.always else 1.0
+    return Learned(best, link, share, lambda: of.solve(link, best.beta))
 
 
 def _own(
@@ -221,8 +292,7 @@ def _own(
     features, sums = Features(table, effects.groups), []
     for index in range(len(table.ids)):
         of = pairs[:, 0] == index
-        found = sum_up(features, scales, pairs[of], fold[of], by, effects.link, effects.beta) if of.any() else []
-        sums.append([*found, *([Sums.zero(width)] * (count - len(found)))])
+        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by, effects.link, effects.beta))
     rough = np.concatenate([group.rough for group in effects.groups])
     return fit_own(sums, effects.beta, folds, rough)
 
@@ -251,18 +321,20 @@ def add_windows(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: S
 
 def _multiplicative(
     sums: Callable[[Filter, Link, np.ndarray], Problem],
-    filtered: Callable[[Link, np.ndarray], Filter],
+    solve: Callable[[Link, np.ndarray], Filter],
     plain: Filter,
-    width: int,
+    zero: np.ndarray,
     groups: int,
-) -> Fit:
+    always: tuple[int, ...],
+) -> tuple[Fit, Problem]:
     """Gauss-Newton with all groups, then the choice of groups, then one more step with those."""
-    fit = sums(plain, "multiplicative", np.zeros(width)).choose(range(groups))
+    problem = sums(plain, "multiplicative", zero)
+    fit = problem.choose(range(groups))
     for number in range(1, PASSES + 1):
-        problem = sums(filtered("multiplicative", fit.beta), "multiplicative", fit.beta)
+        problem = sums(solve("multiplicative", fit.beta), "multiplicative", fit.beta)
         kept = fit.kept if number == PASSES else range(groups)
-        fit = problem.choose(None if number == PASSES - 1 else kept)
-    return fit
+        fit = problem.choose(None if number == PASSES - 1 else kept, always)
+    return fit, problem
 
 
 def context_of(table: SeriesTable, horizon: int) -> int:
@@ -307,7 +379,7 @@ def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarr
     return Filter(steps, weight + (1 - weight.sum(axis=1, keepdims=True)) / context)
 
 
-def _out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
+def out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
     """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
 
     ``folds`` are coefficients without each fold, (K, p), or those of each series, (N, K, p).

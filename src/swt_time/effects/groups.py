@@ -16,6 +16,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.effects.calendar import DERIVED, derived_labels
 from swt_time.effects.clock import Clock, day_of_year
 from swt_time.effects.notes import NOTES, NotesGroup
+from swt_time.effects.titles import TITLES, TitleGroup
 from swt_time.errors import TableError
 
 KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -296,6 +297,9 @@ class YearGroup:
 KINDS: dict[str, Any] = {"number": NumberGroup, "levels": LevelsGroup, "year": YearGroup}
 """Classes of groups by the ``kind`` of their record."""
 
+READ: dict[str, type[NotesGroup] | type[TitleGroup]] = {NOTES: NotesGroup, TITLES: TitleGroup}
+"""Those whose texts were read by a language model; they have arrays beside their record."""
+
 
 def restore_group(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Group:
     """Restore a group from its record and the arrays of all groups, which may be a stranger's.
@@ -306,8 +310,8 @@ def restore_group(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         It is not what `Group.record` gives.
     """
     values = dict(record)
-    if values["kind"] == NOTES:
-        return NotesGroup.restore(values, arrays)
+    if values["kind"] in READ:
+        return READ[values["kind"]].restore(values, arrays)
     group: Group = TypeAdapter(KINDS[values.pop("kind")]).validate_python(values)
     return group
 

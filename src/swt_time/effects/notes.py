@@ -57,6 +57,11 @@ class NotesGroup:
     name: str = NOTES
 
     @property
+    def mean(self) -> float:
+        """What is subtracted from vectors: nothing."""
+        return 0.0
+
+    @property
     def width(self) -> int:
         """``p``."""
         return POSITIONS * self.directions.shape[1]

@@ -36,9 +36,9 @@ class Fit:
     beta : (p,) or (p, S) array
         Of all features; zero for those of other groups.
     out_of_fold : (K, p) or (K, p, S) array
-        Of all folds but one.
-    errors : (K,) array
-        Mean squared error of each fold, with the coefficients of the others.
+        Of all folds but one; of all where that one has no rows.
+    errors : array
+        Mean squared error of each fold that has rows, with the coefficients of the others.
     gains : dict of int to float
         Share of the error that each kept group gains; of each other one, what it would gain beside those.
     """
@@ -57,7 +57,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Problem:
-    """Sums by fold, with the group of each feature (p,) and which features are rough (p,)."""
+    """Sums by fold (K,), with the group of each feature (p,) and which features are rough (p,).
+
+    A fold may have no rows: the context of the first origins can take all of it, and so can an outage. It has no error,
+    and counts neither in a mean over the folds nor in its standard error.
+    """
 
     sums: Sequence[Sums]
     group: np.ndarray
@@ -72,9 +76,14 @@ class Problem:
         return total
 
     @cached_property
+    def folds(self) -> list[int]:
+        """The folds that have rows."""
+        return [number for number, one in enumerate(self.sums) if one.points]
+
+    @cached_property
     def others(self) -> list[Sums]:
-        """For each fold the sums over all others."""
-        return [self.total - one for one in self.sums]
+        """For each of `folds` the sums over all others."""
+        return [self.total - self.sums[number] for number in self.folds]
 
     def solve(self, sums: Sums, used: np.ndarray, strength: float, roughness: float) -> np.ndarray:
         """Ridge regression on the used features."""
@@ -84,9 +93,9 @@ class Problem:
         return np.asarray(np.linalg.solve(sums.gram[np.ix_(used, used)] + np.diag(penalty), sums.products[used]))
 
     def errors(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
-        """Mean squared error of each fold by the coefficients of the others, (K,)."""
+        """Mean squared error of each of `folds` by the coefficients of the others."""
         used = np.flatnonzero(np.isin(self.group, kept))
-        pairs = zip(self.sums, self.others, strict=True)
+        pairs = zip((self.sums[number] for number in self.folds), self.others, strict=True)
         return np.array([one.mse(self.solve(rest, used, strength, roughness), used) for one, rest in pairs])
 
     def logs(self, kept: Sequence[int], strength: float, roughness: float) -> np.ndarray:
@@ -135,8 +144,9 @@ class Problem:
         beta, folds = np.zeros(shape), np.zeros((len(self.sums), *shape))
         if len(used):
             beta[used] = self.solve(self.total, used, *strength)
-            for k, rest in enumerate(self.others):
-                folds[k, used] = self.solve(rest, used, *strength)
+            folds[:, used] = beta[used]
+            for number, rest in zip(self.folds, self.others, strict=True):
+                folds[number, used] = self.solve(rest, used, *strength)
         gains = {}
         for one in groups:
             other = self.score([g for g in left if g != one] if one in left else sorted([*left, one]), *strength)
@@ -150,5 +160,5 @@ def log_errors(errors: np.ndarray) -> np.ndarray:
 
 
 def sure_gain(gains: np.ndarray) -> float:
-    """A gain that is exceeded in spite of its standard error over the folds, (K,)."""
+    """A gain that is exceeded in spite of its standard error over the folds."""
     return float(gains.mean() - DOUBT * gains.std(ddof=1) / math.sqrt(len(gains)))

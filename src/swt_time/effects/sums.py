@@ -114,6 +114,7 @@ def sum_up(
     scales: np.ndarray,
     pairs: np.ndarray,
     folds: np.ndarray,
+    count: int,
     by: Filter,
     link: Link,
     beta: np.ndarray,
@@ -129,6 +130,8 @@ def sum_up(
         Series index and known rows of each origin, ordered by series.
     folds : (M,) int array
         Fold of each origin.
+    count : int
+        Number of folds.
     by : Filter
     link : {"additive", "multiplicative"}
     beta : (p,) array
@@ -136,10 +139,10 @@ def sum_up(
 
     Returns
     -------
-    list of Sums
+    list of ``count`` Sums
         Of the regression whose solution is ``b`` itself, not its change.
     """
-    totals = [Sums.zero(features.width) for _ in range(int(folds.max(initial=-1)) + 1)]
+    totals = [Sums.zero(features.width) for _ in range(count)]
     for fold in range(len(totals)):
         buffer: list[tuple[np.ndarray, np.ndarray]] = []
         held = 0

@@ -140,7 +140,8 @@ class FittedWindows:
         """
         if not self.effects.groups:
             return self
-        changed, blocks = self.residuals(residuals).values, np.unique(residuals.block)
+        changed, seen = self.residuals(residuals).values, np.isfinite(residuals.values).any(axis=1)
+        blocks = np.unique(residuals.block[seen])  # a block in which nothing was observed has no error
         errors = [
             [float(np.nanmean(values[residuals.block == block] ** 2)) for block in blocks]
             for values in (residuals.values, changed)
@@ -225,19 +226,16 @@ def fit_windows(
         (table.values[i][row : row + horizon] - by.weight @ table.context(i, row, by.context)) / units[i]
         for i, row in pairs.tolist()
     ])  # fmt: skip
-    present = np.unique(fold)  # the context of the first origins may take whole folds
-    sums = [_moments(design[fold == one], targets[fold == one]) for one in present]
+    sums = [_moments(design[fold == one], targets[fold == one]) for one in range(count)]
     problem = Problem(sums, number, np.zeros(len(number), dtype=bool))
     fit = problem.choose(always=(0,))
     without = problem.choose((0,))
-    plain = float(log_errors(np.array([one.mse(np.empty((0, horizon)), np.empty(0, int)) for one in sums])).mean())
+    plain = problem.score((), 1.0, 1.0)
     share = math.exp(fit.score - min(without.score, plain))
     if fit.kept == (0,) or share > 1 - MARGIN:
         return result((), nothing, np.zeros_like(fit.beta), np.zeros((1, *fit.beta.shape)), fit.gains, 1.0)
-    folds = np.repeat(fit.beta[None], count, axis=0)
-    folds[present] = fit.out_of_fold
     kept = [one - 1 for one in fit.kept if one]
-    return result(kept, np.flatnonzero(np.isin(number, fit.kept)), fit.beta, folds, fit.gains, share)
+    return result(kept, np.flatnonzero(np.isin(number, fit.kept)), fit.beta, fit.out_of_fold, fit.gains, share)
 
 
 def _moments(design: np.ndarray, targets: np.ndarray) -> Sums:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from swt_time.config import Config
 from swt_time.data.series import SeriesTable
 from swt_time.data.splits import series_borders
-from swt_time.effects import FittedEffects, add_windows, covariate_groups, fit_effects
+from swt_time.effects import FittedEffects, add_titles, add_windows, covariate_groups, fit_effects
 from swt_time.effects.notes import NotesGroup
 from swt_time.errors import TableError
 from swt_time.selection.choosing import choose_split
@@ -20,11 +20,14 @@ def choose_effects(
 
     Groups without a gain on held-out folds are left out.
     """
-    if not config.data.has_covariates and not table.covariates.columns and table.covariates.told is None:
+    if not config.data.has_covariates and table.covariates.empty:
         return None
     missing = [name for name in config.data.static or () if name not in table.covariates]
     if missing:
         raise TableError(f"there is no static covariate {missing[0]!r}; add it to the table, or pass static=...")
+    if config.data.titles is not None and not any(table.covariates.titles.texts if table.covariates.titles else ()):
+        raise TableError(f"no series has a title (data.titles {config.data.titles!r}); add the column to the table, or "
+                         "pass static=...")  # fmt: skip
     split = config.data.split
     if split == "auto":
         split = choose_split(table.lengths, config)
@@ -33,6 +36,7 @@ def choose_effects(
     groups = covariate_groups(table, config, rows)
     told = NotesGroup.fit(table, config.data.horizon, rows)
     fitted = fit_effects(table, config.data.horizon, rows, [*groups, *([] if told is None else [told])])
+    fitted = add_titles(fitted, table, config.data.horizon, rows)
     fitted = add_windows(fitted, table, config.data.horizon, rows)
     report(Compared("effects of covariates", fitted.effects.error, time.perf_counter() - began))
     return fitted
