@@ -14,7 +14,19 @@ from swt_time.config import Config, dotted_keys
 from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
-COMMANDS = ("train", "update", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
+COMMANDS = (
+    "train",
+    "update",
+    "forecast",
+    "evaluate",
+    "backtest",
+    "report",
+    "ablate",
+    "import",
+    "bands",
+    "info",
+    "data get",
+)
 COMMANDS += ("backbone convert",)
 
 
