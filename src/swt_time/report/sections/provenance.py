@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from swt_time.data.series import series_sha256
@@ -18,7 +19,7 @@ def provenance(found: Facts) -> Markup:
     """The section."""
     checkpoint = found.trained.checkpoint
     record, training = checkpoint.provenance, mapping(checkpoint.provenance.get("training"))
-    here, there = package_versions(), mapping(record.get("versions"))
+    (here, commit), there = loaded(), mapping(record.get("versions"))
     data, trained_on = series_sha256(found.series), record.get("data_sha256")
     names = list(dict.fromkeys([*here, *list(there)[:MOST_ROWS]]))
     versions = [[shown(name, 40), _text(there.get(name)), here.get(name, "–")] for name in names]
@@ -32,7 +33,7 @@ def provenance(found: Facts) -> Markup:
         facts(
             {
                 "Report made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-                "Commit of the report": shown(source_commit() or "installed package", 40),
+                "Commit of the report": shown(commit or "installed package", 40),
                 "Model made": _text(record.get("created")),
                 "Commit of the model": _text(record.get("commit")),
                 "Machine of the training": _text(record.get("machine")),
@@ -50,6 +51,12 @@ def provenance(found: Facts) -> Markup:
             "others."
         ),
     )
+
+
+@cache
+def loaded() -> tuple[dict[str, str], str | None]:
+    """Versions and commit of what this process has loaded, as they were at its first report."""
+    return package_versions(), source_commit()
 
 
 def _text(value: Any) -> str:
