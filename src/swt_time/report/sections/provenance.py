@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -28,7 +29,10 @@ def provenance(found: Facts) -> Markup:
         for part, section in checkpoint.config.model_dump().items()
         for key, value in section.items()
     ]
-    same = "this table" if data == trained_on else "another table, or other rows of this one"
+    same = data == trained_on
+    if not same and found.series.covariates.columns:  # of which a training table holds no rows after its end
+        known = found.series.covariates.cut(found.series.lengths.tolist())
+        same = series_sha256(replace(found.series, covariates=known)) == trained_on
     return joined(
         facts(
             {
@@ -41,7 +45,7 @@ def provenance(found: Facts) -> Markup:
                 "Steps and end of training": f"{_text(training.get('steps'))}, {_text(training.get('ended'))}",
                 "SHA-256 of this table": data,
                 "SHA-256 of the training table": _text(trained_on),
-                "Trained on": same,
+                "Trained on": "this table" if same else "another table, or other rows of this one",
             }
         ),
         folded("Versions of packages", table("Versions of packages", ["Package", "Training", "Report"], versions)),
