@@ -1,4 +1,4 @@
-"""All commands and snippets of the README and of pages in docs run, in order, in one folder; its pictures and links exist."""
+"""Commands and snippets of the README and of pages in docs run, in order, in one folder; pictures and links exist."""
 
 import re
 import shlex
