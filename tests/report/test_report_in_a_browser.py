@@ -23,7 +23,8 @@ def report(tmp_path_factory):
     hours, noise = np.arange(24 * 12), np.random.default_rng(0)
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h")})
     for k in range(10):
-        table[f"plant {k}"] = 20 + k + 5 * np.sin(2 * np.pi * (hours + k) / 24) + noise.normal(size=hours.size)
+        name = f"plant {k}" if k < 9 else INJECTIONS[0]
+        table[name] = 20 + k + 5 * np.sin(2 * np.pi * (hours + k) / 24) + noise.normal(size=hours.size)
     table.loc[100:103, "plant 3"] = np.nan
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(Forecaster(horizon=12, fill="linear", model={"panel": True}).fit(table), table, path)
@@ -141,8 +142,7 @@ def test_zoom_and_search_by_keyboard(report, open_page):
     opened.check()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_a_report_is_accessible_and_fits_into_its_window(width, scheme, report, open_page):
     opened = open_page(report, width=width, color_scheme=scheme)
     opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
