@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import support.browser
 from support.injections import INJECTIONS
 from support.report_facts import infected, small_facts
 from swt_time import Forecaster
@@ -73,6 +74,18 @@ def test_the_policy_stops_a_script_that_got_into_a_report(report, open_page, tmp
     opened.page.wait_for_timeout(200)
     assert opened.page.evaluate("window.pwned") is None
     assert any("Content Security Policy" in one for one in opened.errors)
+
+
+def test_tests_without_a_browser_say_so_and_fail_under_continuous_integration(monkeypatch):
+    monkeypatch.setattr(support.browser, "CHROMIUM", "/nowhere/chromium")
+    reason = support.browser.missing_browser()
+    assert "apt-get install chromium" in reason
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="/nowhere/chromium"):
+        support.browser.go_without(reason)
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="/nowhere/chromium"):
+        support.browser.go_without(reason)
 
 
 def shown_range(page_) -> tuple[float, float]:
