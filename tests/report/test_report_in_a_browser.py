@@ -15,8 +15,6 @@ from swt_time.report import write_report
 from swt_time.report.markup import shown
 from swt_time.report.page import page
 
-expect = pytest.importorskip("playwright.sync_api").expect
-
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
@@ -94,6 +92,8 @@ def shown_range(page_) -> tuple[float, float]:
 
 
 def test_zoom_and_search_by_mouse(report, open_page):
+    from playwright.sync_api import expect
+
     opened = open_page(report)
     page_ = opened.page
     assert page_.locator("#viewer-count").text_content() == "10 of 10 series match."
