@@ -32,7 +32,9 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "pictures",
     "exporting",
+    "report",
     "serve",
     "cli",
     "layers",
@@ -41,7 +43,7 @@ ORDER = [
 """Every module and room of swt_time, from the foundation to what a person sees, then two former import paths."""
 
 ANYWHERE = {"__version__"}
-ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}, "onnx": {"exporting"}}
+ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 

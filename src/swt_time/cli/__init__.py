@@ -31,6 +31,7 @@ from swt_time.cli.launching import is_reported_elsewhere, over_processes
 from swt_time.cli.messages import to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
+from swt_time.cli.reporting import report
 from swt_time.cli.serving import serve
 from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
@@ -73,7 +74,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, ablate, export, serve):
+for _command in (train, update, forecast, evaluate, backtest, report, ablate, export, serve):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)
