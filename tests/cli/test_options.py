@@ -74,7 +74,7 @@ def test_table_options_stand_in_a_panel_of_their_own(command):
     panels = {flag: parameter.rich_help_panel for flag, parameter in parameters(command).items()}
     own = [flag for flag, panel in panels.items() if panel == "Table"]
     expected = {"--time-column", "--id-column", "--freq", "--encoding", "--memory-limit", "--fill", "--date-format"}
-    series = {"--short", "--target", "--columns", "--known", "--past", "--calendar", "--holidays"}
+    series = {"--short", "--target", "--columns", "--known", "--past", "--titles", "--calendar", "--holidays"}
     assert set(own) == expected | (set() if command == "bands" else series)
 
 
