@@ -1,9 +1,11 @@
 """Forecasters as ONNX graphs: equal forecasts by onnxruntime and by a reader of a few lines, without PyTorch."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -388,6 +390,9 @@ def test_neither_export_nor_reader_load_pytorch(fitted, table, tmp_path):
         "assert not {'torch', 'transformers', 'onnxruntime', 'matplotlib'} & set(sys.modules)"
     )
     words = ["export", tmp_path / "out.onnx", "--model", tmp_path / "model", tmp_path / "history.npy"]
-    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True)
+    # The reader stands in the folder of the tests.
+    paths = os.pathsep.join([str(Path(__file__).parent.parent), os.environ["PYTHONPATH"]])
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "(1, 12, 2)"
