@@ -12,6 +12,7 @@ from hypothesis import settings
 import offline.sitecustomize  # noqa: F401  blocks the network in this process
 from support import trust
 from support.backbones import FAMILIES, save_tiny_backbone
+from support.browser import browser, open_page  # noqa: F401  fixtures
 from support.commands import Commands
 
 settings.register_profile("ci", max_examples=200, deadline=None)

@@ -31,6 +31,7 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "serve",
     "cli",
     "layers",
     "compat",

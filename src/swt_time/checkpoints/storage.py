@@ -140,6 +140,23 @@ def read_files(location: Location, limits: Mapping[str, int], what: str) -> dict
     raise AssertionError("every attempt returns or raises")
 
 
+def last_write(location: Location) -> tuple[int, int] | None:
+    """Identify the write that the files of a folder come from; None if there is no complete set of files.
+
+    Raises
+    ------
+    CheckpointError
+        An entry on the way is a link, or of another kind, or the folder cannot be read.
+    """
+    with (
+        explained(f"cannot read {location.path}", CheckpointError),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        location.open() as folder,
+    ):
+        return _written(folder)
+    return None
+
+
 def content_hash(content: Mapping[str, bytes]) -> str:
     """Return the hash that the manifest of these files records of itself."""
     return _own_hash({name: _facts(data) for name, data in content.items()})

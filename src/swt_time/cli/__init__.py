@@ -29,6 +29,7 @@ from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import one_line, to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
+from swt_time.cli.serving import serve
 from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
@@ -70,7 +71,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, ablate):
+for _command in (train, update, forecast, evaluate, backtest, ablate, serve):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)

@@ -1,0 +1,78 @@
+"""``swt-time serve``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swt_time.cli.options import ModelOptions, expand_groups, option
+from swt_time.errors import ConfigError, MissingDependencyError
+
+TOKEN_VARIABLE = "SWT_TIME_TOKEN"
+"""Environment variable with a bearer token."""
+
+ACCESS = "Access"
+"""Panel of the help."""
+
+
+@expand_groups
+def serve(
+    port: Annotated[int, option("--port", help="Port to listen on; 0 takes a free one.", min=0, max=65535)],
+    options: ModelOptions,
+    model: Annotated[
+        Path | None, option("--model", help="Checkpoint folder made by train; its name is that of the folder.")
+    ] = None,
+    models: Annotated[
+        Path | None, option("--models", help="Folder with checkpoint folders, each named as its model.")
+    ] = None,
+    host: Annotated[
+        str, option("--host", help="Address to listen on; another than this machine's own needs a token.", panel=ACCESS)
+    ] = "127.0.0.1",
+    token_file: Annotated[
+        Path | None,
+        option(
+            "--token-file",
+            help=f"File with bearer tokens, one on each line, of which a request must have one. {TOKEN_VARIABLE} in "
+            "the environment gives one too.",
+            panel=ACCESS,
+        ),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        option(
+            "--cors",
+            help="Origin of a site whose pages may ask, such as https://example.org; may be repeated. None by default.",
+            panel=ACCESS,
+        ),
+    ] = None,
+) -> None:
+    """Answer forecasts over HTTP: POST /forecast takes a table as JSON, CSV or Parquet and answers in kind.
+
+    Also GET /models, /health, /metrics and /openapi.json. SIGTERM and Ctrl-C finish what was begun.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError("serving needs FastAPI and uvicorn: pip install 'swt-time[serve]'") from error
+    from swt_time.serve.server import serve as listen
+    from swt_time.serve.settings import Settings, read_tokens
+
+    if options.allow_backbone_change:
+        raise ConfigError("a service uses a model with its own backbone only; leave out --allow-backbone-change")
+    tokens = () if token_file is None else read_tokens(token_file)
+    given = os.environ.get(TOKEN_VARIABLE)
+    listen(
+        Settings(
+            model=model,
+            models=models,
+            host=host,
+            port=port,
+            tokens=tokens if given is None else (*tokens, given),
+            origins=tuple(origin or ()),
+            backbone=options.backbone,
+            device=options.device or "auto",
+        )
+    )
+    typer.echo("stopped", err=True)
