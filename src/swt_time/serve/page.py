@@ -5,28 +5,35 @@ itself (its ``Origin`` and a header that a form cannot send), and ids of jobs ca
 """
 
 import hashlib
+import hmac
+import itertools
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from swt_time.serve.jobs import BusyError, Job, Jobs, UnknownJobError
+from swt_time.files import MEBIBYTE
+from swt_time.serve.jobs import BusyError, Job, Jobs, Task, UnknownJobError
+from swt_time.serve.settings import Settings, is_loopback
+
+SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 
 STATIC = {
     "index.html": ("swt_time.serve", "text/html; charset=utf-8"),
-    "page.css": ("swt_time.serve", "text/css; charset=utf-8"),
-    "page.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "server.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "elements.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "form.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "progress.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "result.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
-    "chart.js": ("swt_time.serve", "text/javascript; charset=utf-8"),
     "icon.svg": ("swt_time.serve", "image/svg+xml"),
+    "page.css": ("swt_time.serve", STYLE),
+    **{
+        f"{name}.js": ("swt_time.serve", SCRIPT)
+        for name in ("page", "server", "elements", "form", "progress", "result", "chart")
+    },
+    "uPlot.min.css": ("swt_time.report", STYLE),
+    "uPlot.iife.min.js": ("swt_time.report", SCRIPT),
 }
 """Files of the page: the room whose folder ``static`` holds each, and its type."""
 
@@ -54,6 +61,9 @@ OWN_HEADER = "X-SWT-Time"
 Text = Annotated[str, Field(max_length=1000)]
 
 
+FileName = Annotated[str, Query(max_length=255, alias="name")]
+
+
 class Options(BaseModel):
     """The form of the page: keys of the section ``data`` of the configuration."""
 
@@ -69,3 +79,173 @@ class Options(BaseModel):
     date_format: Text | None = None
     encoding: Text | None = None
     horizon: int | None = None
+
+
+def page_router(settings: Settings, jobs: Jobs) -> APIRouter:
+    """Routes of the page and of its jobs; they are not part of the OpenAPI document.
+
+    Parameters
+    ----------
+    settings : Settings
+    jobs : Jobs
+    """
+    router = APIRouter(include_in_schema=False)
+    for name, (package, kind) in STATIC.items():
+        path = "/" if name == "index.html" else f"/page/{name}"
+        router.add_api_route(path, _static(package, name, kind), methods=["GET", "HEAD"])
+    guarded = APIRouter(prefix="/page/jobs", include_in_schema=False, dependencies=[Depends(_guard(settings))])
+    _add_jobs(guarded, jobs)
+    router.include_router(guarded)
+    return router
+
+
+def _static(package: str, name: str, kind: str) -> Callable[[Request], Any]:
+    content = (files(package) / "static" / name).read_bytes()
+    headers = {**HEADERS, "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"'}
+
+    async def answer(request: Request) -> Response:
+        if request.headers.get("if-none-match") == headers["ETag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
+
+    return answer
+
+
+def _guard(settings: Settings) -> Callable[[Request], Any]:
+    """Refuse requests without a token, under a foreign name, and changes that another site asks for."""
+
+    async def check(request: Request) -> None:
+        host = urlsplit(f"//{request.headers.get('host', '')}")
+        if not settings.tokens and not is_loopback(host.hostname or ""):
+            # a name of another site may have been made to mean this machine
+            raise HTTPException(403, f"this service answers to its own address only, not to {host.hostname!r}")
+        if settings.tokens and not _has_token(request, settings.tokens):
+            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": "Bearer"})
+        if request.method in ("GET", "HEAD"):
+            return
+        origin = request.headers.get("origin")
+        if OWN_HEADER not in request.headers or (origin is not None and urlsplit(origin).netloc != host.netloc):
+            raise HTTPException(403, f"only the page itself may ask for this (header {OWN_HEADER}, same origin)")
+
+    return check
+
+
+def _has_token(request: Request, tokens: Sequence[str]) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    sent = given.strip().encode()
+    right = [hmac.compare_digest(sent, token.encode()) for token in tokens]  # each, so that time tells nothing
+    return scheme.lower() == "bearer" and any(right)
+
+
+def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
+    def find(name: Annotated[str, PathParameter(max_length=64)]) -> Job:
+        try:
+            return jobs.get(name)
+        except UnknownJobError as error:
+            raise HTTPException(404, str(error)) from None
+
+    Found = Annotated[Job, Depends(find)]
+
+    def state(job: Job) -> JSONResponse:
+        run = job.runs.get("forecast")
+        ahead = {} if run is None or run.state != "waiting" else {"ahead": jobs.ahead(run)}
+        return JSONResponse({**job.as_json(), **ahead}, headers=HEADERS)
+
+    def start(job: Job, task: Task, options: Options) -> JSONResponse:
+        try:
+            jobs.start(job, task, options.model_dump())
+        except BusyError as error:
+            raise _busy(error) from None
+        return state(job)
+
+    @router.post("")
+    async def send(request: Request, name: FileName = "table") -> JSONResponse:
+        try:
+            job = jobs.create()
+        except BusyError as error:
+            raise _busy(error) from None
+        try:
+            await _receive(request, job, "table", name, jobs.limits.upload_bytes)
+        except BaseException:
+            jobs.remove(job.id)
+            raise
+        return start(job, "read", Options())
+
+    @router.get("")
+    async def limits() -> JSONResponse:
+        """What the page says of the server; the first request, by which it learns whether a token is needed."""
+        found = {"upload_bytes": jobs.limits.upload_bytes, "idle_seconds": jobs.limits.idle_seconds}
+        return JSONResponse(found, headers=HEADERS)
+
+    @router.get("/{name}")
+    async def look(job: Found) -> JSONResponse:
+        return state(job)
+
+    @router.delete("/{name}")
+    async def remove(job: Found) -> JSONResponse:
+        jobs.remove(job.id)
+        return JSONResponse({}, headers=HEADERS)
+
+    @router.put("/{name}/future")
+    async def send_future(job: Found, request: Request, future: FileName = "table") -> JSONResponse:
+        await _receive(request, job, "future", future, jobs.limits.upload_bytes)
+        return state(job)
+
+    @router.delete("/{name}/future")
+    async def remove_future(job: Found) -> JSONResponse:
+        job.names.pop("future", None)
+        return state(job)
+
+    @router.post("/{name}/read")
+    async def read(job: Found, options: Options) -> JSONResponse:
+        return start(job, "read", options)
+
+    @router.post("/{name}/forecast")
+    async def forecast(job: Found, options: Options) -> JSONResponse:
+        return start(job, "forecast", options)
+
+    @router.post("/{name}/cancel")
+    async def cancel(job: Found) -> JSONResponse:
+        jobs.cancel(job)
+        return state(job)
+
+    @router.get("/{name}/charts/{index}")
+    def chart(job: Found, index: Annotated[int, PathParameter(ge=0)]) -> Response:
+        with open(_result(job, "charts.jsonl"), "rb") as file:
+            line = next(itertools.islice(file, index, None), None)
+        if line is None:
+            raise HTTPException(404, "there is no such series")
+        return Response(line, media_type="application/json", headers=HEADERS)
+
+    @router.get("/{name}/forecast.csv")
+    async def table(job: Found) -> FileResponse:
+        return FileResponse(_result(job, "forecast.csv"), media_type="text/csv; charset=utf-8", headers=HEADERS)
+
+    @router.get("/{name}/report.html")
+    async def report(job: Found) -> FileResponse:
+        headers = {**HEADERS, "Content-Security-Policy": REPORT_POLICY}
+        return FileResponse(_result(job, "report.html"), media_type="text/html; charset=utf-8", headers=headers)
+
+
+def _result(job: Job, name: str) -> Path:
+    run = job.runs.get("forecast")
+    if run is None or run.state != "done" or not (run.folder / name).is_file():
+        raise HTTPException(404, "there is no forecast yet")
+    return run.folder / name
+
+
+def _busy(error: BusyError) -> HTTPException:
+    return HTTPException(503, str(error), {"Retry-After": "30"})
+
+
+async def _receive(request: Request, job: Job, key: str, name: str, limit: int) -> None:
+    """Write a body to a file of a job; it takes its place when it is complete."""
+    part, size = job.folder / f"{key}.part", 0
+    with open(part, "wb") as file:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise HTTPException(413, f"the table is larger than {limit // MEBIBYTE} MiB; send a part of it")
+            file.write(chunk)
+    part.replace(job.folder / key)
+    job.names[key] = name or "table"
