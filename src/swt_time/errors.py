@@ -48,3 +48,11 @@ class SWTTimeWarning(UserWarning):
 def first_line(error: BaseException, longest: int = 200) -> str:
     """Return the first line of an error's message, at most ``longest`` characters; its type if there is no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
+
+
+def one_line(message: str) -> str:
+    """Shorten a message to one line of at most 1,000 printable characters; control characters are escaped."""
+    if len(message) > 4000:  # a table may have a cell of megabytes
+        message = f"{message[:2000]}{message[-2000:]}"
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
+    return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"

@@ -2,8 +2,9 @@
 
 import pytest
 
-from swt_time.cli.messages import ARGUMENTS, one_line, to_flags
+from swt_time.cli.messages import ARGUMENTS, to_flags
 from swt_time.cli.options import FLAGS
+from swt_time.errors import one_line
 
 ALL = {*FLAGS.values(), "--overwrite", "--resume", "--allow-backbone-change"}
 

@@ -26,7 +26,7 @@ from swt_time.cli.ablating import ablate
 from swt_time.cli.backbones import backbone_convert
 from swt_time.cli.backtesting import backtest
 from swt_time.cli.forecasting import evaluate, forecast
-from swt_time.cli.messages import one_line, to_flags
+from swt_time.cli.messages import to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
 from swt_time.cli.serving import serve
@@ -34,7 +34,7 @@ from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
 from swt_time.cli.updating import update
-from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line
+from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line, one_line
 
 # Torch, pandas and transformers are imported inside the commands, so that --help is fast.
 

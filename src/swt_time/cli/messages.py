@@ -51,11 +51,3 @@ def to_flags(message: str, known: set[str]) -> str:
     for argument, flag in ARGUMENTS.items():
         message = message.replace(argument, flag if flag.split()[0] in known else ELSEWHERE.get(argument, argument))
     return KEY.sub(lambda match: flag if (flag := FLAGS.get(match[0], "")) in known else match[0], message)
-
-
-def one_line(message: str) -> str:
-    """Shorten a message to one line of at most 1,000 printable characters; control characters are escaped."""
-    if len(message) > 4000:  # a table may have a cell of megabytes
-        message = f"{message[:2000]}{message[-2000:]}"
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
-    return line if len(line) <= 1000 else f"{line[:700]} ... {line[-295:]}"

@@ -67,9 +67,9 @@ def write_table(frame: Any, path: str | Path) -> None:
     table = _to_pandas(frame)
     name = path.name.lower()
     if name.endswith(".parquet"):
-        _replace(path, _parquet(table))
+        _replace(path, parquet_bytes(table))
         return
-    text = table.to_csv(index=False, lineterminator="\n").encode()
+    text = csv_bytes(table)
     if is_standard_output(path):
         _print(text)
         return
@@ -97,7 +97,13 @@ def _replace(path: Path, content: bytes) -> None:
         raise SWTTimeError(f"writing {path} failed: {error.strerror or error}") from error
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV in UTF-8, without an index."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def parquet_bytes(table: pd.DataFrame) -> bytes:
+    """Return a table as a Parquet file, without an index; a MissingDependencyError without pyarrow."""
     content = io.BytesIO()
     try:
         table.to_parquet(content, index=False, engine="pyarrow")

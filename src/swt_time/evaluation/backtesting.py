@@ -198,19 +198,35 @@ def _roll(
 
 def _note_seen(trained: Trained, series: SeriesTable, chosen: list[int], origins: np.ndarray) -> None:
     """Warn if the model was trained on rows that it is about to be scored on."""
+    seen = seen_rows(trained, series, series.lengths[chosen], origins[:, 0])
+    if seen is not None:
+        _warn(seen)
+
+
+def seen_rows(trained: Trained, series: SeriesTable, lengths: np.ndarray, first: np.ndarray) -> str | None:
+    """Say why a model was, or may have been, trained on rows after the first cutoffs; None if it was not.
+
+    Parameters
+    ----------
+    trained : Trained
+    series : SeriesTable
+        The whole table.
+    lengths, first : (M,) int arrays
+        Rows of the series that are forecast, and those known at their first cutoff.
+    """
     checkpoint = trained.checkpoint
     split = checkpoint.config.data.split
     if split == "none":
-        _warn(SEEN)
-        return
+        return SEEN
     if checkpoint.provenance.get("data_sha256") != series_sha256(series):
-        return
-    test = np.array([split_borders(int(series.lengths[i]), split).test[0] for i in chosen])
-    if (origins[:, 0] < test).any():
-        _warn(
+        return None
+    test = np.array([split_borders(rows, split).test[0] for rows in lengths.tolist()])
+    if (first < test).any():
+        return (
             f"the model was trained on this table (data.split {split}) and has seen some of the rows that are scored: "
             "the first cutoff lies before the test part; use fewer windows or a smaller step"
         )
+    return None
 
 
 def _warn(note: str) -> None:

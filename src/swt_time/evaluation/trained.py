@@ -210,11 +210,13 @@ class Trained:
         """A table without the effects of covariates; None if nothing has an effect. The last one is remembered."""
         if self.effects is None or self.effects.idle:
             return None
-        if not (self._apart and self._apart[0].table is series):
+        found = self._apart[0] if self._apart else None
+        if found is None or found.table is not series:
             for note in self.effects.notes_on(series):
                 warnings.warn(note, SWTTimeWarning, stacklevel=4)
-            self._apart[:] = [self.effects.apart(series)]
-        return self._apart[0]
+            found = self.effects.apart(series)
+            self._apart[:] = [found]  # another thread may replace it, so it is not looked at again
+        return found
 
     def updated(self, series: SeriesTable) -> "Trained":
         """Take new rows into the closed form, see `swt_time.checkpoints.updating`; layers are changed in place."""

@@ -32,6 +32,8 @@ class Limits:
         MiB that a table may take while it is read, decompressed and decoded included.
     rows : int
         Rows of a table, and of a forecast times its columns of numbers divided by ten.
+    bodies_bytes : int
+        Size of all bodies that are in memory at once.
     body_seconds, request_seconds : float
         Time in which a body must have arrived, and in which an answer must be ready after that.
     header_seconds : float
@@ -47,6 +49,7 @@ class Limits:
     """
 
     body_bytes: int = 16 * MEBIBYTE
+    bodies_bytes: int = 256 * MEBIBYTE
     table_mib: int = 256
     rows: int = 1_000_000
     body_seconds: float = 30.0
@@ -106,8 +109,8 @@ class Settings:
         for token in self.tokens:
             if len(token) < SHORTEST_TOKEN or TOKEN.fullmatch(token) is None:
                 raise ConfigError(
-                    f"a token has {len(token)} characters; expected at least {SHORTEST_TOKEN} of printable ASCII without "
-                    "blanks, such as those of: python -c 'import secrets; print(secrets.token_urlsafe())'"
+                    f"a token has {len(token)} characters; expected at least {SHORTEST_TOKEN} of printable ASCII "
+                    "without blanks, such as those of: python -c 'import secrets; print(secrets.token_urlsafe())'"
                 )
         if not self.is_local and not self.tokens:
             raise ConfigError(

@@ -1,0 +1,70 @@
+"""Numbers, times and lists in the words of a report."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from swt_time.report.markup import shown
+
+
+def number(value: float | int | None) -> str:
+    """A number of four significant digits; a dash for what is not known.
+
+    Examples
+    --------
+    >>> [number(one) for one in (1234567, 12.3456, 0.0001234, float("nan"), 300.0)]
+    ['1,234,567', '12.35', '0.0001234', '–', '300']
+    """
+    if value is None or not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    if value == round(value) and abs(value) < 1e15:
+        return f"{round(value):,}"
+    if 1e-4 <= abs(value) < 1e9:
+        digits = max(4 - 1 - math.floor(math.log10(abs(value))), 0)
+        text = f"{value:,.{digits}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:.3e}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in percent."""
+    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+
+
+def count(many: int, one: str, several: str | None = None) -> str:
+    """A number of things."""
+    return f"{many:,} {one if many == 1 else several or one + 's'}"
+
+
+def time_text(time: object) -> str:
+    """A wall-clock time without the parts that are zero, or a count of rows."""
+    if not isinstance(time, np.datetime64):
+        return shown(time)
+    text = str(time.astype("datetime64[s]")).replace("T", " ")
+    return text.removesuffix(" 00:00:00").removesuffix(":00") if " 00:00:00" in text or text.endswith(":00") else text
+
+
+def listing(names: Sequence[object], most: int = 8) -> str:
+    """Names in quotes; of many the first ones."""
+    quoted = [f"“{shown(one, 80)}”" for one in names[:most]]
+    rest = len(names) - len(quoted)
+    if rest > 0:
+        return f"{', '.join(quoted)} and {rest:,} more"
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]])) if quoted else "none"
+
+
+def better(error: float, baseline: float) -> str:
+    """How an error compares with that of a baseline.
+
+    Examples
+    --------
+    >>> better(0.75, 1.0), better(1.5, 1.0)
+    ('25.0 % lower than', '50.0 % higher than')
+    """
+    if not (math.isfinite(error) and math.isfinite(baseline)) or baseline <= 0:
+        return "not comparable with"
+    change = error / baseline - 1
+    if abs(change) < 0.0005:
+        return "equal to"
+    return f"{percent(abs(change))} {'lower' if change < 0 else 'higher'} than"
