@@ -12,6 +12,7 @@ from swt_time.data.frequency import season_length
 from swt_time.data.series import SeriesTable
 from swt_time.data.zones import microseconds
 from swt_time.evaluation.backtesting import Folds
+from swt_time.report.facts import Ahead, Past
 
 MOST_SERIES = 1000
 """Most series that are drawn; the table of the forecast has all."""
@@ -23,35 +24,32 @@ DIGITS = 7
 """Significant digits of a number."""
 
 
-def write_charts(
-    path: Path, series: SeriesTable, yhat: np.ndarray, around: Mapping[str, np.ndarray], folds: Folds | None
-) -> list[str]:
+def write_charts(path: Path, ahead: Ahead, past: Past | None) -> list[str]:
     """Write one line of JSON for each series, in the order of the table.
 
     Parameters
     ----------
     path : path
-    series : SeriesTable
-        ``N`` series.
-    yhat : (N, H) array
-    around : mapping of str to (N, H) array
-        Bounds of intervals by the name of their column.
-    folds : Folds or None
+    ahead : Ahead
+        The forecast.
+    past : Past or None
+        Forecasts from past cutoffs.
 
     Returns
     -------
     list of str
         Names of the series that were written.
     """
+    series, yhat, folds = ahead.series, ahead.yhat, None if past is None else past.folds
     order = list(series.order or range(len(series.ids)))[:MOST_SERIES]
     horizon = yhat.shape[1]
     future = series.future(horizon)
     with open(path, "w", encoding="utf-8") as file:
         for index in order:
             after = future[index * horizon : (index + 1) * horizon]
-            past = _past(folds, series.ids[index])
-            own = {name: one[index] for name, one in around.items()}
-            chart = _chart(series, index, after, yhat[index], own, past, season_length(series.frequency))
+            own = {name: one[index] for name, one in ahead.around.items()}
+            before = _past(folds, series.ids[index])
+            chart = _chart(series, index, after, yhat[index], own, before, season_length(series.frequency))
             print(json.dumps(chart, allow_nan=False), file=file)
     return [series.ids[i] for i in order]
 

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +53,8 @@ class JobLimits:
         Fits at once, and fits that may wait for their turn; further ones are refused.
     jobs : int
         Jobs that are kept. The one that was not used for longest makes room, if it is not at work.
-    upload_bytes : int
-        Size of one table as it is sent.
+    upload_bytes, upload_seconds : int, float
+        Size of one table as it is sent, and time in which it must have arrived.
     idle_seconds : float
         Time without a question from the page after which a job and its files are removed.
     """
@@ -66,6 +66,7 @@ class JobLimits:
     waiting: int = 8
     jobs: int = 32
     upload_bytes: int = 64 * MEBIBYTE
+    upload_seconds: float = 300.0
     idle_seconds: float = 3600.0
 
     def __post_init__(self) -> None:
@@ -152,11 +153,21 @@ class Job:
     options: dict[str, Any] = field(default_factory=dict)
     runs: dict[Task, Run] = field(default_factory=dict)
     used: float = field(default_factory=time.monotonic)
+    uploads: int = 0
 
     @property
     def active(self) -> bool:
-        """Whether a process of it waits or works."""
-        return any(run.active for run in self.runs.values())
+        """Whether a table arrives, or a process of it waits or works."""
+        return self.uploads > 0 or any(run.active for run in self.runs.values())
+
+    @contextlib.contextmanager
+    def receiving(self) -> Iterator[None]:
+        """Keep the job while a table arrives."""
+        self.uploads += 1
+        try:
+            yield
+        finally:
+            self.uploads -= 1
 
     def as_json(self) -> dict[str, Any]:
         """What the page is told."""
@@ -242,10 +253,8 @@ class Jobs:
         """
         job = self._jobs.get(name)
         if job is None:
-            raise UnknownJobError(
-                f"this table is no longer on the server: it keeps a table for {self.limits.idle_seconds / 60:g} minutes "
-                "after its last use; send it again"
-            )
+            minutes = f"{self.limits.idle_seconds / 60:g} minutes"
+            raise UnknownJobError(f"the server keeps a table for {minutes} after its last use; send it again")
         job.used = time.monotonic()
         return job
 
@@ -326,7 +335,14 @@ class Jobs:
         files = {key: str(job.folder / key) for key in job.names}
         names = {f"{key}_name": name for key, name in job.names.items()}
         memory = self.limits.memory_mib // 2
-        return {"task": run.task, **files, **names, "options": job.options, "out": str(run.folder), "memory_limit": memory}
+        return {
+            "task": run.task,
+            **files,
+            **names,
+            "options": job.options,
+            "out": str(run.folder),
+            "memory_limit": memory,
+        }
 
     def _remove_idle(self) -> None:
         now = time.monotonic()

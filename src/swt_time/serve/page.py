@@ -1,26 +1,26 @@
 """The page at ``/``: static files of the package, and the jobs behind them.
 
-Scripts of other sites can neither start a job nor see one: a request that changes something must come from the page
-itself (its ``Origin`` and a header that a form cannot send), and ids of jobs cannot be guessed.
+Scripts of other sites can neither start a job nor see one: `swt_time.serve.access` compares host and origin, a request
+that changes something has a header that a form cannot send, and ids of jobs cannot be guessed.
 """
 
+import asyncio
 import hashlib
-import hmac
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from swt_time.files import MEBIBYTE
-from swt_time.serve.jobs import BusyError, Job, Jobs, Task, UnknownJobError
-from swt_time.serve.settings import Settings, is_loopback
+from swt_time.serve.jobs import BusyError, Job, JobLimits, Jobs, Task, UnknownJobError
+from swt_time.serve.problems import Problem
 
 SCRIPT, STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 
@@ -81,19 +81,13 @@ class Options(BaseModel):
     horizon: int | None = None
 
 
-def page_router(settings: Settings, jobs: Jobs) -> APIRouter:
-    """Routes of the page and of its jobs; they are not part of the OpenAPI document.
-
-    Parameters
-    ----------
-    settings : Settings
-    jobs : Jobs
-    """
+def page_router(jobs: Jobs) -> APIRouter:
+    """Routes of the page and of its jobs; they are not part of the OpenAPI document."""
     router = APIRouter(include_in_schema=False)
     for name, (package, kind) in STATIC.items():
-        path = "/" if name == "index.html" else f"/page/{name}"
+        path = "/" if name == "index.html" else f"/static/{name}"
         router.add_api_route(path, _static(package, name, kind), methods=["GET", "HEAD"])
-    guarded = APIRouter(prefix="/page/jobs", include_in_schema=False, dependencies=[Depends(_guard(settings))])
+    guarded = APIRouter(prefix="/jobs", include_in_schema=False, dependencies=[Depends(_from_page)])
     _add_jobs(guarded, jobs)
     router.include_router(guarded)
     return router
@@ -111,30 +105,10 @@ def _static(package: str, name: str, kind: str) -> Callable[[Request], Any]:
     return answer
 
 
-def _guard(settings: Settings) -> Callable[[Request], Any]:
-    """Refuse requests without a token, under a foreign name, and changes that another site asks for."""
-
-    async def check(request: Request) -> None:
-        host = urlsplit(f"//{request.headers.get('host', '')}")
-        if not settings.tokens and not is_loopback(host.hostname or ""):
-            # a name of another site may have been made to mean this machine
-            raise HTTPException(403, f"this service answers to its own address only, not to {host.hostname!r}")
-        if settings.tokens and not _has_token(request, settings.tokens):
-            raise HTTPException(401, "a token is needed", {"WWW-Authenticate": "Bearer"})
-        if request.method in ("GET", "HEAD"):
-            return
-        origin = request.headers.get("origin")
-        if OWN_HEADER not in request.headers or (origin is not None and urlsplit(origin).netloc != host.netloc):
-            raise HTTPException(403, f"only the page itself may ask for this (header {OWN_HEADER}, same origin)")
-
-    return check
-
-
-def _has_token(request: Request, tokens: Sequence[str]) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    sent = given.strip().encode()
-    right = [hmac.compare_digest(sent, token.encode()) for token in tokens]  # each, so that time tells nothing
-    return scheme.lower() == "bearer" and any(right)
+async def _from_page(request: Request) -> None:
+    """Refuse what a form or a script of another site could ask for."""
+    if request.method not in ("GET", "HEAD") and OWN_HEADER not in request.headers:
+        raise Problem(403, "Page", f"only a page of this server may ask for this, with the header {OWN_HEADER}")
 
 
 def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
@@ -142,7 +116,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         try:
             return jobs.get(name)
         except UnknownJobError as error:
-            raise HTTPException(404, str(error)) from None
+            raise Problem(404, "UnknownJob", str(error)) from None
 
     Found = Annotated[Job, Depends(find)]
 
@@ -165,7 +139,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         except BusyError as error:
             raise _busy(error) from None
         try:
-            await _receive(request, job, "table", name, jobs.limits.upload_bytes)
+            await _receive(request, job, "table", name, jobs.limits)
         except BaseException:
             jobs.remove(job.id)
             raise
@@ -188,7 +162,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
 
     @router.put("/{name}/future")
     async def send_future(job: Found, request: Request, future: FileName = "table") -> JSONResponse:
-        await _receive(request, job, "future", future, jobs.limits.upload_bytes)
+        await _receive(request, job, "future", future, jobs.limits)
         return state(job)
 
     @router.delete("/{name}/future")
@@ -214,7 +188,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
         with open(_result(job, "charts.jsonl"), "rb") as file:
             line = next(itertools.islice(file, index, None), None)
         if line is None:
-            raise HTTPException(404, "there is no such series")
+            raise Problem(404, "UnknownSeries", "the forecast has no such series")
         return Response(line, media_type="application/json", headers=HEADERS)
 
     @router.get("/{name}/forecast.csv")
@@ -230,22 +204,29 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
 def _result(job: Job, name: str) -> Path:
     run = job.runs.get("forecast")
     if run is None or run.state != "done" or not (run.folder / name).is_file():
-        raise HTTPException(404, "there is no forecast yet")
+        raise Problem(404, "NoForecast", "there is no forecast of this table yet")
     return run.folder / name
 
 
-def _busy(error: BusyError) -> HTTPException:
-    return HTTPException(503, str(error), {"Retry-After": "30"})
+def _busy(error: BusyError) -> Problem:
+    return Problem(503, "Busy", str(error), {"Retry-After": "30"})
 
 
-async def _receive(request: Request, job: Job, key: str, name: str, limit: int) -> None:
+async def _receive(request: Request, job: Job, key: str, name: str, limits: JobLimits) -> None:
     """Write a body to a file of a job; it takes its place when it is complete."""
     part, size = job.folder / f"{key}.part", 0
-    with open(part, "wb") as file:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise HTTPException(413, f"the table is larger than {limit // MEBIBYTE} MiB; send a part of it")
-            file.write(chunk)
+    with job.receiving(), open(part, "wb") as file:
+        try:
+            async with asyncio.timeout(limits.upload_seconds):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > limits.upload_bytes:
+                        most = f"{limits.upload_bytes // MEBIBYTE} MiB"
+                        raise Problem(413, "TooLarge", f"the table is larger than {most}; send a part of it")
+                    file.write(chunk)
+        except TimeoutError:
+            raise Problem(408, "Timeout", f"the table did not arrive within {limits.upload_seconds:g} s") from None
+        except ClientDisconnect:
+            raise Problem(400, "Disconnected", "the connection ended before the table did") from None
     part.replace(job.folder / key)
     job.names[key] = name or "table"

@@ -3,11 +3,12 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swt_time.errors import ConfigError
 from swt_time.files import MEBIBYTE, read_bytes
+from swt_time.serve.jobs import JobLimits
 
 LOCAL_NAME = "localhost"
 
@@ -85,6 +86,8 @@ class Settings:
     backbone, device : str
         As in `swt_time.Forecaster.load`.
     limits : Limits
+    jobs : JobLimits
+        What the fits of the page may take.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class Settings:
     backbone: str | None = None
     device: str = "auto"
     limits: Limits = Limits()
+    jobs: JobLimits = field(default_factory=JobLimits)
 
     def __post_init__(self) -> None:
         if self.model is not None and self.models is not None:

@@ -26,10 +26,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from swt_time.errors import SWTTimeError, SWTTimeWarning, TableError, first_line
+from swt_time.errors import SWTTimeError, SWTTimeWarning
 
-FOLDER_KEYS = ("table", "future")
+TABLES = ("table", "future")
 """Files of a request that are tables."""
+
+MOST_WINDOWS = 10
+"""Most past horizons that are forecast to see how good a forecast is."""
 
 FIELDS = {
     "data.time_column": ("time_column", "Time"),
@@ -60,11 +63,11 @@ def main() -> None:
     def report(kind: str, value: Any) -> None:
         print(json.dumps({kind: value}), file=events, flush=True)
 
-    names = {request[key]: request[f"{key}_name"] for key in FOLDER_KEYS if request.get(key)}
+    names = {request[key]: request[f"{key}_name"] for key in TABLES if key in request}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", SWTTimeWarning)
-        warnings.showwarning = lambda message, *rest, **more: report("note", for_page(str(message), names)["message"])  # type: ignore[assignment]
+        warnings.showwarning = lambda message, *rest, **more: report("note", for_page(str(message), names)["message"])
         try:
             {"read": read, "forecast": forecast}[request["task"]](request, report)
         except SWTTimeError as error:
@@ -115,12 +118,11 @@ def _read(request: dict[str, Any], report: Report) -> tuple[Any, Any, Any]:
     report("stage", "read")
     options = {key: value for key, value in request["options"].items() if value not in (None, [], "")}
     encoding, limit = options.get("encoding"), request["memory_limit"]
-    frame, future = (
-        read_table(request[key], id_column=options.get("id_column"), encoding=encoding, memory_limit=limit)
-        if request.get(key)
-        else None
-        for key in FOLDER_KEYS
-    )
+
+    def table(key: str) -> Any:
+        return read_table(request[key], id_column=options.get("id_column"), encoding=encoding, memory_limit=limit)
+
+    frame, future = table("table"), table("future") if "future" in request else None
     report("columns", describe_columns(frame))
     forecaster = Forecaster(preset="auto", **options)
     return forecaster, frame, forecaster.read_series(frame, future)
@@ -129,49 +131,35 @@ def _read(request: dict[str, Any], report: Report) -> tuple[Any, Any, Any]:
 def forecast(request: dict[str, Any], report: Report) -> None:
     """Fit a forecaster, forecast, score forecasts from the past, and write a table, charts and a report."""
     from swt_time.data.forecasts import forecast_frame
-    from swt_time.data.origins import ends
     from swt_time.data.writing import write_table
-    from swt_time.evaluation.told import from_ends
-    from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
+    from swt_time.evaluation.uncertainty import LEVELS
+    from swt_time.report.facts import Facts, look_ahead, look_back
+    from swt_time.report.page import page
     from swt_time.serve.charts import write_charts
 
     forecaster, frame, series = _read(request, report)
     out = Path(request["out"])
     report("stage", "fit")
     forecaster.fit_series(series, report=lambda event: _report_event(event, report))
+    trained = forecaster.trained
     report("chosen", _chosen(forecaster))
     report("stage", "forecast")
-    known = forecaster.forecastable(from_ends(series))
-    yhat = forecaster.predict_series(known)
-    around = Uncertainty(LEVELS).columns(forecaster.trained, known, ends(known), yhat)
-    table = forecast_frame(known, yhat, frame, around)
+    ahead = look_ahead(trained, series, LEVELS)
+    table = forecast_frame(ahead.series, ahead.yhat, frame, ahead.around)
     write_table(table, out / "forecast.csv")
     report("stage", "backtest")
-    folds, scores = _backtest(forecaster, series, report)
+    past = look_back(trained, series, _windows(series, ahead.yhat.shape[1]), report=lambda line: report("doing", line))
     report("stage", "report")
-    names = write_charts(out / "charts.jsonl", known, yhat, around, folds)
+    facts = Facts(request["table_name"], trained, series, ahead, past, tuple(series.notes))
+    (out / "report.html").write_text(page(facts), encoding="utf-8")
+    names = write_charts(out / "charts.jsonl", ahead, past)
+    scores = None if past is None else {**past.scores.as_json(), "how": past.how}
     report("result", {"series": names, "rows": len(table), "scores": scores})
 
 
-def _backtest(forecaster: Any, series: Any, report: Report) -> tuple[Any, dict[str, Any] | None]:
-    """Forecasts from past cutoffs and their scores; None of both where the table is too short."""
-    from swt_time.evaluation.backtesting import backtest
-    from swt_time.evaluation.fold_scores import score_folds
-    from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
-
-    fresh = type(forecaster).from_config(forecaster._asked)
-    try:
-        folds = backtest(
-            lambda rows: fresh.fit_series(rows, report=lambda event: _report_event(event, report)).trained,
-            series,
-            forecaster.config.data.horizon,
-            windows=3,
-            asked=Uncertainty(LEVELS),
-        )
-        return folds, score_folds(folds).as_json()
-    except TableError as error:
-        report("note", f"There is no backtest: {first_line(error)}.")
-        return None, None
+def _windows(series: Any, horizon: int) -> int:
+    """How many past horizons are forecast: at most a fifth of the rows, and at most `MOST_WINDOWS`."""
+    return max(1, min(MOST_WINDOWS, int(series.lengths.max()) // (5 * horizon)))
 
 
 def _report_event(event: Any, report: Report) -> None:

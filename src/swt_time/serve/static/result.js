@@ -21,7 +21,7 @@ export function showResult(found) {
   byId("series-search").value = "";
   show(byId("choose-series"), names.length > 1);
   show(byId("series-search").parentElement, names.length > FEW);
-  byId("open-report").href = `/page/jobs/${found.id}/report.html`;
+  byId("open-report").href = `/jobs/${found.id}/report.html`;
   show(byId("open-report"), result.report && !hasToken());
   show(byId("download-report"), result.report);
   const notes = run.events.filter((event) => event.note).map((event) => event.note);

@@ -24,7 +24,7 @@ async function request(method, path, body, kind) {
   if (kind) headers["Content-Type"] = kind;
   let answer;
   try {
-    answer = await fetch(`/page/jobs${path}`, { method, headers, body, cache: "no-store" });
+    answer = await fetch(`/jobs${path}`, { method, headers, body, cache: "no-store" });
   } catch {
     throw new ServerError(0, "The server does not answer. Is it still running?");
   }
