@@ -4,16 +4,15 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from swt_time.cli.options import ModelOptions, expand_groups, option
 from swt_time.errors import ConfigError, MissingDependencyError
+from swt_time.files import MEBIBYTE
 
 TOKEN_VARIABLE = "SWT_TIME_TOKEN"
 """Environment variable with a bearer token."""
 
-ACCESS = "Access"
-"""Panel of the help."""
+ACCESS, LIMITS = "Access", "Limits"
+"""Panels of the help."""
 
 
 @expand_groups
@@ -46,6 +45,19 @@ def serve(
             panel=ACCESS,
         ),
     ] = None,
+    body_limit: Annotated[int, option("--body-limit", help="MiB of a body as it is sent.", panel=LIMITS, min=1)] = 16,
+    memory_limit: Annotated[
+        int, option("--memory-limit", help="MiB that a table may take while it is read.", panel=LIMITS, min=1)
+    ] = 256,
+    rows_limit: Annotated[int, option("--rows-limit", help="Rows of a table.", panel=LIMITS, min=1)] = 1_000_000,
+    timeout: Annotated[
+        float, option("--timeout", help="Seconds after which a forecast must be ready.", panel=LIMITS, min=0.001)
+    ] = 60.0,
+    threads: Annotated[int, option("--threads", help="Threads that forecast.", panel=LIMITS, min=1)] = 4,
+    queue: Annotated[
+        int,
+        option("--queue", help="Requests that may wait for a thread; further ones get 503.", panel=LIMITS, min=0),
+    ] = 256,
 ) -> None:
     """Answer forecasts over HTTP: POST /forecast takes a table as JSON, CSV or Parquet and answers in kind.
 
@@ -57,7 +69,7 @@ def serve(
     except ImportError as error:
         raise MissingDependencyError("serving needs FastAPI and uvicorn: pip install 'swt-time[serve]'") from error
     from swt_time.serve.server import serve as listen
-    from swt_time.serve.settings import Settings, read_tokens
+    from swt_time.serve.settings import Limits, Settings, read_tokens
 
     if options.allow_backbone_change:
         raise ConfigError("a service uses a model with its own backbone only; leave out --allow-backbone-change")
@@ -73,6 +85,13 @@ def serve(
             origins=tuple(origin or ()),
             backbone=options.backbone,
             device=options.device or "auto",
+            limits=Limits(
+                body_bytes=body_limit * MEBIBYTE,
+                table_mib=memory_limit,
+                rows=rows_limit,
+                request_seconds=timeout,
+                threads=threads,
+                waiting=queue,
+            ),
         )
     )
-    typer.echo("stopped", err=True)

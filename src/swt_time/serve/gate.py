@@ -61,13 +61,13 @@ class _Exchange:
         self._unread = any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
         )
-        self._close = False
+        self._state: Any = None
 
     async def run(self, app: ASGIApp, access: Access, metrics: Metrics, state: Any) -> None:
         scope = self._scope
         noted = scope.setdefault("state", {})
         noted["request_id"], noted["logged"] = self.id, {}
-        self._close = bool(getattr(state, "stopping", False))
+        self._state = state
         try:
             problem = access.problem(scope["method"], scope["path"], scope["headers"])
             if problem is not None:
@@ -119,7 +119,7 @@ class _Exchange:
             headers = message.setdefault("headers", [])
             own = {name.lower() for name, _ in headers}
             wanted = {**FIXED_HEADERS, ID_HEADER: self.id}
-            if self._close or self._unread:  # the rest of a body that nobody reads would be taken for a request
+            if self._state.stopping or self._unread:  # what is left of a body is no request
                 wanted["Connection"] = "close"
             headers += [(k.lower().encode(), v.encode()) for k, v in wanted.items() if k.lower().encode() not in own]
         await self._send(message)

@@ -63,7 +63,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
+            if not value > 0 and name != "waiting":
                 raise ConfigError(f"the limit {name} must be greater than 0; got {value}")
 
 
