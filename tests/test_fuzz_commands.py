@@ -51,6 +51,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "update": ("--data", "in/table.csv", "--model", "in/model", "--out", "out/model"),
     "evaluate": ("--data", "in/table.csv", *MODEL),
     "backtest": ("--data", "in/table.csv", "--windows", "1", *MODEL),
+    "report": ("--data", "in/table.csv", "--out", "out/report.html", "--windows", "1", *MODEL),
     "ablate": ("--data", "in/table.csv", "--out", "out/results.csv", "--list", "--seeds", "0"),
     "import": ("in/weights.pt", "--out", "out/model", "--backbone", "none"),
     "bands": ("--data", "in/table.csv", "--out", "out/picture.txt"),

@@ -31,6 +31,7 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "report",
     "serve",
     "cli",
     "layers",

@@ -14,7 +14,19 @@ from swt_time.config import Config, dotted_keys
 from swt_time.config.keys import describe_key
 from swt_time.errors import ConfigError
 
-COMMANDS = ("train", "update", "forecast", "evaluate", "backtest", "ablate", "import", "bands", "info", "data get")
+COMMANDS = (
+    "train",
+    "update",
+    "forecast",
+    "evaluate",
+    "backtest",
+    "report",
+    "ablate",
+    "import",
+    "bands",
+    "info",
+    "data get",
+)
 COMMANDS += ("backbone convert",)
 
 
@@ -43,7 +55,7 @@ def test_help_shows_every_default(command):
         # A switch has no default to show; a model has its own split and backbone, import the originals' sizes.
         if flag not in parameters(command) or key in SWITCHES or command in ("evaluate", "import"):
             continue
-        if command in ("forecast", "backtest") and flag in ("--backbone", "--horizon"):
+        if command in ("forecast", "backtest", "report") and flag in ("--backbone", "--horizon"):
             continue
         _, default = describe_key(Config, key)
         if default not in (None, ""):

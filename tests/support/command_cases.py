@@ -38,6 +38,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "--model", "model", "--data", "table.csv"],
     "by series": ["evaluate", "--model", "model", "--data", "table.csv", "--by-series", "series.csv"],
     "backtest": ["backtest", "--model", "model", "--data", "table.csv", "--windows", 2, "--out", "folds.csv"],
+    "report": ["report", "--model", "model", "--data", "table.csv", "--out", "report.html", "--windows", 1],
     "info": ["info", "--model", "model"],
     "bands": ["bands", "--model", "model", "--data", "table.csv", "--out", "bands.png"],
     "import": ["import", "weights.pth", "--out", "model", "--overwrite", "--backbone", "gpt2", *IMPORT],
@@ -56,6 +57,7 @@ OUTPUTS = {
     "evaluate": set(),
     "by series": {"series.csv"},
     "backtest": {"folds.csv"},
+    "report": {"report.html"},
     "info": set(),
     "bands": {"bands.png"},
     "import": {"model"},
@@ -64,7 +66,7 @@ OUTPUTS = {
 }
 """What each command may write."""
 
-EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv"}
+EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv", "report.html"}
 """Outputs that exist before the command, with the content ``old``."""
 
 

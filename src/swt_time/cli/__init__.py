@@ -29,6 +29,7 @@ from swt_time.cli.forecasting import evaluate, forecast
 from swt_time.cli.messages import to_flags
 from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
+from swt_time.cli.reporting import report
 from swt_time.cli.serving import serve
 from swt_time.cli.streams import discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
@@ -71,7 +72,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, ablate, serve):
+for _command in (train, update, forecast, evaluate, backtest, report, ablate, serve):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)

@@ -1,5 +1,6 @@
 """``swt-time backtest``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,9 @@ def backtest(
             panel=OUTPUT,
         ),
     ] = None,
+    report: Annotated[
+        Path | None, option("--report", help="Report to write: one .html file of less than 1 MB.", panel=OUTPUT)
+    ] = None,
     flag: Annotated[
         float | None,
         option(
@@ -102,13 +106,16 @@ def backtest(
     from swt_time.evaluation.fold_scores import score_folds
     from swt_time.evaluation.outliers import find_outliers
     from swt_time.evaluation.uncertainty import LEVELS
+    from swt_time.report import Past, as_it_is, check_report, write_backtest_report
 
-    asked = intervals.asked()
+    wanted = intervals.asked()
+    asked = wanted if report is None else intervals.asked(LEVELS)  # a report shows intervals in any case
     if model is not None and (horizon is not None or refit or configuration.given()):
         raise ConfigError("--model is fitted already: leave out --horizon, --refit, --preset, --config and --set")
     if model is None and horizon is None:
         raise ConfigError("give --model, or --horizon to fit a forecaster for that many steps")
     outputs = {"--out": out, "--by-series": by_series, "--plot": plot, "--plot-calibration": plot_calibration}
+    outputs |= {"--report": report}
     inputs = {"--data": data, "--static": static, "--notes": notes, "--config": configuration.config}
     check_outputs(outputs, inputs, {"--model": model})
     say = printer(out, by_series)
@@ -118,6 +125,8 @@ def backtest(
     for path in (plot, plot_calibration):
         if path is not None:
             pictures.check_picture(path)
+    if report is not None:
+        check_report(report)
 
     def start() -> "Forecaster":
         return start_forecaster(options, configuration, table, horizon)
@@ -137,22 +146,26 @@ def backtest(
             fit, series, forecaster.config.data.horizon, windows, step, refit=refit, asked=asked
         )
         how = f"fitted before {'every' if refit else 'the first'} cutoff"
+        used = f"The forecasts are by models that were {how}, on the rows before it."
     else:
         folds = backtesting.cross_validate(forecaster.trained, series, windows, step, asked=asked)
         fitted.append(forecaster.trained)
         how = f"model {model} as it is"
+        used = as_it_is(forecaster.trained, series, folds)
     scores = score_folds(folds, LEVELS if intervals.levels is None else asked.levels)
     # what can be refused comes before what is written
     pits = {} if plot_calibration is None else scores.pits()
     outliers = None if flag is None else find_outliers(fitted[0], folds.series, folds.origins[:, 0], flag)
     if out is not None:
-        write_table(folds.frame(frame), out)
+        write_table(replace(folds, around=folds.around if asked is wanted else {}).frame(frame), out)
     if by_series is not None:
         write_table(series_frame(folds.series, scores.by_series(), frame), by_series)
     if plot is not None:
         pictures.plot_folds(folds, plot)
     if plot_calibration is not None:
         pictures.plot_calibration(pits, plot_calibration)
+    if report is not None:
+        write_backtest_report(fitted[0], Past(folds, scores, used), report)
     if as_json:
         found = {} if outliers is None else {"outliers": outliers.as_json()}
         say(write_json({**scores.as_json(), **found, "fitted": how}))
@@ -161,6 +174,7 @@ def backtest(
     for line in [*scores.as_text(), *([] if outliers is None else outliers.as_text())]:
         say(line)
     written = {"forecasts": out, "errors by series": by_series, "picture": plot, "calibration": plot_calibration}
+    written |= {"report": report}
     for what, path in written.items():
         if path is not None:
             say(f"{what}: {path}")

@@ -1,11 +1,15 @@
 """The blocks that sections of a report are made of: sentences, tables, lists of facts and figures."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from swt_time.report.markup import Content, Markup, element
-from swt_time.report.words import number
+from swt_time.report.words import PERCENT, number
 
-Cell = Content | float | int
+NUMERIC = re.compile(rf"[+-]?[\d,.]+({PERCENT})?|–")
+"""Cells of text that are aligned as numbers."""
 
 
 def section(name: str, title: str, *content: Content) -> Markup:
@@ -32,7 +36,7 @@ def facts(found: Mapping[str, Content]) -> Markup:
     return element("dl", rows, class_="facts")
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], *, best: Sequence[int] = ()) -> Markup:
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]], *, best: str = "") -> Markup:
     """A table that can be scrolled on a narrow screen; the first cell of a row is its name.
 
     Parameters
@@ -41,25 +45,28 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], *, 
     head : sequence of str
     rows : sequence of sequences
         Floats are written as numbers, text is escaped.
-    best : sequence of int
-        Columns whose lowest number is set in bold within the table.
+    best : {"column", "row"}, optional
+        In what the lowest number is set in bold.
     """
-    lowest = {}
-    for column in best:
-        values = [row[column] for row in rows if isinstance(row[column], float) and row[column] == row[column]]
-        if len(values) > 1:
-            lowest[column] = min(values)
+    columns = list(zip(*rows, strict=True))[1:]
+    numeric = [any(_is_number(one) for one in column) for column in columns]
     body = []
     for row in rows:
         cells = [element("th", row[0], scope="row")]
-        for column, value in enumerate(row[1:], start=1):
-            numeric = isinstance(value, float | int)
-            text = number(value) if numeric else value
-            if numeric and lowest.get(column) == value:
+        for value, column, right in zip(row[1:], columns, numeric, strict=True):
+            text = number(value) if isinstance(value, float | int) else value
+            if _is_lowest(value, column if best == "column" else row[1:] if best == "row" else ()):
                 text = element("strong", text)
-            cells.append(element("td", text, class_="number" if numeric else None))
+            cells.append(element("td", text, class_="number" if right else None))
         body.append(element("tr", cells))
-    titles = element("tr", [element("th", one, scope="col") for one in head])
+    sides = [False, *numeric] if rows else [False] * len(head)
+    titles = element(
+        "tr",
+        [
+            element("th", one, scope="col", class_="number" if right else None)
+            for one, right in zip(head, sides, strict=True)
+        ],
+    )
     return element(
         "div",
         element(
@@ -67,6 +74,15 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell]], *, 
         ),
         class_="scroll", tabindex=0, role="region", aria_label=caption,
     )  # fmt: skip
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) or (isinstance(value, str) and NUMERIC.fullmatch(value) is not None)
+
+
+def _is_lowest(value: Any, others: Sequence[Any]) -> bool:
+    known = [one for one in others if isinstance(one, float) and math.isfinite(one)]
+    return len(known) > 1 and isinstance(value, float) and value == min(known)
 
 
 def figure(picture: Markup, *caption: Content) -> Markup:
@@ -82,5 +98,7 @@ def folded(title: str, *content: Content) -> Markup:
 def key(names: Mapping[str, str]) -> Markup:
     """What the colours of charts mean: class of a line or an area to its name."""
     return element(
-        "p", [element("span", element("span", class_=f"swatch {kind}"), name) for kind, name in names.items()], class_="key"
+        "p",
+        [element("span", element("span", class_=f"swatch {kind}"), name) for kind, name in names.items()],
+        class_="key",
     )

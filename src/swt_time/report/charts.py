@@ -52,9 +52,11 @@ class Frame:
     height: int = 220
 
     @classmethod
-    def around(cls, lines: Sequence[Line], areas: Sequence[Area] = (), *, zero: bool = False, height: int = 220) -> "Frame":
+    def around(
+        cls, lines: Sequence[Line], areas: Sequence[Area] = (), *, zero: bool = False, height: int = 220
+    ) -> "Frame":
         """Axes that hold all that is drawn, with some room above and below."""
-        x = np.concatenate([one.x.astype(np.float64) for one in (*lines, *areas)])
+        x = np.concatenate([x.astype(np.float64) for x in [*(one.x for one in lines), *(one.x for one in areas)]])
         y = np.concatenate([one.y for one in lines] + [v for one in areas for v in (one.low, one.high)])
         y = y[np.isfinite(y)]
         low, high = (float(y.min()), float(y.max())) if len(y) else (0.0, 1.0)
@@ -129,7 +131,8 @@ def axes(frame: Frame, labels: Sequence[tuple[float, str]]) -> Markup:
         parts.append(element("text", number(value), x=LEFT - 5, y=f"{place + 4:.1f}", text_anchor="end"))
     for place, label in labels:
         across = float(frame.across(np.array(place)))
-        anchor = "start" if across < LEFT + 45 else "end" if across > WIDTH - RIGHT - 45 else "middle"
+        reach = 3.5 * len(label)
+        anchor = "start" if across < LEFT + reach - 20 else "end" if across > WIDTH - RIGHT - reach else "middle"
         parts.append(element("text", label, x=f"{across:.1f}", y=frame.bottom + 16, text_anchor=anchor))
     return element("g", parts, class_="axes")
 

@@ -52,10 +52,17 @@ def span(series: SeriesTable) -> tuple[Any, Any]:
 def curves_ahead(ahead: Ahead, index: int) -> Curves:
     """The curves of a forecast after the end of a series."""
     series, horizon = ahead.series.select([index]), ahead.yhat.shape[1]
-    bounds = [(one, ahead.around[f"yhat-lo-{one}"][index], ahead.around[f"yhat-hi-{one}"][index]) for one in ahead.levels]
+    bounds = [
+        (one, ahead.around[f"yhat-lo-{one}"][index], ahead.around[f"yhat-hi-{one}"][index]) for one in ahead.levels
+    ]
     context = _seen(series.values[0], series.observed[0])
     return Curves(
-        series.ids[0], wall_times(series.times[0]), context, wall_times(series.future(horizon)), ahead.yhat[index], bounds
+        series.ids[0],
+        wall_times(series.times[0]),
+        context,
+        wall_times(series.future(horizon)),
+        ahead.yhat[index],
+        bounds,
     )
 
 
@@ -65,10 +72,18 @@ def curves_back(folds: Folds, levels: Sequence[str], index: int) -> Curves:
     times = wall_times(series.times[index])
     values, observed = series.values[index], series.observed[index]
     truth = np.where(observed, values, np.nan)[origin : origin + horizon]
-    bounds = [(one, folds.around[f"yhat-lo-{one}"][index, -1], folds.around[f"yhat-hi-{one}"][index, -1]) for one in levels]
+    bounds = [
+        (one, folds.around[f"yhat-lo-{one}"][index, -1], folds.around[f"yhat-hi-{one}"][index, -1]) for one in levels
+    ]
     context = _seen(values[:origin], observed[:origin])
     return Curves(
-        series.ids[index], times[:origin], context, times[origin : origin + horizon], folds.yhat[index, -1], bounds, truth
+        series.ids[index],
+        times[:origin],
+        context,
+        times[origin : origin + horizon],
+        folds.yhat[index, -1],
+        bounds,
+        truth,
     )
 
 

@@ -178,19 +178,25 @@ def look_back(
         folds = _roll(trained, some, windows, step)
         if folds is None:
             return None
-        seen = seen_rows(trained, series, folds.series.lengths, folds.origins[:, 0]) is not None
-        how = UNSEEN
-        if seen:
-            how = SEEN
-            if trained.is_closed_form and some.covariates.told is None:
-                report("fitting on the rows before the first cutoff, to measure the errors")
-                again = _refit(trained, some, folds.origins.shape[1], step)
-                folds, how = (folds, how) if again is None else (again, REFITTED)
+        how = as_it_is(trained, series, folds)
+        if how == SEEN and trained.is_closed_form and some.covariates.told is None:
+            report("fitting on the rows before the first cutoff, to measure the errors")
+            again = _refit(trained, some, folds.origins.shape[1], step)
+            folds, how = (folds, how) if again is None else (again, REFITTED)
         scores = score_folds(folds, levels)
     if len(folds.series.ids) < len(series.ids):
         how += f" {len(folds.series.ids):,} of {count(len(series.ids), 'series', 'series')} were scored, which "
-        how += "are spread evenly over the table and long enough." if len(some.ids) < len(series.ids) else "are long enough."
+        how += (
+            "are spread evenly over the table and long enough."
+            if len(some.ids) < len(series.ids)
+            else "are long enough."
+        )
     return Past(folds, scores, how)
+
+
+def as_it_is(trained: Trained, series: SeriesTable, folds: Folds) -> str:
+    """What a model that forecast from past cutoffs had seen of the rows after them."""
+    return UNSEEN if seen_rows(trained, series, folds.series.lengths, folds.origins[:, 0]) is None else SEEN
 
 
 def _roll(trained: Trained, series: SeriesTable, windows: int, step: int | None) -> Folds | None:
@@ -209,9 +215,7 @@ def _refit(trained: Trained, series: SeriesTable, windows: int, step: int | None
     config = trained.checkpoint.config
     for number in range(windows, 0, -1):
         try:
-            return backtest(
-                lambda known: fit_table(known, config).trained, series, config.data.horizon, number, step
-            )
+            return backtest(lambda known: fit_table(known, config).trained, series, config.data.horizon, number, step)
         except TableError:
             continue
     return None

@@ -14,20 +14,55 @@ from typing import Any
 NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*")
 """Names of tags and attributes."""
 
-EMPTY = frozenset({"br", "col", "hr", "input", "meta", "path", "line", "rect", "circle", "polyline"})
+EMPTY = frozenset({"input", "path", "line", "rect"})
 """Elements without content."""
 
 TAGS = frozenset(
-    "a abbr article button caption circle code col colgroup dd desc details div dl dt em figcaption figure footer g "
-    "h1 h2 h3 h4 header hr input label li line main nav ol option output p path polyline rect section select small "
-    "span strong summary svg table tbody td text th thead title tr tspan ul br".split()
+    {
+        *(
+            "a",
+            "button",
+            "caption",
+            "dd",
+            "details",
+            "div",
+            "dl",
+            "dt",
+            "em",
+            "figcaption",
+            "figure",
+            "footer",
+            "h1",
+            "h2",
+        ),
+        *("h3", "h4", "header", "input", "label", "li", "line", "main", "nav", "ol", "p", "path", "rect", "section"),
+        *(
+            "select",
+            "span",
+            "strong",
+            "summary",
+            "svg",
+            "g",
+            "text",
+            "table",
+            "tbody",
+            "td",
+            "th",
+            "thead",
+            "title",
+            "tr",
+        ),
+        "ul",
+    }
 )
 """Elements of a report. The head with its script and styles is written by `swt_time.report.page` alone."""
 
 FORBIDDEN = ("on", "src", "style", "action", "formaction", "data", "xlink")
 """Attributes that run or load something begin with one of these; ``data-...`` alone does not."""
 
-INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 """Control characters, line separators and marks that turn the direction of text or show nothing."""
 
 LONGEST_TEXT = 300
@@ -115,7 +150,7 @@ def element(tag: str, *content: Content, **attributes: object) -> Markup:
             continue
         head += f" {plain}" if value is True else f' {plain}="{escaped(value)}"'
     if tag in EMPTY:
-        return Markup(f"<{head}>") if tag in ("br", "col", "hr", "input") else Markup(f"<{head}/>")
+        return Markup(f"<{head}>") if tag == "input" else Markup(f"<{head}/>")
     return Markup(f"<{head}>{joined(*content)}</{tag}>")
 
 

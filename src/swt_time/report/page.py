@@ -73,8 +73,8 @@ def page(found: Facts) -> str:
     )
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy()}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
-        '<meta name="color-scheme" content="light dark">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">'
         f"{element('title', shown(found.title, 200))}<style>{style()}</style>"
     )
     budget = min(MOST_CURVES, LARGEST - len(body.encode()) - len(head.encode()) - len(script().encode()) - 5000)

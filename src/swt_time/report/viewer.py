@@ -48,8 +48,8 @@ def viewer() -> Markup:
             element("div", buttons, class_="buttons", role="group", aria_label="Zoom"),
             element(
                 "p",
-                "Drag over the chart to zoom, double-click for the whole range. With the keyboard: arrow keys move, + and "
-                "- zoom, 0 shows the whole range.",
+                "Drag over the chart to zoom, double-click for the whole range. With the keyboard: arrow keys move, + "
+                "and - zoom, 0 shows the whole range.",
                 id="viewer-help",
             ),
             class_="plot",
@@ -93,7 +93,11 @@ def viewer_data(found: Facts, budget: int) -> dict[str, Any]:
             entry["o"] = _rounded(one.truth, digits)
         new = place == len(values["times"])
         # a character outside ASCII takes up to six bytes for each of its code units, as ``<`` does
-        spent += len(json.dumps(entry)) + 5 * sum(entry["n"].count(c) for c in "<>&'") + (len(json.dumps(packed)) if new else 0)
+        spent += (
+            len(json.dumps(entry))
+            + 5 * sum(entry["n"].count(c) for c in "<>&'")
+            + (len(json.dumps(packed)) if new else 0)
+        )
         if spent > budget:
             break
         if new:
@@ -145,4 +149,3 @@ def _rounded(values: np.ndarray, digits: int) -> list[float | None]:
     if digits > 15 or digits < -15:  # a power of ten that does not fit
         return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
     return [round(v, digits) if np.isfinite(v) else None for v in values.tolist()]
-

@@ -7,6 +7,8 @@ import numpy as np
 
 from swt_time.report.markup import shown
 
+PERCENT = "\N{NO-BREAK SPACE}%"
+
 
 def number(value: float | int | None) -> str:
     """A number of four significant digits; a dash for what is not known.
@@ -29,7 +31,7 @@ def number(value: float | int | None) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share in percent."""
-    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
+    return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}{PERCENT}"
 
 
 def count(many: int, one: str, several: str | None = None) -> str:
@@ -41,8 +43,39 @@ def time_text(time: object) -> str:
     """A wall-clock time without the parts that are zero, or a count of rows."""
     if not isinstance(time, np.datetime64):
         return shown(time)
-    text = str(time.astype("datetime64[s]")).replace("T", " ")
-    return text.removesuffix(" 00:00:00").removesuffix(":00") if " 00:00:00" in text or text.endswith(":00") else text
+    return without_zeros(str(time.astype("datetime64[s]")).replace("T", " "))
+
+
+def without_zeros(text: str) -> str:
+    """A written time without a midnight or without the seconds of a full minute.
+
+    Examples
+    --------
+    >>> without_zeros("2024-01-01 00:00:00"), without_zeros("2024-01-01 06:00:00")
+    ('2024-01-01', '2024-01-01 06:00')
+    """
+    text = text.removesuffix(" 00:00:00")
+    return text.removesuffix(":00") if len(text) == len("2024-01-01 00:00:00") else text
+
+
+FREQUENCIES = {
+    "s": "every second", "min": "every minute", "h": "hourly", "D": "daily", "B": "on business days", "W": "weekly",
+    "MS": "monthly", "ME": "monthly", "QS": "quarterly", "QE": "quarterly", "YS": "yearly", "YE": "yearly",
+}  # fmt: skip
+
+
+def frequency_text(alias: str) -> str:
+    """A frequency in words, with its alias.
+
+    Examples
+    --------
+    >>> frequency_text("h"), frequency_text("15min"), frequency_text("W-SUN"), frequency_text("none")
+    ('hourly (h)', '15min', 'weekly (W-SUN)', 'rows are counted')
+    """
+    if alias == "none":
+        return "rows are counted"
+    word = FREQUENCIES.get(alias.split("-")[0])
+    return shown(alias, 40) if word is None else f"{word} ({shown(alias, 40)})"
 
 
 def listing(names: Sequence[object], most: int = 8) -> str:
@@ -60,7 +93,7 @@ def better(error: float, baseline: float) -> str:
     Examples
     --------
     >>> better(0.75, 1.0), better(1.5, 1.0)
-    ('25.0 % lower than', '50.0 % higher than')
+    ('25.0\\xa0% lower than', '50.0\\xa0% higher than')
     """
     if not (math.isfinite(error) and math.isfinite(baseline)) or baseline <= 0:
         return "not comparable with"

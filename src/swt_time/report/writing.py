@@ -33,7 +33,9 @@ def check_report(path: str | Path) -> Path:
         if path.is_dir():
             raise InputError(f"cannot write the report {path}: it is a folder; expected a file name")
         if not path.parent.is_dir():
-            raise InputError(f"cannot write the report {path}: the folder {path.parent} does not exist; create it first")
+            raise InputError(
+                f"cannot write the report {path}: the folder {path.parent} does not exist; create it first"
+            )
     return path
 
 

@@ -1,4 +1,4 @@
-"""The sections of a report, in their order; each is a function from `Facts` to markup, or None if it has nothing to say."""
+"""The sections of a report, in their order; each is a function from `Facts` to markup, None where there is nothing."""
 
 from collections.abc import Callable
 

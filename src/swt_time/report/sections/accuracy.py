@@ -11,7 +11,7 @@ from swt_time.report.blocks import figure, folded, key, paragraph, table
 from swt_time.report.charts import Frame, Line, chart
 from swt_time.report.facts import Facts, Past
 from swt_time.report.markup import Markup, joined, shown
-from swt_time.report.words import better, count, number, time_text
+from swt_time.report.words import better, count, number, without_zeros
 
 MOST_CUTOFFS, MOST_STEPS, MOST_SERIES = 12, 24, 40
 """Most rows of the tables by cutoff, step and series."""
@@ -31,19 +31,21 @@ def accuracy(found: Facts) -> Markup | None:
     names = {MODEL: MODEL, BASELINES[0]: f"{BASELINES[0]} {scores.season}", BASELINES[1]: BASELINES[1]}
     return joined(
         paragraph(
-            f"Forecasts were made from {count(len(scores.cutoffs), 'cutoff')} inside each series, {count(scores.horizon, 'step')} "
-            f"each, and compared with the {scores.points:,} values that were observed afterwards. {past.how}"
+            f"Forecasts were made from {count(len(scores.cutoffs), 'cutoff')} inside each series, "
+            f"{count(scores.horizon, 'step')} each, and compared with the {scores.points:,} values that were observed "
+            f"afterwards. {past.how}"
         ),
         paragraph(_verdict(past)),
         table(
             "Errors over all cutoffs, in the units of the table; lower is better",
             ["Method", *TITLES],
             [[names[one], *(float(errors[m]) for m in METRICS)] for one, errors in scores.original.items()],
-            best=range(1, len(METRICS) + 1),
+            best="column",
         ),
         paragraph(
             "MASE is the mean absolute error in units of the error that seasonal naive has within the rows before the "
-            f"first cutoff: below 1 is better than that. Seasonal naive repeats the value of {count(scores.season, 'row')} before."
+            "first cutoff: below 1 is better than that. Seasonal naive repeats the value of "
+            f"{count(scores.season, 'row')} before."
         ),
         _by_step(past, names),
         _by_cutoff(past, names),
@@ -63,22 +65,21 @@ def _by_step(past: Past, names: Mapping[str, str]) -> Markup:
     horizon = past.scores.horizon
     steps = np.arange(1, horizon + 1)
     title = f"{measure} by step of the forecast"
-    chosen = [k for k in spread(horizon, MOST_STEPS)]
-    rows = [[f"{k + 1}", *(float(one[k]) for one in errors.values())] for k in chosen]
-    numbers = table(f"{title}; lower is better", ["Step", *(names[one] for one in errors)], rows, best=(1, 2, 3))
+    rows = [[f"{k + 1}", *(float(one[k]) for one in errors.values())] for k in spread(horizon, MOST_STEPS)]
+    numbers = table(f"{title}; lower is better", ["Step", *(names[one] for one in errors)], rows, best="row")
     if horizon == 1:
         return numbers
     lines = [Line(steps, errors[name], KINDS[name]) for name in reversed(list(errors))]
     mine = errors[MODEL]
     alt = (
-        f"{measure} of each step: that of {MODEL} goes from {number(float(mine[0]))} at the first step to "
+        f"{title}: that of {MODEL} goes from {number(float(mine[0]))} at the first step to "
         f"{number(float(mine[-1]))} at the last one."
     )
     labels = [(float(steps[k]), f"step {k + 1}") for k in spread(horizon, 4)]
-    picture = chart(Frame.around(lines, zero=True), lines, labels, alt)
+    picture = chart(Frame.around(lines, zero=True, height=200), lines, labels, alt)
     return joined(
         key({KINDS[name]: names[name] for name in errors}),
-        figure(picture, f"{title}. {alt}"),
+        figure(picture, alt),
         folded(f"{title} in numbers", numbers),
     )
 
@@ -87,10 +88,10 @@ def _by_cutoff(past: Past, names: Mapping[str, str]) -> Markup:
     rows = []
     for k in spread(len(past.scores.cutoffs), MOST_CUTOFFS):
         at = past.scores.cutoffs[k]
-        label = f"{k + 1}" + ("" if at is None else f", {time_text(at.removesuffix(' 00:00:00'))}")
+        label = f"{k + 1}" + ("" if at is None else f", {without_zeros(at)}")
         rows.append([label, *(float(one["mae"]) for one in past.scores.per_cutoff[k].values())])
     head = ["Cutoff", *(names[one] for one in past.scores.per_cutoff[0])]
-    return table("Mean absolute error by cutoff, in the units of the table; lower is better", head, rows, best=(1, 2, 3))
+    return table("Mean absolute error by cutoff, in the units of the table; lower is better", head, rows, best="row")
 
 
 def _by_series(past: Past) -> Markup | None:
@@ -118,6 +119,8 @@ def _by_series(past: Past) -> Markup | None:
     ]  # fmt: skip
     title = f"Mean absolute error by series{which}, in the units of the table"
     return joined(
-        paragraph(f"The error is lower than that of seasonal naive for {wins:,} of {count(len(known), 'series', 'series')}."),
+        paragraph(
+            f"The error is lower than that of seasonal naive for {wins:,} of {count(len(known), 'series', 'series')}."
+        ),
         folded(f"Errors by series{which}", table(title, ["Series", *each, f"MASE of {MODEL}"], rows)),
     )

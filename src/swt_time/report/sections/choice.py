@@ -1,6 +1,7 @@
 """What was chosen and why: candidates on held-out blocks, the branch and its paired test, effects of covariates.
 
-All of it is read from the checkpoint, whose records may come from a stranger: what is not of the expected kind is left out.
+All of it is read from the checkpoint, whose records may come from a stranger: what is not of the expected kind is left
+out.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from swt_time.effects import Effects
 from swt_time.report.blocks import bullets, facts, paragraph, table
 from swt_time.report.facts import Facts
 from swt_time.report.markup import Markup, joined, shown
-from swt_time.report.words import number, percent
+from swt_time.report.words import PERCENT, number, percent
 from swt_time.selection.choosing import MARGIN
 
 MOST_ROWS = 30
@@ -35,7 +36,9 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 def numbers(value: object) -> dict[str, float]:
     """The entries of a record that are numbers."""
-    return {str(k): float(v) for k, v in mapping(value).items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {
+        str(k): float(v) for k, v in mapping(value).items() if isinstance(v, int | float) and not isinstance(v, bool)
+    }
 
 
 def _model(found: Facts) -> Markup:
@@ -64,21 +67,25 @@ def _candidates(record: Mapping[str, Any]) -> Markup:
     if not used:
         return paragraph("Nothing was left open in the configuration, so no candidates were compared.")
     mixture = " and ".join(f"{percent(weight, 0)} {shown(name, 40)}" for name, weight in used.items())
-    said = [f"The forecast is {mixture}."]
+    said = [
+        f"The forecast is the {shown(next(iter(used)), 40)} alone." if len(used) == 1 else f"The forecast is {mixture}."
+    ]
     if used.get("panel") and isinstance(record.get("panel"), str) and record["panel"]:
         said.append(f"The panel is {shown(record['panel'])}.")
     if not errors:
         return paragraph(" ".join(said), " The series are too short to compare it with other candidates.")
     blocks = record.get("blocks")
-    on = f" on {blocks:,} held-out blocks" if isinstance(blocks, int) else " on held-out blocks"
+    on = f"{blocks:,} held-out blocks" if isinstance(blocks, int) else "held-out blocks"
     said.append(
-        f"Each candidate was fitted on the rows before{on} and forecast the block. A richer candidate is preferred only "
-        f"if its error is at least {percent(MARGIN, 0)} lower, and the weights lean to the panel the less certain a gain is."
+        f"On {on} of the table each candidate forecast the block after it was fitted on the rows before. A richer "
+        f"candidate is preferred only if its error is at least {percent(MARGIN, 0)} lower, and the weights lean to the "
+        "panel the less certain a gain is."
     )
     ranked = sorted(errors.items(), key=lambda one: one[1])[:MOST_ROWS]
     least = ranked[0][1]
     rows = [
-        [shown(name, 80), error, f"{100 * (error / least - 1):+.1f} %" if least > 0 else "–"] for name, error in ranked
+        [shown(name, 80), error, f"{100 * (error / least - 1):+.1f}{PERCENT}" if least > 0 else "–"]
+        for name, error in ranked
     ]
     return joined(
         paragraph(" ".join(said)),
@@ -97,7 +104,8 @@ def _branch(record: Mapping[str, Any]) -> Markup | None:
     name = shown(record.get("name", "branch"), 60)
     verdict = "was kept" if record.get("kept") else "was left out"
     said = paragraph(
-        f"The branch beside the linear forecast ({name}) {verdict}: {shown(record.get('reason', 'no reason is recorded'))}."
+        f"The branch beside the linear forecast ({name}) {verdict}: "
+        f"{shown(record.get('reason', 'no reason is recorded'))}."
     )
     if not test:
         return said
@@ -109,8 +117,8 @@ def _branch(record: Mapping[str, Any]) -> Markup | None:
                 "Error without the branch": number(found.get("without")),
                 "Error with it": number(found.get("with_branch")),
                 "Gain": f"{percent(found.get('gain'))} with a standard error of {percent(found.get('standard_error'))}",
-                "Paired t-test": f"p = {number(found.get('p'))} on {number(found.get('blocks'))} blocks, for the best of "
-                f"{number(found.get('validations'))} validations",
+                "Paired t-test": f"p = {number(found.get('p'))} on {number(found.get('blocks'))} blocks, for the best "
+                f"of {number(found.get('validations'))} validations",
                 "Kept from": f"a gain of {percent(found.get('margin'), 0)} with p up to {number(found.get('level'))}",
             }
         ),
@@ -128,7 +136,10 @@ def _effects(effects: Effects | None) -> Markup:
         names = [group.name for group in windows.groups]
         parts.append(_shares("Effects of past and static covariates", names, windows.gains, windows.error))
         left_out |= windows.left_out
-    lines = [f"{shown(name, 80)} was left out: it would change the error by {100 * gain:+.2f} %" for name, gain in left_out.items()]
+    lines = [
+        f"{shown(name, 80)} was left out: it would change the error by {100 * gain:+.2f} %"
+        for name, gain in left_out.items()
+    ]
     if effects.own is not None:
         lines.append("each series has effects of its own around the common ones")
     return joined(parts, bullets(lines[:MOST_ROWS]))
@@ -139,7 +150,7 @@ def _shares(title: str, kept: list[str], gains: Mapping[str, float], error: floa
         return paragraph(f"{title}: none lowers the error on held-out folds by enough, so none has an effect.")
     total = sum(max(gains.get(name, 0.0), 0.0) for name in kept) or 1.0
     rows = [
-        [shown(name, 80), f"{100 * (1 / max(1 - gains.get(name, 0.0), 1e-9) - 1):+.1f} %",
+        [shown(name, 80), f"{100 * (1 / max(1 - gains.get(name, 0.0), 1e-9) - 1):+.1f}{PERCENT}",
          percent(max(gains.get(name, 0.0), 0.0) / total, 0)]
         for name in sorted(kept, key=lambda one: -gains.get(one, 0.0))[:MOST_ROWS]
     ]  # fmt: skip

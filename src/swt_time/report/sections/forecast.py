@@ -44,7 +44,9 @@ def forecast(found: Facts) -> Markup | None:
         meaning["truth"] = "observed after the cutoff"
     between = ""
     if levels:
-        between = f" Of the values to come, about {levels[-1]} % are expected to lie in the narrowest interval around it."
+        between = (
+            f" Of the values to come, about {levels[-1]} % are expected to lie in the narrowest interval around it."
+        )
     few = "" if many <= MOST_PICTURES else f" The first {MOST_PICTURES} of {many:,} series are drawn here."
     return joined(
         paragraph(what + between + few),
@@ -80,8 +82,8 @@ def described(one: Curves) -> str:
     low, high = np.nanmin(one.yhat), np.nanmax(one.yhat)
     return (
         f"Series {shown(one.name, 80)}: observed up to {time_text(one.context_times[-1])}, the last value "
-        f"{number(float(one.context[-1]))}; forecast of {count(len(one.yhat), 'step')} between {number(float(low))} and "
-        f"{number(float(high))}."
+        f"{number(float(one.context[-1]))}; forecast of {count(len(one.yhat), 'step')} between {number(float(low))} "
+        f"and {number(float(high))}."
     )
 
 

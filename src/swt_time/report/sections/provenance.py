@@ -45,7 +45,10 @@ def provenance(found: Facts) -> Markup:
         ),
         folded("Versions of packages", table("Versions of packages", ["Package", "Training", "Report"], versions)),
         folded("Configuration", table("Configuration of the model", ["Key", "Value"], config)),
-        paragraph("This file holds everything that it shows. It asks for nothing from the network and runs no script of others."),
+        paragraph(
+            "This file holds everything that it shows. It asks for nothing from the network and runs no script of "
+            "others."
+        ),
     )
 
 

@@ -23,8 +23,8 @@ def summary(found: Facts) -> Markup:
         errors = found.past.scores.original
         mine, naive = errors[MODEL]["mae"], errors[BASELINES[0]]["mae"]
         said.append(
-            f"On {count(len(found.past.scores.cutoffs), 'past cutoff')} the mean absolute error is {better(mine, naive)} "
-            "that of seasonal naive."
+            f"On {count(len(found.past.scores.cutoffs), 'past cutoff')} the mean absolute error is "
+            f"{better(mine, naive)} that of seasonal naive."
         )
         intervals = found.past.scores.intervals.get(MODEL)
         if intervals is not None and intervals.levels:

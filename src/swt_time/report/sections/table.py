@@ -8,7 +8,7 @@ from swt_time.report.blocks import bullets, facts, folded, paragraph, table
 from swt_time.report.curves import in_order, span
 from swt_time.report.facts import Facts
 from swt_time.report.markup import Markup, joined, shown
-from swt_time.report.words import count, listing, percent, time_text
+from swt_time.report.words import count, frequency_text, listing, percent, time_text
 
 MOST_SERIES = 30
 """Most series in the table of this section."""
@@ -26,10 +26,10 @@ def the_table(found: Facts) -> Markup:
     about = {
         "Series": f"{len(series.ids):,}",
         "Rows of a series": rows_each,
-        "Frequency": "rows are counted" if series.frequency == "none" else shown(series.frequency, 40),
+        "Frequency": frequency_text(series.frequency),
         "From": time_text(first),
         "To": time_text(last),
-        "Values": f"{rows:,}, of which {observed:,} were observed",
+        "Values": f"{rows:,}, all observed" if rows == observed else f"{rows:,}, of which {observed:,} were observed",
         "Filled values": _filled(series, rows - observed),
         "Left out": f"{listing(series.left_out)}: most of their values are missing" if series.left_out else None,
         "Column of the values": None if series.value_column is None else f"“{shown(series.value_column, 80)}”",
@@ -40,7 +40,11 @@ def the_table(found: Facts) -> Markup:
 
 def _sentence(series: SeriesTable) -> str:
     what = "one series" if len(series.ids) == 1 else f"{len(series.ids):,} series"
-    gaps = "Every value was observed." if series.gapless else "Not every value was observed; what was filled is an input only and is never scored."
+    gaps = (
+        "Every value was observed."
+        if series.gapless
+        else "Not every value was observed; what was filled is an input only and is never scored."
+    )
     return f"The table holds {what}: {listing([series.ids[i] for i in in_order(series)[:8]], 8)}{_more(series)}. {gaps}"
 
 
@@ -85,7 +89,7 @@ def _by_series(series: SeriesTable) -> Markup:
         rows.append(
             [
                 shown(series.ids[i], 80), len(series.values[i]), time_text(times[0]), time_text(times[1]),
-                *((float(one(known)) for one in (np.mean, np.std, np.min, np.max)) if len(known) else [float("nan")] * 4),
+                *(float(one(known)) if len(known) else np.nan for one in (np.mean, np.std, np.min, np.max)),
                 percent(1 - len(known) / len(series.values[i])),
             ]
         )  # fmt: skip

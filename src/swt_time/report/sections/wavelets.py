@@ -48,8 +48,8 @@ def wavelets(found: Facts) -> Markup | None:
     )
     return joined(
         paragraph(
-            f"The stationary transform with the wavelet {shown(settings.wavelet, 40)} splits a series into a smooth part, "
-            f"A, and details D of growing length: D_1 of about 2 to 4 rows, D_2 of 4 to 8, and so on. {use}"
+            f"The stationary transform with the wavelet {shown(settings.wavelet, 40)} splits a series into a smooth "
+            f"part, A, and details D of growing length: D_1 of about 2 to 4 rows, D_2 of 4 to 8, and so on. {use}"
         ),
         element("div", drawn, class_="figures"),
         table(f"Share of each band in the energy of “{name}”", ["Band", "Share"], rows),

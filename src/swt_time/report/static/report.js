@@ -23,13 +23,13 @@
     return Array.from({ length: packed.count }, (_, k) => packed.from + k * packed.step);
   }
 
-  // Columns of uPlot: times, observed, what came afterwards, forecast, then both bounds of each level.
+  // Columns of uPlot: times, both bounds of each level, observed, what came afterwards, forecast; later ones lie above.
   function columns(one) {
     const before = one.c, ahead = one.f.length, none = (n) => Array(n).fill(null);
     const last = one.y[before - 1];
     const after = (values) => none(before - 1).concat([last], values, none(Math.max(ahead - values.length, 0)));
-    return [timesOf(one), one.y.concat(none(ahead)), one.o ? after(one.o) : none(before + ahead), after(one.f)]
-      .concat(one.b.map(after));
+    return [timesOf(one)].concat(
+      one.b.map(after), [one.y.concat(none(ahead)), one.o ? after(one.o) : none(before + ahead), after(one.f)]);
   }
 
   function draw(one) {
@@ -38,11 +38,11 @@
     at("-values").textContent = "";
     const data = columns(one), low = data[0][0], high = data[0][data[0].length - 1];
     const axis = { stroke: colour("soft"), grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule"), width: 1 } };
-    const lines = [
-      {}, { stroke: colour("context"), width: 1.2 }, { stroke: colour("truth"), width: 1.6 }, { stroke: colour("yhat"), width: 2 },
-    ];
-    const bands = curves.levels.map((level, k) => ({ series: [5 + 2 * k, 4 + 2 * k], fill: colour("level" + Math.min(k, 2)) }));
-    for (let k = 0; k < one.b.length; k++) lines.push({ stroke: "transparent", width: 0, points: { show: false } });
+    const line = (name, width) => ({ stroke: colour(name), width: width, points: { show: false } });
+    const lines = [{}].concat(
+      one.b.map(() => ({ stroke: "transparent", width: 0, points: { show: false } })),
+      [line("context", 1.2), line("truth", 1.6), line("yhat", 2)]);
+    const bands = curves.levels.map((level, k) => ({ series: [2 + 2 * k, 1 + 2 * k], fill: colour("level" + Math.min(k, 2)) }));
     if (plot) plot.destroy();
     plot = new uPlot({
       width: Math.max(chart.clientWidth, 200), height: HEIGHT, legend: { show: false }, bands: bands, series: lines,
@@ -58,12 +58,13 @@
     const k = u.cursor.idx;
     if (k == null) return;
     const said = [time(u.data[0][k])], add = (name, value) => value != null && said.push(name + " " + number(value));
-    add("observed", u.data[1][k]);
+    const first = current.b.length + 1;
+    add("observed", u.data[first][k]);
     if (k >= current.c) {
-      add("observed afterwards", u.data[2][k]);
-      add("forecast", u.data[3][k]);
+      add("observed afterwards", u.data[first + 1][k]);
+      add("forecast", u.data[first + 2][k]);
       curves.levels.forEach((level, j) => said.push(
-        level + " % interval " + number(u.data[4 + 2 * j][k]) + " to " + number(u.data[5 + 2 * j][k])));
+        level + " % interval " + number(u.data[1 + 2 * j][k]) + " to " + number(u.data[2 + 2 * j][k])));
     }
     at("-values").textContent = said.join("; ");
   }
