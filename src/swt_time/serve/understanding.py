@@ -157,4 +157,4 @@ def suggested_horizon(series: SeriesTable) -> int:
 def _preview(series: SeriesTable, points: int = 240) -> list[float]:
     """The newest values of the first series, for a small picture."""
     first = _order(series)[0]
-    return [float(value) for value in np.asarray(series.values[first][-points:])]
+    return [float(f"{value:.4g}") for value in np.asarray(series.values[first][-points:])]

@@ -22,7 +22,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ def forecast(request: dict[str, Any], report: Report) -> None:
 
     forecaster, frame, series = _read(request, report)
     out = Path(request["out"])
+    check_known(series, forecaster.config.data.known or (), forecaster.config.data.horizon)
     report("stage", "fit")
     forecaster.fit_series(series, report=lambda event: _report_event(event, report))
     trained = forecaster.trained
@@ -155,6 +156,23 @@ def forecast(request: dict[str, Any], report: Report) -> None:
     names = write_charts(out / "charts.jsonl", ahead, past)
     scores = None if past is None else {**past.scores.as_json(), "how": past.how}
     report("result", {"series": names, "rows": len(table), "scores": scores})
+
+
+def check_known(series: Any, known: Sequence[str], horizon: int) -> None:
+    """Refuse a table without the rows that a forecast needs, before a fit of minutes.
+
+    Raises
+    ------
+    TableError
+        Names the first row that is missing.
+    """
+    from swt_time.effects.clock import Clock
+    from swt_time.effects.groups import cells_at
+
+    clock = Clock(series)
+    for name in known:
+        for index, values in enumerate(series.values):
+            cells_at(series, clock, name, index, len(values) + horizon)
 
 
 def _windows(series: Any, horizon: int) -> int:

@@ -15,6 +15,7 @@ let timer = null;
 let settle = null;
 let sent = null; // the form as the server knows it
 let afterToken = null;
+let mostBytes = Infinity;
 let asked = 0; // requests whose answers count: a newer one makes older ones void
 
 function keep(found) {
@@ -55,6 +56,10 @@ function askToken() {
 
 async function sendTable(name, content) {
   say(byId("send-error"), null);
+  if (content.size > mostBytes) {
+    say(byId("send-error"), `${name} has ${Math.ceil(content.size / 2 ** 20)} MiB; this server takes at most ${Math.floor(mostBytes / 2 ** 20)} MiB. Send a part of it, or compress it.`);
+    return;
+  }
   afterToken = () => sendTable(name, content);
   say(byId("sending"), `Sending ${name} …`);
   clearForm();
@@ -170,7 +175,6 @@ function render() {
   if (job === null) return;
   byId("table-name").textContent = job.names.table;
   renderTable(read, forecast);
-  byId("fields").disabled = active(forecast);
   if (active(forecast)) showProgress(forecast, job.ahead);
   const key = forecast && `${job.id} ${forecast.state} ${forecast.events.length}`;
   if (forecast?.state === "done" && drawn !== key) {
@@ -188,7 +192,7 @@ function renderTable(read, forecast) {
   byId("understood").setAttribute("aria-busy", String(active(read)));
   if (active(read) && !byId("understood").firstChild) byId("understood").textContent = "Reading the table …";
   if (columns) showColumns(columns);
-  show(byId("form"), columns !== undefined);
+  show(byId("form"), columns !== undefined && !active(forecast));
   if (understood) {
     showUnderstood(understood);
     show(byId("future-field"), readForm().known.length > 0);
@@ -270,6 +274,7 @@ async function begin() {
   afterToken = begin;
   try {
     const limits = await ask("GET", "");
+    mostBytes = limits.upload_bytes;
     const minutes = Math.round(limits.idle_seconds / 60);
     byId("limits").textContent = `CSV, Parquet or Excel, also compressed; at most ${Math.round(limits.upload_bytes / 2 ** 20)} MiB`;
     byId("kept").textContent = `The table goes to this server only. It is read in a process of its own, and deleted when you choose another table or ${minutes === 1 ? "a minute" : `${minutes} minutes`} after its last use.`;

@@ -43,5 +43,7 @@ export function showProgress(run, ahead) {
 
 function detail(run) {
   const step = run.events.at(-1)?.step;
-  return step ? ` (step ${step.step} of ${step.total})` : "";
+  if (step) return ` (step ${step.step} of ${step.total})`;
+  const doing = run.events.at(-1)?.doing;
+  return doing ? `: ${doing}` : "";
 }

@@ -22,8 +22,7 @@ export function showResult(found) {
   show(byId("choose-series"), names.length > 1);
   show(byId("series-search").parentElement, names.length > FEW);
   byId("open-report").href = `/jobs/${found.id}/report.html`;
-  show(byId("open-report"), result.report && !hasToken());
-  show(byId("download-report"), result.report);
+  show(byId("open-report"), !hasToken()); // a link sends no token
   const notes = run.events.filter((event) => event.note).map((event) => event.note);
   byId("result-notes").replaceChildren(...[...new Set(notes)].map((one) => element("li", {}, one)));
   byId("chosen").textContent = (last("chosen") ?? []).join("\n");
@@ -81,7 +80,8 @@ function showScores(scores) {
     return `${percent} ${gain >= 0 ? "lower" : "higher"} than that of ${title(name, scores.season)}`;
   });
   const said = against.filter((one) => one !== null).join(" and ");
-  byId("backtest-words").textContent = `Fitted again without the newest ${scores.windows} stretches of ${scores.horizon} steps and asked to forecast them (${scores.points.toLocaleString("en")} values), swt-time has a mean absolute error of ${shown(error)}${said ? `: ${said}` : ""}.`;
+  const stretches = scores.windows === 1 ? `the newest ${scores.horizon} steps` : `the newest ${scores.windows} stretches of ${scores.horizon} steps`;
+  byId("backtest-words").textContent = `Asked for ${stretches} of the table (${scores.points.toLocaleString("en")} values), swt-time has a mean absolute error of ${shown(error)}${said ? `: ${said}` : ""}. ${scores.how}`;
   byId("backtest-rows").replaceChildren(
     ...Object.entries(scores.original).map(([name, one]) => {
       const made = row(title(name, scores.season), number(shown(one.mae)), number(shown(one.rmse)), number(shown(one.mase)), number(one.smape === null ? "–" : `${one.smape.toFixed(1)} %`));
