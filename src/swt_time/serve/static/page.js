@@ -127,6 +127,7 @@ function start(event) {
   event.preventDefault();
   clearTimeout(settle);
   clearErrors();
+  complained = null;
   const options = readForm();
   sent = JSON.stringify(options);
   act("POST", "/forecast", options).then(() => {
@@ -153,6 +154,7 @@ async function removeFuture() {
 
 async function restart() {
   const old = job;
+  complained = null;
   forget();
   asked += 1;
   render();
@@ -162,7 +164,7 @@ async function restart() {
 }
 
 let drawn = null; // the run whose result is on the page
-let complained = null; // the run whose error is on the page
+let complained = null; // the error that is on the page
 
 function render() {
   const { read, forecast } = job ?? {};
@@ -200,11 +202,12 @@ function renderTable(read, forecast) {
   say(byId("future-name"), job.names.future);
   show(byId("future-remove"), Boolean(job.names.future));
   const error = forecast?.error ?? (active(forecast) ? null : read?.error);
-  const key = error && !active(read) ? JSON.stringify([error, forecast?.events.length, read?.events.length]) : null;
-  if (key === complained) return;
-  complained = key;
-  if (key) showError(error, byId("form").contains(document.activeElement));
-  else if (!active(read)) clearErrors();
+  if (active(read) && !understood) return;
+  const text = error ? JSON.stringify(error) : null;
+  if (text === complained) return;
+  complained = text;
+  if (error) showError(error, byId("form").contains(document.activeElement));
+  else clearErrors();
 }
 
 function pasted(event) {
