@@ -16,6 +16,7 @@ ARGUMENTS = {
     "to=...": "--to",
     "levels=None": "--levels none",
     "notes=...": "--notes",
+    "tokens=...": "--token-file FILE",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""
 

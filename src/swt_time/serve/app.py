@@ -130,9 +130,9 @@ def _described(name: str, served: Any) -> dict[str, Any]:
         "horizon": data.horizon,
         "context": data.steps,
         "frequency": checkpoint.trained_on.frequency,
-        "known": list(data.known),
-        "past": list(data.past),
-        "static": list(data.static),
+        "known": list(data.known or ()),
+        "past": list(data.past or ()),
+        "static": list(data.static or ()),
     }
 
 

@@ -21,6 +21,7 @@ log = logging.getLogger("swt_time.serve")
 @contextlib.contextmanager
 def collecting() -> Iterator[list[str]]:
     """Collect the notes that occur within, in this thread; each once, in their order."""
+    _hook()  # a program around the service, such as one that runs tests, may have put another one in its place
     found: list[str] = []
     token = _notes.set(found)
     try:
@@ -33,9 +34,14 @@ def collecting() -> Iterator[list[str]]:
 def hooked() -> Iterator[None]:
     """Give warnings to the requests within; those of other packages go to the log."""
     with warnings.catch_warnings():
+        _hook()
+        yield
+
+
+def _hook() -> None:
+    if warnings.showwarning is not _show:
         warnings.simplefilter("always", SWTTimeWarning)
         warnings.showwarning = _show
-        yield
 
 
 def _show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

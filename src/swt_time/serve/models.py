@@ -134,6 +134,8 @@ class Models:
             name = names[0]
         folder = self._folder(name)
         if folder is None:
+            with self._guard:
+                self._places.pop(name, None)
             raise UnknownModelError("model: there is no model of that name; GET /models lists them")
         with self._guard:
             place = self._places.pop(name, None) or _Place(name, folder)

@@ -18,6 +18,7 @@ READING = ("target", "time_column", "id_column", "frequency", "fill", "date_form
 
 FIELDS = {
     "set data.memory_limit to more MiB if you trust the file, or split the table": "send fewer rows or columns",
+    "data.columns: the table": "the columns of the model: the table",
     "(levels=None)": '(levels: [], or "none" in a query)',
     "future=...": "the field future",
     "static=...": "the field static",

@@ -145,7 +145,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another host or serve.port"
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another host or port"
         ) from None
 
 

@@ -109,7 +109,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.model is not None and self.models is not None:
-            raise ConfigError("serve.model names one model and serve.models a folder of models; give one of them")
+            raise ConfigError("model names one model, and models a folder with models; give one of them")
         for token in self.tokens:
             if len(token) < SHORTEST_TOKEN or TOKEN.fullmatch(token) is None:
                 raise ConfigError(
@@ -119,7 +119,7 @@ class Settings:
         if not self.is_local and not self.tokens:
             raise ConfigError(
                 f"{self.host} can be reached from other machines, where anybody could use the models; give a token "
-                "(serve.token_file), or listen on 127.0.0.1"
+                "(tokens=...), or listen on 127.0.0.1"
             )
         for origin in self.origins:
             if re.fullmatch(r"https?://[^/\s*]+", origin) is None:
