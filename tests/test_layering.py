@@ -31,6 +31,7 @@ ORDER = [
     "checkpoints",
     "evaluation",
     "forecaster",
+    "pictures",
     "report",
     "serve",
     "cli",
@@ -40,7 +41,7 @@ ORDER = [
 """Every module and room of swt_time, from the foundation to what a person sees, then two former import paths."""
 
 ANYWHERE = {"__version__"}
-ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"cli"}}
+ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}}
 """Third-party packages that exactly these modules may import."""
 
 

@@ -17,7 +17,7 @@ SERVER = """
 import json, os, resource, signal, sys
 import pandas, torch, torch._dynamo, transformers  # torch.optim imports torch._dynamo
 import transformers.models.auto.tokenization_auto
-import swt_time.forecaster, swt_time.evaluation.scoring, swt_time.cli.pictures, swt_time.cli.progress
+import swt_time.forecaster, swt_time.evaluation.scoring, swt_time.pictures, swt_time.cli.progress
 from swt_time import cli
 
 for line in sys.stdin:

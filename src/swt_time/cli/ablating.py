@@ -109,8 +109,8 @@ def ablate(
         sources["--trained-on"] = _split_table(trained_on)[1]
     check_outputs({"--out": out, "--plot": plot}, {**sources, "--config": options.config, "--axes": axes})
 
-    from swt_time.cli.pictures import check_picture, plot_differences
     from swt_time.evaluation import ablation
+    from swt_time.pictures import check_picture, plot_differences
 
     found = ablation.read_axes(ablation.EVERY_AXIS if str(axes) == "all" else axes) if axes is not None else []
     found += [ablation.parse_axis(text) for text in axis or []]

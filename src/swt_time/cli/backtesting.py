@@ -99,7 +99,7 @@ def backtest(
     Intervals of 80 and 95 %, or of --levels, are scored beside those of seasonal naive. Nothing after a cutoff changes
     the forecasts from it. The cutoffs of each series are counted back from its own end.
     """
-    from swt_time.cli import pictures
+    from swt_time import pictures
     from swt_time.data.forecasts import series_frame
     from swt_time.data.writing import check_output, write_table
     from swt_time.evaluation import backtesting

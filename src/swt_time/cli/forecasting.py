@@ -97,13 +97,13 @@ def forecast(
     made of errors on rows that were held out.
     """
     from swt_time.checkpoints import check_output_folder
-    from swt_time.cli.pictures import check_picture, plot_forecasts, series_panels
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.origins import ends
     from swt_time.data.series import cut_series
     from swt_time.data.writing import check_output, write_table
     from swt_time.evaluation.told import from_ends
     from swt_time.evaluation.uncertainty import LEVELS
+    from swt_time.pictures import check_picture, plot_forecasts, series_panels
 
     asked = intervals.asked(LEVELS, samples)
     if model is not None and (horizon is not None or save is not None or configuration.given()):

@@ -51,13 +51,13 @@ def bands(
 ) -> None:
     """Draw a series and its wavelet bands on one time axis."""
     from swt_time.checkpoints import read_checkpoint
-    from swt_time.cli.pictures import check_picture, plot_bands
     from swt_time.cli.progress import reading_progress
     from swt_time.data.reading import read_table
     from swt_time.data.series import read_series
     from swt_time.data.zones import wall_times
     from swt_time.evaluation.bands import decompose
     from swt_time.model.embedding import WaveletPatchEmbedding
+    from swt_time.pictures import check_picture, plot_bands
 
     check_outputs({"--out": out}, {"--data": data}, {"--model": model})
     check_picture(out)

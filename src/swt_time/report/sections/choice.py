@@ -24,6 +24,7 @@ def choice(found: Facts) -> Markup:
     return joined(
         _model(found),
         _candidates(mapping(provenance.get("choice"))),
+        _closed_form(mapping(found.trained.closed_form)),
         _branch(mapping(provenance.get(RECORD))),
         _effects(found.trained.effects),
     )
@@ -42,15 +43,35 @@ def numbers(value: object) -> dict[str, float]:
 
 
 def _model(found: Facts) -> Markup:
-    config, form = found.trained.checkpoint.config, mapping(found.trained.closed_form)
+    config = found.trained.checkpoint.config
     return facts(
         {
             "Horizon": f"{config.data.horizon:,} steps",
             "Context": f"{config.data.steps:,} rows before the forecast",
             "Wavelet": f"{shown(config.embedding.wavelet, 40)}, {config.embedding.levels} levels",
             "Language model": _language_model(found),
-            "Closed form": shown(form["form"], 80) if isinstance(form.get("form"), str) else None,
         }
+    )
+
+
+def _closed_form(form: Mapping[str, Any]) -> Markup | None:
+    """The parts that the closed form tried, and what each gained on its folds."""
+    gains = form.get("gains")
+    rows = [
+        [shown(one["part"], 40), f"{100 * float(one['gain']):+.2f}{PERCENT}", "yes" if one.get("taken") else "no"]
+        for one in (gains if isinstance(gains, list) else [])[:MOST_ROWS]
+        if isinstance(one, Mapping) and isinstance(one.get("part"), str) and isinstance(one.get("gain"), int | float)
+    ]
+    if not rows:
+        return None
+    prior = f"its prior is “{shown(form['prior'], 40)}”" if isinstance(form.get("prior"), str) else "it has no prior"
+    folds = f"{form['folds']:,} folds" if isinstance(form.get("folds"), int) else "folds"
+    return joined(
+        paragraph(
+            f"The closed form was solved on the training rows; {prior}. It tried more parts on {folds} of these rows, "
+            "and took those that gained enough."
+        ),
+        table("Parts of the closed form, and what each gained of the error", ["Part", "Gain", "Taken"], rows),
     )
 
 
@@ -137,7 +158,8 @@ def _effects(effects: Effects | None) -> Markup:
         parts.append(_shares("Effects of past and static covariates", names, windows.gains, windows.error))
         left_out |= windows.left_out
     lines = [
-        f"{shown(name, 80)} was left out: it would change the error by {100 * gain:+.2f} %"
+        f"{shown(name, 80)} was left out: its gain on held-out folds ({100 * gain:+.2f}{PERCENT} of the squared error) "
+        "did not earn it a place"
         for name, gain in left_out.items()
     ]
     if effects.own is not None:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from swt_time.data.series import series_sha256
@@ -18,7 +20,7 @@ def provenance(found: Facts) -> Markup:
     """The section."""
     checkpoint = found.trained.checkpoint
     record, training = checkpoint.provenance, mapping(checkpoint.provenance.get("training"))
-    here, there = package_versions(), mapping(record.get("versions"))
+    (here, commit), there = loaded(), mapping(record.get("versions"))
     data, trained_on = series_sha256(found.series), record.get("data_sha256")
     names = list(dict.fromkeys([*here, *list(there)[:MOST_ROWS]]))
     versions = [[shown(name, 40), _text(there.get(name)), here.get(name, "–")] for name in names]
@@ -27,12 +29,15 @@ def provenance(found: Facts) -> Markup:
         for part, section in checkpoint.config.model_dump().items()
         for key, value in section.items()
     ]
-    same = "this table" if data == trained_on else "another table, or other rows of this one"
+    same = data == trained_on
+    if not same and found.series.covariates.columns:  # of which a training table holds no rows after its end
+        known = found.series.covariates.cut(found.series.lengths.tolist())
+        same = series_sha256(replace(found.series, covariates=known)) == trained_on
     return joined(
         facts(
             {
                 "Report made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-                "Commit of the report": shown(source_commit() or "installed package", 40),
+                "Commit of the report": shown(commit or "installed package", 40),
                 "Model made": _text(record.get("created")),
                 "Commit of the model": _text(record.get("commit")),
                 "Machine of the training": _text(record.get("machine")),
@@ -40,7 +45,7 @@ def provenance(found: Facts) -> Markup:
                 "Steps and end of training": f"{_text(training.get('steps'))}, {_text(training.get('ended'))}",
                 "SHA-256 of this table": data,
                 "SHA-256 of the training table": _text(trained_on),
-                "Trained on": same,
+                "Trained on": "this table" if same else "another table, or other rows of this one",
             }
         ),
         folded("Versions of packages", table("Versions of packages", ["Package", "Training", "Report"], versions)),
@@ -50,6 +55,12 @@ def provenance(found: Facts) -> Markup:
             "others."
         ),
     )
+
+
+@cache
+def loaded() -> tuple[dict[str, str], str | None]:
+    """Versions and commit of what this process has loaded, as they were at its first report."""
+    return package_versions(), source_commit()
 
 
 def _text(value: Any) -> str:

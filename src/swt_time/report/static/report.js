@@ -37,6 +37,8 @@
     at("-title").textContent = one.n;
     at("-values").textContent = "";
     const data = columns(one), low = data[0][0], high = data[0][data[0].length - 1];
+    const date = (x) => time(x).slice(0, 10), moment = (x) => time(x).slice(5, 16);
+    const labels = (u, ticks, side, space, step) => !curves.dates ? ticks.map(number) : ticks.map(step < 86400 ? moment : date);
     const axis = { stroke: colour("soft"), grid: { stroke: colour("rule"), width: 1 }, ticks: { stroke: colour("rule"), width: 1 } };
     const line = (name, width) => ({ stroke: colour(name), width: width, points: { show: false } });
     const lines = [{}].concat(
@@ -46,7 +48,7 @@
     if (plot) plot.destroy();
     plot = new uPlot({
       width: Math.max(chart.clientWidth, 200), height: HEIGHT, legend: { show: false }, bands: bands, series: lines,
-      axes: [Object.assign({}, axis), Object.assign({ size: 64, values: (u, ticks) => ticks.map(number) }, axis)],
+      axes: [Object.assign({ space: 100, values: labels }, axis), Object.assign({ size: 64, values: (u, ticks) => ticks.map(number) }, axis)],
       scales: { x: { time: curves.dates, range: (u, from, to) => [Math.max(from, low), Math.min(to, high)] } },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { drag: { x: true, y: false }, points: { show: false } },
@@ -114,7 +116,8 @@
   at("-note").textContent = left > 0
     ? "The first " + series.length.toLocaleString("en-US") + " of " + curves.total.toLocaleString("en-US") +
       " series are in this file; " + left.toLocaleString("en-US") + " were left out so that it stays below 1 MB."
-    : "All " + series.length.toLocaleString("en-US") + " series can be looked at here.";
+    : series.length > 1 ? "All " + series.length.toLocaleString("en-US") + " series can be looked at here." : "";
+  at("").querySelector(".pick").hidden = series.length === 1;
   search.addEventListener("input", find);
   search.addEventListener("keydown", (event) => { if (event.key === "ArrowDown") { event.preventDefault(); list.focus(); } });
   list.addEventListener("change", () => draw(series[Number(list.value)]));
