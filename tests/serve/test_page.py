@@ -1,10 +1,9 @@
 """The page in a real browser: from a table to its forecast and report, and what goes wrong on the way."""
 
-import io
-import json
+import re
+import shlex
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 
+
+PAGE = Path(__file__).parents[2] / "docs" / "page.md"
 
 DAYS = 60
 
@@ -276,7 +277,7 @@ def test_other_sites_can_start_nothing(client: TestClient):
 
 def test_uploads_and_forms_are_bounded(client: TestClient):
     own = {"X-SWT-Time": "page"}
-    refused = client.post("/jobs", content=io.BytesIO(b"x" * 1001).read(), headers=own)
+    refused = client.post("/jobs", content=b"x" * 1001, headers=own)
     assert refused.status_code == 413
     assert "larger than" in refused.json()["error"]["message"]
     name = client.post("/jobs", content=b"date,y\n2024-01-01,1\n", headers=own).json()["id"]
@@ -314,7 +315,20 @@ def test_labels_in_messages_are_those_of_the_form(client: TestClient):
         assert f">{label}<" in index
     said = for_page("/tmp/x/table, row 3: set data.fill to zero, or data.frequency", {"/tmp/x/table": "a.csv"})
     assert said == {"message": "a.csv, row 3: set “Missing values” to zero, or “Time step”", "field": "fill"}
-    assert json.dumps(said)
+
+
+def test_commands_of_the_docs_start_a_service(monkeypatch: pytest.MonkeyPatch):
+    from swt_time import cli
+
+    started: list[Any] = []
+    monkeypatch.setattr("swt_time.serve.server.serve", started.append)
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    commands = [line.removeprefix("$ swt-time ") for block in blocks for line in block.splitlines()]
+    for command in commands:
+        assert cli.run(shlex.split(command)) == 0
+    assert [one.port for one in started] == [8000] * 2
+    limits = started[1].jobs
+    assert (limits.fits, limits.seconds, limits.memory_mib) == (2, 600, 2048)
 
 
 def test_rows_that_are_known_in_advance(visit):

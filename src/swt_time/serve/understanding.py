@@ -41,7 +41,7 @@ def describe_columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _describe_column(name: str, cells: pd.Series) -> dict[str, Any]:
     missing = int(cells.isna().sum()) if cells.dtype != object else sum(map(is_missing, cells))
     known = (cell for cell in cells.head(1000) if not is_missing(cell))
-    examples = [str(cell)[:EXAMPLE_LENGTH] for cell, _ in zip(known, range(EXAMPLES), strict=False)]
+    examples = [_example(cell) for cell, _ in zip(known, range(EXAMPLES), strict=False)]
     kind = "text"
     if pd.api.types.is_bool_dtype(cells.dtype):
         kind = "yes or no"
@@ -50,6 +50,10 @@ def _describe_column(name: str, cells: pd.Series) -> dict[str, Any]:
     elif pd.api.types.is_datetime64_any_dtype(cells.dtype):
         kind = "times"
     return {"name": name, "kind": kind, "missing": missing, "examples": examples}
+
+
+def _example(cell: object) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else str(cell)[:EXAMPLE_LENGTH]
 
 
 def describe_series(series: SeriesTable, known: tuple[str, ...]) -> dict[str, Any]:

@@ -122,6 +122,10 @@ export function showError(error, focus) {
     say(byId("table-error"), error.message);
     return;
   }
+  if (!byId("understood").firstChild) {
+    const label = field.querySelector("label, legend").textContent;
+    byId("understood").append(element("p", {}, `The table cannot be forecast as it is: see “${label}” below.`));
+  }
   field.append(element("p", { class: "field-error", id: "field-error", role: "alert" }, error.message));
   const control = field.querySelector("input, select");
   if (field.closest("details")) field.closest("details").open = true;
