@@ -1,7 +1,7 @@
 """Make the pictures of the page in the docs: ``python docs/page_screenshots.py [--folder FOLDER]``.
 
-It starts a service, sends the last rows of the public dataset ETTh1 to its page in headless Chromium, driven by Playwright,
-and photographs what the page shows.
+It starts a service, sends the last rows of the public dataset ETTh1 to its page in headless Chromium, driven by
+Playwright, and photographs what the page shows.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def small(picture: bytes, path: Path) -> None:
     """Write a picture with few colours, which makes its file small."""
     from PIL import Image
 
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(48).save(path, optimize=True)
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(96).save(path, optimize=True)
 
 
 def take(page: Any, table: bytes, to: Path) -> None:

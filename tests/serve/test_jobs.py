@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+
 from swt_time.errors import ConfigError
 from swt_time.serve.child import resident_memory
 from swt_time.serve.jobs import BusyError, Job, JobLimits, Jobs, Run, UnknownJobError
 
-READY = "print('{\"stage\": \"begun\"}', flush=True);"
+READY = 'print(\'{"stage": "begun"}\', flush=True);'
 
 
 def jobs_of(script: str, **limits: float) -> Jobs:
@@ -47,7 +48,7 @@ def folder_of(jobs: Jobs) -> Path:
 
 
 def test_events_are_kept_and_the_end_is_told():
-    with jobs_of("print('{\"stage\": \"read\"}'); print('{\"result\": {\"rows\": 3}}')") as jobs:
+    with jobs_of('print(\'{"stage": "read"}\'); print(\'{"result": {"rows": 3}}\')') as jobs:
         job, run = begun(jobs)
         until(lambda: not run.active)
         assert (run.state, run.error, run.last("result")) == ("done", None, {"rows": 3})
@@ -137,7 +138,7 @@ def test_what_is_no_event_ends_the_program():
 
 
 def test_an_error_of_the_library_is_kept():
-    with jobs_of("print('{\"error\": {\"message\": \"wrong\", \"field\": \"horizon\"}}')") as jobs:
+    with jobs_of('print(\'{"error": {"message": "wrong", "field": "horizon"}}\')') as jobs:
         _, run = begun(jobs)
         until(lambda: not run.active)
         assert (run.state, run.error) == ("failed", {"message": "wrong", "field": "horizon"})

@@ -171,7 +171,7 @@ class Job:
 
     def as_json(self) -> dict[str, Any]:
         """What the page is told."""
-        runs = {task: run.as_json() for task, run in self.runs.items()}
+        runs: dict[str, Any] = {task: run.as_json() for task, run in self.runs.items()}
         return {"id": self.id, "names": self.names, "options": self.options, **runs}
 
 

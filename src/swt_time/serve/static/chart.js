@@ -3,6 +3,7 @@
 import { shown } from "./elements.js";
 
 const HEIGHT = 340;
+const NEAR = 60; // values before a forecast that are shown at first, or five horizons
 const utc = (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC");
 
 const pad = (value) => String(value).padStart(2, "0");
@@ -73,6 +74,8 @@ export class FanChart {
       hooks: { setCursor: [(plot) => this.read(plot.cursor.idx)] },
     };
     this.plot = new window.uPlot(options, data, this.place);
+    const first = Math.max(0, chart.known - Math.max(NEAR, 5 * chart.yhat.length));
+    this.plot.setScale("x", { min: chart.times[first], max: chart.times.at(-1) });
   }
 
   width() {
