@@ -1,6 +1,7 @@
 """Processes of jobs: what they report, how they are ended, and that nothing of them is left."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from swt_time.errors import ConfigError
 from swt_time.serve.child import resident_memory
-from swt_time.serve.jobs import BusyError, Job, JobLimits, Jobs, Run, UnknownJobError
+from swt_time.serve.jobs import PROGRAM, BusyError, Job, JobLimits, Jobs, Run, UnknownJobError
 
 READY = 'print(\'{"stage": "begun"}\', flush=True);'
 
@@ -232,3 +233,25 @@ def test_ids_cannot_be_guessed():
 def test_limits_are_checked():
     with pytest.raises(ConfigError, match="the limit fits of jobs must be greater than 0; got 0"):
         JobLimits(fits=0)
+
+
+def test_the_program_ends_with_its_server():
+    process = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdin is not None
+    process.stdin.write(b'{"task": "read", "table": "/nowhere"')  # no whole request, so that it waits
+    process.stdin.flush()
+    assert process.poll() is None
+    process.stdin.write(b', "table_name": "a.csv", "options": {}, "memory_limit": 100, "out": "."}\n')
+    process.stdin.close()  # as when the server is killed
+    assert process.wait(20) == -9
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is measured on Linux only")
+def test_the_program_itself_is_watched():
+    with Jobs(JobLimits(memory_mib=40)) as jobs:
+        job = jobs.create()
+        (job.folder / "table").write_text("date,y\n2024-01-01,1\n2024-01-02,2\n")
+        job.names["table"] = "a.csv"
+        run = jobs.start(job, "read", {})
+        until(lambda: not run.active, 30)
+        assert run.error["message"].startswith("it needed more than 40 MiB of memory")

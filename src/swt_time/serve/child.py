@@ -67,6 +67,8 @@ def run_child(
     ChildError
         A limit was exceeded, or the program ended with another exit code than 0.
     """
+    if not hasattr(os, "killpg"):
+        raise ChildError("fits of the page need process groups, which this system lacks; use the command line")
     with open(errors, "wb") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, start_new_session=True

@@ -63,7 +63,9 @@ def describe_series(series: SeriesTable, known: tuple[str, ...]) -> dict[str, An
         "repairs": list(series.notes),
         "time": series.time_column,
         "ids": list(series.id_columns),
-        "values": [series.value_column] if series.layout == "long" else [series.ids[i] for i in _order(series)],
+        "values": [series.value_column]
+        if series.layout == "long"
+        else [series.ids[i] for i in _order(series)[:SHOWN_COLUMNS]],
         "known": list(known),
         "series": len(series.ids),
         "horizon": suggested_horizon(series),

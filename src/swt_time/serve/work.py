@@ -17,6 +17,7 @@ It gets one request and reports events as `swt_time.serve.child` says. An event 
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -184,7 +185,8 @@ def _report_event(event: Any, report: Report) -> None:
     from swt_time.training import Compared, Step
 
     if isinstance(event, Compared):
-        report("compared", {"candidate": event.candidate, "error": event.error, "seconds": event.seconds})
+        error = event.error if math.isfinite(event.error) else None
+        report("compared", {"candidate": event.candidate, "error": error, "seconds": event.seconds})
     elif isinstance(event, Step):
         report("step", {"step": event.step, "total": event.total_steps})
 

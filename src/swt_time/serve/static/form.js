@@ -66,7 +66,7 @@ export function showUnderstood(found) {
   const parts = [element("div", { class: "understood" }, words, picture(found.preview))];
   if (found.repairs.length) parts.push(element("ul", { class: "repairs" }, ...found.repairs.map((one) => element("li", {}, one))));
   byId("understood").replaceChildren(...parts);
-  const series = found.values.length === 1 ? found.values[0] : `all ${found.values.length.toLocaleString("en")} columns of numbers`;
+  const series = found.values.length === 1 ? found.values[0] : `all ${found.series.toLocaleString("en")} columns of numbers`;
   rename("target", found.ids.length ? `Found: ${found.values[0]}` : `Found: ${series}`);
   rename("time_column", `Found: ${found.time}`);
   rename("id_column", found.ids.length ? `Found: ${found.ids.join(", ")}` : "None: each column is a series");

@@ -163,11 +163,14 @@ async function restart() {
   if (old) ask("DELETE", `/${old.id}`).catch(() => {});
 }
 
+let seen = ""; // whether a fit was at work when the page was drawn last
 let drawn = null; // the run whose result is on the page
 let complained = null; // the error that is on the page
 
 function render() {
   const { read, forecast } = job ?? {};
+  const focused = document.activeElement;
+  const watched = focused === document.body || byId("progress-part").contains(focused);
   show(byId("send-part"), job === null && byId("token-part").hidden);
   show(byId("restart"), job !== null);
   show(byId("table-part"), job !== null);
@@ -180,11 +183,12 @@ function render() {
   if (active(forecast)) showProgress(forecast, job.ahead);
   const key = forecast && `${job.id} ${forecast.state} ${forecast.events.length}`;
   if (forecast?.state === "done" && drawn !== key) {
-    const watched = document.activeElement === document.body || byId("progress-part").contains(document.activeElement) || document.activeElement === byId("progress-title");
     showResult(job);
     if (watched) byId("result-title").focus();
   }
   drawn = forecast?.state === "done" ? key : null;
+  if (forecast?.state === "cancelled" && watched && seen === "running") byId("start").focus();
+  seen = active(forecast) ? "running" : "";
 }
 
 function renderTable(read, forecast) {
@@ -267,7 +271,7 @@ function prepare() {
   byId("form").addEventListener("submit", start);
   byId("future").addEventListener("change", sendFuture);
   byId("future-remove").addEventListener("click", removeFuture);
-  byId("cancel").addEventListener("click", () => act("POST", "/cancel").then(() => byId("start").focus()));
+  byId("cancel").addEventListener("click", () => act("POST", "/cancel"));
   byId("restart").addEventListener("click", restart);
 }
 

@@ -28,11 +28,11 @@ export function showProgress(run, ahead) {
   );
   const begun = run.events.findLastIndex((event) => event.stage);
   const compared = run.events.slice(Math.max(begun, 0)).filter((event) => event.compared).map((event) => event.compared);
-  const best = Math.min(...compared.map((one) => one.error));
+  const best = Math.min(...compared.map((one) => one.error ?? Infinity));
   show(byId("compared"), compared.length > 0);
   byId("compared-rows").replaceChildren(
     ...compared.map((one) => {
-      const made = row(one.candidate, number(one.error.toFixed(3)), number(`${one.seconds.toFixed(1)} s`));
+      const made = row(one.candidate, number(one.error?.toFixed(3) ?? "–"), number(`${one.seconds.toFixed(1)} s`));
       if (one.error === best) made.className = "best";
       return made;
     }),
