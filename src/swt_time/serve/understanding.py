@@ -39,7 +39,6 @@ def describe_columns(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _describe_column(name: str, cells: pd.Series) -> dict[str, Any]:
-    missing = int(cells.isna().sum()) if cells.dtype != object else sum(map(is_missing, cells))
     known = (cell for cell in cells.head(1000) if not is_missing(cell))
     examples = [_example(cell) for cell, _ in zip(known, range(EXAMPLES), strict=False)]
     kind = "text"
@@ -49,6 +48,7 @@ def _describe_column(name: str, cells: pd.Series) -> dict[str, Any]:
         kind = "numbers"
     elif pd.api.types.is_datetime64_any_dtype(cells.dtype):
         kind = "times"
+    missing = sum(map(is_missing, cells)) if kind == "text" else int(cells.isna().sum())
     return {"name": name, "kind": kind, "missing": missing, "examples": examples}
 
 
@@ -58,14 +58,13 @@ def _example(cell: object) -> str:
 
 def describe_series(series: SeriesTable, known: tuple[str, ...]) -> dict[str, Any]:
     """What the library made of a table: sentences, repairs, roles of the columns, and a suggestion for the horizon."""
+    names = [series.ids[i] for i in _order(series)]
     return {
         "sentences": [_on_series(series), _on_time(series), _on_rows(series), _on_gaps(series), *_on_season(series)],
         "repairs": list(series.notes),
         "time": series.time_column,
         "ids": list(series.id_columns),
-        "values": [series.value_column]
-        if series.layout == "long"
-        else [series.ids[i] for i in _order(series)[:SHOWN_COLUMNS]],
+        "values": [series.value_column] if series.layout == "long" else names[:SHOWN_COLUMNS],
         "known": list(known),
         "series": len(series.ids),
         "horizon": suggested_horizon(series),
