@@ -129,7 +129,7 @@ class Connection:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def post(self, number: int, body: bytes, id: str, path: str = "/forecast?model=model") -> Answer:
+    async def post(self, number: int, body: bytes, id: str, path: str) -> Answer:
         """Send a table in CSV, and wait for the answer."""
         begin = time.perf_counter()
 
@@ -177,6 +177,7 @@ class Load:
     bodies: Sequence[bytes]
     count: int
     at_once: int = 64
+    path: str = "/forecast"
     answers: list[Answer] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     stopped: bool = False
@@ -190,7 +191,8 @@ class Load:
             for number in left:
                 if self.stopped:
                     break
-                self.answers.append(await connection.post(number, self.bodies[number % len(self.bodies)], f"r{number}"))
+                body = self.bodies[number % len(self.bodies)]
+                self.answers.append(await connection.post(number, body, f"r{number}", self.path))
                 if self.answers[-1].status == -1:  # nobody listens any more
                     break
                 if server is not None and len(self.answers) % max(self.count // 50, 1) == 0:

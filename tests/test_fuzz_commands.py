@@ -174,8 +174,10 @@ OPTIONS = {
         if "--compile" not in parameter.opts
     )
     for name, parameters in commands().items()
+    if name != "serve"
 }
-"""Options of each command, and whether they take no value. A compiler would take half a minute for each run."""
+"""Options of each command, and whether they take no value. A compiler would take half a minute for each run, and a
+service does not end."""
 
 
 @st.composite

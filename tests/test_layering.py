@@ -44,6 +44,8 @@ ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}}
 """Third-party packages that exactly these modules may import."""
 
+ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
+
 
 def imported_names(source: str) -> list[str]:
     """Dotted names of everything that a module imports, in functions too; relative imports are refused."""
@@ -147,7 +149,13 @@ def modules_after(statement: str) -> set[str]:
 
 def test_import_of_the_package_is_light():
     loaded = modules_after("import swt_time")
-    assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib"})
+    assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib", "fastapi", "uvicorn", "swt_time.serve"})
+
+
+def test_commands_load_no_package_of_the_service():
+    loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
+    assert "pandas" in loaded
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
 
 
 def test_the_panel_needs_numpy_alone():

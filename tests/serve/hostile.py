@@ -1,9 +1,11 @@
 """Two hundred and more hostile requests, as bytes, and a client that sends them over a socket as they are."""
 
+import contextlib
 import gzip
 import io
 import json
 import random
+import re
 import socket
 
 import numpy as np
@@ -19,7 +21,7 @@ def http(line, *headers, body=b"", host=HOST, length=True):
     """A request with a Content-Length and one connection of its own."""
     sized = f"Content-Length: {len(body)}\r\n".encode() if length else b""
     lines = b"".join(one.encode("latin-1") + b"\r\n" for one in headers)
-    return line.encode("latin-1") + b" HTTP/1.1\r\n" + host + lines + sized + b"Connection: close\r\n\r\n" + body
+    return line.encode() + b" HTTP/1.1\r\n" + host + lines + sized + b"Connection: close\r\n\r\n" + body
 
 
 def post(body, kind=CSV, query="", *headers):
@@ -65,7 +67,7 @@ def catalogue():
             "POST /forecast", f"Content-Type: {CSV}", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"
         ),
         "a chunk of letters": http("POST /forecast", "Transfer-Encoding: chunked", body=b"zz\r\n", length=False),
-        "a huge chunk": http(
+        "waits: a huge chunk": http(
             "POST /forecast", "Transfer-Encoding: chunked", body=b"ffffffffffffffff\r\nx", length=False
         ),
         "chunk twice": http("POST /forecast", "Transfer-Encoding: chunked, chunked", body=b"0\r\n\r\n", length=False),
@@ -289,14 +291,18 @@ def catalogue():
     return found
 
 
-def send(port, raw, seconds=20):
-    """Send bytes as they are, and return what comes back until the connection ends."""
+def send(port, raw, seconds=60):
+    """Send bytes as they are; return one answer, or what came until the connection ended or ``seconds`` had passed."""
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
-        try:
-            connection.sendall(raw)
-            while part := connection.recv(2**16):
-                answer += part
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+    ends = (ConnectionResetError, BrokenPipeError, TimeoutError)
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection, contextlib.suppress(*ends):
+        connection.sendall(raw)
+        while not _is_whole(answer) and (part := connection.recv(2**16)):
+            answer += part
     return answer
+
+
+def _is_whole(answer):
+    head, end, content = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\ncontent-length: (\d+)", head)
+    return bool(end) and length is not None and len(content) >= int(length[1])

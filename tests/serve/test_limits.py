@@ -18,9 +18,12 @@ from swt_time.serve.settings import Limits
 from swt_time.serve.workers import Workers
 
 
-def test_limits_are_positive():
-    with pytest.raises(ConfigError, match="limit rows must be greater than 0"):
-        Limits(rows=0)
+@pytest.mark.parametrize("wrong", [{"rows": 0}, {"waiting": -1}, {"request_seconds": float("nan")}, {"threads": -1}])
+def test_limits_are_positive_and_finite(wrong):
+    with pytest.raises(ConfigError, match=f"limit {next(iter(wrong))} must be greater than 0"):
+        Limits(**wrong)
+    with pytest.raises(ConfigError):
+        Limits(request_seconds=float("inf"))
     assert Limits(waiting=0).waiting == 0
 
 
@@ -100,7 +103,7 @@ def test_rows_and_numbers_of_an_answer_are_limited(client):
     assert answer.status_code == 413
     assert "at most 5,000" in error_of(answer)
     many = pd.concat([hourly(50, i).round(1).assign(unique_id=i) for i in range(90)])
-    query = "?levels=" + ",".join(map(str, range(1, 99)))
+    query = "?target=demand&levels=" + ",".join(map(str, range(1, 99)))
     answer = post_csv(client, many, query)
     assert "at most 50,000 numbers" in error_of(answer)
     assert answer.status_code == 413

@@ -21,6 +21,9 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
     status_code_conformance,
 )
 
+PATHS = {"/forecast", "/health", "/metrics", "/models"}
+"""Of the service; the page has its own tests."""
+
 HOST = {"Host": "127.0.0.1"}
 
 CHECKS = [
@@ -50,8 +53,8 @@ def examine(app, examples):
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HOST)
     seen = {}
     for operation, mode in itertools.product([one.ok() for one in schema.get_all_operations()], GenerationMode):
-        if mode is GenerationMode.NEGATIVE and operation.path != "/forecast":
-            continue  # there is nothing in them to be wrong
+        if operation.path not in PATHS or (mode is GenerationMode.NEGATIVE and operation.path != "/forecast"):
+            continue  # of the others there is nothing to be wrong
 
         @settings(
             max_examples=examples,
@@ -74,9 +77,9 @@ def examine(app, examples):
 
 
 def test_generated_requests_are_answered_as_described(app):
-    seen = examine(app, 6)
-    assert {path for _, path, _ in seen} == {"/forecast", "/health", "/metrics", "/models"}
-    assert sum(count for (_, path, _), count in seen.items() if path == "/forecast") >= 10
+    seen = examine(app, 4)
+    assert {path for _, path, _ in seen} == PATHS
+    assert sum(count for (_, path, _), count in seen.items() if path == "/forecast") >= 6
 
 
 @pytest.mark.slow
@@ -108,7 +111,7 @@ def test_examples_of_the_document_are_those_that_are_understood(client):
 
 def test_every_error_of_the_document_has_one_schema(client):
     document = client.get("/openapi.json").json()
-    assert document["paths"].keys() == {"/forecast", "/health", "/metrics", "/models"}
+    assert document["paths"].keys() >= PATHS
     responses = document["paths"]["/forecast"]["post"]["responses"]
     assert set(responses) >= {"200", "400", "401", "404", "408", "413", "415", "422", "503"}
     schemas = [one["content"]["application/json"]["schema"] for status, one in responses.items() if status >= "4"]

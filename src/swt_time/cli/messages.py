@@ -27,6 +27,7 @@ ELSEWHERE = {
     "future=...": "--future of forecast",
     "static=...": "--static of train",
     "notes=...": "--notes of train",
+    "tokens=...": "--token-file of serve",
 }
 """Arguments whose flags another command has, for commands that lack them."""
 

@@ -48,7 +48,14 @@ def create_app(settings: Settings) -> FastAPI:
             jobs.close()
 
     # no page of documentation, whose scripts would come from another site; the OpenAPI document is at /openapi.json
-    app = FastAPI(title="swt-time", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="swt-time",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     app.state.settings, app.state.models, app.state.workers, app.state.metrics = settings, models, workers, metrics
     app.state.stopping = False
     app.include_router(_facts(app))

@@ -62,6 +62,7 @@ class _Exchange:
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
         )
         self._state: Any = None
+        self._gone = False
 
     async def run(self, app: ASGIApp, access: Access, metrics: Metrics, state: Any) -> None:
         scope = self._scope
@@ -100,7 +101,10 @@ class _Exchange:
             )
 
     async def answer(self, problem: Problem) -> None:
-        """Send an error."""
+        """Send an error, if anybody waits for it."""
+        if self._gone:
+            self._status = problem.status
+            return
         body = json.dumps(problem.content(self.id)).encode()
         headers = {"content-type": "application/json", "content-length": str(len(body)), **problem.headers}
         raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
@@ -109,7 +113,9 @@ class _Exchange:
 
     async def _received(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif not message.get("more_body", False):
             self._unread = False
         return message
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from swt_time.data.budget import CELL_BYTES, ROW_BYTES, Budget
@@ -67,14 +68,23 @@ def to_frame(value: Any, name: str, budget: Budget) -> tuple[pd.DataFrame, Form]
     budget.take(count * (ROW_BYTES + CELL_BYTES * len(columns)))
     if count == 0:
         raise TableError(f"{name} has no rows; expected at least two")
-    series: dict[str, pd.Series] = {}
+    arrays: dict[str, np.ndarray] = {}
     for column, cells in columns.items():
         kinds = {type(cell) for cell in cells}
         if not kinds <= NUMBERS | {str, bool}:
             row = next(i for i, cell in enumerate(cells) if isinstance(cell, dict | list))
             raise TableError(f"{name}, column {column!r}, row {row + 1} holds {kind_of(cells[row])}; {VALUES}")
-        series[column] = pd.Series(cells, dtype=None if len(kinds - EMPTY) < 2 or kinds <= NUMBERS else object)
-    return pd.DataFrame(series), form
+        arrays[column] = _array(cells, kinds)
+    return pd.DataFrame(arrays), form
+
+
+def _array(cells: list[Any], kinds: set[type]) -> np.ndarray:
+    """Numbers as such; text and mixed cells as they are, so that the reader of tables judges them."""
+    if kinds <= NUMBERS and kinds != EMPTY:
+        return np.array(cells, dtype=np.int64 if kinds == {int} else np.float64)
+    found = np.empty(len(cells), dtype=object)
+    found[:] = cells
+    return found
 
 
 def from_frame(frame: pd.DataFrame, form: Form) -> list[dict[str, Any]] | dict[str, list[Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from h11 import LocalProtocolError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from swt_time.errors import ConfigError
@@ -112,6 +113,16 @@ def protocol(limits: Limits) -> type[H11Protocol]:
                 if timer is not None:
                     timer.cancel()
             super().connection_lost(exc)
+
+        def send_400_response(self, msg: str) -> None:
+            """Answer what is no HTTP; the application may be at work on its beginning, and is not to answer too."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            try:
+                super().send_400_response(msg)
+            except LocalProtocolError:  # an answer was begun
+                self.transport.close()
 
         def pause_writing(self) -> None:
             super().pause_writing()

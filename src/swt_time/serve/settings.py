@@ -1,6 +1,7 @@
 """What a service is told: its models, where it listens, who may ask, and its limits."""
 
 import ipaddress
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,8 +64,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0 and name != "waiting":
-                raise ConfigError(f"the limit {name} must be greater than 0; got {value}")
+            if not (0 < value < math.inf or (name == "waiting" and value == 0)):
+                raise ConfigError(f"the limit {name} must be greater than 0 and finite; got {value}")
 
 
 @dataclass(frozen=True)
