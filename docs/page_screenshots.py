@@ -1,26 +1,13 @@
-"""Make the pictures of the page in the docs: ``python docs/page_screenshots.py [--folder FOLDER]``.
+"""Pictures of the page for `screenshots.py`: a service is started, and a table is sent to its page."""
 
-It starts a service, sends the last rows of the public dataset ETTh1 to its page in headless Chromium, driven by
-Playwright, and photographs what the page shows.
-"""
-
-import argparse
-import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from swt_time.data.sources import get_dataset
-
-HERE = Path(__file__).parent
-CHROMIUM = "/usr/bin/chromium"
-ROWS = 4000
-"""Last rows of the dataset that are used."""
+Write = Callable[[bytes, Path], None]
 
 
 @contextmanager
@@ -40,52 +27,32 @@ def service() -> Iterator[str]:
     thread.join()
 
 
-def small(picture: bytes, path: Path) -> None:
-    """Write a picture with few colours, which makes its file small."""
-    from PIL import Image
-
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(96).save(path, optimize=True)
-
-
-def take(page: Any, table: bytes, to: Path) -> None:
+def photograph(browser: Any, table: bytes, to: Path, write: Write) -> None:
     """Forecast a table on the page and write its pictures."""
+    with service() as address:
+        page = browser.new_page(viewport={"width": 1080, "height": 1000})
+        page.set_default_timeout(300_000)
+        page.goto(address)
+        _take(page, table, to, write)
+        page.close()
+
+
+def _take(page: Any, table: bytes, to: Path, write: Write) -> None:
     page.set_input_files("#file", {"name": "transformer.csv", "mimeType": "text/csv", "buffer": table})
     page.wait_for_selector(".understood")
     page.fill("#horizon", "48")
     page.click("#start")
     page.locator("#compared-rows tr").nth(3).wait_for()
-    small(page.screenshot(full_page=True), to / "page_progress.png")
+    write(page.screenshot(full_page=True), to / "page_progress.png")
     page.wait_for_selector("#chart .u-over")
     page.select_option("#series", "6")
     page.locator("#chart-caption", has_text="OT").wait_for()
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     page.locator("#result-part").evaluate("(one) => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 16)")
-    small(page.screenshot(), to / "page.png")
+    write(page.screenshot(), to / "page.png")
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 360, "height": 720})
     page.locator("figure").evaluate("(one) => window.scrollTo(0, one.getBoundingClientRect().top + scrollY - 16)")
     page.wait_for_timeout(300)  # the chart takes its new width
-    small(page.screenshot(), to / "page_narrow.png")
-
-
-def main() -> None:
-    """Make all pictures."""
-    from playwright.sync_api import sync_playwright
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="folder with ETTh1.csv; by default it is downloaded")
-    parser.add_argument("--to", type=Path, default=HERE, help="folder to write the pictures in")
-    chosen = parser.parse_args()
-    table = pd.read_csv(get_dataset("etth1", folder=chosen.folder)).tail(ROWS).to_csv(index=False).encode()
-    with service() as address, sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1080, "height": 1000})
-        page.set_default_timeout(300_000)
-        page.goto(address)
-        take(page, table, chosen.to)
-        browser.close()
-
-
-if __name__ == "__main__":
-    main()
+    write(page.screenshot(), to / "page_narrow.png")

