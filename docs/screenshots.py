@@ -1,9 +1,9 @@
 """Make the pictures of pages in the docs: ``python docs/screenshots.py [--folder FOLDER]``.
 
 It fits a model to the public dataset ETTh1, writes its report, and photographs parts of it in headless Chromium, driven
-It fits a model to the public dataset ETTh1, writes its report, and photographs parts of it in headless Chromium, driven
 by Playwright; then it forecasts the same table on the page of a service. The dataset is downloaded, or taken from a
 folder.
+"""
 
 import argparse
 import io
