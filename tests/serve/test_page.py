@@ -104,7 +104,10 @@ def test_from_a_table_to_its_forecast_and_report_by_mouse(visit, tmp_path: Path)
     page.click("#start")
     page.wait_for_selector("#progress-part:not([hidden]) .now")
     assert opened.serious() == []
+    page.evaluate("document.querySelector('.understood').dataset.kept = 'yes'")
     finished(page)
+    # what is announced when it changes is drawn once, not with every answer of the server
+    assert page.locator(".understood[data-kept]").count() == 1
     assert page.inner_text("#chart-caption").startswith("sales: 3 steps from 2024-03-01 to 2024-03-03; on average")
     assert page.locator("#backtest-rows tr").count() == 3
     assert "swt-time has a mean absolute error of" in page.inner_text("#backtest-words")

@@ -32,6 +32,17 @@ export function say(node, text) {
   show(node, message !== "");
 }
 
+const drawn = new WeakMap();
+
+// Whether a node shows something else than this value: what has not changed is not drawn again, so that it keeps its
+// place and focus, and is not read out a second time.
+export function isNew(node, value) {
+  const text = JSON.stringify(value);
+  if (drawn.get(node) === text) return false;
+  drawn.set(node, text);
+  return true;
+}
+
 // A select with options [value, text]; the chosen value stays if it is still there.
 export function fill(select, options) {
   const chosen = select.value;

@@ -1,6 +1,6 @@
 // What was understood of the table, and the form in which it is corrected.
 
-import { byId, drawing, element, fill, row, say, show } from "./elements.js";
+import { byId, drawing, element, fill, isNew, row, say, show } from "./elements.js";
 
 const PLAIN = ["time_column", "id_column", "target", "frequency", "fill", "date_format", "encoding"];
 const IN_DETAILS = ["time_column", "id_column", "frequency", "fill", "date_format", "encoding"];
@@ -26,6 +26,7 @@ export function clearForm() {
   suggested = null;
   byId("form").reset();
   byId("known").replaceChildren();
+  isNew(byId("known"), null);
   byId("understood").replaceChildren();
   byId("more").open = false;
   byId("columns").open = false;
@@ -43,7 +44,7 @@ export function restoreForm(options) {
 }
 
 export function showColumns(found) {
-  if (JSON.stringify(found) === JSON.stringify(columns)) return;
+  if (!isNew(byId("known"), found)) return;
   columns = found;
   const names = found.map((one) => [one.name, one.name]);
   fill(byId("time_column"), [["", "Found in the table"], ...names]);
@@ -61,6 +62,7 @@ function check(value, text, checked, id = "") {
 export function showUnderstood(found) {
   if (found.horizon !== suggested && !byId("horizon").value) byId("horizon").value = found.horizon;
   suggested = found.horizon;
+  if (!isNew(byId("understood"), [found, columns]) && byId("understood").querySelector(".understood")) return;
   const [first, ...sentences] = found.sentences;
   const words = element("div", { class: "words" }, element("p", { class: "first" }, first), element("p", {}, sentences.join(" ")));
   const parts = [element("div", { class: "understood" }, words, picture(found.preview))];

@@ -177,6 +177,7 @@ function render() {
   show(byId("progress-part"), active(forecast));
   show(byId("result-part"), forecast?.state === "done");
   say(byId("ended"), forecast?.state === "cancelled" ? "Cancelled: nothing of it runs any more." : null);
+  document.title = `${active(forecast) ? "At work" : forecast?.state === "done" ? "The forecast" : "Forecast a table"} · swt-time`;
   if (job === null) return;
   byId("table-name").textContent = job.names.table;
   renderTable(read, forecast);
