@@ -8,12 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytest.importorskip("fastapi", reason="the extra serve is not installed")
-from starlette.testclient import TestClient
-
 from swt_time import Forecaster
-from swt_time.serve import Settings, create_app
-from swt_time.serve.settings import Limits
+
+try:
+    from starlette.testclient import TestClient
+
+    from swt_time.serve import Settings, create_app
+    from swt_time.serve.settings import Limits
+except ImportError:
+
+    class Skipped(pytest.Module):
+        """A module of tests without the extra that they need."""
+
+        def collect(self):
+            pytest.skip("the extra serve is not installed", allow_module_level=True)
+
+    def pytest_pycollect_makemodule(module_path, parent):
+        return Skipped.from_parent(parent, path=module_path)
+
 
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 

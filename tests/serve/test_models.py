@@ -54,6 +54,13 @@ def test_a_single_model_has_the_name_of_its_folder(models):
         found.get("other")
 
 
+def test_a_folder_of_any_name_holds_a_single_model(models, tmp_path):
+    shutil.copytree(models / "demand", tmp_path / "größe\n1")
+    with service(Settings(model=tmp_path / "größe\n1")) as client:
+        assert post_csv(client, hourly(100)).headers["swt-time-model"].startswith("model; sha256=")
+        assert client.get("/models").json()["models"][0]["name"] == "model"
+
+
 def test_no_model_is_no_error_before_it_is_asked_for():
     with service(Settings()) as client:
         assert client.get("/models").json() == {"models": []}

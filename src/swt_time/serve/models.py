@@ -19,6 +19,9 @@ from swt_time.serve.settings import Settings
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names of models; none of them is a path."""
 
+UNNAMED = "model"
+"""Name of a single model whose folder has another kind of name."""
+
 log = logging.getLogger("swt_time.serve")
 
 
@@ -88,7 +91,7 @@ class Models:
                 raise CheckpointError(
                     f"no checkpoint folder at {settings.model}; train a model and save it there first"
                 )
-            self._only = folder.name or "model", folder
+            self._only = folder.name if NAME.fullmatch(folder.name) else UNNAMED, folder
         elif settings.models is not None and not settings.models.is_dir():
             raise CheckpointError(f"there is no folder {settings.models}; expected one that holds checkpoint folders")
 
