@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import support.browser
 from support.injections import INJECTIONS
 from support.report_facts import infected, small_facts
 from swt_time import Forecaster
 from swt_time.report import write_report
 from swt_time.report.markup import shown
 from swt_time.report.page import page
-
-expect = pytest.importorskip("playwright.sync_api").expect
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,8 @@ def report(tmp_path_factory):
     hours, noise = np.arange(24 * 12), np.random.default_rng(0)
     table = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=hours.size, freq="h")})
     for k in range(10):
-        table[f"plant {k}"] = 20 + k + 5 * np.sin(2 * np.pi * (hours + k) / 24) + noise.normal(size=hours.size)
+        name = f"plant {k}" if k < 9 else INJECTIONS[0]
+        table[name] = 20 + k + 5 * np.sin(2 * np.pi * (hours + k) / 24) + noise.normal(size=hours.size)
     table.loc[100:103, "plant 3"] = np.nan
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(Forecaster(horizon=12, fill="linear", model={"panel": True}).fit(table), table, path)
@@ -74,12 +74,26 @@ def test_the_policy_stops_a_script_that_got_into_a_report(report, open_page, tmp
     assert any("Content Security Policy" in one for one in opened.errors)
 
 
+def test_tests_without_a_browser_say_so_and_fail_under_continuous_integration(monkeypatch):
+    monkeypatch.setattr(support.browser, "CHROMIUM", "/nowhere/chromium")
+    reason = support.browser.missing_browser()
+    assert "apt-get install chromium" in reason
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="/nowhere/chromium"):
+        support.browser.go_without(reason)
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="/nowhere/chromium"):
+        support.browser.go_without(reason)
+
+
 def shown_range(page_) -> tuple[float, float]:
     chart = page_.locator("#viewer-chart")
     return float(chart.get_attribute("data-from")), float(chart.get_attribute("data-to"))
 
 
 def test_zoom_and_search_by_mouse(report, open_page):
+    from playwright.sync_api import expect
+
     opened = open_page(report)
     page_ = opened.page
     assert page_.locator("#viewer-count").text_content() == "10 of 10 series match."
@@ -141,8 +155,7 @@ def test_zoom_and_search_by_keyboard(report, open_page):
     opened.check()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_a_report_is_accessible_and_fits_into_its_window(width, scheme, report, open_page):
     opened = open_page(report, width=width, color_scheme=scheme)
     opened.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")

@@ -11,7 +11,6 @@ from swt_time import Forecaster
 from swt_time.data.covariates import Covariate, Covariates
 from swt_time.data.told import Notes, Told
 from swt_time.effects import Effects
-from swt_time.evaluation.fold_scores import score_folds
 from swt_time.language import BackboneIdentity
 from swt_time.report.facts import Facts, Past, look_ahead, look_back
 
@@ -67,5 +66,6 @@ def infected(plain: Facts, texts: list[str]) -> Facts:
     effects = Effects(groups, "additive", np.zeros(1), {}, gains, gains, 0.9)
     object.__setattr__(trained, "effects", effects)
     folds = replace(plain.past.folds, series=series)
-    past = Past(folds, score_folds(folds, (80,)), plain.past.how)
+    each = {method: dict(zip(ids, one.values(), strict=True)) for method, one in plain.past.scores.per_series.items()}
+    past = Past(folds, replace(plain.past.scores, per_series=each), plain.past.how)
     return Facts(one, trained, series, replace(plain.ahead, series=series), past, tuple(texts))

@@ -95,8 +95,10 @@ def better(error: float, baseline: float) -> str:
     >>> better(0.75, 1.0), better(1.5, 1.0)
     ('25.0\\xa0% lower than', '50.0\\xa0% higher than')
     """
-    if not (math.isfinite(error) and math.isfinite(baseline)) or baseline <= 0:
+    if not (math.isfinite(error) and math.isfinite(baseline)):
         return "not comparable with"
+    if baseline == 0:
+        return "above" if error > 0 else "equal to"
     change = error / baseline - 1
     if abs(change) < 0.0005:
         return "equal to"

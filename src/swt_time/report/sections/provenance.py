@@ -36,7 +36,7 @@ def provenance(found: Facts) -> Markup:
     return joined(
         facts(
             {
-                "Report made": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+                "Report made": time.strftime("%Y-%m-%d", time.gmtime()),
                 "Commit of the report": shown(commit or "installed package", 40),
                 "Model made": _text(record.get("created")),
                 "Commit of the model": _text(record.get("commit")),
