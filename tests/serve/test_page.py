@@ -293,6 +293,31 @@ def test_uploads_and_forms_are_bounded(client: TestClient):
         assert client.get(f"/jobs/{name}/{missing}").status_code in (404, 422)
 
 
+def test_odd_requests_are_answered_without_a_defect(client: TestClient, caplog: pytest.LogCaptureFixture):
+    own = {"X-SWT-Time": "page"}
+    json = {**own, "Content-Type": "application/json"}
+    name = client.post("/jobs?name=%00%ED%A0%80%0A..%2F", content=b"date,y\n2024-01-01,1\n", headers=own).json()["id"]
+    found = [
+        client.post("/jobs", content=b"", headers=own),
+        client.post(f"/jobs?name={'x' * 300}", content=b"a", headers=own),
+        client.post(f"/jobs/{name}/read", content=b'{"target": "\\ud800"}', headers=json),
+        client.post(f"/jobs/{name}/read", content=b'{"horizon": 1e400}', headers=json),
+        client.post(f"/jobs/{name}/read", content=b"[" * 900, headers=json),
+        client.post(f"/jobs/{name}/read", content=b"\xff\xfe", headers=json),
+        client.post(f"/jobs/{name}/forecast", content=b'{"horizon": 1' + b"0" * 400 + b"}", headers=json),
+        client.post(f"/jobs/{name}/forecast", content=b"null", headers=json),
+        client.put(f"/jobs/{name}/future?name=a&name=b", content=b"x", headers=own),
+        client.get(f"/jobs/{name}/charts/{'9' * 400}"),
+        client.get(f"/jobs/{'x' * 5000}"),
+        client.get("/jobs/%2e%2e/%2e%2e/etc/passwd"),
+        client.get("/static/..%2Fpage.py"),
+        client.request("PATCH", f"/jobs/{name}", headers=own),
+    ]
+    assert [one.status_code for one in found if one.status_code >= 500] == []
+    assert "Traceback" not in caplog.text
+    client.delete(f"/jobs/{name}", headers=own)
+
+
 def test_files_of_the_page_are_strict_and_complete(client: TestClient):
     from swt_time.serve.page import STATIC
 

@@ -264,7 +264,7 @@ class Jobs:
             job = self._jobs.pop(name, None)
         if job is not None:
             self._stop(job)
-            if not job.active:
+            if not any(run.active for run in job.runs.values()):
                 shutil.rmtree(job.folder, ignore_errors=True)
 
     def start(self, job: Job, task: Task, options: dict[str, Any]) -> Run:

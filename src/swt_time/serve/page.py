@@ -228,5 +228,8 @@ async def _receive(request: Request, job: Job, key: str, name: str, limits: JobL
             raise Problem(408, "Timeout", f"the table did not arrive within {limits.upload_seconds:g} s") from None
         except ClientDisconnect:
             raise Problem(400, "Disconnected", "the connection ended before the table did") from None
-    part.replace(job.folder / key)
+    try:
+        part.replace(job.folder / key)
+    except FileNotFoundError:
+        raise Problem(404, "UnknownJob", "the table was removed while this one arrived") from None
     job.names[key] = name or "table"

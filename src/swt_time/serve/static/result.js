@@ -84,7 +84,7 @@ function showScores(scores) {
   byId("backtest-words").textContent = `Asked for ${stretches} of the table (${scores.points.toLocaleString("en")} values), swt-time has a mean absolute error of ${shown(error)}${said ? `: ${said}` : ""}. ${scores.how}`;
   byId("backtest-rows").replaceChildren(
     ...Object.entries(scores.original).map(([name, one]) => {
-      const made = row(title(name, scores.season), number(shown(one.mae)), number(shown(one.rmse)), number(shown(one.mase)), number(one.smape === null ? "–" : `${one.smape.toFixed(1)} %`));
+      const made = row(name, number(shown(one.mae)), number(shown(one.rmse)), number(shown(one.mase)), number(one.smape === null ? "–" : `${one.smape.toFixed(1)} %`));
       if (name === model) made.className = "best";
       return made;
     }),
