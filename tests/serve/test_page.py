@@ -61,7 +61,9 @@ def serving(**settings: Any) -> Iterator[str]:
 @pytest.fixture
 def visit(open_page: Callable[..., Any], server: str) -> Callable[..., Any]:
     def go(address: str = server, **window: Any) -> Any:
-        return open_page(address, own=address, **window)
+        opened = open_page(address, own=address, **window)
+        opened.page.set_default_timeout(60_000)  # a process imports the libraries, on a machine that may be busy
+        return opened
 
     return go
 
@@ -80,7 +82,7 @@ def looks_right(opened: Any) -> None:
 
 
 def finished(page: Any) -> None:
-    page.wait_for_selector("#result-part:not([hidden])", timeout=60_000)
+    page.wait_for_selector("#result-part:not([hidden])")
     page.wait_for_selector("#chart .u-over")
 
 
