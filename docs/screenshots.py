@@ -1,7 +1,8 @@
 """Make the pictures of pages in the docs: ``python docs/screenshots.py [--folder FOLDER]``.
 
 It fits a model to the public dataset ETTh1, writes its report, and photographs parts of it in headless Chromium, driven
-by Playwright. The dataset is downloaded, or taken from a folder.
+by Playwright; then it forecasts the same table on the page of a service. The dataset is downloaded, or taken from a
+folder.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from page_screenshots import photograph
 
 from swt_time import Forecaster
 from swt_time.data.sources import get_dataset
@@ -62,7 +64,7 @@ def small(picture: bytes, path: Path) -> None:
     """Write a picture with few colours, which makes its file small."""
     from PIL import Image
 
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(48).save(path, optimize=True)
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(96).save(path, optimize=True)
 
 
 def main() -> None:
@@ -83,6 +85,8 @@ def main() -> None:
             prepare(page)
             small(page.screenshot(), chosen.to / name)
             print(chosen.to / name)
+        table = pd.read_csv(dataset).tail(ROWS).to_csv(index=False).encode()
+        photograph(browser, table, chosen.to, small)
         browser.close()
 
 

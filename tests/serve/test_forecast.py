@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from serve.conftest import CSV, PARQUET, columns_of, csv_frame, error_of, hourly, post_csv
-from swt_time.serve.problems import in_fields
+from swt_time.serve.problems import READING, in_fields
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +175,11 @@ def test_whole_numbers_of_any_length_are_numbers(client, table):
     answer = client.post("/forecast", content=text, headers={"content-type": "application/json"})
     assert answer.status_code == 422
     error_of(answer)
+
+
+@pytest.mark.parametrize("name", READING)
+def test_every_key_that_a_request_may_set_is_named_as_its_field(name):
+    assert in_fields(f"set data.{name}") == f"set {name}"
 
 
 def test_messages_name_fields():

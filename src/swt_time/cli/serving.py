@@ -58,16 +58,25 @@ def serve(
         int,
         option("--queue", help="Requests that may wait for a thread; further ones get 503.", panel=LIMITS, min=0),
     ] = 256,
+    fits: Annotated[int, option("--fits", help="Fits of the page at / at once.", panel=LIMITS, min=1)] = 1,
+    fit_timeout: Annotated[
+        float, option("--fit-timeout", help="Seconds after which a fit of the page is ended.", panel=LIMITS, min=1)
+    ] = 900.0,
+    fit_memory: Annotated[
+        int, option("--fit-memory", help="MiB of memory that a fit of the page may take.", panel=LIMITS, min=1)
+    ] = 4096,
 ) -> None:
     """Answer forecasts over HTTP: POST /forecast takes a table as JSON, CSV or Parquet and answers in kind.
 
-    Also GET /models, /health, /metrics and /openapi.json. SIGTERM and Ctrl-C finish what was begun.
+    A page at / forecasts a table that is dropped on it, and needs no model. Also GET /models, /health, /metrics and
+    /openapi.json. SIGTERM and Ctrl-C finish the requests that were begun, and end the fits of the page.
     """
     try:
         import fastapi  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("serving needs FastAPI and uvicorn: pip install 'swt-time[serve]'") from error
+    from swt_time.serve.jobs import JobLimits
     from swt_time.serve.server import serve as listen
     from swt_time.serve.settings import Limits, Settings, read_tokens
 
@@ -93,5 +102,6 @@ def serve(
                 threads=threads,
                 waiting=queue,
             ),
+            jobs=JobLimits(fits=fits, seconds=fit_timeout, memory_mib=fit_memory),
         )
     )

@@ -15,9 +15,11 @@ from swt_time.serve.access import Access
 from swt_time.serve.collected import hooked
 from swt_time.serve.forecasting import MODEL_HEADER, NOTES_HEADER, forecast_router
 from swt_time.serve.gate import ID_HEADER, Gate
+from swt_time.serve.jobs import Jobs
 from swt_time.serve.metrics import CONTENT_TYPE, Metrics
 from swt_time.serve.models import Models
 from swt_time.serve.openapi import problems
+from swt_time.serve.page import page_router
 from swt_time.serve.problems import Problem
 from swt_time.serve.settings import Settings
 from swt_time.serve.workers import Workers
@@ -36,12 +38,14 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = Metrics()
     models = Models(settings, metrics.batch)
     workers = Workers(settings.limits.threads, settings.limits.waiting)
+    jobs = Jobs(settings.jobs)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with hooked():
             yield
             workers.close()
+            jobs.close()
 
     # no page of documentation, whose scripts would come from another site; the OpenAPI document is at /openapi.json
     app = FastAPI(
@@ -56,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.stopping = False
     app.include_router(_facts(app))
     app.include_router(forecast_router(models, workers, settings.limits))
-    # Further routers are included here.
+    app.include_router(page_router(jobs))
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     app.add_middleware(Gate, access=Access(settings), metrics=metrics, state=app.state)

@@ -27,7 +27,8 @@ FIELDS = {
 }
 """Parts of the library's messages, and what they are called in a request."""
 
-KEY = re.compile(rf"(?<![\w.'])data\.({'|'.join(READING)})(?![\w.'])")
+KEY = re.compile(r"(?<![\w.'])data\.(target|time_column|id_column|frequency|fill|date_format)(?![\w.'])")
+"""Those keys in messages."""
 
 LIMITS: dict[type[Exception], tuple[int, str]] = {
     MemoryError: (413, "the request needs too much memory; send a smaller table"),

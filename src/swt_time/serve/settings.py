@@ -4,11 +4,12 @@ import ipaddress
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swt_time.errors import ConfigError
 from swt_time.files import MEBIBYTE, read_bytes
+from swt_time.serve.jobs import JobLimits
 
 LOCAL_NAME = "localhost"
 
@@ -86,6 +87,8 @@ class Settings:
     backbone, device : str
         As in `swt_time.Forecaster.load`.
     limits : Limits
+    jobs : JobLimits
+        What the fits of the page may take.
 
     Raises
     ------
@@ -103,6 +106,7 @@ class Settings:
     backbone: str | None = None
     device: str = "auto"
     limits: Limits = Limits()
+    jobs: JobLimits = field(default_factory=JobLimits)
 
     def __post_init__(self) -> None:
         if self.model is not None and self.models is not None:
