@@ -101,6 +101,20 @@ def run_parallel(function: Function, work: Sequence[Any], *, jobs: int, threads:
             os.environ["OMP_NUM_THREADS"] = former
 
 
+def attempt(function: Function, work: Any) -> tuple[Any, str | None]:
+    """Return the result of a piece of work, or its error in one line."""
+    try:
+        return function(work), None
+    except Exception as error:
+        return None, describe(error)
+
+
+def describe(error: BaseException) -> str:
+    """Describe an error in one line; of errors that swt-time raises on purpose the message is enough."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SWTTimeError) else f"{type(error).__name__}: {text}"
+
+
 def _serve(pipe: connection.Connection, function: Function) -> None:
     """Serve work from a pipe until it is closed."""
     # Ctrl-C on a terminal reaches the whole process group; only the parent reacts to it.
@@ -112,14 +126,7 @@ def _serve(pipe: connection.Connection, function: Function) -> None:
             work = pipe.recv()
         except EOFError:
             return
-        answer: tuple[Any, str | None]
-        try:
-            answer = function(work), None
-        except SWTTimeError as error:
-            answer = None, " ".join(str(error).split())
-        except Exception as error:
-            answer = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
-        pipe.send(answer)
+        pipe.send(attempt(function, work))
 
 
 def _end_with_parent() -> None:
