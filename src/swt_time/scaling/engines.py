@@ -4,6 +4,7 @@ An engine takes a function and pieces of work, and yields an outcome for each as
 was killed too, costs only its own piece.
 """
 
+import logging
 import os
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -64,22 +65,27 @@ def run_ray(function: Function, work: Sequence[Any], ray: Any, workers: int | No
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,
+            logging_level=logging.ERROR,
             object_store_memory=OBJECT_STORE,
             _node_ip_address="127.0.0.1",
         )
     try:
-        task = ray.remote(function).options(num_cpus=1, max_retries=0)
+        task = ray.remote(_call).options(num_cpus=1, max_retries=0)
         most = workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
         waiting, running = list(enumerate(work))[::-1], {}
         while waiting or running:
             while waiting and len(running) < most:
                 index, one = waiting.pop()
-                running[task.remote(one)] = index
+                running[task.remote(function, one)] = index
             for done in ray.wait(list(running))[0]:
                 yield _outcome(ray, done, running.pop(done))
     finally:
         if own:
             ray.shutdown()
+
+
+def _call(function: Function, work: Any) -> Any:
+    return function(work)  # Ray refuses objects that are neither functions nor classes, such as partial ones
 
 
 def _outcome(ray: Any, done: Any, index: int) -> Outcome:

@@ -26,7 +26,7 @@ from swt_time.scaling.engines import start_engine
 from swt_time.scaling.partition import ZERO, forecast_partition, model_hash
 from swt_time.scaling.record import begin, part_name
 
-BUCKET_ROWS = 2**19
+BUCKET_ROWS = 2**18
 """Rows of a bucket at most, where no series is longer."""
 
 RETRIES = 2

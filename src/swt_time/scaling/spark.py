@@ -46,6 +46,7 @@ def forecast_spark(table: Any, model: Any, *, buckets: int | None = None, **opti
         from pyspark.sql.pandas.types import from_arrow_schema
     except ImportError as error:
         raise MissingDependencyError("Spark needs another package: pip install 'swt-time[spark]'") from error
+    import pandas as pd
     import pyarrow as arrow
 
     folder = expand_user(model, CheckpointError).absolute()
@@ -62,10 +63,10 @@ def forecast_spark(table: Any, model: Any, *, buckets: int | None = None, **opti
     for name in ids:
         one = one.where(functions.col(name) == first[name])
     columns = arrow.Schema.from_pandas(forecast(one.toPandas()), preserve_index=False)
+
+    def forecast_bucket(rows: pd.DataFrame) -> pd.DataFrame:
+        return forecast(rows.drop(columns=BUCKET))
+
     count = buckets or int(table.sparkSession.conf.get("spark.sql.shuffle.partitions"))
     numbered = table.withColumn(BUCKET, functions.pmod(functions.hash(*ids), functions.lit(count)))
-    return numbered.groupBy(BUCKET).applyInPandas(partial(_without_bucket, forecast), from_arrow_schema(columns))
-
-
-def _without_bucket(forecast: Any, frame: Any) -> Any:
-    return forecast(frame.drop(columns=BUCKET))
+    return numbered.groupBy(BUCKET).applyInPandas(forecast_bucket, from_arrow_schema(columns))

@@ -1,0 +1,54 @@
+"""A long table of daily series, the same as a folder of Parquet files, and a saved model."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swt_time import Forecaster
+
+SERIES, ROWS, CONTEXT, HORIZON = 24, 60, 16, 3
+
+
+def daily(series=SERIES, rows=ROWS, seed=0):
+    draw = np.random.default_rng(seed)
+    cycle = np.sin(2 * np.pi * np.arange(rows) / 7)
+    values = draw.normal(10, 3, (series, 1)) + draw.gamma(2, 1, (series, 1)) * cycle + draw.normal(size=(series, rows))
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat([f"shop {i}" for i in range(series)], rows),
+            "ds": np.tile(pd.date_range("2024-01-01", periods=rows), series),
+            "y": values.ravel(),
+        }
+    )
+
+
+def write_parts(table, folder, parts=3, **options):
+    """Write a table as parts whose borders lie inside series."""
+    folder.mkdir()
+    edges = np.linspace(0, len(table), parts + 1).astype(int)
+    for number, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        table.iloc[begin:end].to_parquet(folder / f"part-{number}.parquet", index=False, **options)
+    return folder
+
+
+def in_order(frame):
+    """Rows by series and time."""
+    names = list(frame.columns[:2])
+    return frame.astype({names[0]: object}).sort_values(names, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def table():
+    return daily()
+
+
+@pytest.fixture(scope="session")
+def parts(table, tmp_path_factory):
+    return write_parts(table, tmp_path_factory.mktemp("input") / "parts", row_group_size=200)
+
+
+@pytest.fixture(scope="session")
+def model(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "model"
+    Forecaster(HORIZON, CONTEXT, preset="fast", level=2, split="0.8/0.2/0").fit(table).save(folder)
+    return folder
