@@ -1,5 +1,7 @@
 """A long table of daily series, the same as a folder of Parquet files, and a saved model."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +28,7 @@ def write_parts(table, folder, parts=3, **options):
     """Write a table as parts whose borders lie inside series."""
     folder.mkdir()
     edges = np.linspace(0, len(table), parts + 1).astype(int)
-    for number, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (begin, end) in enumerate(pairwise(edges)):
         table.iloc[begin:end].to_parquet(folder / f"part-{number}.parquet", index=False, **options)
     return folder
 

@@ -97,6 +97,7 @@ def test_checkpoints_are_alike(table, parts, tmp_path):
         ({"data.fill": "zero"}, "data.fill zero needs the whole table"),
         ({"data.known": ("promotion",)}, "data.known needs the whole table"),
         ({"training.max_steps": 3}, "takes the closed form alone"),
+        ({"embedding.level": 6}, r"embedding\.level: expected 2\*\*level <= T = 16"),
     ],
 )
 def test_what_needs_the_whole_table_is_refused(parts, tmp_path, changes, message):

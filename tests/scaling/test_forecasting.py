@@ -99,7 +99,9 @@ def test_failed_buckets_are_retried_and_named(table, model, tmp_path, monkeypatc
     with pytest.raises(SWTTimeError) as failed:
         forecast_folder(bad, model, tmp_path / "out", retries=1, **SMALL)
     message = str(failed.value)
-    assert message.startswith("1 of 5 buckets failed in 2 attempts: part-000001.parquet (series 'shop 5' to 'shop 9'): ")
+    assert message.startswith(
+        "1 of 5 buckets failed in 2 attempts: part-000001.parquet (series 'shop 5' to 'shop 9'): "
+    )
     assert "infinite" in message
     assert attempts == ["shop 0", "shop 5", "shop 10", "shop 15", "shop 20", "shop 5"]
     found = in_order(pd.read_parquet(tmp_path / "out"))

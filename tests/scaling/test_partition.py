@@ -63,6 +63,6 @@ def test_what_needs_the_whole_table_is_refused(table, model):
 
 
 def test_a_missing_model_is_named(table, tmp_path):
-    with pytest.raises(CheckpointError, match="no checkpoint at .*nowhere"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint at .*nowhere"):
         forecast_partition(table, tmp_path / "nowhere")
     assert module._loaded.cache_info().maxsize == 1

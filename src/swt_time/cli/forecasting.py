@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 def forecast(
     data: DataOption,
     out: Annotated[
-        Path, option(
+        Path,
+        option(
             "--out",
             help="Forecast to write: .csv, .csv.gz or .parquet; - for CSV on standard output; of a folder a folder.",
         ),
@@ -102,9 +103,9 @@ def forecast(
     of the table (preset auto). A row after --cutoff is never read. Intervals of 80 and 95 % stand beside the forecast,
     made of errors on rows that were held out.
 
-    A folder of Parquet files (--data) with a long table is forecast by --model in buckets of series, by several processes
-    of this machine or by Ray (--engine), into a folder of Parquet files (--out). The same command again goes on with what
-    is missing.
+    A folder of Parquet files (--data) with a long table is forecast by --model in buckets of series, by several
+    processes of this machine or by Ray (--engine), into a folder of Parquet files (--out). The same command again goes
+    on with what is missing.
     """
     if is_parts(data, engine, workers):
         lone = {"--horizon": horizon, "--save": save, "--plot": plot, "--static": static, "--notes": notes}

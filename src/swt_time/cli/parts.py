@@ -8,6 +8,7 @@ import typer
 
 from swt_time.cli.options import ModelOptions, TableOptions, option, stderr
 from swt_time.cli.outputs import check_outputs
+from swt_time.config import Config
 from swt_time.config.choices import Engine
 from swt_time.errors import ConfigError
 
@@ -71,12 +72,7 @@ def forecast_parts(
             f"the folder --data {data} is forecast by a saved model: give --model (of swt-time train --data with this "
             "folder, or with a table of some of its series)"
         )
-    for flag, value in lone.items():
-        if value is not None:
-            raise ConfigError(
-                f"{flag} is for a single table, and --data {data} is a folder; leave it out (rows of the future, without "
-                "a value, may end the parts)"
-            )
+    _refuse(lone, data, " (rows of the future, without a value, may end the parts)")
     check_outputs({"--out": out}, {}, {"--model": model, "--data": data})
     reading = table.values()
     short = reading.pop("short", None)
@@ -101,3 +97,23 @@ def forecast_parts(
     skipped = f", {found.skipped} of them finished before" if found.skipped else ""
     left_out = f", {found.left_out} left out" if found.left_out else ""
     typer.echo(f"forecast: {out} ({found.series} series{left_out}; {found.buckets} buckets{skipped})")
+
+
+def train_parts(data: Path, out: Path, config: Config, overwrite: bool, lone: Mapping[str, Any]) -> None:
+    """Fit the closed form to a folder; ``lone`` are options of a single table, by flag."""
+    from swt_time.cli.progress import counting_progress, format_seconds, training_progress
+    from swt_time.scaling import fit_folder
+
+    _refuse(lone, data)
+    check_outputs({"--out": out}, {}, {"--data": data})
+    with counting_progress(stderr(), "buckets") as progress, training_progress(stderr()) as report:
+        result = fit_folder(data, out, config, overwrite=overwrite, report=report, progress=progress)
+    best = "" if result.best_loss is None else f", validation mse {result.best_loss:.4f}"
+    typer.echo(f"{result.ended} in {format_seconds(result.seconds)} after the rows were read{best}")
+    typer.echo(f"model: {out}")
+
+
+def _refuse(lone: Mapping[str, Any], data: Path, instead: str = "") -> None:
+    for flag, value in lone.items():
+        if value is not None:
+            raise ConfigError(f"{flag} is for a single table, and --data {data} is a folder; leave it out{instead}")

@@ -54,8 +54,11 @@ def run_local(function: Function, work: Sequence[Any], workers: int) -> Generato
 
 
 def run_ray(function: Function, work: Sequence[Any], ray: Any, workers: int | None) -> Generator[Outcome]:
-    """Do the work in tasks of Ray: of the cluster that this process, or ``RAY_ADDRESS``, is connected to, otherwise of a
-    Ray that is started on this machine and stopped afterwards."""
+    """Do the work in tasks of Ray.
+
+    The cluster is that which this process is connected to, or ``RAY_ADDRESS``; otherwise one is started on this machine
+    and stopped afterwards.
+    """
     own = not ray.is_initialized()
     if own and "RAY_ADDRESS" in os.environ:
         ray.init(log_to_driver=False)
@@ -72,7 +75,8 @@ def run_ray(function: Function, work: Sequence[Any], ray: Any, workers: int | No
     try:
         task = ray.remote(_call).options(num_cpus=1, max_retries=0)
         most = workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
-        waiting, running = list(enumerate(work))[::-1], {}
+        waiting = list(enumerate(work))[::-1]
+        running: dict[Any, int] = {}
         while waiting or running:
             while waiting and len(running) < most:
                 index, one = waiting.pop()

@@ -22,7 +22,7 @@ from swt_time.data.windows import evenly, plan_split
 from swt_time.errors import CheckpointError, ConfigError, TableError
 from swt_time.evaluation.calibrating import out_of_fold, with_residuals
 from swt_time.files import expand_user
-from swt_time.model.alone import prior_of
+from swt_time.model.alone import check_levels, prior_of
 from swt_time.model.closed_form.folds import Blocks
 from swt_time.model.closed_form.residuals import MOST_RESIDUALS, MOST_WINDOWS
 from swt_time.scaling.forecasting import BUCKET_ROWS
@@ -110,17 +110,19 @@ class _Parts:
 
 
 def _hold(parts: Any, config: Config) -> list[np.ndarray]:
-    """Read the windows that a form is chosen and judged on; return the values before those that intervals are made of."""
+    """Read the windows that a form is chosen and judged on; return the values before those that give intervals."""
     train, validation, horizon = parts.train, parts.validation, config.data.horizon
     both = [train, validation] if len(validation) else [train]
     samples = {one: np.arange(1) for one in both}
-    samples[validation] = evenly(len(validation), config.training.validation_windows) if len(validation) else np.arange(0)
+    samples[validation] = (
+        evenly(len(validation), config.training.validation_windows) if len(validation) else np.arange(0)
+    )
     origins = np.empty((0, 2), dtype=np.int64)
     for most in (None, MOST_WINDOWS):
         blocks = Blocks.divide(both, horizon, most)
         if blocks is None:
             raise TableError(
-                "the folder holds one series with too few rows for blocks that are held out; fit it to a table in memory"
+                "the folder holds one series with too few rows for held-out blocks; fit it to a table in memory"
             )
         for number, one in enumerate(both):
             samples[one] = np.union1d(samples[one], blocks.index[blocks.part == number])
@@ -152,9 +154,10 @@ def _check(config: Config) -> None:
     for remedy, keys in remedies.items():
         if keys:
             raise ConfigError(
-                f"{', '.join(keys)} {remedy}: or fit it to a table with some of the series, since a model forecasts others "
-                "too"
+                f"{', '.join(keys)} {remedy}: or fit it to a table with some of the series, since a model forecasts "
+                "others too"
             )
+    check_levels(config)
 
 
 def _check_size(ids: Sequence[str]) -> None:
@@ -162,6 +165,6 @@ def _check_size(ids: Sequence[str]) -> None:
     size, limit = sum(map(len, ids)) + SCALE_BYTES * len(ids), FILES["scaler.json"]
     if size > limit:
         raise TableError(
-            f"the scales of {len(ids):,} series take about {size:,} bytes, a checkpoint records at most {limit:,}; fit it to "
-            "fewer series, since a model forecasts others too"
+            f"the scales of {len(ids):,} series take about {size:,} bytes, a checkpoint records at most {limit:,}; fit "
+            "it to fewer series, since a model forecasts others too"
         )

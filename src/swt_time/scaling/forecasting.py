@@ -127,8 +127,8 @@ def forecast_folder(
     """
     if min(bucket_rows, 1 if workers is None else workers) < 1 or retries < 0:
         raise ConfigError(
-            f"expected workers and bucket_rows of at least 1 and retries of at least 0, got {workers}, {bucket_rows} and "
-            f"{retries}"
+            f"expected workers and bucket_rows of at least 1 and retries of at least 0, got {workers}, {bucket_rows} "
+            f"and {retries}"
         )
     run = start_engine(engine, workers)
     data, out = expand_user(data, TableError).absolute(), expand_user(out, TableError).absolute()
@@ -143,7 +143,9 @@ def forecast_folder(
     folder = open_parquet_folder(data)
     buckets = divide(folder, ids, bucket_rows, memory_limit)
     function = partial(forecast_bucket, model=str(model), sha256=sha256, reading=reading, **options)
-    asked = {key: str(value) for key, value in {**options, **reading, "ids": ids, "rows of a bucket": bucket_rows}.items()}
+    asked = {
+        key: str(value) for key, value in {**options, **reading, "ids": ids, "rows of a bucket": bucket_rows}.items()
+    }
     begin(out, {"input": folder.identity, "model": {"sha256": sha256}, "options": asked})
     tasks = [Task(one, out / part_name(one.number), memory_limit) for one in buckets]
     waiting = [task for task in tasks if not task.path.exists()]
@@ -163,7 +165,9 @@ def forecast_folder(
             break
         retried += len(waiting) if attempt < retries else 0
     if waiting:
-        raise SWTTimeError(_failures(waiting, list(dict(sorted(failed.items())).values()), len(tasks), 1 + retries, out))
+        raise SWTTimeError(
+            _failures(waiting, list(dict(sorted(failed.items())).values()), len(tasks), 1 + retries, out)
+        )
     _pass_on([note for done in finished for note in done.notes])
     return FolderForecast(
         sum(done.series for done in finished), sum(done.left_out for done in finished), len(tasks), skipped, retried

@@ -21,8 +21,8 @@ from swt_time.files import expand_user
 from swt_time.forecaster import Forecaster
 
 ZERO = (
-    "data.fill zero fills up to the end of the whole table, which one part of it does not show; write the zeros into the "
-    "table, and leave data.fill out"
+    "data.fill zero fills up to the end of the whole table, which one part of it does not show; write the zeros into "
+    "the table, and leave data.fill out"
 )
 
 
@@ -51,8 +51,8 @@ def forecast_partition(
     model : path
         A checkpoint folder that every process can read.
     levels, quantiles, samples, strict
-        As of `Forecaster.predict`. With ``strict`` a series that is too short is an error, otherwise it is left out with
-        a warning, also if no series is left.
+        As of `Forecaster.predict`. With ``strict`` a series that is too short is an error, otherwise it is left out
+        with a warning, also if no series is left.
     short, backbone, device, allow_backbone_change
         As of `Forecaster.load`.
     reading : mapping, optional

@@ -51,8 +51,9 @@ def begin(out: Path, record: Mapping[str, Any]) -> None:
         changed = [key for key in record if found.get(key) != record[key]]
         if changed:
             raise TableError(
-                f"{out} holds forecasts of another run: {'; '.join(_difference(one, found, record) for one in changed)}; "
-                "choose another output folder, or remove this one"
+                f"{out} holds forecasts of another run: "
+                f"{'; '.join(_difference(one, found, record) for one in changed)}; choose another output folder, or "
+                "remove this one"
             )
         return
     with explained(f"cannot use the output folder {out}", TableError, "choose another one"):

@@ -55,7 +55,7 @@ def forecast_spark(table: Any, model: Any, *, buckets: int | None = None, **opti
     missing = [name for name in ids if name not in table.columns]
     if missing:
         raise TableError(f"the table has no column {missing[0]!r}; name the id as data.id_column (reading=...)")
-    forecast = partial(forecast_partition, model=str(folder), sha256=model_hash(folder), **options)
+    forecast: Any = partial(forecast_partition, model=str(folder), sha256=model_hash(folder), **options)
     first = table.select(*ids).first()
     if first is None:
         raise TableError("the table has no rows; expected at least two rows of data")

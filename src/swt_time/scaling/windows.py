@@ -11,7 +11,6 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -215,7 +214,9 @@ def survey(buckets: Sequence[Bucket], config: Config, report: Report = lambda do
     for note in [*notes, *alike][:SHOWN_NOTES]:
         warnings.warn(note, SWTTimeWarning, stacklevel=3)
     if len(set(names)) < len(names):
-        raise TableError(f"the id {whole['id'][whole['id'].duplicated()].iloc[0]!r} occurs in two types; make them equal")
+        raise TableError(
+            f"the id {whole['id'][whole['id'].duplicated()].iloc[0]!r} occurs in two types; make them equal"
+        )
     empty = np.empty(0)
     return FolderSeries(
         config,
