@@ -1,6 +1,7 @@
 """Time and memory of forecasting and fitting a Parquet folder of many series, beside the path of a single table.
 
-OMP_NUM_THREADS=1 python benchmarks/scaling.py --out benchmarks/results/scaling.csv
+OMP_NUM_THREADS=1 python benchmarks/scaling.py --ray --series 10000 --out benchmarks/results/scaling.csv
+OMP_NUM_THREADS=1 python benchmarks/scaling.py --series 100000 --runs 1 --out benchmarks/results/scaling.csv
 
 Every run is a fresh process on hourly series of 200 rows. ``plain`` reads the folder as one frame, forecasts it by
 ``Forecaster.load(model).predict`` and writes one file. The others are ``forecast_folder``, in this process (one worker)
@@ -47,7 +48,7 @@ def main():
     if case == "plain":
         Forecaster.load(model).predict(pd.read_parquet(data)).to_parquet(out, index=False)
     elif case.startswith("fit"):
-        asked = Forecaster(24, 48, preset="fast", level=4)
+        asked = Forecaster(24, 48, preset="fast", level=4, split="0.8/0.2/0")
         if case == "fit":
             asked.fit(pd.read_parquet(data)).save(out)
         else:
@@ -57,6 +58,8 @@ def main():
         report = kill if case == "killed" else lambda done, total: None
         found = forecast_folder(data, model, out, engine=engine, workers=int(workers), report=report)
         assert (case == "killed") == bool(killed) and found.left_out == 0
+    for one in multiprocessing.active_children():
+        one.join()
     own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     status = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
     mine = int(status.split()[1]) / 1024
@@ -108,12 +111,15 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true", help="Also two workers of Ray.")
     given = parser.parse_args()
     cases = CASES + ([("ray", 2)] if given.ray else [])
-    rows = []
+    rows: list[dict[str, object]] = []
+    if given.out.exists():  # sizes that are not measured again stay
+        with given.out.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["series"]) not in given.series]
     with tempfile.TemporaryDirectory() as name:
         folder, script = Path(name), Path(name) / "run.py"
         script.write_text(CODE)
         model = folder / "model"
-        Forecaster(HORIZON, CONTEXT, preset="fast", level=4).fit(hourly(500, ROWS)).save(model)
+        Forecaster(HORIZON, CONTEXT, preset="fast", level=4, split="0.8/0.2/0").fit(hourly(500, ROWS)).save(model)
         for series in given.series:
             data = write(folder / f"data-{series}", series)
             found: dict[tuple[str, int], list[dict[str, float]]] = {one: [] for one in cases}
