@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.conftest import CONTEXT, HORIZON, daily, write_parts
+from support.parts import CONTEXT, HORIZON, daily, write_parts
 from swt_time import Forecaster
 from swt_time.checkpoints import read_checkpoint
 from swt_time.data.parquet_folder import divide, open_parquet_folder

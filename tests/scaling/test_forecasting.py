@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.conftest import HORIZON, SERIES, daily, in_order, write_parts
+from support.parts import HORIZON, SERIES, daily, in_order, write_parts
 from swt_time import Forecaster
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, TableError
 from swt_time.scaling import forecast_folder, forecasting

@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from scaling.conftest import CONTEXT, daily
+from support.parts import CONTEXT, daily
 from swt_time import Forecaster
 from swt_time.errors import CheckpointError, TableError
 from swt_time.scaling import forecast_partition
