@@ -1,16 +1,21 @@
 """Ray forecasts as the local engine does; without it, and without Spark, the error says what to install."""
 
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from support.parts import SERIES, in_order
+from support.parts import SERIES, daily, in_order, write_parts
 from swt_time import Forecaster
+from swt_time.cli import run
 from swt_time.errors import MissingDependencyError
 from swt_time.scaling import forecast_folder, forecast_spark
 from swt_time.scaling.engines import connected, import_ray, run_ray
@@ -68,5 +73,26 @@ def test_a_missing_package_is_named(package, parts, model, tmp_path, monkeypatch
 def test_engines_are_not_imported_without_need():
     code = "import sys, swt_time.scaling.forecasting, swt_time.scaling.spark, swt_time.scaling.fitting, swt_time.cli\n"
     code += "print(sorted({'ray', 'pyspark', 'torch'} & sys.modules.keys()))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
+
+
+def test_the_commands_and_snippets_of_the_page_run(ray, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    hours = daily(6, 300).assign(ds=np.tile(pd.date_range("2024-01-01", periods=300, freq="h"), 6))
+    write_parts(hours, tmp_path / "parts")
+    page = PAGE.read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ swt-time (.*)$", page, flags=re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        assert run(shlex.split(command)) == 0, command
+    snippets = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert len(snippets) == 3
+    for snippet in snippets:
+        exec(compile(snippet, PAGE.name, "exec"), {})
+    for name in ("forecasts", "forecasts-ray", "forecasts-80"):
+        assert len(pd.read_parquet(tmp_path / name)) == 6 * 24
+    assert (tmp_path / "model-python" / "manifest.json").is_file()

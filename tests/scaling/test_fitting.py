@@ -121,14 +121,16 @@ def test_what_cannot_be_fitted_is_refused(parts, model, tmp_path):
 MEASURE = """
 import resource, sys
 from swt_time import Forecaster
-from swt_time.scaling import fit_folder
+from swt_time.scaling import fit_folder, forecast_folder
 import pyarrow.parquet
 asked = Forecaster(3, 16, preset="fast", level=2).config
 fit_folder(sys.argv[1], sys.argv[3], asked, bucket_rows=20_000)
+forecast_folder(sys.argv[1], sys.argv[3], sys.argv[3] + "-small", workers=1, bucket_rows=20_000)
 base = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (base + int(sys.argv[4]),) * 2)
 if sys.argv[5] == "folder":
     fit_folder(sys.argv[2], sys.argv[3], asked, bucket_rows=20_000, overwrite=True)
+    forecast_folder(sys.argv[2], sys.argv[3], sys.argv[3] + "-out", workers=1, bucket_rows=20_000)
 else:
     import pandas as pd
     Forecaster.from_config(asked).fit(pd.read_parquet(sys.argv[2]))
@@ -136,8 +138,10 @@ else:
 
 
 def test_memory_is_bounded_by_a_part(tmp_path):
-    """A table of 800,000 rows is fitted in the address space that one of its 40 buckets was fitted in, and little
-    more; read whole it does not fit, which shows that the limit holds."""
+    """A table of 800,000 rows is fitted and forecast in little more address space than one of its 40 parts was.
+
+    Read whole it does not fit, which shows that the limit holds.
+    """
     small = write_parts(daily(200, 100), tmp_path / "small", 1)
     large = tmp_path / "large"
     large.mkdir()
@@ -153,4 +157,6 @@ def test_memory_is_bounded_by_a_part(tmp_path):
     bounded = run("folder")
     assert bounded.returncode == 0, bounded.stderr
     assert len(read_checkpoint(tmp_path / "folder").trained_on.ids) == 8_000
-    assert run("memory").returncode != 0
+    whole = run("memory")
+    assert whole.returncode != 0
+    assert "MemoryError" in whole.stderr

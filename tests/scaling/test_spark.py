@@ -1,11 +1,13 @@
 """Spark forecasts as ``predict`` does, in its local mode."""
 
+import re
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from support.parts import in_order
+from support.parts import HORIZON, SERIES, in_order
 from swt_time import Forecaster
 from swt_time.errors import TableError
 from swt_time.scaling import forecast_spark
@@ -31,6 +33,17 @@ def test_it_equals_predict(spark, table, parts, model, tmp_path):
     forecast_spark(rows, model, buckets=4, levels=(80,)).write.parquet(str(tmp_path / "out"))
     expected = in_order(Forecaster.load(model).predict(table, levels=(80,)))
     pd.testing.assert_frame_equal(in_order(pd.read_parquet(tmp_path / "out")), expected, check_dtype=False)
+
+
+@pytest.mark.timeout(900)
+def test_the_snippet_of_the_page_runs(spark, table, parts, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parts").symlink_to(parts)
+    (tmp_path / "model").symlink_to(model)
+    page = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"^```python spark\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    exec(snippet.replace("buckets=200", "buckets=2"), {"spark": spark})
+    assert len(pd.read_parquet(tmp_path / "forecasts-spark")) == SERIES * HORIZON
 
 
 @pytest.mark.timeout(900)
