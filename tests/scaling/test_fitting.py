@@ -119,7 +119,8 @@ def test_what_cannot_be_fitted_is_refused(parts, model, tmp_path):
 
 
 MEASURE = """
-import resource, sys
+import pathlib, resource, sys
+import pandas as pd
 from swt_time import Forecaster
 from swt_time.scaling import fit_folder, forecast_folder
 import pyarrow.parquet
@@ -132,8 +133,9 @@ if sys.argv[5] == "folder":
     fit_folder(sys.argv[2], sys.argv[3], asked, bucket_rows=20_000, overwrite=True)
     forecast_folder(sys.argv[2], sys.argv[3], sys.argv[3] + "-out", workers=1, bucket_rows=20_000)
 else:
-    import pandas as pd
-    Forecaster.from_config(asked).fit(pd.read_parquet(sys.argv[2]))
+    files = sorted(pathlib.Path(sys.argv[2]).iterdir())
+    tables = [pyarrow.parquet.ParquetFile(one).read(use_threads=False).to_pandas(use_threads=False) for one in files]
+    Forecaster.from_config(asked).fit(pd.concat(tables))
 """
 
 
