@@ -1,5 +1,6 @@
 """``swt-time forecast`` and ``train`` with a folder of Parquet files as ``--data``."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -43,7 +44,7 @@ def is_parts(data: str, engine: str | None, workers: int | None) -> bool:
     """
     if engine is not None and engine not in get_args(Engine):
         raise ConfigError(f"--engine {engine}: expected {' or '.join(get_args(Engine))}; for Spark see docs/scaling.md")
-    if Path(data).is_dir():
+    if os.path.isdir(data):  # unlike that of a Path, False for a name that cannot be used
         return True
     for flag, value in {"--engine": engine, "--workers": workers}.items():
         if value is not None:

@@ -1,5 +1,6 @@
 """``swt-time train``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +110,7 @@ def train(
 
     inputs = {"--data": data, "--static": static, "--notes": notes, "--config": options.config}
     check_outputs({"--out": out}, {**inputs, "--backbone": backbone_folder(config)}, {"--from": from_})
-    if Path(data).is_dir():
+    if os.path.isdir(data):
         lone = {"--static": static, "--notes": notes, "--from": from_, "--resume": resume or None}
         train_parts(Path(data), out, config, overwrite, lone)
         return

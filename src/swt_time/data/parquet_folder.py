@@ -131,12 +131,6 @@ class Bucket:
         return frame
 
 
-def is_folder(source: str | Path) -> bool:
-    """Whether a table is given as a folder of parts."""
-    with explained(f"cannot read {source}", TableError):
-        return Path(source).is_dir()
-
-
 def open_parquet_folder(path: Path) -> ParquetFolder:
     """Find the Parquet files of a folder, and check that they can be one table.
 
