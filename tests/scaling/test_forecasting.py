@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ import pytest
 
 from support.parts import HORIZON, SERIES, daily, in_order, write_parts
 from swt_time import Forecaster
-from swt_time.errors import CheckpointError, ConfigError, SWTTimeError, TableError
+from swt_time.checkpoints import read_checkpoint
+from swt_time.errors import CheckpointError, ConfigError, MissingDependencyError, SWTTimeError, TableError
+from swt_time.language import BackboneIdentity
 from swt_time.scaling import forecast_folder, forecasting
 
 SMALL = {"bucket_rows": 300, "workers": 1}
@@ -118,6 +121,21 @@ def test_short_series_are_counted(table, model, tmp_path):
     alone = write_parts(short, tmp_path / "alone", parts=1)
     found = forecast_folder(alone, model, tmp_path / "none", workers=1)
     assert (found.series, found.left_out, len(pd.read_parquet(tmp_path / "none"))) == (0, 3, 0)
+
+
+@pytest.mark.parametrize(("backbone", "workers"), [(None, None), (BackboneIdentity("tiny", "bert", 2, "0" * 64), 1)])
+def test_a_language_model_is_loaded_once_by_default(parts, model, tmp_path, monkeypatch, backbone, workers):
+    asked, checkpoint = [], replace(read_checkpoint(model), backbone=backbone)
+
+    def start(*words):
+        asked.append(words)
+        raise MissingDependencyError
+
+    monkeypatch.setattr(forecasting, "read_checkpoint", lambda folder: checkpoint)
+    monkeypatch.setattr(forecasting, "start_engine", start)
+    with pytest.raises(MissingDependencyError):
+        forecast_folder(parts, model, tmp_path / "out")
+    assert asked == [("local", workers)]
 
 
 def test_output_folders_of_others_are_not_used(parts, model, tmp_path):

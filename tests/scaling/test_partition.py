@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from support.parts import CONTEXT, daily
+from support.parts import CONTEXT, HORIZON, daily
 from swt_time import Forecaster
 from swt_time.errors import CheckpointError, TableError
 from swt_time.scaling import forecast_partition
@@ -52,6 +52,12 @@ def test_series_that_are_all_too_short_give_no_rows_but_the_columns(table, model
     assert none.dtypes.to_dict() == some.dtypes.to_dict()
     with pytest.raises(TableError, match="needs at least 16 rows"):
         forecast_partition(daily(2, CONTEXT - 1), model, strict=True)
+
+
+def test_the_frequency_is_that_of_the_model(model):
+    """Of one row alone none can be found."""
+    found = forecast_partition(daily(1, 1), model, short="naive", levels=None)
+    assert found["ds"].tolist() == pd.date_range("2024-01-02", periods=HORIZON).tolist()
 
 
 def test_what_needs_the_whole_table_is_refused(table, model):

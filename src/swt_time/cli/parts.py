@@ -30,7 +30,12 @@ EngineOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    option("--workers", help="Processes at most.  [default: one for each CPU]", panel=PARTS, min=1),
+    option(
+        "--workers",
+        help="Processes at most.  [default: one for each CPU; one with a language model]",
+        panel=PARTS,
+        min=1,
+    ),
 ]
 
 

@@ -102,7 +102,8 @@ def forecast_folder(
     engine : {"local", "ray"}
         Where buckets are forecast: in processes of this machine or by Ray (extra ``ray``).
     workers : int, optional
-        Processes at most; by default one for each CPU.
+        Processes at most; by default one for each CPU, and one alone for a model with a language model, which each
+        process loads and which uses all CPUs.
     bucket_rows : int
         Rows of a bucket at most; a series is never divided.
     retries : int
@@ -130,13 +131,16 @@ def forecast_folder(
             f"expected workers and bucket_rows of at least 1 and retries of at least 0, got {workers}, {bucket_rows} "
             f"and {retries}"
         )
-    run = start_engine(engine, workers)
     data, out = expand_user(data, TableError).absolute(), expand_user(out, TableError).absolute()
     model = expand_user(model, CheckpointError).absolute()
     sha256 = model_hash(model)
     reading = dict(options.pop("reading", None) or {})
     memory_limit = reading.get("memory_limit")
-    settings = read_checkpoint(model).config.data
+    checkpoint = read_checkpoint(model)
+    settings = checkpoint.config.data
+    if workers is None and checkpoint.backbone is not None:
+        workers = 1
+    run = start_engine(engine, workers)
     if reading.get("fill", settings.fill) == "zero":
         raise TableError(ZERO)
     ids = as_names(reading.get("id_column", settings.id_column)) or (ID_NAME,)
