@@ -109,6 +109,12 @@ def test_series_that_are_spread_too_far_are_refused(tmp_path, monkeypatch):
         divide(folder, ("unique_id",), 1000)
 
 
+def test_a_footer_cannot_claim_much_memory(tmp_path):
+    (tmp_path / "part-0.parquet").write_bytes(b"PAR1" + bytes(2**22) + (2**22).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(TableError, match=r"part-0\.parquet needs more than .* MiB of memory"):
+        open_parquet_folder(tmp_path)
+
+
 def test_a_small_file_cannot_take_much_memory(tmp_path):
     """More than half a gigabyte of one repeated text, which a few kilobytes hold."""
     rows = 600

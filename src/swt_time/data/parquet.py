@@ -98,12 +98,20 @@ def read_parquet(
     return frame
 
 
-def _read(raw: Any, name: str, budget: Budget, ids: Collection[str], some: Selection) -> pd.DataFrame:
+def open_parquet(raw: Any, budget: Budget) -> Any:
+    """Open a Parquet file whose footer fits into the budget."""
     import pyarrow as arrow
     from pyarrow.parquet import ParquetFile
 
     budget.check(FOOTER_SHARE * min(int.from_bytes(raw[-8:-4], "little"), len(raw)))
-    file = ParquetFile(arrow.BufferReader(raw))
+    return ParquetFile(arrow.BufferReader(raw))
+
+
+def _read(raw: Any, name: str, budget: Budget, ids: Collection[str], some: Selection) -> pd.DataFrame:
+    import pyarrow as arrow
+    from pyarrow.parquet import ParquetFile
+
+    file = open_parquet(raw, budget)
     metadata = file.metadata
     schema = metadata.schema.to_arrow_schema()
     if metadata.num_columns > COLUMNS_LIMIT:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from swt_time.data.budget import Budget
 from swt_time.data.columns import listed
-from swt_time.data.parquet import Selection, read_parquet
+from swt_time.data.parquet import Selection, open_parquet, read_parquet
 from swt_time.errors import MissingDependencyError, TableError, first_line
 from swt_time.folders import explained
 
@@ -143,7 +143,6 @@ def open_parquet_folder(path: Path) -> ParquetFolder:
     """
     try:
         from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise MissingDependencyError(
             f'{path} is a folder of Parquet files, which needs pyarrow: pip install "swt-time[parquet]"'
@@ -162,10 +161,13 @@ def open_parquet_folder(path: Path) -> ParquetFolder:
     schema = None
     for one in found:
         try:
-            file = ParquetFile(one)
+            raw, budget = _mapped(one, None)
+            file = open_parquet(raw, budget)
             facts, metadata = one.stat(), file.metadata
             own = {field.name: str(field.type) for field in file.schema_arrow}
         except (ArrowException, OSError, ValueError) as error:
+            if isinstance(error, TableError):
+                raise
             raise TableError(f"{one} is a damaged Parquet file ({first_line(error)}); write it again") from error
         schema = own if schema is None else schema
         if own != schema:
@@ -287,6 +289,12 @@ def _shown(key: str) -> str:
 
 
 def _read(path: Path, some: Selection, memory_limit: int | None) -> pd.DataFrame:
+    raw, budget = _mapped(path, memory_limit)
+    return read_parquet(raw, str(path), budget, some=some)  # which may keep views of the map, so it is not closed here
+
+
+def _mapped(path: Path, memory_limit: int | None) -> tuple[mmap.mmap, Budget]:
+    """The bytes of a file, which are read when they are used, and a budget of its own."""
     with explained(f"cannot read {path}", TableError):
         if not path.is_file():  # a pipe would be waited for
             raise TableError(f"cannot read {path}: expected a regular file")
@@ -294,4 +302,4 @@ def _read(path: Path, some: Selection, memory_limit: int | None) -> pd.DataFrame
             raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     budget = Budget(memory_limit)
     budget.start(str(path), len(raw))
-    return read_parquet(raw, str(path), budget, some=some)  # which may keep views of the map, so it is not closed here
+    return raw, budget
