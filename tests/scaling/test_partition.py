@@ -8,6 +8,7 @@ import pytest
 
 from support.parts import CONTEXT, HORIZON, daily
 from swt_time import Forecaster
+from swt_time.checkpoints.checkpoint import read_identified
 from swt_time.errors import CheckpointError, TableError
 from swt_time.scaling import forecast_partition
 from swt_time.scaling import partition as module
@@ -37,6 +38,10 @@ def test_the_model_is_loaded_once_and_again_when_it_was_replaced(table, model, t
     Forecaster(2, CONTEXT, preset="fast", level=2).fit(table).save(folder, overwrite=True)
     assert len(forecast_partition(table, folder)) < len(first)
     assert len(loads) == 2
+
+
+def test_the_hash_of_a_model_is_that_of_its_files(model):
+    assert module.model_hash(model) == read_identified(model)[1]
 
 
 def test_another_model_than_expected_is_refused(table, model):
