@@ -375,6 +375,13 @@ def int8_line(row: Mapping[str, str]) -> list[str]:
     ]
 
 
+def scaling_line(row: Mapping[str, str]) -> list[str]:
+    """Format one path of the benchmark of folders of many series."""
+    names = ["case", "workers", "series", "cpu_s", "seconds", "peak_mib", "load", "runs"]
+    unknown = {"cpu_s", "peak_mib"} if row["case"] == "ray" else set()  # its processes are no children
+    return ["" if name in unknown else row[name] for name in names]
+
+
 INT8_HEADS = ["backbone", "precision (library, the rest)", "weights, MiB", "inference, CPU s", "step, CPU s"]
 INT8_HEADS += ["inference: speed-up over bfloat16", "step: the same", "change of the forecast, mean", "largest"]
 INT8_HEADS += ["change of the gradient"]
@@ -407,6 +414,12 @@ SPEED_TABLES: list[tuple[str, str, list[str], Callable[[Mapping[str, str]], list
         "int8.csv",
         INT8_HEADS,
         int8_line,
+    ),
+    (
+        "Folders of many series of 200 rows, forecast and fitted by a closed form",
+        "scaling*.csv",
+        ["path", "workers", "series", "CPU, s", "seconds", "peak memory of a process, MiB", "load average", "runs"],
+        scaling_line,
     ),
     (
         "Start-up time",

@@ -157,6 +157,24 @@ def last_write(location: Location) -> tuple[int, int] | None:
     return None
 
 
+def recorded_hash(location: Location) -> str | None:
+    """Return the hash that the manifest of a folder records of itself, without a look at the files; None without one.
+
+    Raises
+    ------
+    CheckpointError
+        The manifest cannot be read.
+    """
+    with explained(f"cannot read {location.path}", CheckpointError), contextlib.suppress(FileNotFoundError):
+        with location.open() as folder:
+            manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
+        try:
+            return None if manifest is None else str(json.loads(manifest)["sha256"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise CheckpointError(_damaged(f"the folder {location.path}", MANIFEST)) from None
+    return None
+
+
 def content_hash(content: Mapping[str, bytes]) -> str:
     """Return the hash that the manifest of these files records of itself."""
     return _own_hash({name: _facts(data) for name, data in content.items()})

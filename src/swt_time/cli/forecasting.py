@@ -24,6 +24,7 @@ from swt_time.cli.options import (
     stderr,
 )
 from swt_time.cli.outputs import check_outputs, printer, write_json
+from swt_time.cli.parts import EngineOption, WorkersOption, forecast_parts, is_parts
 from swt_time.config import Config, read_preset
 from swt_time.errors import ConfigError, SWTTimeWarning
 
@@ -44,7 +45,11 @@ if TYPE_CHECKING:
 def forecast(
     data: DataOption,
     out: Annotated[
-        Path, option("--out", help="Forecast to write: .csv, .csv.gz or .parquet; - for CSV on standard output.")
+        Path,
+        option(
+            "--out",
+            help="Forecast to write: .csv, .csv.gz or .parquet; - for CSV on standard output; of a folder a folder.",
+        ),
     ],
     options: ModelOptions,
     table: TableOptions,
@@ -89,13 +94,25 @@ def forecast(
     strict: Annotated[
         bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
     ] = False,
+    engine: EngineOption = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Forecast the steps after the end of every series of a table, by a trained model or in one command.
 
     Without --model a forecaster is fitted first: the closed form and simple forecasters are compared on held-out blocks
     of the table (preset auto). A row after --cutoff is never read. Intervals of 80 and 95 % stand beside the forecast,
     made of errors on rows that were held out.
+
+    A folder of Parquet files (--data) with a long table is forecast by --model in buckets of series, by several
+    processes of this machine or by Ray (--engine), into a folder of Parquet files (--out). The same command again goes
+    on with what is missing.
     """
+    if is_parts(data, engine, workers):
+        lone = {"--horizon": horizon, "--save": save, "--plot": plot, "--static": static, "--notes": notes}
+        lone |= {"--cutoff": cutoff, "--future": future, "--preset, --config or --set": configuration.given() or None}
+        asked_of_parts = intervals.asked((80, 95), samples)
+        forecast_parts(Path(data), out, model, options, table, asked_of_parts, strict, engine, workers, lone)
+        return
     from swt_time.checkpoints import check_output_folder
     from swt_time.data.forecasts import forecast_frame
     from swt_time.data.origins import ends

@@ -253,7 +253,7 @@ DataOption = Annotated[
     option(
         "--data",
         help="Table, long or wide: a CSV, Parquet or Excel file, also compressed; - for standard input; or an address "
-        "such as https://host/table.csv.",
+        "such as https://host/table.csv. A folder of Parquet files for train and forecast --model.",
     ),
 ]
 JsonOption = Annotated[bool, option("--json", help="Print one JSON object.", panel=OUTPUT)]

@@ -1,5 +1,6 @@
 """``swt-time train``."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ from swt_time.cli.options import (
     stderr,
 )
 from swt_time.cli.outputs import backbone_folder, check_outputs
+from swt_time.cli.parts import train_parts
 from swt_time.config import Config
 from swt_time.errors import ConfigError
 
@@ -75,7 +77,11 @@ def train(
         option("--resume", help="Resume the run that was stopped in --out, with its own options.", panel=OUTPUT),
     ] = False,
 ) -> None:
-    """Train a model on a table and write a checkpoint folder."""
+    """Train a model on a table and write a checkpoint folder.
+
+    A folder of Parquet files (--data), which may be larger than memory, is fitted by the closed form alone (--preset
+    fast), some series at a time.
+    """
     flags = {
         "data.horizon": horizon,
         "data.context": None if context is None else parse_context(context),
@@ -104,6 +110,10 @@ def train(
 
     inputs = {"--data": data, "--static": static, "--notes": notes, "--config": options.config}
     check_outputs({"--out": out}, {**inputs, "--backbone": backbone_folder(config)}, {"--from": from_})
+    if os.path.isdir(data):
+        lone = {"--static": static, "--notes": notes, "--from": from_, "--resume": resume or None}
+        train_parts(Path(data), out, config, overwrite, lone)
+        return
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.checkpoints.branch_record import describe_branch

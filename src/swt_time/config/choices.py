@@ -28,6 +28,7 @@ ClosedFormPart = Literal["blocks", "season", "structure", "last", "weights"]
 Schedule = Literal["one_cycle", "cosine"]
 Loss = Literal["mse", "mae", "huber", "quantile"]
 StandIn = Literal["none", "attention", "transformer"]
+Engine = Literal["local", "ray"]
 
 CLOSED_FORM_PARTS: tuple[ClosedFormPart, ...] = get_args(ClosedFormPart)
 """Everything that the closed form can try."""

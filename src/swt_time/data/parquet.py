@@ -5,7 +5,8 @@ counted batch by batch. Text stays encoded by its dictionary until its length is
 one long value many times.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,18 +33,44 @@ SLIGHT = ("UNCOMPRESSED", "SNAPPY")
 """Compression that a budget always allows for: to at most 21 times its bytes."""
 
 
-def read_parquet(raw: bytes, name: str, budget: Budget, ids: Collection[str] = ()) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Selection:
+    """What is read of a Parquet file.
+
+    Attributes
+    ----------
+    groups : sequence of int, optional
+        Row groups; all by default.
+    columns : collection of str, optional
+        All by default.
+    rows : callable, optional
+        From the columns of a batch (Arrow arrays by name) to the mask of the rows that are kept; all by default.
+    """
+
+    groups: Sequence[int] | None = None
+    columns: Collection[str] | None = None
+    rows: Callable[[Mapping[str, Any]], Any] | None = None
+
+
+EVERYTHING = Selection()
+
+
+def read_parquet(
+    raw: Any, name: str, budget: Budget, ids: Collection[str] = (), some: Selection = EVERYTHING
+) -> pd.DataFrame:
     """Read a Parquet file.
 
     Parameters
     ----------
-    raw : bytes
+    raw : bytes or mmap
     name : str
         Name of the file for messages.
     budget : Budget
     ids : collection of str
         Names of columns that repeat few values: where they are text they stay encoded by their dictionary, which saves
         time and memory, and are named in the ``attrs`` of the frame under `ENCODED`.
+    some : Selection
+        What is read of the file.
 
     Raises
     ------
@@ -60,7 +87,7 @@ def read_parquet(raw: bytes, name: str, budget: Budget, ids: Collection[str] = (
             f'{name} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
         ) from error
     try:
-        frame = _read(raw, name, budget, ids)
+        frame = _read(raw, name, budget, ids, some)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         if isinstance(error, TableError):
             raise
@@ -71,12 +98,20 @@ def read_parquet(raw: bytes, name: str, budget: Budget, ids: Collection[str] = (
     return frame
 
 
-def _read(raw: bytes, name: str, budget: Budget, ids: Collection[str]) -> pd.DataFrame:
+def open_parquet(raw: Any, budget: Budget) -> Any:
+    """Open a Parquet file whose footer fits into the budget."""
     import pyarrow as arrow
     from pyarrow.parquet import ParquetFile
 
     budget.check(FOOTER_SHARE * min(int.from_bytes(raw[-8:-4], "little"), len(raw)))
-    file = ParquetFile(arrow.BufferReader(raw))
+    return ParquetFile(arrow.BufferReader(raw))
+
+
+def _read(raw: Any, name: str, budget: Budget, ids: Collection[str], some: Selection) -> pd.DataFrame:
+    import pyarrow as arrow
+    from pyarrow.parquet import ParquetFile
+
+    file = open_parquet(raw, budget)
     metadata = file.metadata
     schema = metadata.schema.to_arrow_schema()
     if metadata.num_columns > COLUMNS_LIMIT:
@@ -84,26 +119,37 @@ def _read(raw: bytes, name: str, budget: Budget, ids: Collection[str]) -> pd.Dat
             f"{name} has {metadata.num_columns:,} columns; expected at most {COLUMNS_LIMIT:,}: use a long table"
         )
     refuse_repeated(schema.names, name)
+    every = len(schema)
+    if some.columns is not None:
+        schema = arrow.schema([field for field in schema if field.name in some.columns])
+    groups = range(metadata.num_row_groups) if some.groups is None else some.groups
     # one nested cell can hold any number of values: such columns are not read
     nested = {field.name for field in schema if arrow.types.is_nested(field.type)}
     flat = {field.name: field.type for field in schema if field.name not in nested}
-    rows = sum(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+    rows = sum(metadata.row_group(i).num_rows for i in groups)
     is_text = {kind: _is_text(kind) for kind in set(flat.values())}
     width = {kind: _width(kind) for kind in is_text}
-    budget.check(rows * (ROW_BYTES + sum(width[kind] for kind in flat.values())))
-    pages, most_rows, repeating = _check_pages(raw, metadata, nested, budget)
+    if some.rows is None:
+        budget.check(rows * (ROW_BYTES + sum(width[kind] for kind in flat.values())))
+    pages, most_rows, repeating = _check_pages(raw, metadata, set(flat), groups, budget)
     budget.take(pages)
     texts = [one for one, kind in flat.items() if is_text[kind] and one not in repeating]
     if texts:
         file = ParquetFile(arrow.BufferReader(raw), metadata=metadata, read_dictionary=texts)
     batch_rows = max(BATCH_CELLS // max(len(schema), 1), BATCH_ROWS)
     batches = []
-    for batch in file.iter_batches(min(batch_rows, most_rows), columns=list(flat) if nested else None):
+    wanted = None if len(flat) == every else list(flat)
+    for batch in file.iter_batches(min(batch_rows, most_rows), row_groups=list(groups), columns=wanted):
         columns = dict(zip(flat, batch.columns, strict=True))
         for one in texts:
             columns[one] = _decoded(columns[one], flat[one], budget, keep=one in ids)
         columns |= {field.name: _blank(field.type, len(batch)) for field in schema if field.name in nested}
-        budget.take(sum(column.nbytes for column in columns.values()) + ROW_BYTES * len(batch))
+        kept = len(batch)
+        if some.rows is not None:
+            mask = some.rows(columns)
+            columns = {one: column.filter(mask) for one, column in columns.items()}
+            kept = mask.true_count
+        budget.take(sum(column.nbytes for column in columns.values()) + ROW_BYTES * kept)
         batches.append(columns)
     budget.give(pages)
     joined = [_joined([columns.pop(field.name) for columns in batches], field.type, budget) for field in schema]
@@ -122,19 +168,21 @@ def _blank(kind: Any, rows: int) -> Any:
     return arrow.array([cell], kind).take(arrow.array(np.zeros(rows, np.int64)))
 
 
-def _check_pages(raw: bytes, metadata: Any, nested: set[str], budget: Budget) -> tuple[int, int, set[str]]:
+def _check_pages(
+    raw: Any, metadata: Any, read: set[str], groups: Sequence[int], budget: Budget
+) -> tuple[int, int, set[str]]:
     """Memory of the pages that are decompressed together, the most rows of a batch, and `PageSizes.repeats` columns."""
     largest = [0] * metadata.num_columns
     repeating: set[str] = set()
     text, longest = 0, 1
-    for i in range(metadata.num_row_groups):
+    for i in groups:
         group = metadata.row_group(i)
         for j in range(min(group.num_columns, metadata.num_columns)):
             chunk = group.column(j)
             if chunk.physical_type not in TEXT and chunk.compression in SLIGHT:
                 continue
             path = chunk.path_in_schema
-            if path.partition(".")[0] in nested:
+            if path not in read:
                 continue
             sizes = page_sizes(raw, chunk)
             largest[j] = max(largest[j], sizes.dictionary + sizes.largest)

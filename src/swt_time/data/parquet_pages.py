@@ -26,12 +26,12 @@ class PageSizes(NamedTuple):
     """Whether values are encoded by the beginnings that they share, so that they take more than their page."""
 
 
-def page_sizes(raw: bytes, chunk: Any) -> PageSizes:
+def page_sizes(raw: Any, chunk: Any) -> PageSizes:
     """Add up the pages of a column chunk.
 
     Parameters
     ----------
-    raw : bytes
+    raw : bytes or mmap
         The file.
     chunk : pyarrow.parquet.ColumnChunkMetaData
 
@@ -64,7 +64,7 @@ def page_sizes(raw: bytes, chunk: Any) -> PageSizes:
 class _Struct:
     """Integers of a struct in Thrift's compact protocol, by field, and by field and field for a struct within it."""
 
-    def __init__(self, raw: bytes, start: int) -> None:
+    def __init__(self, raw: Any, start: int) -> None:
         self._raw, self.stop = raw, start
         self.fields: dict[Any, int] = {}
         try:

@@ -1,6 +1,6 @@
 """The residuals that the intervals of a trained forecaster, and those of a baseline, are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -66,13 +66,23 @@ def calibrate(
         residuals = chosen
         if chosen is None and trained.blend is None:
             prior = prior_of(checkpoint.config.embedding)
-            residuals = _out_of_fold(prior, trained.closed_form, parts)
+            residuals = out_of_fold(prior, trained.closed_form, parts)
         if residuals is not None and effects is not None:
             residuals = effects.residuals(residuals)
     if residuals is None:
         residuals = _validation(trained, parts.validation, most, table)
-    calibration = _learn(residuals, table)
-    if residuals is None or np.isnan(residuals.values).all():
+    if residuals is None:
+        return checkpoint
+    season = season_length(table.frequency)
+    return with_residuals(checkpoint, residuals, known_values(table, residuals.pairs, reach(season)), season)
+
+
+def with_residuals(
+    checkpoint: Checkpoint, residuals: Residuals, histories: Sequence[np.ndarray], season: int
+) -> Checkpoint:
+    """Return a checkpoint with the intervals that residuals give; see `swt_time.intervals.fit_calibration`."""
+    calibration = fit_calibration(residuals, histories, season)
+    if np.isnan(residuals.values).all():
         return checkpoint
     if calibration is None:
         return replace(checkpoint, provenance={**checkpoint.provenance, "intervals": NEVER_CHANGED})
@@ -111,7 +121,7 @@ def calibrate_windows(forecaster: Scorable, parts: Parts, most: int | None) -> C
         case SeasonalNaive():
             return calibrate_naive(forecaster, parts.table, rows_before(parts.test))
         case TrainedModel(network=network, result=result) if network is not None and network.is_closed_form:
-            residuals = _out_of_fold(network.embed.prior(), result.closed_form, parts)
+            residuals = out_of_fold(network.embed.prior(), result.closed_form, parts)
     if residuals is None:
         residuals = _validation(forecaster, parts.validation, most)
     return _learn(residuals, parts.table)
@@ -133,7 +143,7 @@ def _describe_scale(calibration: Calibration) -> str:
     return "of the window" if calibration.coefficients.any() else "of the seasonal differences"
 
 
-def _out_of_fold(prior: Prior | None, solved: Mapping[str, Any] | None, parts: Parts) -> Residuals | None:
+def out_of_fold(prior: Prior | None, solved: Mapping[str, Any] | None, parts: Parts) -> Residuals | None:
     """Residuals of the closed form on blocks that were left out; ``solved`` is the record of its form."""
     if solved is None:
         return None

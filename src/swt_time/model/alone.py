@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from swt_time.config import Config, EmbeddingConfig
+from swt_time.errors import ConfigError
 from swt_time.machine import one_thread
 from swt_time.model.closed_form import Prior
+from swt_time.wavelets.boundaries import check_level
 
 WEIGHT = "skip.weight"
 """Name of the map among the weights of a checkpoint, as in the network."""
@@ -73,6 +75,20 @@ def stored_weights(config: Config, weights: Mapping[str, np.ndarray]) -> Mapping
     A run of no steps may start from a trained branch, whose gate is open; then all layers are stored.
     """
     return {WEIGHT: weights[WEIGHT]} if is_alone(config) and not weights.get("gate", 0) else weights
+
+
+def check_levels(config: Config) -> None:
+    """Raise if the transform of the prior needs a longer context.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if config.embedding.kind == "wavelet":
+        try:
+            check_level(config.embedding.levels, config.data.steps)
+        except ValueError as error:
+            raise ConfigError(f"embedding.level: {error}") from None
 
 
 def prior_of(embedding: EmbeddingConfig) -> Prior | None:

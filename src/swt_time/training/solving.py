@@ -10,7 +10,7 @@ from swt_time.config import Config
 from swt_time.data.parts import Parts
 from swt_time.data.windows import Windows, evenly
 from swt_time.errors import TableError
-from swt_time.model.alone import ClosedForm, is_alone, prior_of
+from swt_time.model.alone import ClosedForm, check_levels, is_alone, prior_of
 from swt_time.model.closed_form import solve
 from swt_time.processes import ALONE, Processes
 from swt_time.training.events import Event, Solved, TrainingResult, Validation
@@ -45,9 +45,12 @@ def solve_alone(
     ------
     TableError
         There is no training window.
+    ConfigError
+        The transform of the prior needs a longer context.
     """
     if len(parts.train) == 0:
         raise TableError(NO_WINDOW)
+    check_levels(config)
     began, data, training = time.monotonic(), config.data, config.training
     solution = solve(
         parts.train, parts.validation, data.steps, prior_of(config.embedding), config.model.closed_form, processes

@@ -1,7 +1,7 @@
 """Experiments: variants of a base configuration and baselines, trained and scored alike; one results row per run.
 
 - ``variants``: axes of named changes to a configuration;
-- ``cells``, ``running``, ``workers``: the runs of an experiment, in several processes;
+- ``cells``, ``running``: the runs of an experiment, in several processes;
 - ``results``, ``summary``: results files, and comparisons over seeds.
 """
 
@@ -19,8 +19,8 @@ from swt_time.evaluation.ablation.variants import (
     parse_variant,
     read_axes,
 )
-from swt_time.evaluation.ablation.workers import Outcome, run_parallel
 from swt_time.evaluation.baselines import check_baselines
+from swt_time.workers import Outcome, run_parallel
 
 __all__ = [
     "BASE",

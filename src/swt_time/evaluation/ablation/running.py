@@ -6,7 +6,7 @@ from pathlib import Path
 
 from swt_time.evaluation.ablation.cells import Cell, check_windows, finished, run_cell
 from swt_time.evaluation.ablation.results import Row, append_row
-from swt_time.evaluation.ablation.workers import run_parallel
+from swt_time.workers import run_parallel
 
 
 def missing_cells(cells: Iterable[Cell], rows: Iterable[Row], *, with_test: bool) -> list[Cell]:

@@ -10,6 +10,7 @@ Fourier transforms give the first row, so the sums take ``O(C log W + W^2)`` ope
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -30,6 +31,15 @@ LEAST_VARIATION = 1e-8
 about ``1e-15`` of them."""
 
 
+@runtime_checkable
+class SummedWindows(Windows, Protocol):
+    """Windows whose sums are known, because they were summed over while their rows were read."""
+
+    def summed(self) -> Moments | None:
+        """Return the second moments of all windows; None where `all_moments` gives None or a value was missing."""
+        ...
+
+
 def sum_moments(windows: Windows, context: int, horizon: int, most: int, processes: Processes = ALONE) -> Moments:
     """Sum second moments over all windows where they follow each other, else over ``most`` that are evenly spaced.
 
@@ -42,8 +52,11 @@ def sum_moments(windows: Windows, context: int, horizon: int, most: int, process
     processes : Processes
         Those that divide the windows among them.
     """
-    runs = windows.runs() if isinstance(windows, ConsecutiveWindows) else None
-    found = None if runs is None else all_moments(runs, context, horizon, processes)
+    if isinstance(windows, SummedWindows):
+        found = windows.summed()
+    else:
+        runs = windows.runs() if isinstance(windows, ConsecutiveWindows) else None
+        found = None if runs is None else all_moments(runs, context, horizon, processes)
     return moments(windows, evenly(len(windows), most), processes=processes) if found is None else found
 
 
@@ -65,25 +78,54 @@ def all_moments(runs: Sequence[np.ndarray], context: int, horizon: int, processe
         None if there is no window, or if the windows vary so little beside their means that rounding would matter.
     """
     width = context + horizon
-    first, total = np.zeros(width), 0
-    ends = np.zeros((width - 1, width - 1))
     runs = [run for run in runs if len(run) >= width]
-    for _, rows in equally_long(runs if processes.alone else own_runs(runs, width, processes)):
-        count = rows.shape[1] - width + 1
-        total += len(rows) * count
-        first += lagged_products(rows, count, width)
-        leaving, entering = rows[:, : width - 1], rows[:, count:]
-        ends += entering.T @ entering - leaving.T @ leaving
-    if not processes.alone:
-        summed = processes.add(np.concatenate([ends.ravel(), first, [total]]))
-        ends, first, total = summed[: ends.size].reshape(ends.shape), summed[ends.size : -1], round(summed[-1])
-    if not total:
-        return None
-    sums = np.empty((width, width))
-    sums[0] = sums[:, 0] = first
-    for i in range(width - 1):
-        sums[i + 1, i + 1 :] = sums[i + 1 :, i + 1] = sums[i, i:-1] + ends[i, i:]
-    return centred(sums, context, total)
+    sums = LaggedSums(context, horizon)
+    sums.add(runs if processes.alone else own_runs(runs, width, processes))
+    sums.add_up(processes)
+    return sums.moments()
+
+
+class LaggedSums:
+    """Sums over windows of runs that are added one group after another, so that not all are in memory together.
+
+    Parameters
+    ----------
+    context, horizon : int
+        ``T`` and ``H``.
+    """
+
+    def __init__(self, context: int, horizon: int) -> None:
+        width = context + horizon
+        self.context, self.width, self.total = context, width, 0
+        self._first, self._ends = np.zeros(width), np.zeros((width - 1, width - 1))
+
+    def add(self, runs: Sequence[np.ndarray]) -> None:
+        """Add the windows of runs, see `all_moments`."""
+        width = self.width
+        for _, rows in equally_long([run for run in runs if len(run) >= width]):
+            count = rows.shape[1] - width + 1
+            self.total += len(rows) * count
+            self._first += lagged_products(rows, count, width)
+            leaving, entering = rows[:, : width - 1], rows[:, count:]
+            self._ends += entering.T @ entering - leaving.T @ leaving
+
+    def add_up(self, processes: Processes) -> None:
+        """Replace the sums of each process by those of all."""
+        if not processes.alone:
+            summed = processes.add(np.concatenate([self._ends.ravel(), self._first, [self.total]]))
+            size = self._ends.size
+            self._ends, self._first = summed[:size].reshape(self._ends.shape), summed[size:-1]
+            self.total = round(summed[-1])
+
+    def moments(self) -> Moments | None:
+        """Return the moments of all windows that were added, see `all_moments`."""
+        if not self.total:
+            return None
+        sums = np.empty((self.width, self.width))
+        sums[0] = sums[:, 0] = self._first
+        for i in range(self.width - 1):
+            sums[i + 1, i + 1 :] = sums[i + 1 :, i + 1] = sums[i, i:-1] + self._ends[i, i:]
+        return centred(sums, self.context, self.total)
 
 
 def own_runs(runs: Sequence[np.ndarray], width: int, processes: Processes) -> list[np.ndarray]:

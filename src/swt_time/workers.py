@@ -1,5 +1,6 @@
 """Running work in several processes; a failure or a killed process costs only its own piece of work."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -29,16 +30,17 @@ class Outcome:
 class _Worker:
     """A process that does one piece of work after another."""
 
-    def __init__(self, context: SpawnContext, function: Function, threads: int):
+    def __init__(self, context: SpawnContext, function: Function):
         self.connection, other = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_serve, args=(other, function, threads), daemon=True)
+        self.process: BaseProcess = context.Process(target=_serve, args=(other, function), daemon=True)
         self.process.start()
         other.close()
         self.index = -1
 
     def give(self, index: int, work: Any) -> None:
         self.index = index
-        self.connection.send(work)
+        with contextlib.suppress(ConnectionError):  # the process was killed meanwhile, which `take` reports
+            self.connection.send(work)
 
     def take(self) -> Outcome:
         try:
@@ -72,13 +74,13 @@ def run_parallel(function: Function, work: Sequence[Any], *, jobs: int, threads:
     context = multiprocessing.get_context("spawn")
     waiting = list(enumerate(work))[::-1]
     busy: list[_Worker] = []
-    # The mathematical libraries read this variable when they load, before set_num_threads can be called.
+    # The mathematical libraries, PyTorch too, read this variable when they load; work that needs no PyTorch loads none.
     former = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         while waiting or busy:
             while waiting and len(busy) < jobs:
-                worker = _Worker(context, function, threads)
+                worker = _Worker(context, function)
                 worker.give(*waiting.pop())
                 busy.append(worker)
             ready = connection.wait([worker.connection for worker in busy])
@@ -99,28 +101,32 @@ def run_parallel(function: Function, work: Sequence[Any], *, jobs: int, threads:
             os.environ["OMP_NUM_THREADS"] = former
 
 
-def _serve(pipe: connection.Connection, function: Function, threads: int) -> None:
+def attempt(function: Function, work: Any) -> tuple[Any, str | None]:
+    """Return the result of a piece of work, or its error in one line."""
+    try:
+        return function(work), None
+    except Exception as error:
+        return None, describe(error)
+
+
+def describe(error: BaseException) -> str:
+    """Describe an error in one line; of errors that swt-time raises on purpose the message is enough."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, SWTTimeError) else f"{type(error).__name__}: {text}"
+
+
+def _serve(pipe: connection.Connection, function: Function) -> None:
     """Serve work from a pipe until it is closed."""
     # Ctrl-C on a terminal reaches the whole process group; only the parent reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     warnings.simplefilter("ignore", SWTTimeWarning)  # the parent has read the same tables and shown their warnings
-    import torch
-
-    torch.set_num_threads(threads)
     while True:
         try:
             work = pipe.recv()
         except EOFError:
             return
-        answer: tuple[Any, str | None]
-        try:
-            answer = function(work), None
-        except SWTTimeError as error:
-            answer = None, " ".join(str(error).split())
-        except Exception as error:
-            answer = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
-        pipe.send(answer)
+        pipe.send(attempt(function, work))
 
 
 def _end_with_parent() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from swt_time.evaluation.ablation import run_parallel
+from swt_time.workers import run_parallel
 
 
 def test_results_are_returned_by_index():
