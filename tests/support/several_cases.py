@@ -14,6 +14,7 @@ from swt_time.data.parts import split_table
 from swt_time.data.series import to_series
 from swt_time.model import build_model
 from swt_time.model.closed_form import Prior, solve
+from swt_time.model.closed_form.lags import sum_moments
 from swt_time.processes import joined
 from swt_time.training import Step, TrainingState, train_model
 from swt_time.training.random_state import RandomState
@@ -64,7 +65,8 @@ def maps():
             parts = split_table(to_series(frame, fill="linear"), "0.7/0.2/0.1", 48, 12)
             validation = None if name == "folds" else parts.validation
             solution = solve(parts.train, validation, 48, Prior("haar", 2, "reflect"), form, processes)
-            found[name] = solution.weight, solution.record()
+            sums = sum_moments(parts.train, 48, 12, 2**17, processes)
+            found[name] = solution.weight, solution.record(), (sums.inputs, sums.products, sums.targets, sums.points)
     return found
 
 
@@ -105,14 +107,14 @@ def run(state=None, stop_at=None, **changes):
             os.kill(os.getpid(), signal.SIGINT)
 
     with joined() as processes:
-        model, windows = built(config), Sines()
+        model, windows, held_out = built(config), Sines(), Sines(count=32, seed=2)
         if processes.rank:
             for weight in model.trained_state().values():
                 weight.add_(processes.rank)  # the first process gives its own to the others
         result = train_model(
             model,
             windows,
-            Sines(count=32, seed=2),
+            held_out,
             config.training,
             random=RandomState(torch.device("cpu"), config.training.seed),
             resume=None if state is None else TrainingState(state[0], tensors(state[1])),
@@ -120,7 +122,7 @@ def run(state=None, stop_at=None, **changes):
             save_state=lambda one: states.append((dict(one.progress), arrays(one.tensors))),
             processes=processes,
         )
-    return arrays(model.trained_state()), result, states, windows.asked
+    return arrays(model.trained_state()), result, states, windows.asked, held_out.asked
 
 
 def arrays(weights):

@@ -40,9 +40,11 @@ def assert_close(found, expected, **tolerance):
 @pytest.mark.parametrize("name", ["complete", "gaps", "folds"])
 def test_the_closed_form_is_that_of_one_process(alone, several, name):
     """From products of lags, from windows with and without missing targets, in blocks and contiguous folds."""
-    expected, form = alone["maps"][name]
+    expected, form, sums = alone["maps"][name]
     for one in several:
-        found, same = one["maps"][name]
+        found, same, summed = one["maps"][name]
+        for own, whole in zip(summed, sums, strict=True):
+            np.testing.assert_allclose(own, whole, rtol=1e-10, atol=1e-10 * np.abs(whole).max())
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
         for key in form.keys() - {"gains"}:
             assert same[key] == (pytest.approx(form[key], rel=1e-9) if isinstance(form[key], float) else form[key])
@@ -76,6 +78,11 @@ def steps(asked):
     return [indices for indices in asked if len(indices) > 1]
 
 
+def test_the_windows_of_a_validation_are_divided(alone, several):
+    last = [one["run"][4][-1] for one in several]
+    assert sorted(np.concatenate(last)) == sorted(np.concatenate(alone["run"][4][-2:])) == list(range(32))
+
+
 def test_weights_and_losses_are_those_of_one_process(alone, several):
     weights, result = alone["run"][:2]
     for one in several:
@@ -104,7 +111,7 @@ def test_a_run_of_one_process_is_resumed_by_several(alone, several):
 
 
 def test_a_run_of_two_processes_is_resumed_by_one(alone, two):
-    weights, result, _, asked = run(two[0]["run"][2][0])
+    weights, result, _, asked, _ = run(two[0]["run"][2][0])
     assert [list(one) for one in steps(asked)] == [list(one) for one in steps(alone["run"][3])[5:]]
     assert_close(weights, alone["run"][0], rtol=0, atol=1e-5)
     assert result.steps == 12

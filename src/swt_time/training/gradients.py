@@ -58,6 +58,9 @@ class BatchGradient:
             penalty.backward()
         return value, points, observed
 
+    def close(self) -> None:
+        """Release what is held for other processes."""
+
     def forecasts(self, windows: Windows, indices: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield forecasts (M, H, 1), or quantiles (M, H, 1, Q), and targets (M, H, 1), a micro-batch at a time."""
         for context, target in self.batches(windows, indices):
@@ -115,6 +118,10 @@ class SharedBatchGradient(BatchGradient):
     @cached_property
     def _shared(self) -> DistributedDataParallel:
         return DistributedDataParallel(_Loss(self.model, self.objective))
+
+    def close(self) -> None:
+        """Release DDP before the process group is destroyed: freed later, it was seen to wait for its own threads."""
+        self.__dict__.pop("_shared", None)
 
     def _add(self, windows: Windows, indices: np.ndarray) -> tuple[float, float, float]:
         own = self.processes.part(indices)

@@ -123,7 +123,10 @@ def train(
     if resume is not None:
         run.restore(resume)
     with stop_on_signals(once=processes.alone) as stop:
-        return run.loop(solve, stop)
+        try:
+            return run.loop(solve, stop)
+        finally:
+            run.gradient.close()
 
 
 class _Run:
