@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from swt_time.report.markup import Content, Markup, element
-from swt_time.report.words import PERCENT, number
+from swt_time.report.words import number
 
-NUMERIC = re.compile(rf"[+-]?[\d,.]+({PERCENT})?|–")
+NUMERIC = re.compile(r"[+-]?[\d,.]+(\s%)?|–")
 """Cells of text that are aligned as numbers."""
 
 
