@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from swt_time.cli.messages import one_line, to_flags
-from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarning
+from swt_time.cli.messages import to_flags
+from swt_time.errors import ConfigError, InputError, SWTTimeError, SWTTimeWarning, one_line
 
 RowsOption = Annotated[Path | None, typer.Option("--out", help="CSV file to write the rows to.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON array.")]

@@ -40,7 +40,7 @@ def main() -> None:
     """Train, evaluate and forecast, and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--out", type=Path, default=Path("demo"), help="folder for model, forecast and picture (default: %(default)s)"
+        "--out", type=Path, default=Path("demo"), help="folder for everything that is written (default: %(default)s)"
     )
     parser.add_argument("--max-steps", type=int, default=200, help="training steps (default: %(default)s)")
     parser.add_argument(
@@ -50,6 +50,7 @@ def main() -> None:
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     table, model, csv, png = find_table(), out / "model", out / "forecast.csv", out / "forecast.png"
+    report = out / "report.html"
 
     swt_time(
         *("train", "--data", table, "--out", model, "--horizon", 52, "--context", 208, "--fill", "linear"),
@@ -62,6 +63,7 @@ def main() -> None:
     swt_time(
         *("forecast", "--model", model, "--data", table, "--cutoff", LAST_SEEN, "--out", csv, "--plot", png),
     )
+    swt_time(*("report", "--model", model, "--data", table, "--out", report, "--title", "Carbon dioxide at Mauna Loa"))
 
     ours, naive = scores["mse"], scores["seasonal_naive"]["mse"]
     verdict = "better" if ours < naive else "NOT better"
@@ -71,7 +73,7 @@ def main() -> None:
     print(f"swt-time is {verdict} than seasonal naive: {ours / naive:.2f} times its error.")
     earned = "earned its place" if "): kept, " in judged else "did NOT earn its place, and is not in the saved model"
     print(f"The language model {earned}:\n  {judged}")
-    print(f"\nforecast: {csv}\npicture:  {png}\nmodel:    {model}")
+    print(f"\nforecast: {csv}\npicture:  {png}\nmodel:    {model}\nreport:   {report}")
 
 
 if __name__ == "__main__":

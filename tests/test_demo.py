@@ -22,6 +22,7 @@ def test_demo_forecasts_and_reports_its_scores(tmp_path):
     assert forecast["date"].iloc[0] == pd.Timestamp("2001-01-06")
     assert forecast["yhat"].between(350, 390).all()
     assert (tmp_path / "demo" / "forecast.png").stat().st_size > 10_000
+    assert "Carbon dioxide at Mauna Loa" in (tmp_path / "demo" / "report.html").read_text(encoding="utf-8")
     scores = {
         name: float(line.split()[-1])
         for line in run.stdout.splitlines()
