@@ -260,6 +260,9 @@ CATALOGUE: dict[str, list[Case]] = {
             "holds 2 files \\('a.csv', 'b.csv'\\); expected exactly one table",
             suffix=".zip",
         ),
+        Case(
+            "zip, name empty", zipped(("a.csv", CSV)).replace(b"a.csv", b"\0.csv"), values={"y": FLOATS}, suffix=".zip"
+        ),
         Case("zip of nothing", zipped(), "holds no file", suffix=".zip"),
         Case(
             "zip with a password", flagged(zipped(("a.csv", CSV)), 1), "with a password; extract 'a.csv'", suffix=".zip"

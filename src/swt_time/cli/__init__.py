@@ -33,7 +33,7 @@ from swt_time.cli.models import import_, info
 from swt_time.cli.options import INTERRUPTED
 from swt_time.cli.reporting import report
 from swt_time.cli.serving import serve
-from swt_time.cli.streams import discard_output, prepare_streams, say
+from swt_time.cli.streams import Said, discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
 from swt_time.cli.updating import update
@@ -125,7 +125,7 @@ def run(arguments: list[str]) -> int:
         with over_processes(arguments):
             code = root_command().main(arguments, prog_name="swt-time", standalone_mode=False)
         sys.stdout.flush()
-        if code == INTERRUPTED:  # Typer returns it in place of a KeyboardInterrupt
+        if code == INTERRUPTED and not isinstance(code, Said):  # Typer returns it in place of a KeyboardInterrupt
             return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except BrokenPipeError:  # the reader of the output has closed it

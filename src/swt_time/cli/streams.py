@@ -40,6 +40,10 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # a legacy code page lacks some characters
 
 
+class Said(int):
+    """An exit code whose reason the command has printed."""
+
+
 def say(line: str) -> None:
     """Write a line to standard error; what cannot be written there is lost."""
     with contextlib.suppress(OSError):

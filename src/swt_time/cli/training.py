@@ -26,6 +26,7 @@ from swt_time.cli.options import (
 )
 from swt_time.cli.outputs import backbone_folder, check_outputs
 from swt_time.cli.parts import train_parts
+from swt_time.cli.streams import Said
 from swt_time.config import Config
 from swt_time.errors import ConfigError
 
@@ -152,7 +153,7 @@ def train(
     typer.echo(f"model: {out}")
     if result.ended == "interrupted":
         typer.echo(f"to continue: the same command {'and' if from_ is None else 'without --from, and'} --resume")
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(Said(INTERRUPTED))
 
 
 def _read_start(folder: Path) -> "Start":

@@ -171,7 +171,7 @@ def _only_entry(raw: bytes, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo
     entries = [
         entry
         for entry in archive.infolist()
-        if not (entry.is_dir() or entry.filename.startswith(BOOKKEEPING[0]) or entry.filename.endswith(BOOKKEEPING[1:]))
+        if not entry.filename.startswith(BOOKKEEPING[0]) and not entry.filename.endswith(("/", *BOOKKEEPING[1:]))
     ]
     if len(entries) != 1:
         shown = ", ".join(repr(entry.filename) for entry in entries[:3]) + (", ..." if len(entries) > 3 else "")
