@@ -32,6 +32,9 @@ TIMEOUT = timedelta(hours=1)
 """How long a process waits for one that neither answers nor ends. The others wait while the first one compares
 candidates and judges the branch."""
 
+LAST_WORDS = 2.0
+"""Seconds for which the first process, after a failure, waits for others that failed too."""
+
 LOST = re.compile(r"gloo|nccl|process group|connection (closed|reset)|broken pipe|TCPStore", re.IGNORECASE)
 """Messages of PyTorch about a process that cannot be reached; some are plain RuntimeErrors."""
 
@@ -319,6 +322,11 @@ def reports_failure() -> bool:
     if _store is None:
         return True
     try:
-        return int(_store.add("swt_time_failed", 1)) == 1
-    except RuntimeError:  # the process that held the store has ended
+        asked = int(_store.add("swt_time_failed", 1))
+        if _variable("RANK", 0) == 0:  # the store ends with this process: let the others ask before
+            until = time.monotonic() + LAST_WORDS
+            while _store.add("swt_time_failed", 0) < _variable("WORLD_SIZE", 1) and time.monotonic() < until:
+                time.sleep(0.02)
+        return asked == 1
+    except RuntimeError:  # the process that held the store was killed
         return True
