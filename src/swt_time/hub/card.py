@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from swt_time.checkpoints.branch_record import describe_branch
@@ -23,6 +24,10 @@ from swt_time.selection import Choice
 MOST_NAMES = 20
 """Most series that a card names."""
 
+MOST_CHARACTERS = 2000
+"""Characters of a line that a card shows."""
+
+BLANKS = re.compile("( {2,})")
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 
 PAGE = """\
@@ -96,6 +101,7 @@ def model_card(checkpoint: Checkpoint, name: HubName, license: str | None = None
         raise ConfigError(
             f"license {license!r}: expected an identifier of the hub, such as mit, apache-2.0 or cc-by-4.0"
         )
+    checkpoint = _without_path(checkpoint)
     data = checkpoint.config.data
     return PAGE.format(
         license="" if license is None else f"license: {json.dumps(license)}\n",
@@ -111,6 +117,16 @@ def model_card(checkpoint: Checkpoint, name: HubName, license: str | None = None
     )
 
 
+def _without_path(checkpoint: Checkpoint) -> Checkpoint:
+    """A checkpoint whose language model is not named by a folder of this machine."""
+    backbone = checkpoint.backbone
+    if backbone is None or not is_path(backbone.name):
+        return checkpoint
+    name = "(a folder of its author's machine)"
+    config = checkpoint.config.replace({"backbone.name": name})
+    return replace(checkpoint, config=config, backbone=replace(backbone, name=name))
+
+
 def code(text: object) -> str:
     """Return a text as a code span of Markdown, in one line of printable characters."""
     line = one_line(str(text)) or " "
@@ -121,10 +137,14 @@ def code(text: object) -> str:
 
 def fenced(lines: Iterable[str]) -> str:
     """Return lines as a block of Markdown without markup, each of printable characters."""
-    # Blanks before a line stay: they show what belongs to the line above.
-    text = "\n".join(line[: len(line) - len(line.lstrip(" "))] + one_line(line) for line in lines)
+    text = "\n".join("".join(map(_aligned, BLANKS.split(line[:MOST_CHARACTERS]))) for line in lines)
     fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}text\n{text}\n{fence}"
+
+
+def _aligned(part: str) -> str:
+    """A part of a line in printable characters; blanks that align columns stay."""
+    return part if BLANKS.fullmatch(part) else one_line(part)
 
 
 def _longest_run(text: str) -> int:
@@ -135,10 +155,9 @@ def _language(checkpoint: Checkpoint) -> str:
     backbone = checkpoint.backbone
     if backbone is None:
         return "It needs no language model."
-    what = "a folder of its author's machine" if is_path(backbone.name) else code(backbone.name)
     return (
-        f"It needs a language model that is not in this repository: {what}, whose weights have the SHA-256 "
-        f"{code(backbone.sha256)}. Where it is elsewhere, pass `backbone=`."
+        f"It needs a language model that is not in this repository: {code(backbone.name)}, whose weights have the "
+        f"SHA-256 {code(backbone.sha256)}. Where it is elsewhere, pass `backbone=`."
     )
 
 
@@ -147,7 +166,7 @@ def _table(checkpoint: Checkpoint) -> str:
     names = [code(name) for name in on.ids[:MOST_NAMES]]
     more = [f"{len(on.ids) - MOST_NAMES:,} more"] if len(on.ids) > MOST_NAMES else []
     facts = {
-        "Layout": on.layout,
+        "Layout": code(on.layout),
         "Frequency": code(on.frequency),
         "Series": f"{len(on.ids):,}: {', '.join([*names, *more])}" if names else "unknown",
         "Rows": code(provenance["rows"]) if "rows" in provenance else None,
@@ -169,14 +188,14 @@ def _scores(checkpoint: Checkpoint) -> list[str]:
             f"{_number(form.get('train_mse'))} on the rows that it was fitted to (scaled values)"
         )
     # There may have been nothing to choose, and a stranger may have written anything.
-    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, OverflowError):
         lines += Choice(**checkpoint.provenance["choice"]).lines()
     told = (describe_branch(checkpoint.provenance), describe_tuning(checkpoint))
     return [*lines, *(line for line in told if line is not None), describe_intervals(checkpoint.provenance)]
 
 
 def _number(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _configuration(config: Config) -> list[str]:
@@ -185,8 +204,7 @@ def _configuration(config: Config) -> list[str]:
     for section, _, name in (key.partition(".") for key in dotted_keys(Config)):
         value = ours[section][name]
         if value != defaults[section][name]:
-            shown = "a folder" if (section, name) == ("backbone", "name") and is_path(value) else value
-            lines.append(f"{section}.{name} = {json.dumps(shown, ensure_ascii=False)}")
+            lines.append(f"{section}.{name} = {json.dumps(value, ensure_ascii=False)}")
     return lines
 
 
