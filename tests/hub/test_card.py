@@ -109,9 +109,7 @@ def test_what_became_of_the_language_model_is_said(fitted):
     left = {"name": "bert", "kept": False, "reason": "its gain of 0.1 % is not sure", "test": {}}
     card = model_card(replace(honest, provenance={**honest.provenance, "branch": left}), NAME)
     assert "branch (bert): left out, its gain of 0.1 % is not sure" in card
-    kept = replace(
-        honest, backbone=BackboneIdentity(name="/home/me/models/llama", sha256="ab12", family="llama", layers=1)
-    )
+    kept = replace(honest, backbone=BackboneIdentity(name=folder, sha256="ab12", family="llama", layers=1))
     card = model_card(kept, NAME)
     assert "`ab12`" in card
     assert "/home/me" not in card

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from swt_time import CheckpointError, ConfigError, Forecaster, HubError, SWTTime
 from swt_time.checkpoints.checkpoint import FILES
 from swt_time.hub.downloading import LIMITS
 from swt_time.hub.names import HubName, hub_name
+from swt_time.hub.sharing import push
+from swt_time.language import BackboneIdentity
 
 NAME = "acme/demand"
 
@@ -154,6 +157,14 @@ def test_what_the_hub_refuses_has_a_remedy(hub, commit, fitted, monkeypatch):
         lambda: Forecaster.from_pretrained(NAME), r"cannot be reached \(.*refused.*check the network.*HF_HUB_OFFLINE=1"
     )
     refused(lambda: fitted.push_to_hub(NAME), "cannot be pushed.*cannot be reached")
+
+
+def test_a_language_model_in_a_folder_is_noted(hub, fitted):
+    found = fitted.trained
+    named = replace(found.checkpoint, backbone=BackboneIdentity("/home/me/llama", "llama", 1, "ab12"))
+    with pytest.warns(SWTTimeWarning, match="show where the language model is on this machine, /home/me/llama"):
+        push(named, HubName(NAME), None, None, None, "message")
+    assert b"/home/me" not in hub.commits[NAME, hub.branches[NAME, "main"]]["README.md"]
 
 
 def test_a_folder_wins_and_a_path_is_no_repository(hub, commit, fitted, table, tmp_path, monkeypatch):

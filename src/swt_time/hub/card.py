@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from swt_time.checkpoints.branch_record import describe_branch
+from swt_time.checkpoints.branch_record import RECORD, describe_branch
 from swt_time.checkpoints.checkpoint import Checkpoint, result_of
 from swt_time.checkpoints.tuned import describe_tuning
 from swt_time.config import Config, dotted_keys
@@ -23,6 +23,9 @@ from swt_time.selection import Choice
 
 MOST_NAMES = 20
 """Most series that a card names."""
+
+FOLDER = "(a folder of its author's machine)"
+"""In place of the path of a language model."""
 
 MOST_CHARACTERS = 2000
 """Characters of a line that a card shows."""
@@ -101,7 +104,7 @@ def model_card(checkpoint: Checkpoint, name: HubName, license: str | None = None
         raise ConfigError(
             f"license {license!r}: expected an identifier of the hub, such as mit, apache-2.0 or cc-by-4.0"
         )
-    checkpoint = _without_path(checkpoint)
+    checkpoint = _without_folder(checkpoint)
     data = checkpoint.config.data
     return PAGE.format(
         license="" if license is None else f"license: {json.dumps(license)}\n",
@@ -117,14 +120,27 @@ def model_card(checkpoint: Checkpoint, name: HubName, license: str | None = None
     )
 
 
-def _without_path(checkpoint: Checkpoint) -> Checkpoint:
+def local_backbone(checkpoint: Checkpoint) -> str | None:
+    """The folder by which a checkpoint names its language model, or one that was left out; None if it names none."""
+    record = checkpoint.provenance.get(RECORD)
+    left_out = record.get("backbone") if isinstance(record, Mapping) else None
+    own = None if checkpoint.backbone is None else checkpoint.backbone.name
+    name = left_out.get("name") if own is None and isinstance(left_out, Mapping) else own
+    return name if isinstance(name, str) and is_path(name) else None
+
+
+def _without_folder(checkpoint: Checkpoint) -> Checkpoint:
     """A checkpoint whose language model is not named by a folder of this machine."""
-    backbone = checkpoint.backbone
-    if backbone is None or not is_path(backbone.name):
+    folder, record = local_backbone(checkpoint), checkpoint.provenance.get(RECORD)
+    if folder is None:
         return checkpoint
-    name = "(a folder of its author's machine)"
-    config = checkpoint.config.replace({"backbone.name": name})
-    return replace(checkpoint, config=config, backbone=replace(backbone, name=name))
+    if isinstance(record, Mapping):
+        told = {**record, "name": str(record.get("name")).replace(folder, FOLDER)}
+        checkpoint = replace(checkpoint, provenance={**checkpoint.provenance, RECORD: told})
+    if checkpoint.backbone is None:
+        return checkpoint
+    config = checkpoint.config.replace({"backbone.name": FOLDER})
+    return replace(checkpoint, config=config, backbone=replace(checkpoint.backbone, name=FOLDER))
 
 
 def code(text: object) -> str:

@@ -8,11 +8,10 @@ from swt_time.checkpoints.checkpoint import Checkpoint, content_of
 from swt_time.checkpoints.storage import with_manifest
 from swt_time.errors import SWTTimeWarning
 from swt_time.evaluation.trained import Trained
-from swt_time.hub.card import model_card
+from swt_time.hub.card import local_backbone, model_card
 from swt_time.hub.downloading import download
 from swt_time.hub.failures import explained_by_hub
 from swt_time.hub.names import HubName
-from swt_time.language.finding import is_path
 
 
 class HasTrained(Protocol):
@@ -119,10 +118,11 @@ def push(
 ) -> str:
     """Write a checkpoint and its card to the hub; see `OnHub.push_to_hub`."""
     content = {**with_manifest(content_of(checkpoint)), "README.md": model_card(checkpoint, name, license).encode()}
-    if checkpoint.backbone is not None and is_path(checkpoint.backbone.name):
+    folder = local_backbone(checkpoint)
+    if folder is not None:
         warnings.warn(
-            f"the model names its language model by a folder of this machine, {checkpoint.backbone.name}, which its "
-            "config.json shows; others load it with backbone=PATH",
+            f"the files that are pushed show where the language model is on this machine, {folder}; if the model needs "
+            "it, others load it with backbone=PATH",
             SWTTimeWarning,
             stacklevel=3,
         )
