@@ -109,6 +109,11 @@ def test_what_became_of_the_language_model_is_said(fitted):
     left = {"name": "bert", "kept": False, "reason": "its gain of 0.1 % is not sure", "test": {}}
     card = model_card(replace(honest, provenance={**honest.provenance, "branch": left}), NAME)
     assert "branch (bert): left out, its gain of 0.1 % is not sure" in card
+    folder = "/home/me/models/llama"
+    asked = {**left, "name": f"language model {folder}", "backbone": {"name": folder}}
+    card = model_card(replace(honest, provenance={**honest.provenance, "branch": asked}), NAME)
+    assert "branch (language model (a folder of its author's machine)): left out" in card
+    assert "/home/me" not in card
     kept = replace(honest, backbone=BackboneIdentity(name=folder, sha256="ab12", family="llama", layers=1))
     card = model_card(kept, NAME)
     assert "`ab12`" in card
