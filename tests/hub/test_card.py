@@ -49,7 +49,10 @@ def test_a_code_span_is_nothing_else(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_block_is_nothing_else(text):
-    assert [token.type for token in tokens(fenced([text, "b"]))] == ["fence"]
+    found = tokens(fenced([text, "b"]))
+    assert [token.type for token in found] == ["fence"]
+    shown, second = found[0].content.removesuffix("\n").split("\n")
+    assert (shown.isprintable(), second) == (True, "b")
 
 
 def test_the_check_can_fail():
@@ -118,6 +121,11 @@ def test_what_became_of_the_language_model_is_said(fitted):
     card = model_card(kept, NAME)
     assert "`ab12`" in card
     assert "/home/me" not in card
+
+
+def test_a_license_is_a_text(fitted):
+    front, _ = parts(model_card(fitted.trained.checkpoint, NAME, "no"))
+    assert front["license"] == "no"
 
 
 @pytest.mark.parametrize("license", ["", "MIT\nfoo: bar", 'mit"', "a b", "x" * 65])

@@ -14,8 +14,8 @@ import pytest
 
 from support.hub import TOKEN
 from swt_time import CheckpointError, ConfigError, Forecaster, HubError, SWTTimeWarning, cli
-from swt_time.checkpoints.checkpoint import FILES
-from swt_time.hub.downloading import LIMITS
+from swt_time.checkpoints.checkpoint import FILES, content_of
+from swt_time.hub.downloading import LIMITS, _write
 from swt_time.hub.names import HubName, hub_name
 from swt_time.hub.sharing import push
 from swt_time.language import BackboneIdentity
@@ -176,6 +176,8 @@ def test_a_folder_wins_and_a_path_is_no_repository(hub, commit, fitted, table, t
         Forecaster.load("acme/demnad")
     assert listing(hub) == (0, 0)
     assert hub_name(f"acme/missing@{commit}") == HubName("acme/missing", commit)
+    (tmp_path / "acme/missing@v1").mkdir()
+    assert hub_name("acme/missing@v1") is None
 
 
 @pytest.mark.parametrize(
@@ -205,6 +207,31 @@ def test_commands_take_models_of_the_hub(hub, commit, table, fitted, capsys):
     assert cli.run(["update", "--model", name, "--data", "table.csv"]) == 2
     assert cli.run(["info", "--model", "acme/missing"]) == 2
     assert "there is no folder 'acme/missing' here" in capsys.readouterr().err
+
+
+def test_commands_that_read_a_folder_take_models_of_the_hub(hub, commit, fitted, monkeypatch, capsys):
+    pytest.importorskip("onnx")
+    pytest.importorskip("fastapi")
+    name, served = f"{NAME}@{commit}", []
+    assert cli.run(["export", "m.onnx", "--model", name]) == 0
+    assert Path("m.onnx").stat().st_size > 1000
+    monkeypatch.setattr("swt_time.serve.server.serve", served.append)
+    assert cli.run(["serve", "--model", name, "--port", "0"]) == 0
+    assert served[0].model.name == "demand"
+    fitted.save("demand")
+    for file in LIMITS:
+        assert (served[0].model / file).read_bytes() == Path("demand", file).read_bytes()
+
+
+def test_another_process_may_have_written_the_copy(fitted, tmp_path):
+    content = content_of(fitted.trained.checkpoint)
+    for _ in range(2):
+        _write(tmp_path / "commit" / "demand", content)
+    assert {path.name for path in tmp_path.rglob("*")} == {"commit", "demand", *LIMITS}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "demand").write_text("a file")
+    with pytest.raises(CheckpointError, match=r"cannot write .*set XDG_CACHE_HOME"):
+        _write(tmp_path / "other" / "demand", content)
 
 
 CODE = """
