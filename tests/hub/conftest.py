@@ -1,8 +1,5 @@
 """A stand-in for the hub, caches of its own, and a fitted forecaster."""
 
-from functools import partial
-
-import huggingface_hub
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +12,10 @@ from swt_time import Forecaster
 def hub(tmp_path, monkeypatch):
     """A running stand-in that the client of this process asks, with the right token, and empty caches."""
     server = Hub()
-    monkeypatch.setattr("huggingface_hub.HfApi", partial(huggingface_hub.HfApi, endpoint=server.url))
+    # Set at import from HF_ENDPOINT.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+    place = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + place)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))

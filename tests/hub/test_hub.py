@@ -5,10 +5,8 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import huggingface_hub
 import pandas as pd
 import pytest
 
@@ -151,8 +149,7 @@ def test_what_the_hub_refuses_has_a_remedy(hub, commit, fitted, monkeypatch):
     hub.page = b'{"id": "acme/demand", "sha": "../../../escape", "siblings": []}'
     refused(lambda: Forecaster.from_pretrained(NAME), "answers for acme/demand with the commit '../../../escape'")
     hub.page = None
-    nobody = partial(huggingface_hub.HfApi.func, endpoint="http://127.0.0.1:9")
-    monkeypatch.setattr("huggingface_hub.HfApi", nobody)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     refused(
         lambda: Forecaster.from_pretrained(NAME), r"cannot be reached \(.*refused.*check the network.*HF_HUB_OFFLINE=1"
     )
