@@ -197,6 +197,9 @@ class Front(Handler):
             return
         hub, parts = self.hub, [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         lists = parts[:2] == ["api", "models"]
+        if not lists and parts[2:3] != ["resolve"]:
+            self.refuse(404, "", f"no stand-in for {self.path}")
+            return
         repository = "/".join(parts[2:4] if lists else parts[:2])
         revision = (parts[5] if len(parts) > 5 else "main") if lists else parts[3]
         commit = hub.branches.get((repository, revision), revision)

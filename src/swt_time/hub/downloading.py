@@ -89,8 +89,7 @@ def download(name: HubName, token: str | None = None) -> Path:
     content = _read_verified(f"the checkpoint {name} of the hub", paths, listed)
     if not name.pinned:
         warnings.warn(
-            f"took commit {commit} of {name}, which may have another one tomorrow; to pin it, write "
-            f"{name.repository}@{commit}",
+            f"took commit {commit} of {name}; to pin it, write {name.repository}@{commit}",
             SWTTimeWarning,
             stacklevel=3,
         )
