@@ -101,13 +101,17 @@ def test_a_file_that_its_manifest_does_not_record_is_refused(hub, commit, file):
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
-def test_content_that_the_hub_does_not_list_is_refused(hub, commit, file):
-    """As a redirect to another server could give it; the manifest is not even asked."""
+def test_content_that_the_hub_does_not_list_is_refused(hub, commit, file, fitted, table, monkeypatch):
+    """As a redirect to another server could give it; the manifest is not even asked, and the cache forgets it."""
     hub.tampered[file] = changed(hub.commits[NAME, commit][file])
-    with pytest.raises(
-        CheckpointError, match=rf"{file} of .* is not the file that the hub lists; remove .*acme--demand"
-    ):
+    with pytest.raises(CheckpointError, match=rf"{file} of .* is not the file that the hub lists, and was removed"):
         Forecaster.from_pretrained(NAME, revision=commit)
+    with monkeypatch.context() as offline:
+        offline.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        with pytest.raises(HubError, match="not in the cache"):
+            Forecaster.from_pretrained(NAME, revision=commit)
+    hub.tampered.clear()
+    same(Forecaster.from_pretrained(NAME, revision=commit), fitted, table)
 
 
 @pytest.mark.parametrize("file", LIMITS)

@@ -77,14 +77,13 @@ def download(name: HubName, token: str | None = None) -> Path:
     with explained_by_hub(f"the checkpoint {name} cannot be downloaded from the hub", name.repository):
         from huggingface_hub.errors import OfflineModeIsEnabled
 
-        paths = _cached(name) if name.pinned else None
-        if paths is None:
-            try:
-                paths, listed = _downloaded(name, token)
-            except OfflineModeIsEnabled:
-                paths = _cached(name)
-                if paths is None:
-                    raise
+        try:
+            paths, listed = _downloaded(name, token)
+        except OfflineModeIsEnabled:
+            found = _cached(name)
+            if found is None:
+                raise
+            paths = found
     commit = paths[MANIFEST].parent.name
     content = _read_verified(f"the checkpoint {name} of the hub", paths, listed)
     if not name.pinned:
@@ -151,10 +150,9 @@ def _read_verified(where: str, paths: Mapping[str, Path], listed: Mapping[str, "
     def read(file: str, limit: int) -> bytes:
         data = read_bytes(paths[file], limit, CheckpointError)
         if file in listed and not _is_listed(data, listed[file]):
-            raise CheckpointError(
-                f"{file} of {where} is not the file that the hub lists; remove {paths[file].parents[2]} to download it "
-                "again"
-            )
+            for path in (paths[file].resolve(), paths[file]):  # an entry of the cache is a link, or a file
+                path.unlink(missing_ok=True)
+            raise CheckpointError(f"{file} of {where} is not the file that the hub lists, and was removed; try again")
         return data
 
     return verified(read, FILES, where)
