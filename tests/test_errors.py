@@ -28,7 +28,9 @@ def test_first_line_is_shortened():
     assert first_line(ValueError(text[:200])) == text[:200]
 
 
-@pytest.mark.parametrize("name", ["TableError", "ConfigError", "BackboneError", "CheckpointError", "DownloadError"])
+@pytest.mark.parametrize(
+    "name", ["TableError", "ConfigError", "BackboneError", "CheckpointError", "DownloadError", "HubError"]
+)
 def test_errors_about_input_are_value_errors(name):
     error = getattr(errors, name)
     assert issubclass(error, errors.InputError)

@@ -32,6 +32,7 @@ ORDER = [
     "effects",
     "checkpoints",
     "evaluation",
+    "hub",
     "forecaster",
     "pictures",
     "scaling",
@@ -46,6 +47,7 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
+ONLY_IN |= {"huggingface_hub": {"language", "hub"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 

@@ -33,6 +33,10 @@ class DownloadError(InputError):
     """A file cannot be downloaded or has unexpected content; the message says which file to place where by hand."""
 
 
+class HubError(InputError):
+    """The hub cannot be reached, or refuses a repository; the message names the remedy."""
+
+
 class SaveError(SWTTimeError):
     """The operating system refused to write a checkpoint (disk full, no permission); the previous one is intact."""
 

@@ -71,6 +71,17 @@ def expand_user(path: str | Path, error_type: ErrorType) -> Path:
         ) from None
 
 
+def user_cache(error_type: ErrorType) -> Path:
+    """Return ``$XDG_CACHE_HOME/swt-time``; ``XDG_CACHE_HOME`` is ``~/.cache`` by default.
+
+    Raises
+    ------
+    error_type
+        There is no home folder.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or expand_user("~/.cache", error_type)) / "swt-time"
+
+
 def file_sha256(path: Path, error_type: ErrorType = InputError) -> str:
     """Return the SHA-256 of a regular file's content, in hexadecimal; see `read_bytes` for the errors."""
     with _open(path, error_type) as file:

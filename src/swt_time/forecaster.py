@@ -20,6 +20,7 @@ from swt_time.evaluation.told import from_ends, tell, tell_again
 from swt_time.evaluation.trained import Trained, read_noted
 from swt_time.evaluation.uncertainty import LEVELS, Uncertainty
 from swt_time.files import expand_user
+from swt_time.hub import OnHub, find_checkpoint
 from swt_time.selection import Choice
 from swt_time.training import Event, TrainingResult, raise_as_usual
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from swt_time.model import SWTTime
 
 
-class Forecaster:
+class Forecaster(OnHub):
     """Forecast time series with a frozen language model.
 
     Parameters
@@ -109,11 +110,11 @@ class Forecaster:
         allow_backbone_change: bool = False,
         short: str | None = None,
     ) -> Self:
-        """Load a saved forecaster from its folder; the backbone must be available.
+        """Load a saved forecaster from its folder, or where there is none from the hub (see `from_pretrained`).
 
         Parameters
         ----------
-        folder : path
+        folder : path, or str ``owner/name``
         backbone : str or path, optional
             Folder or hub id of the backbone, and of the reader of notes, if it is no longer where it was in training.
         device : str
@@ -124,11 +125,11 @@ class Forecaster:
 
         Raises
         ------
-        CheckpointError
-            There is no checkpoint, it is incomplete or damaged, or the backbone is not the recorded one.
+        CheckpointError, HubError
+            There is none, it is incomplete or damaged, the backbone is not the recorded one, or the hub refuses.
         """
-        folder = expand_user(folder, CheckpointError)
-        trained = Trained.load(folder, backbone, device, allow_backbone_change=allow_backbone_change, short=short)
+        place = find_checkpoint(folder)
+        trained = Trained.load(place, backbone, device, allow_backbone_change=allow_backbone_change, short=short)
         forecaster = cls.from_config(trained.checkpoint.config)
         forecaster._found = trained
         return forecaster
@@ -349,8 +350,7 @@ class Forecaster:
     ) -> Any:
         """Forecast from several cutoffs inside a table (rolling origin) by models that are fitted on the rows before.
 
-        This forecaster stays as it is; only its configuration is used. A series that is too short is left out, with a
-        warning.
+        This forecaster stays as it is; only its configuration is used. Series that are too short give a warning.
 
         Parameters
         ----------

@@ -11,7 +11,7 @@ next writer moves the files that were left in ``.next``.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,12 +132,47 @@ def read_files(location: Location, limits: Mapping[str, int], what: str) -> dict
         for attempt in range(1, ATTEMPTS + 1):
             written = _written(folder)
             try:
-                return _read_verified(folder, limits, where)
+                return verified(lambda name, limit: _read(folder, name, limit), limits, where)
             except CheckpointError:
                 if _written(folder) == written or attempt == ATTEMPTS:
                     raise
                 # A writer has replaced the files in the meantime: read the new ones.
     raise AssertionError("every attempt returns or raises")
+
+
+def verified(read: Callable[[str, int], bytes | None], limits: Mapping[str, int], where: str) -> dict[str, bytes]:
+    """Read files from anywhere and verify that each is what the manifest beside them records.
+
+    Parameters
+    ----------
+    read : callable
+        Takes the name and the maximum size of a file, and returns its content; None if there is no such file.
+    limits : mapping of str to int
+        Maximum size of each file in bytes, by name.
+    where : str
+        Where the files come from, in messages.
+
+    Raises
+    ------
+    CheckpointError
+        A file is missing or not what was written; the message names it.
+    """
+    manifest = read(MANIFEST, MANIFEST_BYTES)
+    recorded = None if manifest is None else _recorded(manifest, limits, where)
+    found = {name: read(name, limit) for name, limit in limits.items()} if recorded else {}
+    missing = [name for name in limits if found.get(name) is None] if recorded else [MANIFEST]
+    if missing or recorded is None:
+        raise CheckpointError(f"{where} is incomplete: {', '.join(missing)} missing; copy or make it again")
+    content = {name: data for name, data in found.items() if data is not None}
+    for name, data in content.items():
+        if _facts(data) != recorded[name]:
+            raise CheckpointError(_damaged(where, name))
+    return content
+
+
+def with_manifest(content: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return files with the manifest that records them, last."""
+    return {**content, MANIFEST: _manifest({name: _facts(data) for name, data in content.items()})}
 
 
 def last_write(location: Location) -> tuple[int, int] | None:
@@ -237,9 +272,8 @@ def _write(folder: Folder, content: Mapping[str, bytes]) -> None:
     folder.remove_folder(NEW, content=True)  # what it did not
     folder.make(NEW)
     with folder.enter(NEW) as new:
-        for name, data in content.items():
+        for name, data in with_manifest(content).items():
             new.write(name, data)
-        new.write(MANIFEST, _manifest({name: _facts(data) for name, data in content.items()}))
         new.flush()
     folder.rename(NEW, NEXT)
     folder.flush()
@@ -285,20 +319,6 @@ def _read(folder: Folder, name: str, limit: int) -> bytes | None:
         with contextlib.suppress(FileNotFoundError):
             return place.read(name, limit)
     return None
-
-
-def _read_verified(folder: Folder, limits: Mapping[str, int], where: str) -> dict[str, bytes]:
-    manifest = _read(folder, MANIFEST, MANIFEST_BYTES)
-    recorded = None if manifest is None else _recorded(manifest, limits, where)
-    found = {name: _read(folder, name, limit) for name, limit in limits.items()} if recorded else {}
-    missing = [name for name in limits if found.get(name) is None] if recorded else [MANIFEST]
-    if missing or recorded is None:
-        raise CheckpointError(f"{where} is incomplete: {', '.join(missing)} missing; copy or make it again")
-    content = {name: data for name, data in found.items() if data is not None}
-    for name, data in content.items():
-        if _facts(data) != recorded[name]:
-            raise CheckpointError(_damaged(where, name))
-    return content
 
 
 def _recorded(manifest: bytes, names: Iterable[str], where: str) -> dict[str, dict[str, Any]]:

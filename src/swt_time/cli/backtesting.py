@@ -52,8 +52,8 @@ def backtest(
         Path | None,
         option(
             "--model",
-            help="Checkpoint folder made by train, used as it is; without it a forecaster is fitted to the rows before "
-            "the first cutoff.",
+            help="Checkpoint folder made by train, or owner/name of the hub, used as it is; without it a "
+            "forecaster is fitted to the rows before the first cutoff.",
         ),
     ] = None,
     horizon: HorizonOption = None,

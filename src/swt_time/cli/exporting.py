@@ -33,10 +33,12 @@ def export(
     from swt_time.evaluation.uncertainty import LEVELS
     from swt_time.exporting import SUFFIXES, export_onnx
     from swt_time.exporting.files import check_target
+    from swt_time.hub import find_checkpoint
 
     asked = intervals.asked(LEVELS)
     check_outputs({"FILE": out}, {"--backbone": backbone}, {"--model": model})
     check_target(out, *SUFFIXES)
+    model = find_checkpoint(model.as_posix())
     if out.suffix.lower() == ".onnx":
         if backbone is not None:
             raise ConfigError("--backbone is for a .pt2 file: an ONNX graph holds no language model")

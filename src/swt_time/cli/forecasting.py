@@ -57,7 +57,7 @@ def forecast(
     intervals: IntervalOptions,
     model: Annotated[
         Path | None,
-        option("--model", help="Checkpoint folder made by train; without it a forecaster is fitted to the table."),
+        option("--model", help="Checkpoint folder made by train, or owner/name of the hub; without it one is fitted."),
     ] = None,
     horizon: HorizonOption = None,
     save: Annotated[
@@ -255,7 +255,7 @@ def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> 
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
-        model,
+        model.as_posix(),
         backbone=options.backbone,
         device=options.device or "auto",
         allow_backbone_change=options.allow_backbone_change,

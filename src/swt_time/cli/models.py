@@ -84,7 +84,9 @@ def import_(
 
 
 def info(
-    model: Annotated[Path | None, option("--model", help="Checkpoint folder to describe.")] = None,
+    model: Annotated[
+        Path | None, option("--model", help="Checkpoint folder to describe, or owner/name of the hub.")
+    ] = None,
 ) -> None:
     """Show versions, device, backbone and presets, or the contents of a checkpoint."""
     from swt_time.config import preset_names
@@ -95,9 +97,10 @@ def info(
         from swt_time.checkpoints.branch_record import describe_branch
         from swt_time.checkpoints.tuned import describe_tuning
         from swt_time.evaluation.trained import describe_intervals
+        from swt_time.hub import find_checkpoint
         from swt_time.language.families import FAMILIES, describe_reading
 
-        checkpoint = read_checkpoint(model)
+        checkpoint = read_checkpoint(find_checkpoint(model.as_posix()))
         weights = sum(weight.size for weight in checkpoint.trained_weights.values())
         typer.echo(f"trained weights: {weights:,}")
         on = checkpoint.trained_on

@@ -247,7 +247,7 @@ class ModelOptions:
     ] = False
 
 
-TrainedOption = Annotated[Path, option("--model", help="Checkpoint folder made by train.")]
+TrainedOption = Annotated[Path, option("--model", help="Checkpoint folder made by train, or owner/name of the hub.")]
 DataOption = Annotated[
     str,
     option(

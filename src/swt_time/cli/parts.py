@@ -71,6 +71,7 @@ def forecast_parts(
 ) -> None:
     """Forecast a folder by a saved model; ``lone`` are options of a single table, by flag."""
     from swt_time.cli.progress import counting_progress
+    from swt_time.hub import find_checkpoint
     from swt_time.scaling import forecast_folder
 
     if model is None:
@@ -85,7 +86,7 @@ def forecast_parts(
     with counting_progress(stderr(), "buckets") as report:
         found = forecast_folder(
             data,
-            model,
+            find_checkpoint(model.as_posix()),
             out,
             engine=engine or "local",  # type: ignore[arg-type]
             workers=workers,

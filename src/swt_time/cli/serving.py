@@ -20,7 +20,8 @@ def serve(
     port: Annotated[int, option("--port", help="Port to listen on; 0 takes a free one.", min=0, max=65535)],
     options: ModelOptions,
     model: Annotated[
-        Path | None, option("--model", help="Checkpoint folder made by train; its name is that of the folder.")
+        Path | None,
+        option("--model", help="Checkpoint folder made by train, or owner/name of the hub; its name is the last part."),
     ] = None,
     models: Annotated[
         Path | None, option("--models", help="Folder with checkpoint folders, each named as its model.")
@@ -76,6 +77,7 @@ def serve(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError("serving needs FastAPI and uvicorn: pip install 'swt-time[serve]'") from error
+    from swt_time.hub import find_checkpoint
     from swt_time.serve.jobs import JobLimits
     from swt_time.serve.server import serve as listen
     from swt_time.serve.settings import Limits, Settings, read_tokens
@@ -86,7 +88,7 @@ def serve(
     given = os.environ.get(TOKEN_VARIABLE)
     listen(
         Settings(
-            model=model,
+            model=None if model is None else find_checkpoint(model.as_posix()),
             models=models,
             host=host,
             port=port,

@@ -56,6 +56,7 @@ def bands(
     from swt_time.data.series import read_series
     from swt_time.data.zones import wall_times
     from swt_time.evaluation.bands import decompose
+    from swt_time.hub import find_checkpoint
     from swt_time.model.embedding import WaveletPatchEmbedding
     from swt_time.pictures import check_picture, plot_bands
 
@@ -63,7 +64,7 @@ def bands(
     check_picture(out)
     settings, filters, weights = Config().embedding, None, None
     if model is not None:
-        checkpoint = read_checkpoint(model)
+        checkpoint = read_checkpoint(find_checkpoint(model.as_posix()))
         settings, embedding = checkpoint.config.embedding, checkpoint.build_embedding()
         if not isinstance(embedding, WaveletPatchEmbedding):
             raise ConfigError(f"the model {model} has a plain patch embedding and no bands; leave out --model")

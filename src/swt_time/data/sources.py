@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from swt_time import __version__
 from swt_time.errors import ConfigError, DownloadError
-from swt_time.files import MEBIBYTE, expand_user, file_sha256, read_bytes
+from swt_time.files import MEBIBYTE, file_sha256, read_bytes, user_cache
 from swt_time.folders import Folder, replace_file
 
 CHUNK = 2**16
@@ -147,7 +147,7 @@ def find_source(name: str) -> Source:
 
 def cache_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/swt-time/data``; ``XDG_CACHE_HOME`` is ``~/.cache`` by default."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or expand_user("~/.cache", ConfigError)) / "swt-time" / "data"
+    return user_cache(ConfigError) / "data"
 
 
 def get_dataset(

@@ -133,17 +133,18 @@ def _download(repo_id: str, otherwise: str, weights: str = "*.safetensors") -> P
         return Path(snapshot_download(repo_id, allow_patterns=[*COMPANIONS, weights]))
     except Exception as error:  # the type of a transport error depends on the HTTP library of huggingface_hub
         raise BackboneNotFoundError(
-            f"backbone {repo_id!r} cannot be downloaded from the hub: {_reason(error, repo_id)}, {otherwise}"
+            f"backbone {repo_id!r} cannot be downloaded from the hub: {hub_reason(error, repo_id)}, {otherwise}"
         ) from None
 
 
-def _reason(error: BaseException, repo_id: str) -> str:
-    """Say why the hub does not provide a repository, and what to do about it."""
+def hub_reason(error: BaseException, repo_id: str, may: str = "read") -> str:
+    """Say why the hub does not let a repository be read, or do what else it ``may`` be asked for, and what to do."""
     from huggingface_hub.errors import (
         GatedRepoError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
     # Where nothing is in the cache either, the reason of the hub or of the network is the cause of the error.
@@ -159,13 +160,15 @@ def _reason(error: BaseException, repo_id: str) -> str:
         return f"it is gated: accept its terms at https://huggingface.co/{repo_id} and {LOGIN}"
     if is_a(RepositoryNotFoundError):
         return f"the hub has no such model, or it is private: check the name, or {LOGIN}"
+    if is_a(RevisionNotFoundError):
+        return "it has no such revision: expected a branch, a tag or a commit of 40 digits"
     if 401 in codes:
         return (
             "the hub refuses the access token of this machine (401), which is wrong or has expired: "
             f"{LOGIN}, or unset HF_TOKEN for a public model"
         )
     if 403 in codes:
-        return f"the access token of this machine may not read it (403): give it this permission, or {LOGIN}"
+        return f"the access token of this machine may not {may} it (403): give it this permission, or {LOGIN}"
     if hasattr(error, "snapshot_path"):
         return "its download was interrupted, and the hub cannot be reached now: connect and run again"
     if is_a(OfflineModeIsEnabled):
