@@ -29,9 +29,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/site.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/site.py
 
 results: $(READY)
 	$(BIN)/python benchmarks/results.py

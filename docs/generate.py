@@ -1,9 +1,11 @@
 """Write the pages that are made from the code: ``python docs/generate.py`` (``make docs``).
 
-- ``configuration.md``: every key of the configuration, from the fields of `swt_time.config.schema`.
+- ``configuration.md``: every key of the configuration, from the fields of `swt_time.config.schema`;
+- ``reference.md``: every public name, from the docstrings (``reference.py``).
 """
 
 import argparse
+import sys
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -14,6 +16,8 @@ from swt_time.cli.options import FLAGS
 from swt_time.config import Config, dotted_keys
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from reference import reference_page  # noqa: E402  beside this file
 
 INTRODUCTION = """# Configuration
 
@@ -89,7 +93,7 @@ def _markdown(text: str) -> str:
     return text.replace("``", "`").replace("|", "\\|")
 
 
-PAGES = {"configuration.md": configuration_page}
+PAGES = {"configuration.md": configuration_page, "reference.md": reference_page}
 """The generated pages by name."""
 
 
