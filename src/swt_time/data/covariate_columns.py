@@ -55,7 +55,7 @@ class Asked:
 class Beside:
     """The covariates of a table, set aside before the roles of its other columns are found."""
 
-    table: nw.DataFrame
+    table: nw.DataFrame[Any]
     asked: Asked
     names: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Beside:
         return Rows(table, rows, times, codes)
 
 
-def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, Beside]:
+def set_aside(table: nw.DataFrame[Any], asked: Asked | None) -> tuple[nw.DataFrame[Any], Beside]:
     """Remove the covariates from a table, so that they are taken neither for series nor for ids.
 
     Raises
@@ -175,7 +175,7 @@ def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, B
     return table.drop(list(roles)) if roles else table, beside
 
 
-def _named(table: nw.DataFrame, names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:
+def _named(table: nw.DataFrame[Any], names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:
     """The columns with the names of the table, or else with the standard ones."""
     for some in (names, standard):
         if all(name in table.columns for name in some):

@@ -6,7 +6,7 @@ A *past* one is known as far as the series, and a *static* one (`swt_time.data.s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
@@ -109,7 +109,7 @@ class Rows:
         Series of each row; -1 for a series that is not read. None if every row is one of all series.
     """
 
-    table: nw.DataFrame
+    table: nw.DataFrame[Any]
     numbers: np.ndarray
     times: pd.Index
     codes: np.ndarray | None
@@ -213,7 +213,7 @@ class _Places:
         return at[kept], which[kept]
 
 
-def read_cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
+def read_cells(column: nw.Series[Any], numbers: np.ndarray) -> np.ndarray:
     """Cells as float64 with NaN, or as text with None."""
     if column.dtype == nw.Boolean:
         return np.array([np.nan if cell is None else float(cell) for cell in column.to_list()])

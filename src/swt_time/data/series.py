@@ -298,7 +298,7 @@ def to_series(
 
 
 def _labels(
-    frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]
+    frame: Any, table: nw.DataFrame[Any], layout: Layout, ids: Sequence[str], first: dict[str, int]
 ) -> dict[str, Any]:
     """The ids as columns of the table's library, with the types that they have in the table."""
     if not layout.ids:
