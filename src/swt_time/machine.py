@@ -178,7 +178,8 @@ def computes_bfloat16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        supported: bool = torch.cuda.is_bf16_supported(including_emulation=False)
+        return supported
     capability = torch.backends.cpu.get_cpu_capability()
     return "AVX512" in capability and bool(torch.cpu._is_avx512_bf16_supported())
 

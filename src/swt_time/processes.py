@@ -263,7 +263,7 @@ def _connect() -> None:
     _groups += 1
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-        store=distributed.PrefixStore(f"swt_time_{_groups}", _store),
+        store=distributed.PrefixStore(f"swt_time_{_groups}", _store),  # type: ignore[attr-defined]  # documented, not in __all__
         rank=_variable("RANK", 0),
         world_size=_variable("WORLD_SIZE", 1),
         timeout=TIMEOUT,

@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn
+from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.checkpoints.origin import describe_training
+from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.data.columns import listed
 from swt_time.data.frequency import season_length
 from swt_time.data.gathering import flatten

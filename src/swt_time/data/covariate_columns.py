@@ -8,14 +8,13 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.data.block import Block
+from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.columns import listed
 from swt_time.data.covariates import Covariate, Covariates, Rows, read_covariates
 from swt_time.data.frames import open_frame
 from swt_time.data.ids import find_ids
 from swt_time.data.layout import Layout, require
 from swt_time.data.names import ID_NAME, TIME_NAME
-from swt_time.data.regular import GaplessSeries
 from swt_time.data.static import read_static
 from swt_time.data.table_times import read_times
 from swt_time.data.titles import Titles, read_titles

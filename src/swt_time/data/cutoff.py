@@ -58,7 +58,7 @@ def _read_time(text: str, form: TimeForm, like: pd.Index) -> pd.Timestamp | None
         moment = read_moments([text], form, like)[0]
     except TableError as error:
         raise TableError(f"cutoff {text!r}: {error}") from None
-    return None if moment is pd.NaT else moment
+    return None if pd.isna(moment) else moment
 
 
 def read_moments(texts: Sequence[str], form: TimeForm, like: pd.Index) -> pd.DatetimeIndex:

@@ -332,7 +332,8 @@ def numbered_months(cells: Sequence[str]) -> np.ndarray | None:
     if len(pairs) < len(cells) or not all(1 <= year <= 99 and 1 <= month <= 12 for year, month in pairs):
         return None
     years, months = np.array(pairs, dtype=np.int64).T
-    return (12 * (YEAR_ZERO + years - 1970) + months - 1).astype("datetime64[M]").astype("datetime64[us]")
+    firsts: np.ndarray = (12 * (YEAR_ZERO + years - 1970) + months - 1).astype("datetime64[M]").astype("datetime64[us]")
+    return firsts
 
 
 def without_zone(form: str) -> str:

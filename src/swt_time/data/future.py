@@ -96,7 +96,8 @@ def _by_steps(times: pd.Index, step: int, horizon: int) -> pd.Index:
             f"the rows count up to {start:,} in steps of {step:,}, so that {horizon:,} more do not fit into 64 bits; "
             "lower data.horizon, or correct the counts"
         )
-    return from_microseconds(start + step * np.arange(1, horizon + 1), last)
+    counts: pd.Index = from_microseconds(start + step * np.arange(1, horizon + 1), last)
+    return counts
 
 
 def future_times(

@@ -114,9 +114,10 @@ def _is_encoded(dtype: Any) -> bool:
     import pyarrow as arrow
 
     kind: Any = dtype.pyarrow_dtype
-    return arrow.types.is_dictionary(kind) and (
+    encoded: bool = arrow.types.is_dictionary(kind) and (
         arrow.types.is_string(kind.value_type) or arrow.types.is_large_string(kind.value_type)
     )
+    return encoded
 
 
 def _used_codes(array: Any) -> np.ndarray:
@@ -125,7 +126,8 @@ def _used_codes(array: Any) -> np.ndarray:
     parts = [part.indices.cast("int32").fill_null(len(part.dictionary)).to_numpy() for part in whole.chunks]
     codes = np.concatenate(parts) if len(parts) != 1 else parts[0]
     used = np.bincount(codes) > 0
-    return (np.cumsum(used) - 1)[codes]
+    numbered: np.ndarray = (np.cumsum(used) - 1)[codes]
+    return numbered
 
 
 def _check_types(cells: list[Any]) -> None:

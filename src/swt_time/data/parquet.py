@@ -155,7 +155,7 @@ def _read(raw: Any, name: str, budget: Budget, ids: Collection[str], some: Selec
     joined = [_joined([columns.pop(field.name) for columns in batches], field.type, budget) for field in schema]
     encoded = {field.name for field, one in zip(schema, joined, strict=True) if one.type != field.type}
     # without the metadata of pandas, which would turn columns into an index
-    frame = arrow.Table.from_arrays(joined, names=schema.names).to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = arrow.Table.from_arrays(joined, names=schema.names).to_pandas(types_mapper=pd.ArrowDtype)
     frame.attrs[ENCODED] = {one: pd.ArrowDtype(flat[one]) for one in encoded}
     return frame
 
@@ -203,7 +203,8 @@ def _is_text(kind: Any) -> bool:
 def _width(kind: Any) -> int:
     """Bytes of a cell of a type; of text the index into its dictionary."""
     try:
-        return (kind.bit_width + 7) // 8
+        width: int = (kind.bit_width + 7) // 8
+        return width
     except ValueError:
         return 4
 

@@ -147,7 +147,8 @@ class SeriesTable:
     def last(self) -> pd.Index:
         """Last timestamp of each of the ``N`` series."""
         stamps = np.array([microseconds(times, wall=False)[-1] for times in self.times], dtype=np.int64)
-        return from_microseconds(stamps, self.times[0])
+        last: pd.Index = from_microseconds(stamps, self.times[0])
+        return last
 
     def index(self, name: str) -> int:
         """Index of the series with an id.

@@ -67,7 +67,8 @@ def localize(wall: pd.DatetimeIndex, tz: object, *, later: bool = False) -> pd.D
         return local
     utc = microseconds(local, wall=False).copy()
     utc[skipped] = _ends_of_gaps(microseconds(wall[skipped], wall=True), local[:0])
-    return from_microseconds(utc, local).as_unit(wall.unit)
+    shifted: pd.DatetimeIndex = from_microseconds(utc, local).as_unit(wall.unit)
+    return shifted
 
 
 def _ends_of_gaps(wall: np.ndarray, like: pd.DatetimeIndex) -> np.ndarray:

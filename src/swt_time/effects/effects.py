@@ -280,7 +280,8 @@ class Apart:
             forecasts = forecasts + windows.change(self.rest, pairs, units[pairs[:, 0]])
         found = forecasts * factors + offsets
         floors = np.where(never_negative(known_values(self.table, pairs)), 0.0, -np.inf)
-        return np.maximum(found, floors[:, None])
+        bounded: np.ndarray = np.maximum(found, floors[:, None])
+        return bounded
 
 
 def _apply(link: Link, size: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

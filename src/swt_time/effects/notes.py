@@ -64,7 +64,8 @@ class NotesGroup:
     @property
     def width(self) -> int:
         """``p``."""
-        return POSITIONS * self.directions.shape[1]
+        width: int = POSITIONS * self.directions.shape[1]
+        return width
 
     @property
     def rough(self) -> np.ndarray:

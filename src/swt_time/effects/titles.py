@@ -74,7 +74,8 @@ class TitleGroup:
     @property
     def width(self) -> int:
         """``p``."""
-        return self.shared * (1 + self.directions.shape[1])
+        width: int = self.shared * (1 + self.directions.shape[1])
+        return width
 
     @property
     def rough(self) -> np.ndarray:
@@ -90,7 +91,8 @@ class TitleGroup:
         angle = 2 * np.pi * clock.phase(index, start, stop) / self.season
         waves = [wave(k * angle) for k in range(1, self.shared // 2 + 1) for wave in (np.sin, np.cos)]
         course = np.stack(waves, axis=1)
-        return (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
+        columns: np.ndarray = (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
+        return columns
 
     def short(self, table: SeriesTable, index: int) -> bool:
         """Whether a series has so little history that its title has an effect."""

@@ -62,7 +62,8 @@ def own_windows(table: SeriesTable, pairs: np.ndarray, edges: Sequence[int]) -> 
     for row, (index, origin) in zip(found, pairs.tolist(), strict=True):
         known = table.context(index, origin, min(edges[-1], origin))
         row[len(row) - len(known) :] = known - known.mean()
-    return found @ averages(edges)
+    means: np.ndarray = found @ averages(edges)
+    return means
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Coding:
         """Code cells, (n, C); missing ones, and unknown levels, are zeros."""
         if self.levels:
             codes = level_codes(cells, {level: code for code, level in enumerate(self.levels)})
-            return (codes[:, None] == np.arange(self.width)).astype(np.float64)
+            dummies: np.ndarray = (codes[:, None] == np.arange(self.width)).astype(np.float64)
+            return dummies
         check_numbers(cells, name)
         coded = np.clip((cells - self.mean) / self.deviation, -FARTHEST, FARTHEST)
         return np.where(np.isfinite(coded), coded, 0.0)[:, None]
@@ -127,7 +129,8 @@ class PastGroup:
             known = coded[index][max(origin - context, 0) : origin]
             row[context - len(known) :] = known
         means = np.einsum("mtc,tk->mck", found, self._averages, optimize=True)
-        return means.reshape(len(pairs), -1)
+        columns: np.ndarray = means.reshape(len(pairs), -1)
+        return columns
 
     @cached_property
     def _averages(self) -> np.ndarray:
@@ -171,7 +174,8 @@ class StaticGroup:
                 cells = np.array([cell], dtype=object if isinstance(cell, str) else np.float64)
                 coded[index] = self.coding.encode(cells, self.name)[0]
         shown = np.concatenate([np.ones((len(pairs), 1)), own], axis=1)
-        return (coded[pairs[:, 0]][:, :, None] * shown[:, None, :]).reshape(len(pairs), -1)
+        columns: np.ndarray = (coded[pairs[:, 0]][:, :, None] * shown[:, None, :]).reshape(len(pairs), -1)
+        return columns
 
     def cell(self, table: SeriesTable, index: int) -> str | float | None:
         """The value of a series; None if it is not known."""

@@ -293,11 +293,13 @@ def _inside(lower: np.ndarray, upper: np.ndarray, target: np.ndarray) -> np.ndar
 
 def _interval_scores(lower: np.ndarray, upper: np.ndarray, target: np.ndarray, level: float) -> np.ndarray:
     outside = np.maximum(lower - target, 0.0) + np.maximum(target - upper, 0.0)
-    return upper - lower + 200 / (100 - level) * outside
+    scores: np.ndarray = upper - lower + 200 / (100 - level) * outside
+    return scores
 
 
 def _pinball(quantile: np.ndarray, target: np.ndarray, probability: float) -> np.ndarray:
-    return np.maximum(probability * (target - quantile), (1 - probability) * (quantile - target))
+    losses: np.ndarray = np.maximum(probability * (target - quantile), (1 - probability) * (quantile - target))
+    return losses
 
 
 def _ranks(above: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -296,7 +296,8 @@ class Trained:
             series, factor = apart.rest, apart.ahead(pairs, self.checkpoint.config.data.horizon, 0)[1]
         scaler, _ = self._scaler(series, pairs)
         contexts = contexts_at(series, pairs, self.context, scaler)
-        return quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None] * factor
+        spread: np.ndarray = quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None] * factor
+        return spread
 
     def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
         """See `swt_time.evaluation.forecasting.SpreadForecaster`."""

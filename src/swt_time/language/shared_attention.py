@@ -79,7 +79,10 @@ def attend_shared(
     Tensor, (M, A, P, E)
     """
     mask = mask.expand(len(query), -1, query.shape[2], -1)
-    return _AttendShared.apply(query, *shared, keys, values, mask, scaling)
+    attended: Tensor = _AttendShared.apply(  # type: ignore[no-untyped-call]  # Function.apply has no annotations
+        query, *shared, keys, values, mask, scaling
+    )
+    return attended
 
 
 class _AttendShared(torch.autograd.Function):
@@ -133,4 +136,5 @@ def _join_rows(x: Tensor) -> Tensor:
 
 def _split_rows(x: Tensor, rows: int) -> Tensor:
     """Invert `_join_rows`: ``(1, A, M * P, E)`` to ``(M, A, P, E)``."""
-    return x[0].unflatten(1, (rows, -1)).transpose(0, 1)
+    split: Tensor = x[0].unflatten(1, (rows, -1)).transpose(0, 1)
+    return split

@@ -86,7 +86,8 @@ class Reprogrammed(Branch):
         half = self.backbone.model.dtype == torch.bfloat16
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
             reprogrammed = self.reprogram(tokens, *self._keys_values()).to(tokens.dtype)
-        return self.backbone(prompt, reprogrammed, visible)
+        hidden: Tensor = self.backbone(prompt, reprogrammed, visible)
+        return hidden
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the prototypes; in inference they are cached until a weight changes."""

@@ -16,7 +16,7 @@ from swt_time.model.quantiles import QuantileHead
 from swt_time.model.reprogramming import FreePrototypes, MappingPrototypes, Reprogramming
 from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
 from swt_time.wavelets import reach, wavelet_support
-from swt_time.wavelets.stationary import check_level
+from swt_time.wavelets.boundaries import check_level
 
 GATED_STD = 20.0
 """Standard deviation from which the quantiles behind a gate start. The optimiser moves the gate by one learning rate a

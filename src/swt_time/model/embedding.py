@@ -27,14 +27,13 @@ from swt_time.model.patching import (
     patches,
 )
 from swt_time.remembered import Remembered, fingerprint
-from swt_time.wavelets.boundaries import Boundary
+from swt_time.wavelets.boundaries import Boundary, check_level
 from swt_time.wavelets.filters import FilterBank, filter_bank
 from swt_time.wavelets.folding import Folded, fold, folding_pays, last_filters, patch_filters, strided_patches
 from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
 from swt_time.wavelets.stationary import (
     analyse,
     check_boundary,
-    check_level,
     composite_filters,
     extend,
     reach,
@@ -119,7 +118,8 @@ class JointProjection(nn.Module):
 
     def band_kernel(self) -> Tensor:
         """Return the map as a kernel, shape (D, K, R)."""
-        return self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
+        kernel: Tensor = self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
+        return kernel
 
     def forward(self, features: Tensor) -> Tensor:
         """Project patches of all bands: ``(M, P, R, K) -> (M, P, D)``."""
@@ -337,7 +337,7 @@ class WaveletPatchEmbedding(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WaveletPatchEmbedding:
         before = self.filters
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # Module has no annotation here
         self._folded.forget()
         if before is not None and self.filters is not None and self.filters.dtype != before.dtype:
             # A cast applies to weights only: recompute the constants in at least single precision.
@@ -357,7 +357,8 @@ class WaveletPatchEmbedding(nn.Module):
             tokens = self.folded(series) if self.folds(series) else self.plain(series)
             if self.position is not None:
                 tokens = add_positions(tokens, self.positions(self.position))
-        return self.dropout(self.semantic(tokens))
+        dropped: Tensor = self.dropout(self.semantic(tokens))
+        return dropped
 
     def folds(self, series: Tensor) -> bool:
         """Return whether series ``(M, T)`` take the folded path: all steps are linear and folding is faster."""
@@ -388,10 +389,12 @@ class WaveletPatchEmbedding(nn.Module):
         weights = self.weights()
         if weights is not None:
             c = c * weights.to(c.dtype).unsqueeze(-1)
-        return self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
+        projected: Tensor = self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
+        return projected
 
     def positions(self, table: Tensor) -> Tensor:
         """Return the position of each patch, including the projected codes of its bands, shape (P, D)."""
         if self.band_position is None:
             return table
-        return table + self.projection(self.band_position.unsqueeze(0))[0]
+        coded: Tensor = table + self.projection(self.band_position.unsqueeze(0))[0]
+        return coded

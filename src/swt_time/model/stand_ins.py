@@ -25,7 +25,8 @@ class AttentionStandIn(Branch):
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
         hidden = None if visible is None else ~visible
         mixed, _ = self.attention(tokens, tokens, tokens, key_padding_mask=hidden, need_weights=False)
-        return self.norm(tokens + mixed)
+        normed: Tensor = self.norm(tokens + mixed)
+        return normed
 
 
 class TransformerStandIn(Branch):
@@ -46,4 +47,7 @@ class TransformerStandIn(Branch):
 
     def forward(self, tokens: Tensor, prompt: object = None, visible: Tensor | None = None) -> Tensor:
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
-        return self.encoder(tokens + self.positions, src_key_padding_mask=None if visible is None else ~visible)
+        hidden: Tensor = self.encoder(
+            tokens + self.positions, src_key_padding_mask=None if visible is None else ~visible
+        )
+        return hidden

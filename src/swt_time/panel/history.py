@@ -68,7 +68,8 @@ class Scale:
     def restore(self, adjusted: np.ndarray) -> np.ndarray:
         """Undo `adjust`."""
         values = np.where(self.multiplicative[:, None], adjusted * self.index, adjusted + self.index)
-        return np.exp(np.minimum(values, LARGEST_LOG)) if self.logarithm else values
+        restored: np.ndarray = np.exp(np.minimum(values, LARGEST_LOG)) if self.logarithm else values
+        return restored
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ class Theta:
     @property
     def flat(self) -> np.ndarray:
         """The next one-step forecast (M,) without the slope of the line: a level that is shifted with the series."""
-        return self.level + self.weight * self.intercept * (1 - self.alpha) ** self.lengths
+        flat: np.ndarray = self.level + self.weight * self.intercept * (1 - self.alpha) ** self.lengths
+        return flat
 
     def forecast(self, steps: int) -> np.ndarray:
         """Forecast ``steps`` values after the last one: (M, steps)."""

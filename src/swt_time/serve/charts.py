@@ -95,7 +95,8 @@ def _past(folds: Folds | None, name: str) -> list[dict[str, Any]]:
 def _times(times: pd.Index) -> list[float]:
     """Seconds of wall-clock time since 1970, or counts of rows."""
     stamps = microseconds(times, wall=True)
-    return (stamps / 1e6 if isinstance(times, pd.DatetimeIndex) else stamps).tolist()
+    seconds: list[float] = (stamps / 1e6 if isinstance(times, pd.DatetimeIndex) else stamps).tolist()
+    return seconds
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

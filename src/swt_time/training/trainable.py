@@ -43,7 +43,8 @@ class TrainableModel:
         """Forecast ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``."""
         if self.model.has_quantiles:
             return self.model.quantiles(context, observed=observed)
-        return self.model(context, observed=observed)
+        forecast: Tensor = self.model(context, observed=observed)
+        return forecast
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the parameters of the model."""

@@ -382,4 +382,5 @@ def _least_squares_synthesis(c: Tensor, bank: FilterBank, boundary: str, norm: b
     weight = torch.tensor(scale, dtype=c.dtype, device=c.device).unsqueeze(-1)
     system = (columns * weight).reshape(length, bands * length).T
     wanted = (c * weight).reshape(series, bands * length).T
-    return (torch.linalg.pinv(system, rtol=LEAST_SEEN) @ wanted).T
+    solved: Tensor = (torch.linalg.pinv(system, rtol=LEAST_SEEN) @ wanted).T
+    return solved
