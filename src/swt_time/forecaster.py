@@ -94,7 +94,7 @@ class Forecaster:
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """A forecaster for a whole configuration."""
+        """Return a forecaster for a whole configuration."""
         forecaster = cls.__new__(cls)
         forecaster._start(config)
         return forecaster

@@ -92,7 +92,7 @@ def _set_process_defaults() -> Callable[[], None]:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    """The libraries of linear algebra that NumPy has loaded."""
+    """Return the libraries of linear algebra that NumPy has loaded."""
     return ThreadpoolController().select(user_api="blas")
 
 

@@ -201,7 +201,7 @@ def fit_beside(
 def _ended(
     config: Config, model: "SWTTime | ClosedForm", parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
-    """The checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
+    """Return the checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
     checkpoint = make_checkpoint(config, model, parts, provenance, result)
     if config.training.keep_sums and result.closed_form is not None:
         return with_sums(checkpoint, parts)

@@ -151,7 +151,7 @@ def _places(known: TrainedOn, table: SeriesTable) -> list[int | None]:
 
 
 def _seen(table: SeriesTable, index: int, sums: Sums, place: int | None, width: int) -> int:
-    """Number of first rows of a series of a table that were summed over; all of them if none is new."""
+    """Return the number of first rows of a series of a table that were summed over; all of them if none is new."""
     if place is None:
         return 0
     stamps, last = microseconds(table.times[index], wall=False), int(sums.last[place])
@@ -168,7 +168,7 @@ def _seen(table: SeriesTable, index: int, sums: Sums, place: int | None, width: 
 
 
 def _scaler(known: TrainedOn, table: SeriesTable, places: list[int | None]) -> Scaler:
-    """The scales of training; of a new series, those of its own rows."""
+    """Return the scales of training; of a new series, those of its own rows."""
     own = fit_scaler(table.values, table.lengths.tolist(), table.observed)
     mean, std = own.mean.copy(), own.std.copy()
     for i, place in enumerate(places):
@@ -178,7 +178,7 @@ def _scaler(known: TrainedOn, table: SeriesTable, places: list[int | None]) -> S
 
 
 def _windows(table: SeriesTable, scaler: Scaler, seen: np.ndarray, context: int, horizon: int) -> PartWindows:
-    """The windows with at least one new target."""
+    """Return the windows with at least one new target."""
     scaled = scaler.apply(table.values)
     for index, values in enumerate(scaled):
         refuse_far(table, index, values)

@@ -223,7 +223,7 @@ def evaluate(
 def start_forecaster(
     options: ModelOptions, configuration: ConfigOptions, table: TableOptions, horizon: int | None
 ) -> "Forecaster":
-    """A forecaster to fit, of preset ``auto`` unless another configuration is named."""
+    """Return a forecaster to fit, of preset ``auto`` unless another configuration is named."""
     from swt_time.forecaster import Forecaster
 
     flags = {"data.horizon": horizon, "training.device": options.device, "backbone.name": options.backbone}
@@ -252,6 +252,7 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
 
 
 def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> "Forecaster":
+    """Load a model with the options of the command."""
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(

@@ -192,7 +192,7 @@ def _from_cells(
 
 
 def _number(cell: Any, name: str, row: int) -> float | None:
-    """The cell as a float, or None if it is not a number."""
+    """Return the cell as a float, or None if it is not a number."""
     if isinstance(cell, str):
         cell = cell.strip()
         if not NUMBER.fullmatch(cell):

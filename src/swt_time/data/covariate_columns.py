@@ -175,7 +175,7 @@ def set_aside(table: nw.DataFrame[Any], asked: Asked | None) -> tuple[nw.DataFra
 
 
 def _named(table: nw.DataFrame[Any], names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:
-    """The columns with the names of the table, or else with the standard ones."""
+    """Return the columns with the names of the table, or else with the standard ones."""
     for some in (names, standard):
         if all(name in table.columns for name in some):
             return tuple(some)

@@ -77,7 +77,7 @@ class Covariates:
         return replace(self, columns=columns, titles=None if self.titles is None else self.titles.select(indices))
 
     def of(self, role: Role) -> tuple[Covariate, ...]:
-        """The covariates of a role."""
+        """Return the covariates of a role."""
         return tuple(one for one in self.columns if one.role == role)
 
     def cut(self, rows: Sequence[int]) -> "Covariates":
@@ -233,7 +233,7 @@ def read_cells(column: nw.Series[Any], numbers: np.ndarray) -> np.ndarray:
 
 
 def _level(cell: object) -> str | None:
-    """A cell of a category; words for a missing value, such as none, are levels like any others."""
+    """Return a cell of a category; words for a missing value, such as none, are levels like any others."""
     text = cell.strip() if isinstance(cell, str) else None if is_missing(cell) else str(cell)
     return text or None
 

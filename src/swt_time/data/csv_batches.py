@@ -64,7 +64,7 @@ class CsvBatches:
         return pd.concat(full)
 
     def text(self, names: list[str], index: pd.Index) -> pd.DataFrame:
-        """The cells of some columns as they are written; ``index`` selects the rows."""
+        """Return the cells of some columns as they are written; ``index`` selects the rows."""
         parts = []
         for frame in self._parse(names):
             part = frame.loc[frame.index.intersection(index)]

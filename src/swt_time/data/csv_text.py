@@ -88,7 +88,7 @@ def _lines(raw: bytes) -> io.TextIOWrapper:
 
 
 def _cells(line: str, delimiter: str) -> int:
-    """Number of cells of a line; 0 if a cell exceeds the size limit of the csv module."""
+    """Return the number of cells of a line; 0 if a cell exceeds the size limit of the csv module."""
     try:
         return len(next(csv.reader([line], delimiter=delimiter)))
     except csv.Error:

@@ -99,7 +99,7 @@ def read_moments(texts: Sequence[str], form: TimeForm, like: pd.Index) -> pd.Dat
 
 
 def _formats(form: TimeForm) -> list[str]:
-    """The format of the table, the same dates with and without a time of day, and ISO 8601."""
+    """Return the format of the table, the same dates with and without a time of day, and ISO 8601."""
     if form.format is None:
         return [ISO]
     date = next((date for date in DATES if form.format.startswith(date)), None)

@@ -96,7 +96,7 @@ def _unpacked(raw: bytes, name: str, kind: str, budget: Budget) -> bytes:
 
 
 def _reader(raw: bytes, name: str, kind: str) -> tuple[Callable[[], Iterator[bytes]], tuple[type[Exception], ...]]:
-    """A function that yields the decompressed bytes in parts, and the errors it raises if the file is damaged."""
+    """Return a function that yields the decompressed bytes in parts, and the errors it raises for a damaged file."""
     if kind == "gzip":
         return lambda: _file(gzip.open(io.BytesIO(raw))), (EOFError, zlib.error, gzip.BadGzipFile)
     if kind == "zip":
@@ -147,7 +147,7 @@ def _skip_padding(view: memoryview, position: int) -> int:
 
 
 def _zstd(name: str) -> Any:
-    """The ``zstd`` module: Python's own since 3.14, before that the backport of it."""
+    """Return the ``zstd`` module: Python's own since 3.14, before that the backport of it."""
     try:
         from compression import zstd
     except ImportError:
@@ -161,7 +161,7 @@ def _zstd(name: str) -> Any:
 
 
 def _only_entry(raw: bytes, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-    """The file inside a zip file, which must be the only one."""
+    """Return the file inside a zip file, which must be the only one."""
     if (count := raw.count(ENTRY)) > ENTRIES_LIMIT:
         raise TableError(f"{name} is a zip file that holds {count:,} files; expected exactly one table")
     try:

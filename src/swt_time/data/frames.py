@@ -64,7 +64,7 @@ def take_rows(column: Any, indices: Sequence[int]) -> Any:
 
 
 def column_labels(frame: Any, names: Sequence[str]) -> pd.Series | None:
-    """The labels of columns as a pandas frame holds them, such as integers; None if all are text.
+    """Return the labels of columns as a pandas frame holds them, such as integers; None if all are text.
 
     Parameters
     ----------

@@ -235,7 +235,7 @@ class RowCount:
         return np.arange(len(times)), np.ones(len(times), dtype=bool)
 
     def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.Index:
-        """Times of the rows at these positions."""
+        """Return the times of the rows at these positions."""
         return self.times[ordinals]
 
 
@@ -272,7 +272,7 @@ def parse_frequency(alias: str) -> Frequency:
 
 
 def _from_offset(offset: object) -> Frequency | None:
-    """The frequency of an offset of pandas; None if it is not supported."""
+    """Return the frequency of an offset of pandas; None if it is not supported."""
     kind, count = type(offset).__name__, int(getattr(offset, "n", 0))
     if count < 1:
         return None
@@ -301,13 +301,13 @@ def _elapsed(offset: object) -> int:
 
 
 def day_length(frequency: str) -> int:
-    """Steps per day of a frequency below a day: ``h`` 24, ``15min`` 96; 1 if there is none."""
+    """Return the steps per day of a frequency below a day: ``h`` 24, ``15min`` 96; 1 if there is none."""
     unit = frequency.lstrip("0123456789")
     return season_length(frequency) if unit in ("s", "min", "h") else 1
 
 
 def season_length(frequency: str) -> int:
-    """Steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
+    """Return the steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
 
     Returns 1 for frequencies without a common season (``10D``, ``6MS``, ``none``).
     """

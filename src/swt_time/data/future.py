@@ -70,7 +70,7 @@ def median_steps(times: Sequence[pd.Index]) -> list[int]:
 
 
 def note_median_step(times: Sequence[pd.Index]) -> list[str]:
-    """A note on the times of forecasts, unless the times of all series are regular."""
+    """Return a note on the times of forecasts, unless the times of all series are regular."""
     if all(len(np.unique(np.diff(microseconds(one, wall=True)))) < 2 for one in {id(t): t for t in times}.values()):
         return []
     steps = sorted(set(median_steps(times)))

@@ -121,7 +121,7 @@ def _find(frame: nw.DataFrame[Any], moments: np.ndarray, text: Sequence[str]) ->
 
 
 def _moments(frame: nw.DataFrame[Any], times: Sequence[str]) -> np.ndarray | None:
-    """A code for each row, equal for equal times; None if a time is missing."""
+    """Return a code for each row, equal for equal times; None if a time is missing."""
     codes = []
     for name in times:
         code, first = factorize(frame[name])

@@ -43,7 +43,7 @@ def join_codes(codes: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def join_cells(cells: Sequence[str]) -> str:
-    """Join the cells of several id columns by slashes; those in a cell are escaped, so that no two joins are equal.
+    r"""Join the cells of several id columns by slashes; those in a cell are escaped, so that no two joins are equal.
 
     Examples
     --------

@@ -131,7 +131,7 @@ def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def require(frame: nw.DataFrame[Any], name: str, key: str) -> str:
-    """The column with a name, which may differ in blanks at its ends."""
+    """Return the column with a name, which may differ in blanks at its ends."""
     if name in frame.columns:
         return name
     trimmed = [other for other in frame.columns if other.strip() == name.strip()]
@@ -209,7 +209,7 @@ def _find_times(
 
 
 def _hold_times(frame: nw.DataFrame[Any], names: list[str], date_format: str | None, *, coarse: bool) -> list[str]:
-    """The columns that hold times."""
+    """Return the columns that hold times."""
     schema = frame.schema
     # a frame takes long to give a column: of a wide table, ask for those that can be times
     possible = [

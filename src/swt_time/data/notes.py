@@ -175,7 +175,7 @@ def _begins_day(times: pd.DatetimeIndex) -> np.ndarray:
 
 
 def _next_days(moments: np.ndarray, like: pd.Index) -> np.ndarray:
-    """The first moment of the day after each moment; a day on which clocks change has not 24 hours."""
+    """Return the first moment of the day after each moment; a day on which clocks change has not 24 hours."""
     times = from_microseconds(moments, like)
     if not isinstance(times, pd.DatetimeIndex):
         return moments

@@ -127,7 +127,7 @@ def _first(column: nw.Series[Any], marks: str) -> tuple[int, str]:
 
 
 def describe_styles(styles: dict[str, Style], table: nw.DataFrame[Any]) -> list[str]:
-    """Notes on how the numbers of columns were read."""
+    """Return the notes on how the numbers of columns were read."""
     names: dict[str, list[str]] = {}
     for name, style in styles.items():
         how = "commas between thousands"

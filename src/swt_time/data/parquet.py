@@ -210,7 +210,7 @@ def _width(kind: Any) -> int:
 
 
 def _decoded(column: Any, kind: Any, budget: Budget, keep: bool) -> Any:
-    """A column of text without its dictionary, whose length is checked before.
+    """Return a column of text without its dictionary, whose length is checked before.
 
     With ``keep`` it is encoded by a dictionary of its own values.
     """
@@ -226,7 +226,7 @@ def _decoded(column: Any, kind: Any, budget: Budget, keep: bool) -> Any:
 
 
 def _joined(parts: list[Any], kind: Any, budget: Budget) -> Any:
-    """The parts of a column as one; those that are encoded stay so, by one dictionary, if values are repeated."""
+    """Return the parts of a column joined; encoded ones stay so, by one dictionary, if values are repeated."""
     import pyarrow as arrow
 
     if not parts or parts[0].type == kind or not arrow.types.is_dictionary(parts[0].type):

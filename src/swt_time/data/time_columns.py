@@ -1,7 +1,7 @@
-"""Times that a table holds as numbers: calendar columns (``year, month, day, hour``), seconds since 1970, and years
-with the month as a fraction (``1949.0833``).
+"""Times that a table holds as numbers.
 
-Each becomes one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
+They are calendar columns (``year, month, day, hour``), seconds since 1970, and years with the month as a fraction
+(``1949.0833``). Each becomes one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
 """
 
 import re
@@ -127,7 +127,7 @@ def holds_epochs(column: nw.Series[Any]) -> bool:
 
 
 def _digits(column: nw.Series[Any]) -> int:
-    """Number of digits that all cells have in common; 0 if there is none."""
+    """Return the number of digits that all cells have in common; 0 if there is none."""
     if len(column) == 0 or column.is_null().any():
         return 0
     if column.dtype.is_integer():

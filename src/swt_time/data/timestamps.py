@@ -81,7 +81,7 @@ class TimeColumn:
         self.notes.append(f"column {self.name!r}: {text}")
 
     def fit(self, times: pd.DatetimeIndex) -> tuple[Frequency, int] | None:
-        """The frequency and the number of missing timestamps; see `fit_frequency`."""
+        """Return the frequency and the number of missing timestamps; see `fit_frequency`."""
         return fit_frequency(times, self.codes, self.frequency)
 
     def place(self, row: int) -> str:
@@ -160,7 +160,7 @@ def looks_like_time(column: nw.Series[Any], date_format: str | None = None, *, c
 
 
 def native_zone_type(column: nw.Series[Any]) -> tuple[Any, str] | None:
-    """Unit and time zone of a pandas column of timestamps; None for other columns and libraries.
+    """Return the unit and time zone of a pandas column of timestamps; None for other columns and libraries.
 
     The names of a fifth of all time zones (with ``_``, ``+``, ``-`` or digits) are unknown to narwhals for pandas.
     """
@@ -296,7 +296,7 @@ def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
 
 
 def _choose(readings: list[Reading], taken: np.ndarray, one: TimeColumn) -> Reading | None:
-    """The reading that gives gapless series, or that repairs could make gapless; None if there is no reading.
+    """Return the reading that gives gapless series, or that repairs could make gapless; None if there is no reading.
 
     Raises
     ------

@@ -138,7 +138,7 @@ def usual_rows(times: pd.Index, starts: np.ndarray) -> np.ndarray:
 
 
 def most_frequent(values: np.ndarray) -> int:
-    """The most frequent value; the smallest one in case of ties."""
+    """Return the most frequent value; the smallest one in case of ties."""
     if len(values) and (values == values[0]).all():
         return int(values[0])
     found, counts = np.unique(values, return_counts=True)

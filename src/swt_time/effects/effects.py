@@ -75,7 +75,7 @@ class Effects:
         return not self.groups and (self.windows is None or not self.windows.groups)
 
     def apart(self, table: SeriesTable) -> "Apart":
-        """A table without its effects."""
+        """Return a table without its effects."""
         places = self.places
 
         def combine(index: int, features: Features) -> np.ndarray:
@@ -93,7 +93,7 @@ class Effects:
         return self.beta if self.own is None or name not in places else self.own[places[name]]
 
     def notes_on(self, table: SeriesTable) -> list[str]:
-        """Notes on effects that cannot be used for some series."""
+        """Return the notes on effects that cannot be used for some series."""
         found = []
         for one in self.groups:
             if isinstance(one, TitleGroup):
@@ -112,11 +112,11 @@ class Effects:
         return found
 
     def scale(self, table: SeriesTable, index: int) -> float:
-        """Unit of the effects on a series."""
+        """Return the unit of the effects on a series."""
         return 1.0 if self.link == "multiplicative" else self.unit(table, index)
 
     def unit(self, table: SeriesTable, index: int) -> float:
-        """Standard deviation of a series."""
+        """Return the standard deviation of a series."""
         known = self.scales.get(table.ids[index])
         if known is not None:
             return known

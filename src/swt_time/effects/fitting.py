@@ -68,7 +68,7 @@ class FittedEffects:
     windows: FittedWindows | None = None
 
     def beside(self, residuals: Residuals | None) -> "FittedEffects":
-        """The effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
+        """Return the effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
         if self.windows is None or residuals is None:
             return self
         windows = self.windows.beside(residuals)
@@ -85,7 +85,7 @@ class FittedEffects:
 
 
 def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
-    """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
+    """Return the groups of features of covariates and calendar of a table, from the first rows of each series."""
     clock, found = Clock(table), list[Group | None]()
     for column in table.covariates.cut(rows).of("known"):
         flags = not column.is_text and _two_values(column.values)
@@ -220,15 +220,17 @@ class Regression:
     links: tuple[Link, ...] = ("additive", "multiplicative")
 
     def solve(self, link: Link, beta: np.ndarray) -> Filter:
-        """The closed form of the table without effects."""
+        """Return the closed form of the table without effects."""
         rest = Effects(tuple(self.groups), link, beta, self.units).apart(self.table).rest
         return solve_filter(rest, self.context, self.horizon, evenly(self.horizon, MOST_STEPS))
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Coefficients, their link, the share of the error on held-out folds that they leave, and the closed form beside
-    them."""
+    """Coefficients, and the closed form beside them.
+
+    ``share`` is the part of the error on held-out folds that they leave.
+    """
 
     fit: Fit
     link: Link
@@ -365,12 +367,12 @@ def origins(table: SeriesTable, context: int, horizon: int) -> tuple[np.ndarray,
 
 
 def fold_count(table: SeriesTable, horizon: int) -> int:
-    """Number of folds."""
+    """Return the number of folds."""
     return int(np.clip(np.median(table.lengths) // (2 * horizon), 1, FOLDS))
 
 
 def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
-    """The linear forecast in closed form of a table, as a map of values."""
+    """Return the linear forecast in closed form of a table, as a map of values."""
     parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
     if min(len(parts.train), len(parts.validation)) == 0:
         parts = scale_table(table, "none").parts(context, horizon)
@@ -380,7 +382,7 @@ def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarr
 
 
 def out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
-    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
+    """Return a table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
 
     ``folds`` are coefficients without each fold, (K, p), or those of each series, (N, K, p).
     """

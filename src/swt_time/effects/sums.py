@@ -71,7 +71,7 @@ class Sums:
 
     @classmethod
     def zero(cls, width: int) -> "Sums":
-        """Sums over nothing."""
+        """Return the sums over nothing."""
         return cls(np.zeros((width, width)), np.zeros(width), 0.0, 0)
 
 

@@ -99,7 +99,7 @@ class TitleGroup:
         return self.longest is None or len(table.values[index]) <= self.longest
 
     def reduced(self, table: SeriesTable, index: int) -> np.ndarray | None:
-        """The title of a series in the directions, (d,); None if it has none, or one that was not read."""
+        """Return the title of a series in the directions, (d,); None if it has none, or one that was not read."""
         titles = table.covariates.titles
         if titles is not None and titles.texts[index]:
             if titles.vectors is not None:

@@ -35,7 +35,7 @@ Edge = Annotated[int, Field(ge=0, le=LONGEST)]
 
 
 def stretches(context: int, season: int) -> tuple[int, ...]:
-    """The lags after which a stretch ends and the next one begins, (K + 1,), from 0 to ``context``.
+    """Return the lags after which a stretch ends and the next one begins, (K + 1,), from 0 to ``context``.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def stretches(context: int, season: int) -> tuple[int, ...]:
 
 
 def averages(edges: Sequence[int]) -> np.ndarray:
-    """The map from a window to its means over stretches, (T, K)."""
+    """Return the map from a window to its means over stretches, (T, K)."""
     found = np.zeros((edges[-1], len(edges) - 1))
     for number, (first, last) in enumerate(pairwise(edges)):
         found[edges[-1] - last : edges[-1] - first, number] = 1 / (last - first)
@@ -178,7 +178,7 @@ class StaticGroup:
         return columns
 
     def cell(self, table: SeriesTable, index: int) -> str | float | None:
-        """The value of a series; None if it is not known."""
+        """Return the value of a series; None if it is not known."""
         if self.name in table.covariates:
             found = table.covariates[self.name].values[index][0]
             return found if isinstance(found, str) else float(found)
@@ -209,7 +209,7 @@ def restore_window_group(record: Mapping[str, Any]) -> WindowGroup:
 
 
 def window_groups(table: SeriesTable, rows: Sequence[int], edges: tuple[int, ...]) -> list[WindowGroup]:
-    """The groups of the past and static covariates of a table, learned from the first rows of each series."""
+    """Return the groups of the past and static covariates of a table, learned from the first rows of each series."""
     cut, found = table.covariates.cut(rows), list[WindowGroup]()
 
     def coding(column: Covariate) -> Coding | None:

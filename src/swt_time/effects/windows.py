@@ -59,7 +59,7 @@ class WindowEffects:
     def change(
         self, table: SeriesTable, pairs: np.ndarray, units: np.ndarray, beta: np.ndarray | None = None
     ) -> np.ndarray:
-        """Changes of the forecasts from origins, (M, H), in the units of the table.
+        """Return the changes of the forecasts from origins, (M, H), in the units of the table.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class FittedWindows:
     folds: np.ndarray
 
     def beside(self, residuals: Residuals) -> "FittedWindows":
-        """The effects, without groups if they do not lower the errors of the forecast that was chosen as well.
+        """Return the effects, without groups if they do not lower the errors of the forecast that was chosen as well.
 
         They were learned on the errors of a closed form, which another forecast need not make. They must lower those on
         every held-out block, by `MARGIN` on average.

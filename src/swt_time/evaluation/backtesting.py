@@ -58,8 +58,10 @@ class Folds:
         return _pairs(self.origins)
 
     def frame(self, like: Any) -> Any:
-        """Ids, time, ``cutoff``, true values, ``yhat`` and the columns around it in the library of a frame, see
-        `cross_validation_frame`."""
+        """Return ids, time, ``cutoff``, true values, ``yhat`` and the columns around it in the library of a frame.
+
+        See `cross_validation_frame`.
+        """
         horizon = self.yhat.shape[2]
         around = {name: one.reshape(-1, horizon) for name, one in self.around.items()}
         return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, horizon), like, around)
@@ -175,7 +177,7 @@ def _pairs(origins: np.ndarray) -> np.ndarray:
 def _roll(
     series: SeriesTable, horizon: int, windows: int, step: int | None, least: int, strict: bool
 ) -> tuple[list[int], np.ndarray]:
-    """Indices of the series that are long enough, and their origins (N, K); a warning names the others."""
+    """Return the indices of the series that are long enough, and their origins (N, K); a warning names the others."""
     chosen: list[int] = []
     short: list[int] = []
     origins = []

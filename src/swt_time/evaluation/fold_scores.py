@@ -209,6 +209,6 @@ def _score_intervals(
 
 
 def _common_time(series: SeriesTable, rows: np.ndarray) -> str | None:
-    """The last known time, if it is the same in all series."""
+    """Return the last known time, if it is the same in all series."""
     times = {str(times[stop - 1]) for times, stop in zip(series.times, rows.tolist(), strict=True)}
     return times.pop() if len(times) == 1 else None

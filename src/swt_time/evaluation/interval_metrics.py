@@ -303,8 +303,10 @@ def _pinball(quantile: np.ndarray, target: np.ndarray, probability: float) -> np
 
 
 def _ranks(above: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Number of known targets between neighbouring deciles, (10,), by their distances from these, (9, B, H); NaN where
-    deciles are."""
+    """Count the known targets between neighbouring deciles, (10,), by their distances from these, (9, B, H).
+
+    The counts are NaN where deciles are.
+    """
     if np.isnan(above).any():
         return np.full(len(above) + 1, np.nan)
     below, tied = (above > 0).sum(axis=0, dtype=np.int8), (above == 0).any(axis=0)

@@ -185,8 +185,10 @@ class Calibration:
         return np.where(never_negative(histories)[:, None], np.minimum(yhat, 0.0), -np.inf)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration; ``own``
-        is left out where it is 0."""
+        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration.
+
+        ``own`` is left out where it is 0.
+        """
         own = {"own": np.array(self.own)} if self.own else {}
         return own | {
             "season": np.array(self.season, np.float64),

@@ -61,7 +61,7 @@ class Description:
     phases: np.ndarray
 
     def select(self, rows: np.ndarray) -> "Description":
-        """Some of the windows."""
+        """Return some of the windows."""
         return Description(self.unit[rows], self.features[rows], self.phases[rows])
 
 

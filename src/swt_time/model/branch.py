@@ -21,8 +21,10 @@ class Branch(nn.Module):
         return None
 
     def write_prompt(self, z: Tensor, observed: Tensor | None = None) -> Prompt | None:
-        """Write prompts for the observed values of normalised windows, both ``(B, N, T)``; None for a branch that reads
-        no prompt."""
+        """Write prompts for the observed values of normalised windows, both ``(B, N, T)``.
+
+        None for a branch that reads no prompt.
+        """
         return None
 
     def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None, visible: Tensor | None = None) -> Tensor:

@@ -69,7 +69,7 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
 
 
 def _build_head(config: Config, width: int) -> FlattenHead:
-    """The head on ``width`` hidden dimensions of each patch."""
+    """Return the head on ``width`` hidden dimensions of each patch."""
     sizes = width, config.n_patches, config.data.horizon, config.model.dropout
     if config.training.loss != "quantile":
         return FlattenHead(*sizes)
@@ -145,7 +145,7 @@ def _build_stand_in(config: Config) -> Branch:
 
 
 def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:
-    """The language-model branch, and the number of hidden dimensions that the head reads."""
+    """Return the language-model branch, and the number of hidden dimensions that the head reads."""
     model, backbone = config.model, config.backbone
     if language_model is None:
         language_model = load_language_model(

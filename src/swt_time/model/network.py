@@ -133,10 +133,10 @@ class SWTTime(nn.Module):
         return denormalize(self.skip(z).unflatten(0, z.shape[:2]), scale)
 
     def write_prompt(self, context: Tensor, observed: Tensor | None = None) -> Prompt | None:
-        """Write prompts for the observed values of windows, both ``(B, T, N)``, on their device; None for a model that
-        reads no prompt.
+        """Write prompts for the observed values of windows, both ``(B, T, N)``, on their device.
 
-        The statistics are computed on the CPU, so that a window has the same prompt on every device.
+        None for a model that reads no prompt. The statistics are computed on the CPU, so that a window has the same
+        prompt on every device.
         """
         if self.language_model is None:
             return None

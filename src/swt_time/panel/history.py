@@ -1,5 +1,6 @@
-"""What the history of each window says: seasonal adjustment, Theta forecasts, and the features of the pooled
-regression.
+"""What the history of each window says.
+
+That is its seasonal adjustment, Theta forecasts, and the features of the pooled regression.
 
 Shapes: ``W`` windows, ``H`` horizon, ``F`` features, ``L`` values of a history.
 """

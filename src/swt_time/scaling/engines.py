@@ -47,7 +47,7 @@ def start_engine(name: Engine, workers: int | None) -> Run:
 
 
 def usable_cpus() -> int:
-    """Number of CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -145,6 +145,6 @@ def _whole(text: str) -> int | float:
 
 
 def kind_of(value: Any) -> str:
-    """What a value of JSON is called in messages."""
+    """Return what a value of JSON is called in messages."""
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
