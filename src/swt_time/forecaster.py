@@ -96,7 +96,7 @@ class Forecaster:
     def from_config(cls, config: Config) -> Self:
         """Return a forecaster for a whole configuration."""
         forecaster = cls.__new__(cls)
-        forecaster._start(config)
+        forecaster._start(config)  # noqa: SLF001  an alternative constructor
         return forecaster
 
     @classmethod
@@ -130,7 +130,7 @@ class Forecaster:
         folder = expand_user(folder, CheckpointError)
         trained = Trained.load(folder, backbone, device, allow_backbone_change=allow_backbone_change, short=short)
         forecaster = cls.from_config(trained.checkpoint.config)
-        forecaster._found = trained
+        forecaster._found = trained  # noqa: SLF001  an alternative constructor
         return forecaster
 
     @property

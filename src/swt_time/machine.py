@@ -180,8 +180,9 @@ def computes_bfloat16() -> bool:
     if torch.cuda.is_available():
         supported: bool = torch.cuda.is_bf16_supported(including_emulation=False)
         return supported
-    capability = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capability and bool(torch.cpu._is_avx512_bf16_supported())
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001  PyTorch has no public name for it
 
 
 def physical_memory() -> int:
