@@ -86,7 +86,7 @@ FROZEN = "llm_model."
 VOCABULARY = "word_embeddings"
 
 
-def load_time_llm(
+def load_time_llm(  # noqa: PLR0913  an argument for each option that the state dict does not hold
     state_dict: Mapping[str, Tensor],
     *,
     backbone: str,

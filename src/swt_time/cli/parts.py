@@ -63,6 +63,7 @@ def forecast_parts(
     model: Path | None,
     options: ModelOptions,
     table: TableOptions,
+    *,
     asked: "Uncertainty",
     strict: bool,
     engine: str | None,

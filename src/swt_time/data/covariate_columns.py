@@ -74,8 +74,8 @@ class Beside:
         kept |= empty[block.codes]
         return block if kept.all() else block.take(np.flatnonzero(kept))
 
-    def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, date_format: str | None,
-             fill: Any) -> Covariates:  # fmt: skip
+    def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, *,
+             date_format: str | None, fill: Any) -> Covariates:  # fmt: skip
         """Align the covariates with the series; ``block`` holds all rows of the table."""
         if not (self.names or self.past or self.static or self.titles or self.asked.static_table is not None):
             return Covariates()
@@ -85,8 +85,10 @@ class Beside:
             codes = np.array([places.get(name, -1) for name in block.ids], dtype=np.int64)[block.codes]
         rows = Rows(self.table, block.rows, block.times, codes)
         ahead = self._ahead(layout, places, frequency, date_format, block.times)
-        known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
-        past = read_covariates(self.past, rows, None, gapless.ids, gapless.times, frequency, fill, role="past")
+        known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency=frequency, fill=fill)
+        past = read_covariates(
+            self.past, rows, None, gapless.ids, gapless.times, frequency=frequency, fill=fill, role="past"
+        )
         static, titles = self._static(layout, places, rows, gapless.ids)
         return Covariates((*known, *past, *static), titles=None if titles is None else Titles(titles))
 
@@ -133,7 +135,9 @@ class Beside:
         time = layout.time if calendar else _named(table, (layout.time,), (TIME_NAME,), "the table of future rows")[0]
         where = replace(layout, time=time, calendar=calendar)
         groups = np.zeros(len(rows), dtype=np.int64) if codes is None else codes + 1
-        times, _, _ = read_times(table, where, rows, groups, frequency, date_format if time == layout.time else None)
+        times, _, _ = read_times(
+            table, where, rows, groups, frequency=frequency, date_format=date_format if time == layout.time else None
+        )
         if isinstance(times, pd.DatetimeIndex) != isinstance(like, pd.DatetimeIndex) or (
             (getattr(times, "tz", None) is None) != (getattr(like, "tz", None) is None)
         ):

@@ -121,9 +121,9 @@ def read_covariates(
     ahead: Rows | None,
     ids: Sequence[str],
     times: Sequence[pd.Index],
+    *,
     frequency: str,
     fill: Fill | None,
-    *,
     role: Role = "known",
 ) -> list[Covariate]:
     """Align the covariates of a table with its series.
@@ -168,7 +168,7 @@ def read_covariates(
                 at, which = later.of(index)
                 own = _extended(own, more, at, which, length)
             own = own[:length] if role == "past" else own
-            _complete(own, length, fill, name, ids[index], series_times)
+            _complete(own, length, fill, name=name, series=ids[index], times=series_times)
             values.append(own)
         found.append(Covariate(name, tuple(values), role))
     return found
@@ -283,7 +283,7 @@ def _missing(values: np.ndarray) -> np.ndarray:
     return np.asarray(pd.isna(values))
 
 
-def _complete(values: np.ndarray, length: int, fill: Fill | None, name: str, series: str, times: pd.Index) -> None:
+def _complete(values: np.ndarray, length: int, fill: Fill | None, *, name: str, series: str, times: pd.Index) -> None:
     """Fill missing cells within the series in place, as its values are filled."""
     missing = _missing(values[:length])
     if values.dtype != object:

@@ -42,7 +42,7 @@ class CsvBatches:
     """
 
     def __init__(
-        self, raw: bytes, name: str, delimiter: str, decimal: str, header: list[str], ids: list[str], budget: Budget
+        self, raw: bytes, name: str, *, delimiter: str, decimal: str, header: list[str], ids: list[str], budget: Budget
     ) -> None:
         self.raw, self.name, self.delimiter, self.decimal = raw, name, delimiter, decimal
         self.header, self.ids, self.budget = header, ids, budget

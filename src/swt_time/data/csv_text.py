@@ -63,7 +63,7 @@ def parse_csv(raw: bytes, name: str, id_names: set[str], notes: list[str], budge
             decimal = ","
     wanted = {one.strip() for one in id_names}
     ids = [one for one in header if one.strip() in wanted]
-    table = CsvBatches(raw, name, delimiter, decimal, header, ids, budget)
+    table = CsvBatches(raw, name, delimiter=delimiter, decimal=decimal, header=header, ids=ids, budget=budget)
     frame = table.read()
     dtypes = {str(one): dtype for one, dtype in frame.dtypes.items()}
     texts = [one for one, dtype in dtypes.items() if one not in ids and pd.api.types.is_string_dtype(dtype)]

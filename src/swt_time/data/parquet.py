@@ -81,7 +81,7 @@ def read_parquet(
     """
     try:
         import pyarrow
-        import pyarrow.parquet
+        import pyarrow.parquet  # noqa: F401  the library can be built without it
     except ImportError as error:
         raise MissingDependencyError(
             f'{name} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'

@@ -254,7 +254,7 @@ def to_series(
         first = {name: i for i, name in enumerate(table.columns)}
     else:
         names, codes, first = find_ids([table[name] for name in layout.ids], rows, alike)
-    times, form, on_times = read_times(table, layout, rows, codes, frequency, date_format)
+    times, form, on_times = read_times(table, layout, rows, codes, frequency=frequency, date_format=date_format)
     notes += on_times + alike
     roles = {*layout.ids, layout.time, *layout.values}
     others = [name for name in table.columns if name not in roles]
@@ -294,7 +294,7 @@ def to_series(
         order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
         labels=_labels(frame, table, layout, gapless.ids, first),
         names=layout.names,
-        covariates=beside.read(block, layout, gapless, alias, date_format, fill),
+        covariates=beside.read(block, layout, gapless, alias, date_format=date_format, fill=fill),
     )
 
 

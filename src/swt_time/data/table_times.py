@@ -18,6 +18,7 @@ def read_times(
     layout: Layout,
     rows: np.ndarray,
     codes: np.ndarray,
+    *,
     frequency: str | None,
     date_format: str | None,
 ) -> tuple[pd.Index, TimeForm, list[str]]:

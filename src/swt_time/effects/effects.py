@@ -181,7 +181,9 @@ class Effects:
         """Describe the effects, one line for each covariate."""
         names, lines = [group.name for group in self.groups], list[str]()
         if names or self.left_out or self.windows is None:
-            lines = describe("covariates", f"{self.link} effects", names, self.gains, self.left_out, self.error)
+            lines = describe(
+                "covariates", f"{self.link} effects", names, gains=self.gains, left_out=self.left_out, error=self.error
+            )
         if self.own is not None:
             lines.append(
                 f"  each series has effects of its own around the common ones: {self.own_error - 1:+.1%} of the error"
@@ -189,12 +191,12 @@ class Effects:
         if self.windows is not None:
             one = self.windows
             kept = [group.name for group in one.groups]
-            lines += describe(WINDOWED, "effects", kept, one.gains, one.left_out, one.error)
+            lines += describe(WINDOWED, "effects", kept, gains=one.gains, left_out=one.left_out, error=one.error)
         return lines
 
 
 def describe(
-    what: str, how: str, kept: list[str], gains: Mapping[str, float], left_out: Mapping[str, float], error: float
+    what: str, how: str, kept: list[str], *, gains: Mapping[str, float], left_out: Mapping[str, float], error: float
 ) -> list[str]:
     """Describe effects, one line for each covariate."""
     if not kept:

@@ -180,7 +180,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     if len(cut.ids) == 1:
         return found
     folds = best.out_of_fold[:, np.isin(number, best.kept)]
-    own = _own(cut, found.effects, folds, learned.by(), scales, places[:2])
+    own = _own(cut, found.effects, folds, by=learned.by(), scales=scales, origins=places[:2])
     if own is None:
         return found
     effects = replace(found.effects, own=own.beta, own_error=own.error)
@@ -253,7 +253,7 @@ def learn(of: Regression) -> Learned | None:
     scales = np.array(list(of.units.values()))
 
     def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
-        return Problem(sum_up(features, scales, pairs, fold, count, by, link, beta), of.number, rough)
+        return Problem(sum_up(features, scales, pairs, fold, count, by=by, link=link, beta=beta), of.number, rough)
 
     zero = np.zeros(features.width)
     plain = of.solve("additive", zero)
@@ -269,7 +269,7 @@ def learn(of: Regression) -> Learned | None:
         found.append((second.choose(always=of.always), "additive"))
         without += [second.choose(of.always).score] if of.always else []
     if "multiplicative" in of.links and never_negative(known_values(of.table, ends(of.table))).all():
-        fit, problem = _multiplicative(sums, of.solve, plain, zero, len(parts), of.always)
+        fit, problem = _multiplicative(sums, of.solve, plain, zero, groups=len(parts), always=of.always)
         without += [problem.choose(of.always).score] if of.always else []
         better = not found or fit.score < found[0][0].score + math.log(1 - MARGIN)
         if fit.kept and better:
@@ -283,6 +283,7 @@ def _own(
     table: SeriesTable,
     effects: Effects,
     folds: np.ndarray,
+    *,
     by: Filter,
     scales: np.ndarray,
     origins: tuple[np.ndarray, np.ndarray],
@@ -294,7 +295,7 @@ def _own(
     features, sums = Features(table, effects.groups), []
     for index in range(len(table.ids)):
         of = pairs[:, 0] == index
-        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by, effects.link, effects.beta))
+        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by=by, link=effects.link, beta=effects.beta))
     rough = np.concatenate([group.rough for group in effects.groups])
     return fit_own(sums, effects.beta, folds, rough)
 
@@ -312,10 +313,10 @@ def add_windows(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: S
         rest,
         rows,
         window_groups(table, rows, edges),
-        edges,
-        units,
-        (*origins(rest, context, horizon), folds),
-        lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
+        edges=edges,
+        units=units,
+        origins=(*origins(rest, context, horizon), folds),
+        solve=lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
     )
     whole = replace(windows, table=fitted.out_of_fold.rest)
     return replace(fitted, effects=replace(fitted.effects, windows=windows.effects), windows=whole)
@@ -326,6 +327,7 @@ def _multiplicative(
     solve: Callable[[Link, np.ndarray], Filter],
     plain: Filter,
     zero: np.ndarray,
+    *,
     groups: int,
     always: tuple[int, ...],
 ) -> tuple[Fit, Problem]:

@@ -78,7 +78,7 @@ def cross_validate(
 ) -> Folds:
     """Forecast from several cutoffs of each series with a model as it is; see `Forecaster.cross_validation`."""
     horizon = trained.checkpoint.config.data.horizon
-    chosen, origins = _roll(series, horizon, windows, step, trained.least_rows, strict)
+    chosen, origins = _roll(series, horizon, windows, step, least=trained.least_rows, strict=strict)
     _note_seen(trained, series, chosen, origins)
     series = series.select(chosen)
     yhat = trained.forecast_origins(series, _pairs(origins))
@@ -121,7 +121,7 @@ def backtest(
     TableError
         No series is long enough.
     """
-    chosen, origins = _roll(series, horizon, windows, step, 1, strict=False)
+    chosen, origins = _roll(series, horizon, windows, step, least=1, strict=False)
     series = series.select(chosen)
     if len(np.unique(series.last)) > 1:
         _warn(
@@ -175,7 +175,7 @@ def _pairs(origins: np.ndarray) -> np.ndarray:
 
 
 def _roll(
-    series: SeriesTable, horizon: int, windows: int, step: int | None, least: int, strict: bool
+    series: SeriesTable, horizon: int, windows: int, step: int | None, *, least: int, strict: bool
 ) -> tuple[list[int], np.ndarray]:
     """Return the indices of the series that are long enough, and their origins (N, K); a warning names the others."""
     chosen: list[int] = []

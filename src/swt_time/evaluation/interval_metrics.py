@@ -63,7 +63,7 @@ def interval_score(lower: ArrayLike, upper: ArrayLike, target: ArrayLike, level:
     return _over_known(_interval_scores(low, high, known, level), target)
 
 
-def msis(
+def msis(  # noqa: PLR0917  as the other metrics, and with their training series
     lower: ArrayLike, upper: ArrayLike, target: ArrayLike, level: float, train: ArrayLike, season: int = 1
 ) -> float:
     """Mean scaled interval score: the `interval_score` in units of the seasonal naive error of the training series.

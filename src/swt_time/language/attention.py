@@ -145,7 +145,7 @@ def attend(
     if shared is None:
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
     else:
-        mixed = attend_shared(query, shared, keys, values, mask, scaling)
+        mixed = attend_shared(query, shared, keys, values, mask, scaling=scaling)
     return mixed.transpose(1, 2), None
 
 

@@ -75,6 +75,7 @@ class LanguageModel(nn.Module):
         model: Any,
         tokenizer: Any,
         name: str,
+        *,
         dtype: torch.dtype = torch.float32,
         prompt_attention: PromptAttention = "full",
         tune: Tune = "none",

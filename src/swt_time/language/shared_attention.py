@@ -42,7 +42,7 @@ def _try() -> bool:
         return [mixed.detach(), *torch.autograd.grad(mixed.square().sum(), (queries, keys, values))]
 
     def kernel() -> list[Tensor]:
-        return gradients(attend_shared(queries, shared, keys, values, mask, 0.5))
+        return gradients(attend_shared(queries, shared, keys, values, mask, scaling=0.5))
 
     def public() -> list[Tensor]:
         all_keys, all_values = (
@@ -60,6 +60,7 @@ def attend_shared(
     keys: Tensor,
     values: Tensor,
     mask: Tensor,
+    *,
     scaling: float,
 ) -> Tensor:
     """Compute softmax attention of each row to the shared keys and its own keys, on a CPU in float32.
@@ -87,7 +88,7 @@ def attend_shared(
 
 class _AttendShared(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917  Function.apply takes no keywords
         ctx: Any,
         query: Tensor,
         shared_keys: Tensor,

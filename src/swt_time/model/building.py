@@ -141,7 +141,9 @@ def _build_stand_in(config: Config) -> Branch:
     if config.backbone.name == "attention":
         return AttentionStandIn(d_model, heads, dropout)
     layers = config.backbone.layers or TRANSFORMER_LAYERS
-    return TransformerStandIn(d_model, config.n_patches, heads, config.model.d_ff, layers, dropout)
+    return TransformerStandIn(
+        d_model, config.n_patches, n_heads=heads, d_ff=config.model.d_ff, layers=layers, dropout=dropout
+    )
 
 
 def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:

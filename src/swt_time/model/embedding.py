@@ -31,13 +31,7 @@ from swt_time.wavelets.boundaries import Boundary, check_level
 from swt_time.wavelets.filters import FilterBank, filter_bank
 from swt_time.wavelets.folding import Folded, fold, folding_pays, last_filters, patch_filters, strided_patches
 from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
-from swt_time.wavelets.stationary import (
-    analyse,
-    check_boundary,
-    composite_filters,
-    extend,
-    reach,
-)
+from swt_time.wavelets.stationary import analyse, check_boundary, composite_filters, extend, reach
 
 CHOICES = {
     "bands": get_args(BandChoice),
@@ -200,7 +194,7 @@ class WaveletPatchEmbedding(nn.Module):
 
     filters: Tensor | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  an argument for each option of the configuration
         self,
         d_model: int,
         patch_len: int = 16,
@@ -368,8 +362,8 @@ class WaveletPatchEmbedding(nn.Module):
             return True
         training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         count, length = series.shape
-        sizes = (self.d_model, self.taps, self.bands, self.patch_len, self.stride)
-        return folding_pays(count, length, *sizes, training=training, gpu=series.device.type == "cuda")
+        sizes, gpu = (count, length, self.d_model, self.taps, self.bands), series.device.type == "cuda"
+        return folding_pays(*sizes, patch_len=self.patch_len, stride=self.stride, training=training, gpu=gpu)
 
     def folded(self, series: Tensor) -> Tensor:
         """Compute tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
@@ -382,7 +376,7 @@ class WaveletPatchEmbedding(nn.Module):
     def plain(self, series: Tensor) -> Tensor:
         """Compute tokens without positions step by step, from the definition: ``(M, T) -> (M, P, D)``."""
         beyond = self.stride if self.pad == "signal" else 0
-        c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond)
+        c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond=beyond)
         c = extend(c[:, : self.bands], 0, self.stride - beyond, "replicate")
         if self.threshold is not None:
             c = soft_shrink(c, self.threshold)

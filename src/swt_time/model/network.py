@@ -174,7 +174,7 @@ class SWTTime(nn.Module):
         if not isinstance(self.skip, RidgeSkip):
             return None
         context, prior = self.skip.weight.shape[1], self.embed.prior()
-        solution = solve(windows, validation, context, prior, self.closed_form, processes)
+        solution = solve(windows, validation, context, prior, self.closed_form, processes=processes)
         self.skip.weight.copy_(torch.from_numpy(solution.weight))
         return solution
 

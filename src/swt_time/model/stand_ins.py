@@ -38,7 +38,7 @@ class TransformerStandIn(Branch):
     dropout : float
     """
 
-    def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
+    def __init__(self, d_model: int, n_patches: int, *, n_heads: int, d_ff: int, layers: int, dropout: float):
         super().__init__()
         self.positions = nn.Parameter(torch.empty(n_patches, d_model))
         nn.init.trunc_normal_(self.positions, std=0.02)

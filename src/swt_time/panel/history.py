@@ -131,7 +131,7 @@ def describe(histories: Sequence[np.ndarray], season: int, horizon: int) -> Hist
         pairs = [adjust_season(rows, season, False), adjust_season(logged, season, True)]
         thetas = theta_forecasts([adjusted for _, adjusted in pairs], horizon)
         for name, (found, adjusted), forecasts in zip(("plain", "log"), pairs, thetas, strict=True):
-            scale = describe_block(adjusted, found, forecasts, season, horizon, logarithm=name == "log")
+            scale = describe_block(adjusted, found, forecasts, season=season, horizon=horizon, logarithm=name == "log")
             part |= {f"{name} {key}": value for key, value in scale.items()}
         parts.append(part)
     back = np.argsort(np.concatenate(order))
@@ -187,6 +187,7 @@ def describe_block(
     rows: Rows,
     found: Season,
     forecasts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
     season: int,
     horizon: int,
     logarithm: bool,

@@ -151,6 +151,7 @@ def look_back(
     trained: Trained,
     series: SeriesTable,
     windows: int,
+    *,
     step: int | None = None,
     levels: Sequence[float] = LEVELS,
     report: Callable[[str], None] = lambda line: None,

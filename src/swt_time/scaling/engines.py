@@ -134,7 +134,7 @@ def import_ray() -> Any:
         os.environ.setdefault(LOOPBACK, "0")  # read when Ray is imported
     try:
         import ray
-        import ray.exceptions
+        import ray.exceptions  # noqa: F401  which the caller reads as ray.exceptions
     except ImportError as error:
         raise MissingDependencyError("the engine ray needs another package: pip install 'swt-time[ray]'") from error
     return ray

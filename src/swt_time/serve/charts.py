@@ -49,7 +49,9 @@ def write_charts(path: Path, ahead: Ahead, past: Past | None) -> list[str]:
             after = future[index * horizon : (index + 1) * horizon]
             own = {name: one[index] for name, one in ahead.around.items()}
             before = _past(folds, series.ids[index])
-            chart = _chart(series, index, after, yhat[index], own, before, season_length(series.frequency))
+            chart = _chart(
+                series, index, after, yhat[index], around=own, past=before, season=season_length(series.frequency)
+            )
             print(json.dumps(chart, allow_nan=False), file=file)
     return [series.ids[i] for i in order]
 
@@ -59,6 +61,7 @@ def _chart(
     index: int,
     after: pd.Index,
     yhat: np.ndarray,
+    *,
     around: Mapping[str, np.ndarray],
     past: list[dict[str, Any]],
     season: int,

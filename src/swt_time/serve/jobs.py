@@ -314,7 +314,13 @@ class Jobs:
         errors = run.folder / "errors.log"
         try:
             run_child(
-                self.program, self._request(job, run), errors, seconds, self.limits.memory_mib, run.take, run.stop
+                self.program,
+                self._request(job, run),
+                errors,
+                seconds=seconds,
+                memory=self.limits.memory_mib,
+                report=run.take,
+                stop=run.stop,
             )
             run.end("done" if run.error is None else "failed")
         except Stopped:

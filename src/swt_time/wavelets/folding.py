@@ -128,9 +128,9 @@ def folding_pays(
     d_model: int,
     taps: int,
     bands: int,
+    *,
     patch_len: int,
     stride: int,
-    *,
     training: bool,
     gpu: bool = False,
 ) -> bool:

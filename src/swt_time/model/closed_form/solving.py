@@ -134,6 +134,7 @@ def solve(
     context: int,
     prior: Prior | None,
     parts: Sequence[ClosedFormPart] = (),
+    *,
     processes: Processes = ALONE,
 ) -> Solution:
     """Solve the linear forecast in the form with the lowest error on held-out windows.
