@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             return 0  # the help was shown
         if isinstance(error, _ClickException):
-            return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
+            return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]  # every exception of click has it
         limit = _limit(error)
         if limit is not None:
             return _fail(limit, 1)

@@ -291,7 +291,7 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**values, **grouped)
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by `inspect.signature`
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 

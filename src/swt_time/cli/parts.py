@@ -88,7 +88,7 @@ def forecast_parts(
             data,
             model,
             out,
-            engine=engine or "local",  # type: ignore[arg-type]
+            engine=engine or "local",  # type: ignore[arg-type]  # checked by `is_parts`
             workers=workers,
             report=report,
             levels=asked.levels,

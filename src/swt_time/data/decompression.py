@@ -10,6 +10,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from swt_time.data.budget import Budget
@@ -106,7 +107,7 @@ def _reader(raw: bytes, name: str, kind: str) -> tuple[Callable[[], Iterator[byt
     if kind == "bzip2":
         return lambda: _streams(bz2.BZ2Decompressor, raw), (EOFError, OSError, ValueError)
     if kind == "xz":
-        new = lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_LIMIT)  # noqa: E731
+        new = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, memlimit=DICTIONARY_LIMIT)
         return lambda: _streams(new, raw), (EOFError, lzma.LZMAError)
     zstd = _zstd(name)
     return lambda: _streams(zstd.ZstdDecompressor, raw), (EOFError, zstd.ZstdError)

@@ -279,7 +279,7 @@ def _from_offset(offset: object) -> Frequency | None:
     if kind == "Day":
         return Frequency("day", count)
     if kind == "Week" and getattr(offset, "weekday", None) is not None:
-        return Frequency("day", 7 * count, phase=int(getattr(offset, "weekday")))  # noqa: B009
+        return Frequency("day", 7 * count, phase=int(getattr(offset, "weekday")))  # noqa: B009  mypy knows no such attribute of an object
     if kind == "BusinessDay" and count == 1:
         return Frequency("business", 1)
     if kind in ANCHOR_CLASSES:
@@ -294,7 +294,7 @@ def _from_offset(offset: object) -> Frequency | None:
 def _elapsed(offset: object) -> int:
     """Microseconds of an offset of fixed length, or 0 for any other offset."""
     try:
-        nanoseconds = pd.Timedelta(offset).as_unit("ns").value  # type: ignore[arg-type]
+        nanoseconds = pd.Timedelta(offset).as_unit("ns").value  # type: ignore[arg-type]  # a ValueError for other objects
     except (ValueError, OverflowError):
         return 0
     return nanoseconds // 1000 if nanoseconds % 1000 == 0 else 0

@@ -61,7 +61,7 @@ def localize(wall: pd.DatetimeIndex, tz: object, *, later: bool = False) -> pd.D
     '2024-10-06T02:30:00+11:00'
     """
     first = np.full(len(wall), not later)
-    local = wall.tz_localize(tz, ambiguous=first, nonexistent="NaT")  # type: ignore[arg-type]
+    local = wall.tz_localize(tz, ambiguous=first, nonexistent="NaT")  # type: ignore[arg-type]  # a time zone of pandas, typed as an object
     skipped = np.flatnonzero(local.isna())
     if not len(skipped):
         return local

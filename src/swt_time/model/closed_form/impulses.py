@@ -67,6 +67,6 @@ def _matrix(taps: np.ndarray, before: int, context: int, boundary: Boundary) -> 
     if boundary == "zero":
         return rows[:, before : before + context]
     mode = {"periodic": "wrap", "reflect": "reflect", "replicate": "edge", "causal": "edge"}[boundary]
-    sample = np.pad(np.arange(context), (before, after), mode=mode)  # type: ignore[call-overload]
+    sample = np.pad(np.arange(context), (before, after), mode=mode)  # type: ignore[call-overload]  # the stubs ask for a literal
     order = np.argsort(sample, kind="stable")
     return np.add.reduceat(rows[:, order], np.searchsorted(sample[order], np.arange(context)), axis=1)
