@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 import swt_time.data.parts
-import swt_time.data.series
 import swt_time.evaluation.fitting
 import swt_time.evaluation.trained
 from swt_time import Forecaster

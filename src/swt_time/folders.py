@@ -75,7 +75,8 @@ class Folder:
         self._check(name, self.facts(name), "folder")
         inner = Folder.__new__(Folder)
         inner.path, inner.error_type = self.path / name, self.error_type
-        inner._descriptor = None if self._descriptor is None else self._open(name, _FOLDER)
+        opened = None if self._descriptor is None else self._open(name, _FOLDER)
+        inner._descriptor = opened  # noqa: SLF001  an alternative constructor
         return inner
 
     def has(self, name: str, kind: Kind) -> bool:
@@ -131,8 +132,9 @@ class Folder:
     def rename(self, name: str, new_name: str, to: "Folder | None" = None) -> None:
         """Rename an entry, by default within this folder; a file of the new name is replaced, not written to."""
         to = self if to is None else to
-        ends = {} if self._descriptor is None else {"src_dir_fd": self._descriptor, "dst_dir_fd": to._descriptor}
-        os.replace(self._at(name), to._at(new_name), **ends)
+        target, descriptor = to._at(new_name), to._descriptor  # noqa: SLF001  of the same class
+        ends = {} if self._descriptor is None else {"src_dir_fd": self._descriptor, "dst_dir_fd": descriptor}
+        os.replace(self._at(name), target, **ends)
 
     def remove(self, name: str) -> None:
         """Remove a file, or the link itself; not an error if there is none."""

@@ -95,9 +95,9 @@ class Forecaster(OnHub):
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        """A forecaster for a whole configuration."""
+        """Return a forecaster for a whole configuration."""
         forecaster = cls.__new__(cls)
-        forecaster._start(config)
+        forecaster._start(config)  # noqa: SLF001  an alternative constructor
         return forecaster
 
     @classmethod
@@ -131,7 +131,7 @@ class Forecaster(OnHub):
         place = find_checkpoint(folder)
         trained = Trained.load(place, backbone, device, allow_backbone_change=allow_backbone_change, short=short)
         forecaster = cls.from_config(trained.checkpoint.config)
-        forecaster._found = trained
+        forecaster._found = trained  # noqa: SLF001  an alternative constructor
         return forecaster
 
     @property

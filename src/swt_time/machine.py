@@ -92,7 +92,7 @@ def _set_process_defaults() -> Callable[[], None]:
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    """The libraries of linear algebra that NumPy has loaded."""
+    """Return the libraries of linear algebra that NumPy has loaded."""
     return ThreadpoolController().select(user_api="blas")
 
 
@@ -178,9 +178,11 @@ def computes_bfloat16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capability = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capability and bool(torch.cpu._is_avx512_bf16_supported())
+        supported: bool = torch.cuda.is_bf16_supported(including_emulation=False)
+        return supported
+    if "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001  PyTorch has no public name for it
 
 
 def physical_memory() -> int:

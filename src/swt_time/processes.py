@@ -266,7 +266,7 @@ def _connect() -> None:
     _groups += 1
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-        store=distributed.PrefixStore(f"swt_time_{_groups}", _store),
+        store=distributed.PrefixStore(f"swt_time_{_groups}", _store),  # type: ignore[attr-defined]  # documented, not in __all__
         rank=_variable("RANK", 0),
         world_size=_variable("WORLD_SIZE", 1),
         timeout=TIMEOUT,
@@ -275,8 +275,10 @@ def _connect() -> None:
 
 @contextlib.contextmanager
 def _failures_of_others() -> Iterator[None]:
-    """Raise one kind of error where another process has failed, whether its connection breaks or the launcher
-    stops this one by SIGTERM, and ignore SIGTERM from then on, so that the error can be reported.
+    """Raise one kind of error where another process has failed.
+
+    Its connection breaks, or the launcher stops this process by SIGTERM, which is ignored from then on, so that the
+    error can be reported.
 
     Otherwise the handlers of SIGINT and SIGTERM are restored at the end: while processes are joined, one that stops on
     a signal ignores the next (`swt_time.training.signals`).
@@ -306,7 +308,7 @@ def _failures_of_others() -> Iterator[None]:
 
 
 def _of_others(error: Exception) -> ProcessError | None:
-    """What an error says of another process; None if it is an error of this one."""
+    """Return what an error says of another process; None if it is an error of this one."""
     from torch.distributed import DistError
 
     if isinstance(error, ProcessError):

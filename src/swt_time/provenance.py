@@ -39,7 +39,7 @@ def source_commit() -> str | None:
 
 
 def _checkout(package: Path) -> Path | None:
-    """The root of the source tree that holds the package as ``src/swt_time``; None if it lies elsewhere."""
+    """Return the root of the source tree that holds the package as ``src/swt_time``; None if it lies elsewhere."""
     root, project = package.parents[1], package.parents[1] / "pyproject.toml"
     if package.parts[-2:] != ("src", "swt_time") or not (root / ".git").exists():
         return None

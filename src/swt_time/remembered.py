@@ -16,7 +16,10 @@ def fingerprint(weights: Iterable[Tensor]) -> Hashable:
     them as new versions; whoever caches something of trained weights forgets it when training begins.
     """
     # Tensors created in inference mode have no version counter.
-    return tuple((w.data_ptr(), 0 if w.is_inference() else w._version, w.device, w.dtype) for w in weights)
+    return tuple(
+        (w.data_ptr(), 0 if w.is_inference() else w._version, w.device, w.dtype)  # noqa: SLF001  no public name
+        for w in weights
+    )
 
 
 def _traces() -> bool:

@@ -66,7 +66,7 @@ def test_the_regression_is_that_of_forecasts_without_effects_and_with_effects_pu
     pairs, folds = origins(table, 28, HORIZON)
     scale = np.array([2.0])
     total = sum(one.mse(beta, np.arange(len(beta))) * one.points for one in sum_up(
-        features, scale, pairs, folds, 6, by, link, beta))  # fmt: skip
+        features, scale, pairs, folds, 6, by=by, link=link, beta=beta))  # fmt: skip
     apart = Effects(tuple(groups), link, beta, {"sales": 2.0}).apart(table)
     contexts = np.stack([apart.rest.values[0][row - 28 : row] for row in pairs[:, 1]])
     offsets, factors = apart.ahead(pairs, HORIZON)

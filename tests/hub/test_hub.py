@@ -164,7 +164,7 @@ def test_a_language_model_in_a_folder_is_noted(hub, fitted):
     found = fitted.trained
     named = replace(found.checkpoint, backbone=BackboneIdentity("/home/me/llama", "llama", 1, "ab12"))
     with pytest.warns(SWTTimeWarning, match="show where the language model is on this machine, /home/me/llama"):
-        push(named, HubName(NAME), None, None, None, "message")
+        push(named, HubName(NAME), private=None, license=None, token=None, message="message")
     assert b"/home/me" not in hub.commits[NAME, hub.branches[NAME, "main"]]["README.md"]
 
 

@@ -38,7 +38,7 @@ def reference_attention(query, shared, keys, values, mask, scaling):
 def results(attend, tensors, shared, mask, dtype):
     """Return the output, and the gradients of query, keys and values."""
     tensors = [x.to(dtype, copy=True).requires_grad_() for x in tensors]
-    mixed = attend(tensors[0], tuple(x.to(dtype) for x in shared), *tensors[1:], mask, 0.3)
+    mixed = attend(tensors[0], tuple(x.to(dtype) for x in shared), *tensors[1:], mask, scaling=0.3)
     mixed.square().sum().backward()
     return [mixed.detach(), *(x.grad for x in tensors)]
 
@@ -67,7 +67,7 @@ def test_row_with_no_visible_own_keys_attends_to_the_shared_keys():
     (query, keys, values), shared, mask = draw(2, 2, 3, 5, 4, 8)
     mask = torch.full_like(mask, LOWEST)
     query, keys, values = (x.float() for x in (query, keys, values))
-    mixed = attend_shared(query, tuple(x.float() for x in shared), keys, values, mask, 0.3)
+    mixed = attend_shared(query, tuple(x.float() for x in shared), keys, values, mask, scaling=0.3)
     alone = torch.softmax(query @ shared[0].float().mT * 0.3, -1) @ shared[1].float()
     torch.testing.assert_close(mixed, alone)
 

@@ -11,7 +11,9 @@ SERIES, PATCHES, WIDTH = 6, 5, 8
 PROMPT = Prompt(torch.arange(4).repeat(SERIES, 1), torch.full((SERIES,), 4))
 STAND_INS = {
     "attention": lambda dropout=0.0: AttentionStandIn(WIDTH, 2, dropout),
-    "transformer": lambda dropout=0.0: TransformerStandIn(WIDTH, PATCHES, 2, 16, 2, dropout),
+    "transformer": lambda dropout=0.0: TransformerStandIn(
+        WIDTH, PATCHES, n_heads=2, d_ff=16, layers=2, dropout=dropout
+    ),
 }
 
 

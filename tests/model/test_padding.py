@@ -91,7 +91,9 @@ def test_no_patch_attends_to_one_that_is_not_visible(tiny_backbones, family, att
 
 
 @pytest.mark.parametrize(
-    "branch", [AttentionStandIn(16, 4, 0.0), TransformerStandIn(16, 9, 4, 32, 2, 0.0)], ids=["attention", "transformer"]
+    "branch",
+    [AttentionStandIn(16, 4, 0.0), TransformerStandIn(16, 9, n_heads=4, d_ff=32, layers=2, dropout=0.0)],
+    ids=["attention", "transformer"],
 )
 def test_no_patch_of_a_stand_in_attends_to_one_that_is_not_visible(branch):
     branch.eval()

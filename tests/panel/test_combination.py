@@ -70,7 +70,12 @@ def test_sharpness_needs_errors_that_last(lasting):
     noise = random.normal(size=(2, len(series), horizon))
     scale = np.stack([1 + 9 * better, 10 - 9 * better])
     found = find_sharpness(
-        noise * scale[:, :, None], np.zeros((len(series), horizon)), np.ones(len(series)), np.full(2, 0.5), series, cut
+        noise * scale[:, :, None],
+        np.zeros((len(series), horizon)),
+        np.ones(len(series)),
+        np.full(2, 0.5),
+        series=series,
+        cut=cut,
     )
     assert (found > 0) == lasting
 
@@ -78,7 +83,7 @@ def test_sharpness_needs_errors_that_last(lasting):
 def test_errors_at_overlapping_origins_decide_nothing():
     cut, series = np.array([4, 5, 6, 7]), np.zeros(4, dtype=int)
     forecasts = np.stack([np.zeros((4, 4)), np.ones((4, 4))])
-    assert find_sharpness(forecasts, np.zeros((4, 4)), np.ones(4), np.full(2, 0.5), series, cut) == 0.0
+    assert find_sharpness(forecasts, np.zeros((4, 4)), np.ones(4), np.full(2, 0.5), series=series, cut=cut) == 0.0
 
 
 @pytest.mark.parametrize(

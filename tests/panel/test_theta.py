@@ -78,7 +78,9 @@ def test_forecast_equals_statsforecast_at_its_parameters(entry):
     alpha, initial = (np.array([entry["parameters"][key]]) for key in ("alpha", "initial_smoothed"))
     weight = 1 - 1 / np.array([entry["parameters"]["theta"]])
     last = [one[-1] for one in lines(rows)]
-    fitted = with_states(rows, last, alpha, initial, weight, np.zeros(1), entry["dynamic"])
+    fitted = with_states(
+        rows, last, alpha=alpha, initial=initial, weight=weight, error=np.zeros(1), dynamic=entry["dynamic"]
+    )
     steps = rows.lengths[:, None] + np.arange(golden_theta.HORIZON)
     found = season.restore(fitted.forecast(golden_theta.HORIZON), steps)[0]
     # The additive decomposition of statsmodels rounds near zero; everything else agrees to the last digits.

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import torch._dynamo  # optimisers import it
+import torch._dynamo  # noqa: F401  optimisers import it
 
 import swt_time.checkpoints.checkpoint
 import swt_time.checkpoints.run_state

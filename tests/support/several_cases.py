@@ -64,7 +64,7 @@ def maps():
         for name, frame, form in (("complete", table(), PARTS), ("gaps", gaps(), PARTS), ("folds", gaps(), ())):
             parts = split_table(to_series(frame, fill="linear"), "0.7/0.2/0.1", 48, 12)
             validation = None if name == "folds" else parts.validation
-            solution = solve(parts.train, validation, 48, Prior("haar", 2, "reflect"), form, processes)
+            solution = solve(parts.train, validation, 48, Prior("haar", 2, "reflect"), form, processes=processes)
             sums = sum_moments(parts.train, 48, 12, 2**17, processes)
             found[name] = solution.weight, solution.record(), (sums.inputs, sums.products, sums.targets, sums.points)
     return found

@@ -11,7 +11,6 @@
 
 from swt_time.checkpoints.checkpoint import (
     Checkpoint,
-    TrainedOn,
     content_of,
     holds_checkpoint,
     make_checkpoint,
@@ -26,6 +25,7 @@ from swt_time.checkpoints.output import check_output_folder
 from swt_time.checkpoints.run import fit_beside, fit_in_folder, fit_in_memory
 from swt_time.checkpoints.run_state import read_run
 from swt_time.checkpoints.start import Start, read_start
+from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.checkpoints.updating import updated
 
 __all__ = [

@@ -76,8 +76,9 @@ def _recorded(checkpoint: Checkpoint, record: Mapping[str, Any]) -> Checkpoint:
 
 
 def as_asked(checkpoint: Checkpoint) -> tuple[Config, BackboneIdentity | None]:
-    """Return the configuration that was asked for, and the language model; those of the checkpoint, if its branch was
-    kept or it has none.
+    """Return the configuration that was asked for, and the language model.
+
+    They are those of the checkpoint, if its branch was kept or it has none.
 
     Raises
     ------

@@ -32,7 +32,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn
+from swt_time.checkpoints.checkpoint import Checkpoint
+from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.config import STAND_INS, Config
 from swt_time.errors import CheckpointError, ConfigError, SWTTimeWarning
 from swt_time.files import file_sha256
@@ -85,7 +86,7 @@ FROZEN = "llm_model."
 VOCABULARY = "word_embeddings"
 
 
-def load_time_llm(
+def load_time_llm(  # noqa: PLR0913  an argument for each option that the state dict does not hold
     state_dict: Mapping[str, Tensor],
     *,
     backbone: str,

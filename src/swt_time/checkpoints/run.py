@@ -44,6 +44,7 @@ def fit_in_folder(
     parts: Parts,
     provenance: Mapping[str, Any],
     folder: Path,
+    *,
     resume: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
@@ -90,7 +91,14 @@ def fit_in_folder(
     if resume:
         saved = read_run(folder)
         if saved is not None:
-            _check_same(saved.config, config, saved.backbone, saved.data_sha256, sha256, folder)
+            _check_same(
+                saved.config,
+                config,
+                backbone=saved.backbone,
+                saved_sha256=saved.data_sha256,
+                data_sha256=sha256,
+                folder=folder,
+            )
         else:
             ended = _load_ended(config, sha256, folder)
             if ended is not None:
@@ -150,6 +158,7 @@ def fit_in_memory(
     config: Config,
     parts: Parts,
     provenance: Mapping[str, Any],
+    *,
     trains: bool,
     report: Callable[[Event], None],
     start: Start | None = None,
@@ -201,7 +210,7 @@ def fit_beside(
 def _ended(
     config: Config, model: "SWTTime | ClosedForm", parts: Parts, provenance: Mapping[str, Any], result: TrainingResult
 ) -> Checkpoint:
-    """The checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
+    """Return the checkpoint of a run that has ended, with the sums of its closed form if they are to be kept."""
     checkpoint = make_checkpoint(config, model, parts, provenance, result)
     if config.training.keep_sums and result.closed_form is not None:
         return with_sums(checkpoint, parts)
@@ -215,7 +224,7 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple["SWTTim
     checkpoint = read_checkpoint(folder)
     recorded_sha256 = str(checkpoint.provenance.get("data_sha256"))
     asked, backbone = (config, None) if checkpoint.config == config else as_asked(checkpoint)
-    _check_same(asked, config, backbone, recorded_sha256, data_sha256, folder)
+    _check_same(asked, config, backbone=backbone, saved_sha256=recorded_sha256, data_sha256=data_sha256, folder=folder)
     result = result_of(checkpoint)
     if result is None:
         raise CheckpointError(
@@ -240,6 +249,7 @@ def _load_ended(config: Config, data_sha256: str, folder: Path) -> tuple["SWTTim
 def _check_same(
     saved: Config,
     config: Config,
+    *,
     backbone: BackboneIdentity | None,
     saved_sha256: str,
     data_sha256: str,

@@ -324,7 +324,7 @@ def _read(folder: Folder, name: str, limit: int) -> bytes | None:
 def _recorded(manifest: bytes, names: Iterable[str], where: str) -> dict[str, dict[str, Any]]:
     """Return size and hash of each file; a manifest is valid only if `_manifest` would write it byte for byte."""
     try:
-        files = json.loads(manifest)["files"]
+        files: dict[str, dict[str, Any]] = json.loads(manifest)["files"]
         whole = _manifest(files) == manifest and set(files) == set(names)
         whole = whole and all(isinstance(facts["bytes"], int) and facts["bytes"] >= 0 for facts in files.values())
     except (ValueError, TypeError, KeyError, RecursionError):

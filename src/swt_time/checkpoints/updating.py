@@ -16,8 +16,9 @@ from dataclasses import replace
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from swt_time.checkpoints.checkpoint import Checkpoint, TrainedOn
+from swt_time.checkpoints.checkpoint import Checkpoint
 from swt_time.checkpoints.origin import describe_training
+from swt_time.checkpoints.trained_on import TrainedOn
 from swt_time.data.columns import listed
 from swt_time.data.frequency import season_length
 from swt_time.data.gathering import flatten
@@ -150,7 +151,7 @@ def _places(known: TrainedOn, table: SeriesTable) -> list[int | None]:
 
 
 def _seen(table: SeriesTable, index: int, sums: Sums, place: int | None, width: int) -> int:
-    """Number of first rows of a series of a table that were summed over; all of them if none is new."""
+    """Return the number of first rows of a series of a table that were summed over; all of them if none is new."""
     if place is None:
         return 0
     stamps, last = microseconds(table.times[index], wall=False), int(sums.last[place])
@@ -167,7 +168,7 @@ def _seen(table: SeriesTable, index: int, sums: Sums, place: int | None, width: 
 
 
 def _scaler(known: TrainedOn, table: SeriesTable, places: list[int | None]) -> Scaler:
-    """The scales of training; of a new series, those of its own rows."""
+    """Return the scales of training; of a new series, those of its own rows."""
     own = fit_scaler(table.values, table.lengths.tolist(), table.observed)
     mean, std = own.mean.copy(), own.std.copy()
     for i, place in enumerate(places):
@@ -177,7 +178,7 @@ def _scaler(known: TrainedOn, table: SeriesTable, places: list[int | None]) -> S
 
 
 def _windows(table: SeriesTable, scaler: Scaler, seen: np.ndarray, context: int, horizon: int) -> PartWindows:
-    """The windows with at least one new target."""
+    """Return the windows with at least one new target."""
     scaled = scaler.apply(table.values)
     for index, values in enumerate(scaled):
         refuse_far(table, index, values)

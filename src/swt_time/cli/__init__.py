@@ -94,7 +94,7 @@ def _version(
 
 @functools.cache
 def root_command() -> Any:
-    """The command line as an object of click; building it takes longer than to refuse a command."""
+    """Return the command line as an object of click; building it takes longer than to refuse a command."""
     return typer.main.get_command(app)
 
 
@@ -144,7 +144,7 @@ def run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             return 0  # the help was shown
         if isinstance(error, _ClickException):
-            return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]
+            return _fail(str(error.format_message()), 2)  # type: ignore[attr-defined]  # every exception of click has it
         limit = _limit(error)
         if limit is not None:
             return _fail(limit, 1)
@@ -153,7 +153,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _limit(error: Exception) -> str | None:
-    """The message of an error that is in `LIMITS`, with the place in the source; None for other errors."""
+    """Return the message of an error that is in `LIMITS`, with the place in the source; None for other errors."""
     said = [text for kind, text in LIMITS.items() if isinstance(error, kind)]
     if isinstance(error, RuntimeError):
         said += [text for part, text in RUNTIME_LIMITS.items() if part in str(error)]
@@ -177,7 +177,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _flags(arguments: list[str]) -> set[str]:
-    """The flags that the command of these arguments has."""
+    """Return the flags that the command of these arguments has."""
     command = root_command()
     for word in arguments:
         command = getattr(command, "commands", {}).get(word, command)

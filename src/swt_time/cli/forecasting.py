@@ -111,7 +111,18 @@ def forecast(
         lone = {"--horizon": horizon, "--save": save, "--plot": plot, "--static": static, "--notes": notes}
         lone |= {"--cutoff": cutoff, "--future": future, "--preset, --config or --set": configuration.given() or None}
         asked_of_parts = intervals.asked((80, 95), samples)
-        forecast_parts(Path(data), out, model, options, table, asked_of_parts, strict, engine, workers, lone)
+        forecast_parts(
+            Path(data),
+            out,
+            model,
+            options,
+            table,
+            asked=asked_of_parts,
+            strict=strict,
+            engine=engine,
+            workers=workers,
+            lone=lone,
+        )
         return
     from swt_time.checkpoints import check_output_folder
     from swt_time.data.forecasts import forecast_frame
@@ -140,7 +151,7 @@ def forecast(
         if model is not None
         else start_forecaster(options, configuration, table, horizon)
     )
-    frame, series = read_for(forecaster, data, table, future, notes, static)
+    frame, series = read_for(forecaster, data, table, future=future, notes=notes, static=static)
     known = series if cutoff is None else cut_series(series, cutoff)
     if model is None:
         fit_forecaster(forecaster, known, save)
@@ -223,7 +234,7 @@ def evaluate(
 def start_forecaster(
     options: ModelOptions, configuration: ConfigOptions, table: TableOptions, horizon: int | None
 ) -> "Forecaster":
-    """A forecaster to fit, of preset ``auto`` unless another configuration is named."""
+    """Return a forecaster to fit, of preset ``auto`` unless another configuration is named."""
     from swt_time.forecaster import Forecaster
 
     flags = {"data.horizon": horizon, "training.device": options.device, "backbone.name": options.backbone}
@@ -252,6 +263,7 @@ def fit_forecaster(forecaster: "Forecaster", series: "SeriesTable", save: Path |
 
 
 def load_forecaster(model: Path, options: ModelOptions, table: TableOptions) -> "Forecaster":
+    """Load a model with the options of the command."""
     from swt_time.forecaster import Forecaster
 
     return Forecaster.load(
@@ -267,6 +279,7 @@ def read_for(
     forecaster: "Forecaster",
     data: str,
     table: TableOptions,
+    *,
     future: str | None = None,
     notes: str | None = None,
     static: str | None = None,

@@ -83,7 +83,7 @@ class ReadingOptions:
     date_format: Annotated[str | None, key_option("data.date_format", "--date-format", TABLE)] = None
 
     def values(self) -> dict[str, Any]:
-        """The given options, by key of the section ``data``."""
+        """Return the given options, by key of the section ``data``."""
         found = given(vars(self))
         if self.id_column is not None:
             names = split_names("--id-column", self.id_column)
@@ -134,7 +134,7 @@ class TableOptions(ReadingOptions):
     ] = None
 
     def values(self) -> dict[str, Any]:
-        """The given options, by key of the section ``data``."""
+        """Return the given options, by key of the section ``data``."""
         found = super().values()
         for key, names in ("known", self.known), ("past", self.past):
             if names is not None:
@@ -151,7 +151,7 @@ class TableOptions(ReadingOptions):
         return found
 
     def changes(self) -> dict[str, Any]:
-        """The given options, by dotted key."""
+        """Return the given options, by dotted key."""
         return {f"data.{key}": value for key, value in self.values().items()}
 
 
@@ -177,7 +177,7 @@ class IntervalOptions:
     ] = None
 
     def asked(self, default: Sequence[float] = (), samples: int = 0) -> "Uncertainty":
-        """What is asked for; the ``default`` levels if there is no option."""
+        """Return what is asked for; the ``default`` levels if there is no option."""
         from swt_time.evaluation.uncertainty import Uncertainty
 
         levels = tuple(default) if self.levels is None and self.quantiles is None and not samples else ()
@@ -291,7 +291,7 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
         }
         command(**values, **grouped)
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # read by `inspect.signature`
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
@@ -303,7 +303,7 @@ def _parameter(name: str, default: Any, annotation: Any) -> inspect.Parameter:
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
-    """The items whose value is not None."""
+    """Return the items whose value is not None."""
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -59,7 +59,7 @@ def check_outputs(
 
 
 def backbone_folder(config: Config) -> Path | None:
-    """The folder of the language model of a configuration; None if it is no folder."""
+    """Return the folder of the language model of a configuration; None if it is no folder."""
     folder = Path(os.path.expanduser(config.backbone.name))
     return folder if os.path.isdir(folder) else None
 

@@ -63,6 +63,7 @@ def forecast_parts(
     model: Path | None,
     options: ModelOptions,
     table: TableOptions,
+    *,
     asked: "Uncertainty",
     strict: bool,
     engine: str | None,
@@ -88,7 +89,7 @@ def forecast_parts(
             data,
             find_checkpoint(model.as_posix()),
             out,
-            engine=engine or "local",  # type: ignore[arg-type]
+            engine=engine or "local",  # type: ignore[arg-type]  # checked by `is_parts`
             workers=workers,
             report=report,
             levels=asked.levels,

@@ -76,7 +76,7 @@ def report(
     forecaster = load_forecaster(model, options, table)
     remarks: list[str] = []
     with collected(remarks):
-        _, series = read_for(forecaster, data, table, future, notes, static)
+        _, series = read_for(forecaster, data, table, future=future, notes=notes, static=static)
     write_series_report(
         forecaster.trained,
         series,

@@ -73,8 +73,8 @@ def serve(
     /openapi.json. SIGTERM and Ctrl-C finish the requests that were begun, and end the fits of the page.
     """
     try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
+        import fastapi  # noqa: F401  whether it is installed
+        import uvicorn  # noqa: F401  whether it is installed
     except ImportError as error:
         raise MissingDependencyError("serving needs FastAPI and uvicorn: pip install 'swt-time[serve]'") from error
     from swt_time.hub import find_checkpoint

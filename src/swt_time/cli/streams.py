@@ -31,7 +31,7 @@ def prepare_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)  # takes the lowest free number
     if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  open until the process ends
     if sys.stderr is None or sys.stderr is sys.__stderr__:  # print(..., file=None) would write to standard output
         encoding = "utf-8" if sys.stderr is None else sys.stderr.encoding
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(Lossy(2, "w", closefd=False)), encoding, line_buffering=True)

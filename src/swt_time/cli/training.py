@@ -157,14 +157,14 @@ def train(
 
 
 def _read_start(folder: Path) -> "Start":
-    """The checkpoint that a run starts from, whose configuration is the default."""
+    """Return the checkpoint that a run starts from, whose configuration is the default."""
     from swt_time.checkpoints import Start
 
     return Start.read(folder)
 
 
 def _config_to_resume(out: Path) -> Config | None:
-    """The configuration of the run in a folder, so that its options need not be repeated; None where there is none."""
+    """Return the configuration of the run in a folder, whose options need not be repeated; None where there is none."""
     from swt_time.checkpoints import holds_checkpoint, read_checkpoint, read_run
     from swt_time.checkpoints.branch import as_asked
 

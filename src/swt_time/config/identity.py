@@ -22,7 +22,7 @@ NEVER_MATTER = {
 
 
 def options_of(config: Config) -> dict[str, Any]:
-    """The options that differ from the reference configuration, by dotted key; `config_of` is the inverse.
+    """Return the options that differ from the reference configuration, by dotted key; `config_of` is the inverse.
 
     Options without effect beside the others (such as the layers of a language model that is not used) are left out.
     Unlike the defaults, the reference never changes, so that rows of results keep their meaning when a default does. A
@@ -39,7 +39,7 @@ def options_of(config: Config) -> dict[str, Any]:
 
 
 def config_of(options: Mapping[str, Any]) -> Config:
-    """The configuration with these options of `options_of`."""
+    """Return the configuration with these options of `options_of`."""
     return Config().replace({**_reference(), **options})
 
 

@@ -23,7 +23,7 @@ def dotted_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def describe_key(model: type[BaseModel], key: str) -> tuple[str, Any]:
-    """Description (in one line) and default of a dotted key."""
+    """Return the description (in one line) and default of a dotted key."""
     section, _, name = key.partition(".")
     kind = model.model_fields[section].annotation
     assert isinstance(kind, type)
@@ -41,7 +41,7 @@ def nearest_names(name: str, known: Iterable[str]) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The text ``; did you mean ...?`` with the nearest known names; empty if there are none."""
+    """Return the text ``; did you mean ...?`` with the nearest known names; empty if there are none."""
     close = nearest_names(name, known)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

@@ -32,7 +32,7 @@ class ShuffledBatches:
         self._order = np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
-        """Number of batches per epoch."""
+        """Return the number of batches per epoch."""
         return -(-self.total // self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:

@@ -64,7 +64,7 @@ def listed(names: Iterable[str], most: int = SHOWN) -> str:
 
 
 def numeric_values(
-    column: nw.Series, rows: np.ndarray, plain: Callable[[str], str] | None = None
+    column: nw.Series[Any], rows: np.ndarray, plain: Callable[[str], str] | None = None
 ) -> tuple[np.ndarray, bool]:
     """Convert a column to float64, NaN where missing.
 
@@ -104,7 +104,7 @@ def numeric_values(
 
 
 def numeric_columns(
-    table: nw.DataFrame, names: Sequence[str], rows: np.ndarray, plain: Mapping[str, Callable[[str], str]]
+    table: nw.DataFrame[Any], names: Sequence[str], rows: np.ndarray, plain: Mapping[str, Callable[[str], str]]
 ) -> tuple[np.ndarray, list[str]]:
     """Convert ``C`` columns of a table to float64; see `numeric_values`.
 
@@ -123,7 +123,7 @@ def numeric_columns(
     return values, text
 
 
-def _convert_together(table: nw.DataFrame, names: Sequence[str], values: np.ndarray) -> list[int]:
+def _convert_together(table: nw.DataFrame[Any], names: Sequence[str], values: np.ndarray) -> list[int]:
     """Convert NumPy columns of a pandas frame at once, and return the indices of the other ones.
 
     The columns of a wide table one by one would take a hundred times longer.
@@ -142,12 +142,12 @@ def _convert_together(table: nw.DataFrame, names: Sequence[str], values: np.ndar
     return sorted(left)
 
 
-def _float64(column: nw.Series) -> np.ndarray:
+def _float64(column: nw.Series[Any]) -> np.ndarray:
     values = column.cast(nw.Float64).to_numpy()
     return np.array(values, dtype=np.float64)
 
 
-def _check_exact(column: nw.Series, rows: np.ndarray) -> None:
+def _check_exact(column: nw.Series[Any], rows: np.ndarray) -> None:
     dtype = column.dtype
     if not isinstance(dtype, nw.Int64 | nw.UInt64 | nw.Int128 | nw.UInt128):
         return
@@ -167,7 +167,9 @@ def _too_large(name: str, row: int, value: object) -> TableError:
     )
 
 
-def _from_cells(column: nw.Series, rows: np.ndarray, plain: Callable[[str], str] | None) -> tuple[np.ndarray, bool]:
+def _from_cells(
+    column: nw.Series[Any], rows: np.ndarray, plain: Callable[[str], str] | None
+) -> tuple[np.ndarray, bool]:
     """Convert text or mixed Python objects cell by cell; see `numeric_values`."""
     values = np.full(len(column), np.nan)
     bad: list[int] = []
@@ -190,7 +192,7 @@ def _from_cells(column: nw.Series, rows: np.ndarray, plain: Callable[[str], str]
 
 
 def _number(cell: Any, name: str, row: int) -> float | None:
-    """The cell as a float, or None if it is not a number."""
+    """Return the cell as a float, or None if it is not a number."""
     if isinstance(cell, str):
         cell = cell.strip()
         if not NUMBER.fullmatch(cell):

@@ -8,14 +8,13 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from swt_time.data.block import Block
+from swt_time.data.block import Block, GaplessSeries
 from swt_time.data.columns import listed
 from swt_time.data.covariates import Covariate, Covariates, Rows, read_covariates
 from swt_time.data.frames import open_frame
 from swt_time.data.ids import find_ids
 from swt_time.data.layout import Layout, require
 from swt_time.data.names import ID_NAME, TIME_NAME
-from swt_time.data.regular import GaplessSeries
 from swt_time.data.static import read_static
 from swt_time.data.table_times import read_times
 from swt_time.data.titles import Titles, read_titles
@@ -55,7 +54,7 @@ class Asked:
 class Beside:
     """The covariates of a table, set aside before the roles of its other columns are found."""
 
-    table: nw.DataFrame
+    table: nw.DataFrame[Any]
     asked: Asked
     names: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
@@ -75,8 +74,8 @@ class Beside:
         kept |= empty[block.codes]
         return block if kept.all() else block.take(np.flatnonzero(kept))
 
-    def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, date_format: str | None,
-             fill: Any) -> Covariates:  # fmt: skip
+    def read(self, block: Block, layout: Layout, gapless: GaplessSeries, frequency: str, *,
+             date_format: str | None, fill: Any) -> Covariates:  # fmt: skip
         """Align the covariates with the series; ``block`` holds all rows of the table."""
         if not (self.names or self.past or self.static or self.titles or self.asked.static_table is not None):
             return Covariates()
@@ -86,8 +85,10 @@ class Beside:
             codes = np.array([places.get(name, -1) for name in block.ids], dtype=np.int64)[block.codes]
         rows = Rows(self.table, block.rows, block.times, codes)
         ahead = self._ahead(layout, places, frequency, date_format, block.times)
-        known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency, fill)
-        past = read_covariates(self.past, rows, None, gapless.ids, gapless.times, frequency, fill, role="past")
+        known = read_covariates(self.names, rows, ahead, gapless.ids, gapless.times, frequency=frequency, fill=fill)
+        past = read_covariates(
+            self.past, rows, None, gapless.ids, gapless.times, frequency=frequency, fill=fill, role="past"
+        )
         static, titles = self._static(layout, places, rows, gapless.ids)
         return Covariates((*known, *past, *static), titles=None if titles is None else Titles(titles))
 
@@ -134,7 +135,9 @@ class Beside:
         time = layout.time if calendar else _named(table, (layout.time,), (TIME_NAME,), "the table of future rows")[0]
         where = replace(layout, time=time, calendar=calendar)
         groups = np.zeros(len(rows), dtype=np.int64) if codes is None else codes + 1
-        times, _, _ = read_times(table, where, rows, groups, frequency, date_format if time == layout.time else None)
+        times, _, _ = read_times(
+            table, where, rows, groups, frequency=frequency, date_format=date_format if time == layout.time else None
+        )
         if isinstance(times, pd.DatetimeIndex) != isinstance(like, pd.DatetimeIndex) or (
             (getattr(times, "tz", None) is None) != (getattr(like, "tz", None) is None)
         ):
@@ -147,7 +150,7 @@ class Beside:
         return Rows(table, rows, times, codes)
 
 
-def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, Beside]:
+def set_aside(table: nw.DataFrame[Any], asked: Asked | None) -> tuple[nw.DataFrame[Any], Beside]:
     """Remove the covariates from a table, so that they are taken neither for series nor for ids.
 
     Raises
@@ -175,8 +178,8 @@ def set_aside(table: nw.DataFrame, asked: Asked | None) -> tuple[nw.DataFrame, B
     return table.drop(list(roles)) if roles else table, beside
 
 
-def _named(table: nw.DataFrame, names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:
-    """The columns with the names of the table, or else with the standard ones."""
+def _named(table: nw.DataFrame[Any], names: Sequence[str], standard: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return the columns with the names of the table, or else with the standard ones."""
     for some in (names, standard):
         if all(name in table.columns for name in some):
             return tuple(some)

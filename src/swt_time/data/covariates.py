@@ -6,7 +6,7 @@ A *past* one is known as far as the series, and a *static* one (`swt_time.data.s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
@@ -77,7 +77,7 @@ class Covariates:
         return replace(self, columns=columns, titles=None if self.titles is None else self.titles.select(indices))
 
     def of(self, role: Role) -> tuple[Covariate, ...]:
-        """The covariates of a role."""
+        """Return the covariates of a role."""
         return tuple(one for one in self.columns if one.role == role)
 
     def cut(self, rows: Sequence[int]) -> "Covariates":
@@ -109,7 +109,7 @@ class Rows:
         Series of each row; -1 for a series that is not read. None if every row is one of all series.
     """
 
-    table: nw.DataFrame
+    table: nw.DataFrame[Any]
     numbers: np.ndarray
     times: pd.Index
     codes: np.ndarray | None
@@ -121,9 +121,9 @@ def read_covariates(
     ahead: Rows | None,
     ids: Sequence[str],
     times: Sequence[pd.Index],
+    *,
     frequency: str,
     fill: Fill | None,
-    *,
     role: Role = "known",
 ) -> list[Covariate]:
     """Align the covariates of a table with its series.
@@ -168,7 +168,7 @@ def read_covariates(
                 at, which = later.of(index)
                 own = _extended(own, more, at, which, length)
             own = own[:length] if role == "past" else own
-            _complete(own, length, fill, name, ids[index], series_times)
+            _complete(own, length, fill, name=name, series=ids[index], times=series_times)
             values.append(own)
         found.append(Covariate(name, tuple(values), role))
     return found
@@ -213,7 +213,7 @@ class _Places:
         return at[kept], which[kept]
 
 
-def read_cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
+def read_cells(column: nw.Series[Any], numbers: np.ndarray) -> np.ndarray:
     """Cells as float64 with NaN, or as text with None."""
     if column.dtype == nw.Boolean:
         return np.array([np.nan if cell is None else float(cell) for cell in column.to_list()])
@@ -233,7 +233,7 @@ def read_cells(column: nw.Series, numbers: np.ndarray) -> np.ndarray:
 
 
 def _level(cell: object) -> str | None:
-    """A cell of a category; words for a missing value, such as none, are levels like any others."""
+    """Return a cell of a category; words for a missing value, such as none, are levels like any others."""
     text = cell.strip() if isinstance(cell, str) else None if is_missing(cell) else str(cell)
     return text or None
 
@@ -283,7 +283,7 @@ def _missing(values: np.ndarray) -> np.ndarray:
     return np.asarray(pd.isna(values))
 
 
-def _complete(values: np.ndarray, length: int, fill: Fill | None, name: str, series: str, times: pd.Index) -> None:
+def _complete(values: np.ndarray, length: int, fill: Fill | None, *, name: str, series: str, times: pd.Index) -> None:
     """Fill missing cells within the series in place, as its values are filled."""
     missing = _missing(values[:length])
     if values.dtype != object:

@@ -42,7 +42,7 @@ class CsvBatches:
     """
 
     def __init__(
-        self, raw: bytes, name: str, delimiter: str, decimal: str, header: list[str], ids: list[str], budget: Budget
+        self, raw: bytes, name: str, *, delimiter: str, decimal: str, header: list[str], ids: list[str], budget: Budget
     ) -> None:
         self.raw, self.name, self.delimiter, self.decimal = raw, name, delimiter, decimal
         self.header, self.ids, self.budget = header, ids, budget
@@ -64,7 +64,7 @@ class CsvBatches:
         return pd.concat(full)
 
     def text(self, names: list[str], index: pd.Index) -> pd.DataFrame:
-        """The cells of some columns as they are written; ``index`` selects the rows."""
+        """Return the cells of some columns as they are written; ``index`` selects the rows."""
         parts = []
         for frame in self._parse(names):
             part = frame.loc[frame.index.intersection(index)]

@@ -81,5 +81,7 @@ class Gaps:
         """Row numbers of the file, less 2, of the rows with these numbers in the shortened file."""
         if not self.skipped:
             return index
-        rows = index.to_numpy()
-        return pd.Index(rows + np.array(self._counts)[np.searchsorted(self._lines, rows + 1, side="right") - 1])
+        rows: np.ndarray = index.to_numpy()
+        skipped = np.array(self._counts)[np.searchsorted(self._lines, rows + 1, side="right") - 1]
+        found: pd.Index = pd.Index(rows + skipped)
+        return found

@@ -63,7 +63,7 @@ def parse_csv(raw: bytes, name: str, id_names: set[str], notes: list[str], budge
             decimal = ","
     wanted = {one.strip() for one in id_names}
     ids = [one for one in header if one.strip() in wanted]
-    table = CsvBatches(raw, name, delimiter, decimal, header, ids, budget)
+    table = CsvBatches(raw, name, delimiter=delimiter, decimal=decimal, header=header, ids=ids, budget=budget)
     frame = table.read()
     dtypes = {str(one): dtype for one, dtype in frame.dtypes.items()}
     texts = [one for one, dtype in dtypes.items() if one not in ids and pd.api.types.is_string_dtype(dtype)]
@@ -88,7 +88,7 @@ def _lines(raw: bytes) -> io.TextIOWrapper:
 
 
 def _cells(line: str, delimiter: str) -> int:
-    """Number of cells of a line; 0 if a cell exceeds the size limit of the csv module."""
+    """Return the number of cells of a line; 0 if a cell exceeds the size limit of the csv module."""
     try:
         return len(next(csv.reader([line], delimiter=delimiter)))
     except csv.Error:

@@ -58,7 +58,7 @@ def _read_time(text: str, form: TimeForm, like: pd.Index) -> pd.Timestamp | None
         moment = read_moments([text], form, like)[0]
     except TableError as error:
         raise TableError(f"cutoff {text!r}: {error}") from None
-    return None if moment is pd.NaT else moment
+    return None if pd.isna(moment) else moment
 
 
 def read_moments(texts: Sequence[str], form: TimeForm, like: pd.Index) -> pd.DatetimeIndex:
@@ -99,7 +99,7 @@ def read_moments(texts: Sequence[str], form: TimeForm, like: pd.Index) -> pd.Dat
 
 
 def _formats(form: TimeForm) -> list[str]:
-    """The format of the table, the same dates with and without a time of day, and ISO 8601."""
+    """Return the format of the table, the same dates with and without a time of day, and ISO 8601."""
     if form.format is None:
         return [ISO]
     date = next((date for date in DATES if form.format.startswith(date)), None)

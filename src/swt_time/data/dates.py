@@ -90,7 +90,7 @@ class TimeForm:
     wall: bool = False
 
     def example(self, time: pd.Timestamp) -> str:
-        """A time as the table would write it, for messages."""
+        """Return a time as the table would write it, for messages."""
         if self.counts:
             return str(time)
         if self.format is not None:
@@ -220,7 +220,7 @@ def take_apart(cells: Sequence[str]) -> Cells:
 
 
 def _split_offset(cell: str) -> tuple[str, int | None]:
-    """A date and its UTC offset in microseconds."""
+    """Return a date and its UTC offset in microseconds."""
     match = OFFSET.fullmatch(cell) if cell[-1:].isdigit() or cell[-1:] in "ZzCT" else None
     if match is None:
         return cell, None
@@ -316,7 +316,7 @@ def find_readings(cells: list[str], name: str, date_format: str | None = None) -
 
 
 def month_number(name: str) -> int | None:
-    """Number of a month by its English name, whole or its first three letters; None for other text."""
+    """Return the number of a month by its English name, whole or its first three letters; None for other text."""
     name = name.lower().removesuffix(".")
     return next((i for i, month in enumerate(MONTH_NAMES, 1) if name in (month, month[:3])), None)
 
@@ -332,14 +332,15 @@ def numbered_months(cells: Sequence[str]) -> np.ndarray | None:
     if len(pairs) < len(cells) or not all(1 <= year <= 99 and 1 <= month <= 12 for year, month in pairs):
         return None
     years, months = np.array(pairs, dtype=np.int64).T
-    return (12 * (YEAR_ZERO + years - 1970) + months - 1).astype("datetime64[M]").astype("datetime64[us]")
+    firsts: np.ndarray = (12 * (YEAR_ZERO + years - 1970) + months - 1).astype("datetime64[M]").astype("datetime64[us]")
+    return firsts
 
 
 def without_zone(form: str) -> str:
-    """A format without the time zone at its end, as the dates of `Cells` have it."""
+    """Return a format without the time zone at its end, as the dates of `Cells` have it."""
     return re.sub("%[zZ]$", "", form).strip()
 
 
 def fixed_offset(size: int) -> datetime.timezone:
-    """The time zone with a UTC offset of ``size`` microseconds."""
+    """Return the time zone with a UTC offset of ``size`` microseconds."""
     return datetime.timezone(datetime.timedelta(microseconds=size)) if size else datetime.UTC

@@ -105,7 +105,7 @@ def _text_codec(encoding: str) -> Any:
     except (LookupError, ValueError):
         codec = None
     # the other codecs, such as hex and zlib, do not decode bytes to text
-    if codec is None or not codec._is_text_encoding:
+    if codec is None or not codec._is_text_encoding:  # noqa: SLF001  Python has no public name for it
         raise TableError(
             f"data.encoding {encoding!r} is unknown; expected the name of a text encoding such as cp1252, latin-1, "
             "cp1251, shift_jis or utf-16-le"

@@ -10,6 +10,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from swt_time.data.budget import Budget
@@ -96,7 +97,7 @@ def _unpacked(raw: bytes, name: str, kind: str, budget: Budget) -> bytes:
 
 
 def _reader(raw: bytes, name: str, kind: str) -> tuple[Callable[[], Iterator[bytes]], tuple[type[Exception], ...]]:
-    """A function that yields the decompressed bytes in parts, and the errors it raises if the file is damaged."""
+    """Return a function that yields the decompressed bytes in parts, and the errors it raises for a damaged file."""
     if kind == "gzip":
         return lambda: _file(gzip.open(io.BytesIO(raw))), (EOFError, zlib.error, gzip.BadGzipFile)
     if kind == "zip":
@@ -106,7 +107,7 @@ def _reader(raw: bytes, name: str, kind: str) -> tuple[Callable[[], Iterator[byt
     if kind == "bzip2":
         return lambda: _streams(bz2.BZ2Decompressor, raw), (EOFError, OSError, ValueError)
     if kind == "xz":
-        new = lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=DICTIONARY_LIMIT)  # noqa: E731
+        new = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, memlimit=DICTIONARY_LIMIT)
         return lambda: _streams(new, raw), (EOFError, lzma.LZMAError)
     zstd = _zstd(name)
     return lambda: _streams(zstd.ZstdDecompressor, raw), (EOFError, zstd.ZstdError)
@@ -147,7 +148,7 @@ def _skip_padding(view: memoryview, position: int) -> int:
 
 
 def _zstd(name: str) -> Any:
-    """The ``zstd`` module: Python's own since 3.14, before that the backport of it."""
+    """Return the ``zstd`` module: Python's own since 3.14, before that the backport of it."""
     try:
         from compression import zstd
     except ImportError:
@@ -161,7 +162,7 @@ def _zstd(name: str) -> Any:
 
 
 def _only_entry(raw: bytes, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-    """The file inside a zip file, which must be the only one."""
+    """Return the file inside a zip file, which must be the only one."""
     if (count := raw.count(ENTRY)) > ENTRIES_LIMIT:
         raise TableError(f"{name} is a zip file that holds {count:,} files; expected exactly one table")
     try:

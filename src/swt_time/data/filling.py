@@ -21,8 +21,10 @@ years is an error in the times."""
 
 
 def steps_to_the_end(last: np.ndarray, grid: Frequency | RowCount) -> np.ndarray:
-    """Steps from the last row of each series, at ordinals ``last``, to that of the whole table; 0 if rows are counted,
-    since then series share no calendar."""
+    """Return the steps from the last row of each series, at ordinals ``last``, to that of the whole table.
+
+    They are 0 if rows are counted, since then series share no calendar.
+    """
     if isinstance(grid, RowCount):
         return np.zeros_like(last)
     return np.asarray((last.max() - last) // grid.step)

@@ -138,7 +138,7 @@ def series_frame(table: SeriesTable, columns: Mapping[str, np.ndarray], like: An
 
 
 def _order(table: SeriesTable) -> np.ndarray:
-    """Indices of the series in the order of the table."""
+    """Return the indices of the series in the order of the table."""
     return np.array(table.order or range(len(table.ids)), dtype=np.int64)
 
 
@@ -159,7 +159,7 @@ def _frame(table: SeriesTable, series: np.ndarray, values: Mapping[str, Any], li
     return nw.to_native(columns[0].to_frame().with_columns(*columns[1:]))
 
 
-def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series]:
+def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series[Any]]:
     """Columns with the id of each row, with the types that ids have in the table."""
     if not table.labels:
         ids = np.array(table.ids, dtype=object)[series].tolist()
@@ -170,8 +170,8 @@ def _ids(table: SeriesTable, series: np.ndarray, backend: Any) -> list[nw.Series
     ]
 
 
-def _times(name: str, times: pd.Index, backend: Any, given: nw.Series | None) -> nw.Series:
-    """Times as a column of a backend, with the type of the input's time column if that holds times."""
+def _times(name: str, times: pd.Index, backend: Any, given: nw.Series[Any] | None) -> nw.Series[Any]:
+    """Return the times as a column of a backend, with the type of the input's time column if that holds times."""
     dtype = None if given is None else given.dtype
     if not isinstance(times, pd.DatetimeIndex):
         column = nw.new_series(name, times.to_numpy(), nw.Int64, backend=backend)

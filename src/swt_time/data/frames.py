@@ -18,7 +18,7 @@ ENCODED = "swt_time_encoded"
 """Key in the ``attrs`` of such a frame: columns of text encoded by a dictionary, with the type of their text."""
 
 
-def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFrame, np.ndarray, list[str]]:
+def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFrame[Any], np.ndarray, list[str]]:
     """Open a pandas, polars or pyarrow frame.
 
     Parameters
@@ -59,12 +59,12 @@ def open_frame(frame: Any, known: Iterable[str | None] = ()) -> tuple[nw.DataFra
 
 def take_rows(column: Any, indices: Sequence[int]) -> Any:
     """Rows of a column of any library, without an index."""
-    rows: nw.Series = nw.from_native(column, series_only=True)[list(indices)]
+    rows: nw.Series[Any] = nw.from_native(column, series_only=True)[list(indices)]
     return nw.to_native(nw.maybe_reset_index(rows))
 
 
 def column_labels(frame: Any, names: Sequence[str]) -> pd.Series | None:
-    """The labels of columns as a pandas frame holds them, such as integers; None if all are text.
+    """Return the labels of columns as a pandas frame holds them, such as integers; None if all are text.
 
     Parameters
     ----------

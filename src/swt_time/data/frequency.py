@@ -235,7 +235,7 @@ class RowCount:
         return np.arange(len(times)), np.ones(len(times), dtype=bool)
 
     def stamps(self, ordinals: np.ndarray, like: pd.Index) -> pd.Index:
-        """Times of the rows at these positions."""
+        """Return the times of the rows at these positions."""
         return self.times[ordinals]
 
 
@@ -272,14 +272,14 @@ def parse_frequency(alias: str) -> Frequency:
 
 
 def _from_offset(offset: object) -> Frequency | None:
-    """The frequency of an offset of pandas; None if it is not supported."""
+    """Return the frequency of an offset of pandas; None if it is not supported."""
     kind, count = type(offset).__name__, int(getattr(offset, "n", 0))
     if count < 1:
         return None
     if kind == "Day":
         return Frequency("day", count)
     if kind == "Week" and getattr(offset, "weekday", None) is not None:
-        return Frequency("day", 7 * count, phase=int(getattr(offset, "weekday")))  # noqa: B009
+        return Frequency("day", 7 * count, phase=int(getattr(offset, "weekday")))  # noqa: B009  mypy knows no such attribute of an object
     if kind == "BusinessDay" and count == 1:
         return Frequency("business", 1)
     if kind in ANCHOR_CLASSES:
@@ -294,20 +294,20 @@ def _from_offset(offset: object) -> Frequency | None:
 def _elapsed(offset: object) -> int:
     """Microseconds of an offset of fixed length, or 0 for any other offset."""
     try:
-        nanoseconds = pd.Timedelta(offset).as_unit("ns").value  # type: ignore[arg-type]
+        nanoseconds = pd.Timedelta(offset).as_unit("ns").value  # type: ignore[arg-type]  # a ValueError for other objects
     except (ValueError, OverflowError):
         return 0
     return nanoseconds // 1000 if nanoseconds % 1000 == 0 else 0
 
 
 def day_length(frequency: str) -> int:
-    """Steps per day of a frequency below a day: ``h`` 24, ``15min`` 96; 1 if there is none."""
+    """Return the steps per day of a frequency below a day: ``h`` 24, ``15min`` 96; 1 if there is none."""
     unit = frequency.lstrip("0123456789")
     return season_length(frequency) if unit in ("s", "min", "h") else 1
 
 
 def season_length(frequency: str) -> int:
-    """Steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
+    """Return the steps per season of a frequency: ``h`` 24, ``15min`` 96, ``D`` 7, ``B`` 5, ``W-SUN`` 52, ``MS`` 12.
 
     Returns 1 for frequencies without a common season (``10D``, ``6MS``, ``none``).
     """

@@ -70,7 +70,7 @@ def median_steps(times: Sequence[pd.Index]) -> list[int]:
 
 
 def note_median_step(times: Sequence[pd.Index]) -> list[str]:
-    """A note on the times of forecasts, unless the times of all series are regular."""
+    """Return a note on the times of forecasts, unless the times of all series are regular."""
     if all(len(np.unique(np.diff(microseconds(one, wall=True)))) < 2 for one in {id(t): t for t in times}.values()):
         return []
     steps = sorted(set(median_steps(times)))
@@ -96,7 +96,8 @@ def _by_steps(times: pd.Index, step: int, horizon: int) -> pd.Index:
             f"the rows count up to {start:,} in steps of {step:,}, so that {horizon:,} more do not fit into 64 bits; "
             "lower data.horizon, or correct the counts"
         )
-    return from_microseconds(start + step * np.arange(1, horizon + 1), last)
+    counts: pd.Index = from_microseconds(start + step * np.arange(1, horizon + 1), last)
+    return counts
 
 
 def future_times(

@@ -1,6 +1,7 @@
 """Find the columns of text whose cells, together, are the ids of the series of a long table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -16,7 +17,7 @@ column of remarks, which names no series."""
 
 
 def set_text_aside(
-    frame: nw.DataFrame, times: Sequence[str], rest: list[str], target: str | None, notes: list[str]
+    frame: nw.DataFrame[Any], times: Sequence[str], rest: list[str], target: str | None, notes: list[str]
 ) -> tuple[tuple[str, ...], list[str]]:
     """Find the ids among columns of text beside columns of numbers, else leave text and booleans out; with a note.
 
@@ -65,7 +66,7 @@ def set_text_aside(
     return ids, [name for name in rest if name not in aside]
 
 
-def holds_text(column: nw.Series) -> bool:
+def holds_text(column: nw.Series[Any]) -> bool:
     """Whether all cells of a column are words: text that begins with a letter and is no number."""
     if isinstance(column.dtype, nw.Object) and not all(isinstance(cell, str) for cell in column.drop_nulls().to_list()):
         return False
@@ -81,7 +82,7 @@ def holds_text(column: nw.Series) -> bool:
     return bool(cells) and all(cell[:1].isalpha() and not NUMBER.fullmatch(cell) for cell in cells)
 
 
-def _find(frame: nw.DataFrame, moments: np.ndarray, text: Sequence[str]) -> tuple[str, ...]:
+def _find(frame: nw.DataFrame[Any], moments: np.ndarray, text: Sequence[str]) -> tuple[str, ...]:
     """Columns in which the rows of each moment differ; empty if there are none.
 
     One column is enough where it can be. Otherwise these are the columns that no choice can do without, if they
@@ -119,8 +120,8 @@ def _find(frame: nw.DataFrame, moments: np.ndarray, text: Sequence[str]) -> tupl
     return tuple(name for name in text if name in needed or determine(needed, name))
 
 
-def _moments(frame: nw.DataFrame, times: Sequence[str]) -> np.ndarray | None:
-    """A code for each row, equal for equal times; None if a time is missing."""
+def _moments(frame: nw.DataFrame[Any], times: Sequence[str]) -> np.ndarray | None:
+    """Return a code for each row, equal for equal times; None if a time is missing."""
     codes = []
     for name in times:
         code, first = factorize(frame[name])

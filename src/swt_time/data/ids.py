@@ -16,7 +16,7 @@ PLAIN = (nw.String, nw.Categorical, nw.Enum)
 
 
 def find_ids(
-    columns: Sequence[nw.Series], rows: np.ndarray, notes: list[str]
+    columns: Sequence[nw.Series[Any]], rows: np.ndarray, notes: list[str]
 ) -> tuple[list[str], np.ndarray, dict[str, int]]:
     """Sorted ids of a long table, the series index of each row, and the position of each id's first row.
 
@@ -43,7 +43,7 @@ def join_codes(codes: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def join_cells(cells: Sequence[str]) -> str:
-    """Join the cells of several id columns by slashes; those in a cell are escaped, so that no two joins are equal.
+    r"""Join the cells of several id columns by slashes; those in a cell are escaped, so that no two joins are equal.
 
     Examples
     --------
@@ -53,7 +53,9 @@ def join_cells(cells: Sequence[str]) -> str:
     return "/".join(cell.replace("\\", "\\\\").replace("/", "\\/") for cell in cells)
 
 
-def _find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[list[str], np.ndarray, dict[str, int]]:
+def _find_ids(
+    column: nw.Series[Any], rows: np.ndarray, notes: list[str]
+) -> tuple[list[str], np.ndarray, dict[str, int]]:
     if column.dtype.is_nested() or column.dtype == nw.Binary:
         kind = "bytes" if column.dtype == nw.Binary else "nested values"
         raise TableError(f"column {column.name!r} holds {kind}; expected the id of a series in each row")
@@ -78,7 +80,7 @@ def _find_ids(column: nw.Series, rows: np.ndarray, notes: list[str]) -> tuple[li
     return ids, codes, dict(zip(ids, rows_of.tolist(), strict=True))
 
 
-def factorize(column: nw.Series) -> tuple[np.ndarray, np.ndarray]:
+def factorize(column: nw.Series[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Code of each row, and the first row of each code; rows of one code hold equal cells, which may be missing."""
     native = nw.to_native(column)
     # cells that are equal but written differently, such as 1, True and 1.0, or 0.0 and -0.0, are different ids
@@ -112,9 +114,10 @@ def _is_encoded(dtype: Any) -> bool:
     import pyarrow as arrow
 
     kind: Any = dtype.pyarrow_dtype
-    return arrow.types.is_dictionary(kind) and (
+    encoded: bool = arrow.types.is_dictionary(kind) and (
         arrow.types.is_string(kind.value_type) or arrow.types.is_large_string(kind.value_type)
     )
+    return encoded
 
 
 def _used_codes(array: Any) -> np.ndarray:
@@ -123,7 +126,8 @@ def _used_codes(array: Any) -> np.ndarray:
     parts = [part.indices.cast("int32").fill_null(len(part.dictionary)).to_numpy() for part in whole.chunks]
     codes = np.concatenate(parts) if len(parts) != 1 else parts[0]
     used = np.bincount(codes) > 0
-    return (np.cumsum(used) - 1)[codes]
+    numbered: np.ndarray = (np.cumsum(used) - 1)[codes]
+    return numbered
 
 
 def _check_types(cells: list[Any]) -> None:

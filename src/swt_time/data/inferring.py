@@ -165,7 +165,7 @@ def all_steps_equal(values: np.ndarray, inner: np.ndarray, step: int, modulus: i
 
 
 def _usual_step(values: np.ndarray, inner: np.ndarray) -> int:
-    """The most frequent difference of neighbours of one series."""
+    """Return the most frequent difference of neighbours of one series."""
     first = int(np.argmax(inner))
     step = int(values[first + 1] - values[first])
     return step if all_steps_equal(values, inner, step) else most_frequent(np.diff(values)[inner])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -44,7 +45,7 @@ class Layout:
 
 
 def find_layout(
-    frame: nw.DataFrame,
+    frame: nw.DataFrame[Any],
     *,
     id_column: str | Sequence[str] | None = None,
     time_column: str | None = None,
@@ -120,7 +121,7 @@ def find_layout(
     return Layout((), time, tuple(values), tuple(notes), times.calendar, name_columns((), times.column, None))
 
 
-def _named(frame: nw.DataFrame, name: str | None, key: str) -> str | None:
+def _named(frame: nw.DataFrame[Any], name: str | None, key: str) -> str | None:
     return None if name is None else require(frame, name, key)
 
 
@@ -129,8 +130,8 @@ def as_names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names or ())
 
 
-def require(frame: nw.DataFrame, name: str, key: str) -> str:
-    """The column with a name, which may differ in blanks at its ends."""
+def require(frame: nw.DataFrame[Any], name: str, key: str) -> str:
+    """Return the column with a name, which may differ in blanks at its ends."""
     if name in frame.columns:
         return name
     trimmed = [other for other in frame.columns if other.strip() == name.strip()]
@@ -167,7 +168,7 @@ class _Times:
 
 
 def _find_times(
-    frame: nw.DataFrame,
+    frame: nw.DataFrame[Any],
     ids: Sequence[str],
     time_column: str | None,
     skip: set[str | None],
@@ -207,8 +208,8 @@ def _find_times(
     )
 
 
-def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, *, coarse: bool) -> list[str]:
-    """The columns that hold times."""
+def _hold_times(frame: nw.DataFrame[Any], names: list[str], date_format: str | None, *, coarse: bool) -> list[str]:
+    """Return the columns that hold times."""
     schema = frame.schema
     # a frame takes long to give a column: of a wide table, ask for those that can be times
     possible = [
@@ -226,21 +227,21 @@ def _hold_times(frame: nw.DataFrame, names: list[str], date_format: str | None, 
     return [name for name in found if not _only_digits(frame[name])] or found
 
 
-def _is_named_number(frame: nw.DataFrame, name: str) -> bool:
+def _is_named_number(frame: nw.DataFrame[Any], name: str) -> bool:
     """Whether a column of numbers has the name of a time column and holds times since 1970 or decimal years."""
     if _first_named([name], NUMERIC_TIMES) is None:
         return False
     return holds_epochs(frame[name]) or holds_decimal_years(frame[name])
 
 
-def _only_digits(column: nw.Series) -> bool:
+def _only_digits(column: nw.Series[Any]) -> bool:
     if not isinstance(column.dtype, nw.String | nw.Object):
         return False
     cells = [cell for cell in column.head(50).to_list() if not is_missing(cell)][:3]
     return all(isinstance(cell, str) and cell.strip().isdigit() for cell in cells)
 
 
-def _is_unique(frame: nw.DataFrame, name: str, *ids: str) -> bool:
+def _is_unique(frame: nw.DataFrame[Any], name: str, *ids: str) -> bool:
     """Whether each series has every time of a column once, and none is missing."""
     cells = frame[name].to_list()
     codes = join_codes([factorize(frame[one])[0] for one in (name, *ids)])  # cells may be lists, which no set holds
@@ -257,7 +258,7 @@ def _is_quantity(dtype: nw.dtypes.DType) -> bool:
     return dtype.is_float() or dtype.is_decimal() or dtype.is_nested() or dtype == nw.Boolean
 
 
-def _find_value(frame: nw.DataFrame, rest: list[str]) -> str:
+def _find_value(frame: nw.DataFrame[Any], rest: list[str]) -> str:
     named = [name for name in rest if name.strip() == VALUE_NAME]
     if len(named) == 1:
         return named[0]
@@ -270,7 +271,7 @@ def _find_value(frame: nw.DataFrame, rest: list[str]) -> str:
 
 
 def _is_row_counter(
-    frame: nw.DataFrame, name: str, places: Mapping[str, int], ids: Sequence[str], notes: list[str]
+    frame: nw.DataFrame[Any], name: str, places: Mapping[str, int], ids: Sequence[str], notes: list[str]
 ) -> bool:
     """Whether a column without a name of its own counts the rows; it is then ignored with a note."""
     nameless = NAMELESS.fullmatch(name.strip()) is not None
@@ -285,7 +286,7 @@ def _is_row_counter(
     return False
 
 
-def _blank_columns(frame: nw.DataFrame, names: list[str]) -> list[str]:
+def _blank_columns(frame: nw.DataFrame[Any], names: list[str]) -> list[str]:
     native = nw.to_native(frame)
     if isinstance(native, pd.DataFrame):
         blank = native[names].isna().all(axis=0).to_numpy() if names else np.empty(0, bool)
@@ -293,7 +294,7 @@ def _blank_columns(frame: nw.DataFrame, names: list[str]) -> list[str]:
     return [name for name in names if frame[name].is_null().all()]
 
 
-def _counts_by_one(frame: nw.DataFrame, name: str, ids: Sequence[str]) -> bool:
+def _counts_by_one(frame: nw.DataFrame[Any], name: str, ids: Sequence[str]) -> bool:
     """Whether a column of integers counts all rows by one, or those of each series."""
     column = frame[name]
     if not column.dtype.is_integer() or column.is_null().any():

@@ -81,29 +81,29 @@ def read_notes(frame: Any, table: SeriesTable) -> Notes:
     return found if kept.all() else found.select(kept)
 
 
-def _column(frame: nw.DataFrame, names: Sequence[str], what: str) -> str:
+def _column(frame: nw.DataFrame[Any], names: Sequence[str], what: str) -> str:
     found = next((name for wanted in names for name in frame.columns if wanted and name.strip() == wanted), None)
     if found is None:
         raise TableError(f"notes: there is no column for the {what}, but {listed(frame.columns)}; {COLUMNS}")
     return found
 
 
-def _optional(frame: nw.DataFrame, name: str) -> str | None:
+def _optional(frame: nw.DataFrame[Any], name: str) -> str | None:
     return next((column for column in frame.columns if column.strip() == name), None)
 
 
-def _id_columns(frame: nw.DataFrame, table: SeriesTable) -> list[str]:
+def _id_columns(frame: nw.DataFrame[Any], table: SeriesTable) -> list[str]:
     own = [name for name in table.id_columns if name in frame.columns]
     if own and len(own) == len(table.id_columns):
         return own
     return [name for name in frame.columns if name.strip() == ID_NAME][:1]
 
 
-def _missing(column: nw.Series) -> np.ndarray:
+def _missing(column: nw.Series[Any]) -> np.ndarray:
     return np.array([is_missing(cell) for cell in column.to_list()], dtype=bool)
 
 
-def _texts(column: nw.Series, rows: np.ndarray) -> list[str]:
+def _texts(column: nw.Series[Any], rows: np.ndarray) -> list[str]:
     texts = []
     for cell, row in zip(column.to_list(), rows, strict=True):
         if is_missing(cell):
@@ -114,7 +114,9 @@ def _texts(column: nw.Series, rows: np.ndarray) -> list[str]:
     return texts
 
 
-def _series(frame: nw.DataFrame, ids: Sequence[str], table: SeriesTable, remarks: list[str]) -> tuple[str | None, ...]:
+def _series(
+    frame: nw.DataFrame[Any], ids: Sequence[str], table: SeriesTable, remarks: list[str]
+) -> tuple[str | None, ...]:
     """Id of the series of each note; None for all."""
     if not ids:
         return (None,) * len(frame)
@@ -135,7 +137,7 @@ def _series(frame: nw.DataFrame, ids: Sequence[str], table: SeriesTable, remarks
     return tuple(found)
 
 
-def _moments(column: nw.Series, rows: np.ndarray, table: SeriesTable) -> tuple[np.ndarray, np.ndarray]:
+def _moments(column: nw.Series[Any], rows: np.ndarray, table: SeriesTable) -> tuple[np.ndarray, np.ndarray]:
     """Moments of the cells, 0 where one is missing, and which of them mean a whole day."""
     cells = column.to_list()
     known = [i for i, cell in enumerate(cells) if not is_missing(cell)]
@@ -173,7 +175,7 @@ def _begins_day(times: pd.DatetimeIndex) -> np.ndarray:
 
 
 def _next_days(moments: np.ndarray, like: pd.Index) -> np.ndarray:
-    """The first moment of the day after each moment; a day on which clocks change has not 24 hours."""
+    """Return the first moment of the day after each moment; a day on which clocks change has not 24 hours."""
     times = from_microseconds(moments, like)
     if not isinstance(times, pd.DatetimeIndex):
         return moments

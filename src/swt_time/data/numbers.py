@@ -62,7 +62,7 @@ def holds_separated_numbers(cells: Iterable[Any]) -> bool:
 
 
 def number_styles(
-    table: nw.DataFrame, used: Collection[str], others: Collection[str], rows: np.ndarray
+    table: nw.DataFrame[Any], used: Collection[str], others: Collection[str], rows: np.ndarray
 ) -> dict[str, Style]:
     """Determine how the numbers of text columns are written.
 
@@ -118,7 +118,7 @@ def number_styles(
     return chosen
 
 
-def _first(column: nw.Series, marks: str) -> tuple[int, str]:
+def _first(column: nw.Series[Any], marks: str) -> tuple[int, str]:
     """Row and text of the first cell that holds one of some characters; the text is empty if there is none."""
     for row, cell in enumerate(column.to_list()):
         if isinstance(cell, str) and any(mark in cell for mark in marks):
@@ -126,8 +126,8 @@ def _first(column: nw.Series, marks: str) -> tuple[int, str]:
     return 0, ""
 
 
-def describe_styles(styles: dict[str, Style], table: nw.DataFrame) -> list[str]:
-    """Notes on how the numbers of columns were read."""
+def describe_styles(styles: dict[str, Style], table: nw.DataFrame[Any]) -> list[str]:
+    """Return the notes on how the numbers of columns were read."""
     names: dict[str, list[str]] = {}
     for name, style in styles.items():
         how = "commas between thousands"

@@ -67,7 +67,7 @@ def read_source(source: str | Path, budget: Budget) -> tuple[bytes, str]:
 
 
 def local_path(source: str | Path) -> Path | None:
-    """The file that a source names; None for standard input and for an address of another machine."""
+    """Return the file that a source names; None for standard input and for an address of another machine."""
     text = _text(source)
     if text == STANDARD_INPUT:
         return None
@@ -139,6 +139,6 @@ def _without_secrets(text: str) -> str:
 
 
 def _shown(address: str) -> str:
-    """An address without what may be secret: user, password and query."""
+    """Return an address without what may be secret: user, password and query."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}{'?...' if parts.query else ''}"

@@ -10,7 +10,7 @@ from swt_time.data.series import SeriesTable
 
 
 def ends(table: SeriesTable) -> np.ndarray:
-    """The origin at the end of each series, (N, 2): its index, and the number of its rows."""
+    """Return the origin at the end of each series, (N, 2): its index, and the number of its rows."""
     return np.stack([np.arange(len(table.ids)), table.lengths], axis=1)
 
 
@@ -48,7 +48,7 @@ def contexts_at(table: SeriesTable, pairs: np.ndarray, context: int, scaler: Sca
 
 
 def known_values(table: SeriesTable, pairs: np.ndarray, most: int | None = None) -> list[np.ndarray]:
-    """The observed values before each origin, NaN where nothing was observed.
+    """Return the observed values before each origin, NaN where nothing was observed.
 
     With ``most``, only so many of the latest ones where all of them were observed.
     """
@@ -68,7 +68,7 @@ def never_negative(histories: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def values_after(table: SeriesTable, pairs: np.ndarray, horizon: int) -> np.ndarray:
-    """The ``horizon`` values after each origin, (M, H), NaN where nothing was observed or the series has ended."""
+    """Return the ``horizon`` values after each origin, (M, H); NaN where nothing was observed, or after the end."""
     found = np.full((len(pairs), horizon), np.nan)
     for row, (index, origin) in zip(found, pairs.tolist(), strict=True):
         rows = slice(origin, origin + horizon)

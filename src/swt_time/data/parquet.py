@@ -81,7 +81,7 @@ def read_parquet(
     """
     try:
         import pyarrow
-        import pyarrow.parquet
+        import pyarrow.parquet  # noqa: F401  the library can be built without it
     except ImportError as error:
         raise MissingDependencyError(
             f'{name} is a Parquet file, which needs pyarrow: pip install "swt-time[parquet]"'
@@ -155,7 +155,7 @@ def _read(raw: Any, name: str, budget: Budget, ids: Collection[str], some: Selec
     joined = [_joined([columns.pop(field.name) for columns in batches], field.type, budget) for field in schema]
     encoded = {field.name for field, one in zip(schema, joined, strict=True) if one.type != field.type}
     # without the metadata of pandas, which would turn columns into an index
-    frame = arrow.Table.from_arrays(joined, names=schema.names).to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = arrow.Table.from_arrays(joined, names=schema.names).to_pandas(types_mapper=pd.ArrowDtype)
     frame.attrs[ENCODED] = {one: pd.ArrowDtype(flat[one]) for one in encoded}
     return frame
 
@@ -203,13 +203,14 @@ def _is_text(kind: Any) -> bool:
 def _width(kind: Any) -> int:
     """Bytes of a cell of a type; of text the index into its dictionary."""
     try:
-        return (kind.bit_width + 7) // 8
+        width: int = (kind.bit_width + 7) // 8
+        return width
     except ValueError:
         return 4
 
 
 def _decoded(column: Any, kind: Any, budget: Budget, keep: bool) -> Any:
-    """A column of text without its dictionary, whose length is checked before.
+    """Return a column of text without its dictionary, whose length is checked before.
 
     With ``keep`` it is encoded by a dictionary of its own values.
     """
@@ -225,7 +226,7 @@ def _decoded(column: Any, kind: Any, budget: Budget, keep: bool) -> Any:
 
 
 def _joined(parts: list[Any], kind: Any, budget: Budget) -> Any:
-    """The parts of a column as one; those that are encoded stay so, by one dictionary, if values are repeated."""
+    """Return the parts of a column joined; encoded ones stay so, by one dictionary, if values are repeated."""
     import pyarrow as arrow
 
     if not parts or parts[0].type == kind or not arrow.types.is_dictionary(parts[0].type):

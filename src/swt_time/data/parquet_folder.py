@@ -242,7 +242,7 @@ def divide(folder: ParquetFolder, ids: Sequence[str], most_rows: int, memory_lim
 
 
 def series_keys(frame: pd.DataFrame, ids: Sequence[str]) -> Any:
-    """The key of the series of each row: the cells of its id columns as text, an Arrow array of strings.
+    """Return the key of the series of each row: the cells of its id columns as text, an Arrow array of strings.
 
     Raises
     ------
@@ -294,7 +294,7 @@ def _read(path: Path, some: Selection, memory_limit: int | None) -> pd.DataFrame
 
 
 def _mapped(path: Path, memory_limit: int | None) -> tuple[mmap.mmap, Budget]:
-    """The bytes of a file, which are read when they are used, and a budget of its own."""
+    """Return the bytes of a file, which are read when they are used, and a budget of its own."""
     with explained(f"cannot read {path}", TableError):
         if not path.is_file():  # a pipe would be waited for
             raise TableError(f"cannot read {path}: expected a regular file")

@@ -99,7 +99,7 @@ class _Struct:
             raise ValueError("a page header holds a field of an unknown type")
 
     def _byte(self) -> int:
-        byte = self._raw[self.stop]
+        byte: int = self._raw[self.stop]
         self.stop += 1
         return byte
 

@@ -31,8 +31,10 @@ class PartWindows:
         return self.windows.total
 
     def gather(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Contexts (B, T) and targets (B, H), float32, scaled; NaN before the start of a series, and where a target was
-        not observed."""
+        """Return contexts (B, T) and targets (B, H), float32, scaled.
+
+        They are NaN before the start of a series, and where a target was not observed.
+        """
         context, target = self.gather_exactly(indices)
         return context.astype(np.float32), target.astype(np.float32)
 
@@ -50,7 +52,7 @@ class PartWindows:
         return self.windows.pairs(indices)
 
     def runs(self) -> list[np.ndarray] | None:
-        """The scaled rows that the windows of each series cover, float64; None if some value was not observed.
+        """Return the scaled rows that the windows of each series cover, float64; None if some value was not observed.
 
         A window that begins before its series, or ends after its part, is not such rows.
         """

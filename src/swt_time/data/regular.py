@@ -283,7 +283,7 @@ def _cut(block: Block, starts: np.ndarray) -> GaplessSeries:
 
 
 def _times(times: pd.Index, spans: Sequence[tuple[int, int]]) -> tuple[pd.Index, ...]:
-    """The times of each span of rows; neighbours with equal times share one index, which many tables have one of."""
+    """Return the times of each span of rows; neighbours with equal times share one index, and many tables have one."""
     stamps = microseconds(times, wall=False)
     found: list[pd.Index] = []
     for number, (start, end) in enumerate(spans):

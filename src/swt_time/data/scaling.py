@@ -44,7 +44,8 @@ class Scaler:
             Values that overflow become infinite.
         """
         with np.errstate(over="ignore"):
-            return (values - self.mean[series][:, None]) / self.std[series][:, None]
+            scaled: np.ndarray = (values - self.mean[series][:, None]) / self.std[series][:, None]
+            return scaled
 
     def invert(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Undo the scaling of windows.
@@ -59,7 +60,8 @@ class Scaler:
         -------
         (B, H) float64 array
         """
-        return np.asarray(values, np.float64) * self.std[series][:, None] + self.mean[series][:, None]
+        unscaled: np.ndarray = np.asarray(values, np.float64) * self.std[series][:, None] + self.mean[series][:, None]
+        return unscaled
 
     def prefer(
         self, scales: Mapping[str, tuple[float, float]], ids: Sequence[str], values: Sequence[np.ndarray]

@@ -107,7 +107,7 @@ class SeriesTable:
         return replace(self, values=values, times=times, observed=observed)
 
     def context(self, index: int, origin: int, length: int) -> np.ndarray:
-        """The ``length`` values before row ``origin`` of a series, as they were known then."""
+        """Return the ``length`` values before row ``origin`` of a series, as they were known then."""
         values = self.values[index][origin - length : origin]
         if self.fill != "linear" or self.observed[index][origin - 1]:
             return values
@@ -147,7 +147,8 @@ class SeriesTable:
     def last(self) -> pd.Index:
         """Last timestamp of each of the ``N`` series."""
         stamps = np.array([microseconds(times, wall=False)[-1] for times in self.times], dtype=np.int64)
-        return from_microseconds(stamps, self.times[0])
+        last: pd.Index = from_microseconds(stamps, self.times[0])
+        return last
 
     def index(self, name: str) -> int:
         """Index of the series with an id.
@@ -164,7 +165,7 @@ class SeriesTable:
         raise TableError(f"the table has no series {name!r}; {hint}")
 
     def future(self, horizon: int) -> pd.Index:
-        """The ``horizon`` timestamps after the end of each series, ``N * horizon`` in total, series after series.
+        """Return the ``horizon`` timestamps after the end of each series, series after series, ``N * horizon`` in all.
 
         With the frequency ``none`` they continue with the median step of each series.
         """
@@ -253,7 +254,7 @@ def to_series(
         first = {name: i for i, name in enumerate(table.columns)}
     else:
         names, codes, first = find_ids([table[name] for name in layout.ids], rows, alike)
-    times, form, on_times = read_times(table, layout, rows, codes, frequency, date_format)
+    times, form, on_times = read_times(table, layout, rows, codes, frequency=frequency, date_format=date_format)
     notes += on_times + alike
     roles = {*layout.ids, layout.time, *layout.values}
     others = [name for name in table.columns if name not in roles]
@@ -293,14 +294,14 @@ def to_series(
         order=tuple(sorted(range(len(gapless.ids)), key=lambda i: first[gapless.ids[i]])),
         labels=_labels(frame, table, layout, gapless.ids, first),
         names=layout.names,
-        covariates=beside.read(block, layout, gapless, alias, date_format, fill),
+        covariates=beside.read(block, layout, gapless, alias, date_format=date_format, fill=fill),
     )
 
 
 def _labels(
-    frame: Any, table: nw.DataFrame, layout: Layout, ids: Sequence[str], first: dict[str, int]
+    frame: Any, table: nw.DataFrame[Any], layout: Layout, ids: Sequence[str], first: dict[str, int]
 ) -> dict[str, Any]:
-    """The ids as columns of the table's library, with the types that they have in the table."""
+    """Return the ids as columns of the table's library, with the types that they have in the table."""
     if not layout.ids:
         labels = column_labels(frame, ids)
         return {} if labels is None else {layout.names.ids[0]: labels}
@@ -329,15 +330,17 @@ def read_series(frame: Any, data: DataConfig, future: Any = None, static: Any = 
 
 
 def remember_ids(config: Config, table: SeriesTable) -> Config:
-    """A configuration that names the id columns that were found by their content: another table of the same kind, such
-    as one of a single series, may not show them."""
+    """Return a configuration that names the id columns that were found by their content.
+
+    Another table of the same kind, such as one of a single series, may not show them.
+    """
     if config.data.id_column is not None or table.id_columns in ((), (ID_NAME,)):
         return config
     return config.replace({"data.id_column": table.id_columns})
 
 
 def too_short(series: SeriesTable, indices: Sequence[int], reason: str) -> str:
-    """A note that names the series that were left out."""
+    """Return a note that names the series that were left out."""
     names = [series.ids[i] for i in indices]
     return f"{len(names)} of {len(series.ids)} series are too short and left out: {listed(names)}; {reason}"
 

@@ -1,6 +1,7 @@
 """Static covariates: what is known of a series as a whole, such as its kind or its region."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -11,7 +12,7 @@ from swt_time.errors import TableError
 
 
 def read_static(
-    names: Sequence[str], table: nw.DataFrame, numbers: np.ndarray, codes: np.ndarray | None, ids: Sequence[str]
+    names: Sequence[str], table: nw.DataFrame[Any], numbers: np.ndarray, codes: np.ndarray | None, ids: Sequence[str]
 ) -> list[Covariate]:
     """Read columns with one value for each series.
 

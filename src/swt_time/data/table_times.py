@@ -1,5 +1,7 @@
 """The timestamps of the rows of a table, wherever they stand in it."""
 
+from typing import Any
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -12,10 +14,11 @@ from swt_time.data.timestamps import timestamps
 
 
 def read_times(
-    table: nw.DataFrame,
+    table: nw.DataFrame[Any],
     layout: Layout,
     rows: np.ndarray,
     codes: np.ndarray,
+    *,
     frequency: str | None,
     date_format: str | None,
 ) -> tuple[pd.Index, TimeForm, list[str]]:

@@ -1,7 +1,7 @@
-"""Times that a table holds as numbers: calendar columns (``year, month, day, hour``), seconds since 1970, and years
-with the month as a fraction (``1949.0833``).
+"""Times that a table holds as numbers.
 
-Each becomes one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
+They are calendar columns (``year, month, day, hour``), seconds since 1970, and years with the month as a fraction
+(``1949.0833``). Each becomes one column of timestamps, which `swt_time.data.timestamps` then checks like any other.
 """
 
 import re
@@ -61,7 +61,7 @@ def calendar_columns(names: Iterable[str]) -> dict[str, str]:
     return {}
 
 
-def join_calendar(table: nw.DataFrame, parts: Mapping[str, str], rows: np.ndarray) -> nw.Series:
+def join_calendar(table: nw.DataFrame[Any], parts: Mapping[str, str], rows: np.ndarray) -> nw.Series[Any]:
     """Combine calendar columns into one column of timestamps.
 
     Parameters
@@ -93,7 +93,7 @@ def join_calendar(table: nw.DataFrame, parts: Mapping[str, str], rows: np.ndarra
     return _column(", ".join(parts.values()), pd.DatetimeIndex(stamps), table)
 
 
-def _whole(column: nw.Series, part: str, rows: np.ndarray) -> np.ndarray:
+def _whole(column: nw.Series[Any], part: str, rows: np.ndarray) -> np.ndarray:
     """Whole numbers of a calendar column; quarters may be written as ``Q1``, months by their English names."""
     low, high = RANGES[part]
     numbers = np.zeros(len(column), dtype=np.int64)
@@ -121,13 +121,13 @@ def _integer(cell: Any) -> int | None:
     return int(number) if number.is_integer() else None
 
 
-def holds_epochs(column: nw.Series) -> bool:
+def holds_epochs(column: nw.Series[Any]) -> bool:
     """Whether all cells are whole numbers of as many digits as a time since 1970, and none is missing."""
     return _digits(column) in EPOCH
 
 
-def _digits(column: nw.Series) -> int:
-    """Number of digits that all cells have in common; 0 if there is none."""
+def _digits(column: nw.Series[Any]) -> int:
+    """Return the number of digits that all cells have in common; 0 if there is none."""
     if len(column) == 0 or column.is_null().any():
         return 0
     if column.dtype.is_integer():
@@ -144,7 +144,7 @@ def _digits(column: nw.Series) -> int:
     return lengths.pop()
 
 
-def from_epochs(column: nw.Series, table: nw.DataFrame, rows: np.ndarray) -> tuple[nw.Series, list[str]]:
+def from_epochs(column: nw.Series[Any], table: nw.DataFrame[Any], rows: np.ndarray) -> tuple[nw.Series[Any], list[str]]:
     """Convert times since 1970 to timestamps in UTC; any other column is returned unchanged.
 
     Returns
@@ -179,7 +179,7 @@ def _are_hours(numbers: np.ndarray) -> bool:
     return not bool(hours.isna().any())
 
 
-def holds_decimal_years(column: nw.Series) -> bool:
+def holds_decimal_years(column: nw.Series[Any]) -> bool:
     """Whether all cells are years with whole months as fractions, not all of them zero, and none is missing."""
     if not column.dtype.is_float() or len(column) == 0 or column.is_null().any():
         return False
@@ -190,7 +190,7 @@ def holds_decimal_years(column: nw.Series) -> bool:
     return bool((np.abs(months - months.round()) < FRACTION).all() and (months.round() % 12 != 0).any())
 
 
-def from_decimal_years(column: nw.Series, table: nw.DataFrame) -> tuple[nw.Series, list[str]]:
+def from_decimal_years(column: nw.Series[Any], table: nw.DataFrame[Any]) -> tuple[nw.Series[Any], list[str]]:
     """Convert years with months as fractions to the first days of these months; other columns are returned unchanged.
 
     Returns
@@ -206,10 +206,10 @@ def from_decimal_years(column: nw.Series, table: nw.DataFrame) -> tuple[nw.Serie
     return _column(column.name, pd.DatetimeIndex(stamps), table), [note]
 
 
-def _column(name: str, times: pd.DatetimeIndex, table: nw.DataFrame) -> nw.Series:
+def _column(name: str, times: pd.DatetimeIndex, table: nw.DataFrame[Any]) -> nw.Series[Any]:
     """Timestamps as a column of the table's library."""
     if table.implementation is nw.Implementation.PANDAS:
-        column: nw.Series = nw.from_native(pd.Series(times, name=name), series_only=True)
+        column: nw.Series[Any] = nw.from_native(pd.Series(times, name=name), series_only=True)
         return column
     naive = times if times.tz is None else times.tz_localize(None)
     unit: Any = "ns" if times.unit == "ns" else "us"

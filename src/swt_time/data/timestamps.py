@@ -81,7 +81,7 @@ class TimeColumn:
         self.notes.append(f"column {self.name!r}: {text}")
 
     def fit(self, times: pd.DatetimeIndex) -> tuple[Frequency, int] | None:
-        """The frequency and the number of missing timestamps; see `fit_frequency`."""
+        """Return the frequency and the number of missing timestamps; see `fit_frequency`."""
         return fit_frequency(times, self.codes, self.frequency)
 
     def place(self, row: int) -> str:
@@ -90,7 +90,7 @@ class TimeColumn:
 
 
 def timestamps(
-    column: nw.Series,
+    column: nw.Series[Any],
     rows: np.ndarray,
     codes: np.ndarray | None = None,
     *,
@@ -137,7 +137,7 @@ def timestamps(
     return _microseconds(times, one) if isinstance(times, pd.DatetimeIndex) else times, one.form, one.notes
 
 
-def looks_like_time(column: nw.Series, date_format: str | None = None, *, coarse: bool = True) -> bool:
+def looks_like_time(column: nw.Series[Any], date_format: str | None = None, *, coarse: bool = True) -> bool:
     """Return whether a column's type is a time, or its first cells parse as one; unless ``coarse``, a full date."""
     if isinstance(column.dtype, nw.Datetime | nw.Date) or native_zone_type(column) is not None:
         return True
@@ -159,8 +159,8 @@ def looks_like_time(column: nw.Series, date_format: str | None = None, *, coarse
     return any(coarse or form is not None or reading.format not in COARSE for reading in readings)
 
 
-def native_zone_type(column: nw.Series) -> tuple[Any, str] | None:
-    """Unit and time zone of a pandas column of timestamps; None for other columns and libraries.
+def native_zone_type(column: nw.Series[Any]) -> tuple[Any, str] | None:
+    """Return the unit and time zone of a pandas column of timestamps; None for other columns and libraries.
 
     The names of a fifth of all time zones (with ``_``, ``+``, ``-`` or digits) are unknown to narwhals for pandas.
     """
@@ -175,7 +175,7 @@ def native_zone_type(column: nw.Series) -> tuple[Any, str] | None:
     return None
 
 
-def _convert(column: nw.Series, one: TimeColumn) -> pd.Index:
+def _convert(column: nw.Series[Any], one: TimeColumn) -> pd.Index:
     dtype = column.dtype
     if isinstance(dtype, nw.Datetime) or native_zone_type(column) is not None:
         return _from_datetime(column)
@@ -196,7 +196,7 @@ def _refuse_missing(one: TimeColumn, empty: np.ndarray) -> None:
         )
 
 
-def _from_datetime(column: nw.Series) -> pd.DatetimeIndex:
+def _from_datetime(column: nw.Series[Any]) -> pd.DatetimeIndex:
     native = nw.to_native(column)
     if isinstance(native, pd.Series):
         if isinstance(native.dtype, pd.ArrowDtype):
@@ -296,7 +296,7 @@ def _from_text(cells: list[str], one: TimeColumn) -> pd.Index:
 
 
 def _choose(readings: list[Reading], taken: np.ndarray, one: TimeColumn) -> Reading | None:
-    """The reading that gives gapless series, or that repairs could make gapless; None if there is no reading.
+    """Return the reading that gives gapless series, or that repairs could make gapless; None if there is no reading.
 
     Raises
     ------

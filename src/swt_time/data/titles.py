@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -36,7 +37,7 @@ class Titles:
 
 
 def read_titles(
-    column: nw.Series, numbers: np.ndarray, codes: np.ndarray | None, ids: Sequence[str]
+    column: nw.Series[Any], numbers: np.ndarray, codes: np.ndarray | None, ids: Sequence[str]
 ) -> tuple[str, ...]:
     """Read a column with one text for each series.
 

@@ -62,7 +62,7 @@ class Notes:
         return hashlib.sha256(json.dumps(values).encode()).digest()
 
     def select(self, kept: np.ndarray) -> "Notes":
-        """The notes at these indices, or where a mask is true."""
+        """Return the notes at these indices, or where a mask is true."""
         places = np.arange(len(self))[kept].tolist()
         return replace(
             self,

@@ -185,7 +185,7 @@ class WindowIndex:
 
 
 def evenly(total: int, most: int) -> np.ndarray:
-    """Indices of at most ``most`` of ``total`` windows, evenly spaced from the first to the last, int64."""
+    """Return the indices of at most ``most`` of ``total`` windows, evenly spaced from the first to the last, int64."""
     return np.linspace(0, total - 1, min(total, most)).round().astype(np.int64)
 
 

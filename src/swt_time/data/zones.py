@@ -61,13 +61,14 @@ def localize(wall: pd.DatetimeIndex, tz: object, *, later: bool = False) -> pd.D
     '2024-10-06T02:30:00+11:00'
     """
     first = np.full(len(wall), not later)
-    local = wall.tz_localize(tz, ambiguous=first, nonexistent="NaT")  # type: ignore[arg-type]
+    local = wall.tz_localize(tz, ambiguous=first, nonexistent="NaT")  # type: ignore[arg-type]  # a time zone of pandas, typed as an object
     skipped = np.flatnonzero(local.isna())
     if not len(skipped):
         return local
     utc = microseconds(local, wall=False).copy()
     utc[skipped] = _ends_of_gaps(microseconds(wall[skipped], wall=True), local[:0])
-    return from_microseconds(utc, local).as_unit(wall.unit)
+    shifted: pd.DatetimeIndex = from_microseconds(utc, local).as_unit(wall.unit)
+    return shifted
 
 
 def _ends_of_gaps(wall: np.ndarray, like: pd.DatetimeIndex) -> np.ndarray:
@@ -137,7 +138,7 @@ def usual_rows(times: pd.Index, starts: np.ndarray) -> np.ndarray:
 
 
 def most_frequent(values: np.ndarray) -> int:
-    """The most frequent value; the smallest one in case of ties."""
+    """Return the most frequent value; the smallest one in case of ties."""
     if len(values) and (values == values[0]).all():
         return int(values[0])
     found, counts = np.unique(values, return_counts=True)

@@ -20,7 +20,8 @@ def derived_labels(name: str, clock: Clock, index: int, start: int, stop: int) -
     """Labels of the rows of a series, (stop - start,) objects; None where there is none."""
     days = clock.wall(index, stop)[start:] // DAY
     if name == f"{DERIVED}weekday":
-        return np.array(WEEKDAYS, dtype=object)[(days + 3) % 7]
+        weekdays: np.ndarray = np.array(WEEKDAYS, dtype=object)[(days + 3) % 7]
+        return weekdays
     if name == f"{DERIVED}month":
         months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
         return np.array([f"{one:02d}" for one in range(1, 13)], dtype=object)[months]

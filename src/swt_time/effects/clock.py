@@ -52,8 +52,10 @@ class Clock:
         """Timestamp of a row, which may lie after the end of the series."""
         times = self.table.times[index]
         if row < len(times):
-            return times[row]
-        return continue_series([times], self.table.frequency, row - len(times) + 1)[-1]
+            time: pd.Timestamp = times[row]
+            return time
+        later: pd.Timestamp = continue_series([times], self.table.frequency, row - len(times) + 1)[-1]
+        return later
 
     def phase(self, index: int, start: int, stop: int) -> np.ndarray:
         """Phase of each row in its season, (stop - start,) int64, equal for equal times of day, week or year."""
@@ -73,4 +75,5 @@ def day_of_year(wall: np.ndarray) -> np.ndarray:
     days = wall.astype("datetime64[us]").astype("datetime64[D]")
     years = days.astype("datetime64[Y]")
     since = (days - years.astype("datetime64[D]")).astype(np.int64)
-    return (since + wall % DAY / DAY) / 366
+    phase: np.ndarray = (since + wall % DAY / DAY) / 366
+    return phase

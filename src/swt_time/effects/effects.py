@@ -75,7 +75,7 @@ class Effects:
         return not self.groups and (self.windows is None or not self.windows.groups)
 
     def apart(self, table: SeriesTable) -> "Apart":
-        """A table without its effects."""
+        """Return a table without its effects."""
         places = self.places
 
         def combine(index: int, features: Features) -> np.ndarray:
@@ -93,7 +93,7 @@ class Effects:
         return self.beta if self.own is None or name not in places else self.own[places[name]]
 
     def notes_on(self, table: SeriesTable) -> list[str]:
-        """Notes on effects that cannot be used for some series."""
+        """Return the notes on effects that cannot be used for some series."""
         found = []
         for one in self.groups:
             if isinstance(one, TitleGroup):
@@ -112,11 +112,11 @@ class Effects:
         return found
 
     def scale(self, table: SeriesTable, index: int) -> float:
-        """Unit of the effects on a series."""
+        """Return the unit of the effects on a series."""
         return 1.0 if self.link == "multiplicative" else self.unit(table, index)
 
     def unit(self, table: SeriesTable, index: int) -> float:
-        """Standard deviation of a series."""
+        """Return the standard deviation of a series."""
         known = self.scales.get(table.ids[index])
         if known is not None:
             return known
@@ -181,7 +181,9 @@ class Effects:
         """Describe the effects, one line for each covariate."""
         names, lines = [group.name for group in self.groups], list[str]()
         if names or self.left_out or self.windows is None:
-            lines = describe("covariates", f"{self.link} effects", names, self.gains, self.left_out, self.error)
+            lines = describe(
+                "covariates", f"{self.link} effects", names, gains=self.gains, left_out=self.left_out, error=self.error
+            )
         if self.own is not None:
             lines.append(
                 f"  each series has effects of its own around the common ones: {self.own_error - 1:+.1%} of the error"
@@ -189,12 +191,12 @@ class Effects:
         if self.windows is not None:
             one = self.windows
             kept = [group.name for group in one.groups]
-            lines += describe(WINDOWED, "effects", kept, one.gains, one.left_out, one.error)
+            lines += describe(WINDOWED, "effects", kept, gains=one.gains, left_out=one.left_out, error=one.error)
         return lines
 
 
 def describe(
-    what: str, how: str, kept: list[str], gains: Mapping[str, float], left_out: Mapping[str, float], error: float
+    what: str, how: str, kept: list[str], *, gains: Mapping[str, float], left_out: Mapping[str, float], error: float
 ) -> list[str]:
     """Describe effects, one line for each covariate."""
     if not kept:
@@ -280,7 +282,8 @@ class Apart:
             forecasts = forecasts + windows.change(self.rest, pairs, units[pairs[:, 0]])
         found = forecasts * factors + offsets
         floors = np.where(never_negative(known_values(self.table, pairs)), 0.0, -np.inf)
-        return np.maximum(found, floors[:, None])
+        bounded: np.ndarray = np.maximum(found, floors[:, None])
+        return bounded
 
 
 def _apply(link: Link, size: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,7 @@ class FittedEffects:
     windows: FittedWindows | None = None
 
     def beside(self, residuals: Residuals | None) -> "FittedEffects":
-        """The effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
+        """Return the effects that lower the errors of the forecast that was chosen; see `FittedWindows.beside`."""
         if self.windows is None or residuals is None:
             return self
         windows = self.windows.beside(residuals)
@@ -85,7 +85,7 @@ class FittedEffects:
 
 
 def covariate_groups(table: SeriesTable, config: Config, rows: Sequence[int]) -> list[Group]:
-    """The groups of features of the covariates and the calendar of a table, from the first rows of each series."""
+    """Return the groups of features of covariates and calendar of a table, from the first rows of each series."""
     clock, found = Clock(table), list[Group | None]()
     for column in table.covariates.cut(rows).of("known"):
         flags = not column.is_text and _two_values(column.values)
@@ -180,7 +180,7 @@ def fit_effects(table: SeriesTable, horizon: int, rows: Sequence[int], groups: S
     if len(cut.ids) == 1:
         return found
     folds = best.out_of_fold[:, np.isin(number, best.kept)]
-    own = _own(cut, found.effects, folds, learned.by(), scales, places[:2])
+    own = _own(cut, found.effects, folds, by=learned.by(), scales=scales, origins=places[:2])
     if own is None:
         return found
     effects = replace(found.effects, own=own.beta, own_error=own.error)
@@ -220,15 +220,17 @@ class Regression:
     links: tuple[Link, ...] = ("additive", "multiplicative")
 
     def solve(self, link: Link, beta: np.ndarray) -> Filter:
-        """The closed form of the table without effects."""
+        """Return the closed form of the table without effects."""
         rest = Effects(tuple(self.groups), link, beta, self.units).apart(self.table).rest
         return solve_filter(rest, self.context, self.horizon, evenly(self.horizon, MOST_STEPS))
 
 
 @dataclass(frozen=True)
 class Learned:
-    """Coefficients, their link, the share of the error on held-out folds that they leave, and the closed form beside
-    them."""
+    """Coefficients, and the closed form beside them.
+
+    ``share`` is the part of the error on held-out folds that they leave.
+    """
 
     fit: Fit
     link: Link
@@ -251,7 +253,7 @@ def learn(of: Regression) -> Learned | None:
     scales = np.array(list(of.units.values()))
 
     def sums(by: Filter, link: Link, beta: np.ndarray) -> Problem:
-        return Problem(sum_up(features, scales, pairs, fold, count, by, link, beta), of.number, rough)
+        return Problem(sum_up(features, scales, pairs, fold, count, by=by, link=link, beta=beta), of.number, rough)
 
     zero = np.zeros(features.width)
     plain = of.solve("additive", zero)
@@ -267,7 +269,7 @@ def learn(of: Regression) -> Learned | None:
         found.append((second.choose(always=of.always), "additive"))
         without += [second.choose(of.always).score] if of.always else []
     if "multiplicative" in of.links and never_negative(known_values(of.table, ends(of.table))).all():
-        fit, problem = _multiplicative(sums, of.solve, plain, zero, len(parts), of.always)
+        fit, problem = _multiplicative(sums, of.solve, plain, zero, groups=len(parts), always=of.always)
         without += [problem.choose(of.always).score] if of.always else []
         better = not found or fit.score < found[0][0].score + math.log(1 - MARGIN)
         if fit.kept and better:
@@ -281,6 +283,7 @@ def _own(
     table: SeriesTable,
     effects: Effects,
     folds: np.ndarray,
+    *,
     by: Filter,
     scales: np.ndarray,
     origins: tuple[np.ndarray, np.ndarray],
@@ -292,7 +295,7 @@ def _own(
     features, sums = Features(table, effects.groups), []
     for index in range(len(table.ids)):
         of = pairs[:, 0] == index
-        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by, effects.link, effects.beta))
+        sums.append(sum_up(features, scales, pairs[of], fold[of], count, by=by, link=effects.link, beta=effects.beta))
     rough = np.concatenate([group.rough for group in effects.groups])
     return fit_own(sums, effects.beta, folds, rough)
 
@@ -310,10 +313,10 @@ def add_windows(fitted: FittedEffects, table: SeriesTable, horizon: int, rows: S
         rest,
         rows,
         window_groups(table, rows, edges),
-        edges,
-        units,
-        (*origins(rest, context, horizon), folds),
-        lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
+        edges=edges,
+        units=units,
+        origins=(*origins(rest, context, horizon), folds),
+        solve=lambda: solve_filter(rest, context, horizon, np.arange(horizon)),
     )
     whole = replace(windows, table=fitted.out_of_fold.rest)
     return replace(fitted, effects=replace(fitted.effects, windows=windows.effects), windows=whole)
@@ -324,6 +327,7 @@ def _multiplicative(
     solve: Callable[[Link, np.ndarray], Filter],
     plain: Filter,
     zero: np.ndarray,
+    *,
     groups: int,
     always: tuple[int, ...],
 ) -> tuple[Fit, Problem]:
@@ -365,12 +369,12 @@ def origins(table: SeriesTable, context: int, horizon: int) -> tuple[np.ndarray,
 
 
 def fold_count(table: SeriesTable, horizon: int) -> int:
-    """Number of folds."""
+    """Return the number of folds."""
     return int(np.clip(np.median(table.lengths) // (2 * horizon), 1, FOLDS))
 
 
 def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarray) -> Filter:
-    """The linear forecast in closed form of a table, as a map of values."""
+    """Return the linear forecast in closed form of a table, as a map of values."""
     parts = scale_table(table, INNER_SPLIT).parts(context, horizon)
     if min(len(parts.train), len(parts.validation)) == 0:
         parts = scale_table(table, "none").parts(context, horizon)
@@ -380,7 +384,7 @@ def solve_filter(table: SeriesTable, context: int, horizon: int, steps: np.ndarr
 
 
 def out_of_fold(effects: Effects, table: SeriesTable, folds: np.ndarray, rows: Sequence[int]) -> Apart:
-    """A table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
+    """Return a table without effects; those of each row were learned on the other folds, those after ``rows`` on all.
 
     ``folds`` are coefficients without each fold, (K, p), or those of each series, (N, K, p).
     """

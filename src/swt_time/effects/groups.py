@@ -44,26 +44,19 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Group(Protocol):
-    """Features of one covariate.
-
-    Attributes
-    ----------
-    name : str
-        Of the covariate; no two groups have the same.
-    width : int
-        Number of features, ``p``.
-    rough : (p,) bool array
-        Features that are shrunk more than the others: effects that vary with the season.
-    """
+    """Features of one covariate."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the covariate; no two groups have the same."""
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Number of features, ``p``."""
 
     @property
-    def rough(self) -> np.ndarray: ...
+    def rough(self) -> np.ndarray:
+        """Features that are shrunk more than the others, (p,) bool: effects that vary with the season."""
 
     def features(self, table: SeriesTable, clock: Clock, index: int, start: int, stop: int) -> np.ndarray:
         """Features of rows ``start`` to ``stop`` of a series, (stop - start, p) float64.
@@ -84,7 +77,7 @@ class Group(Protocol):
 
 
 def cells_at(table: SeriesTable, clock: Clock, name: str, index: int, stop: int) -> np.ndarray:
-    """The values of a covariate up to row ``stop`` of a series at least; later ones as far as they are known.
+    """Return the values of a covariate up to row ``stop`` of a series at least; later ones as far as they are known.
 
     Raises
     ------
@@ -317,12 +310,12 @@ def restore_group(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
 
 
 def as_level(cell: Any) -> str:
-    """A cell as the name of a level: 1, 1.0 and True are the same."""
+    """Return a cell as the name of a level: 1, 1.0 and True are the same."""
     return cell if isinstance(cell, str) else f"{float(cell):g}"
 
 
 def ranked_levels(cells: np.ndarray) -> list[str]:
-    """The levels of a category, the most frequent first."""
+    """Return the levels of a category, the most frequent first."""
     counts = pd.Series(cells).dropna().map(as_level).value_counts()
     return [str(level) for level, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
 

@@ -64,7 +64,8 @@ class NotesGroup:
     @property
     def width(self) -> int:
         """``p``."""
-        return POSITIONS * self.directions.shape[1]
+        width: int = POSITIONS * self.directions.shape[1]
+        return width
 
     @property
     def rough(self) -> np.ndarray:
@@ -151,7 +152,7 @@ class NotesGroup:
 
 
 def _positions(span: Span, most: int, start: int, stop: int) -> tuple[int, np.ndarray]:
-    """The first row of ``start`` to ``stop`` on which a note has features, and those of it and the following rows."""
+    """Return the first row of ``start`` to ``stop`` on which a note has features, and those of the rows from it on."""
     length = span.stop - span.start
     around = min(length, most)
     rows = np.arange(max(span.start - around, start), min(span.stop + around, stop))

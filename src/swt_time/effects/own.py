@@ -62,8 +62,8 @@ def fit_own(sums: Sequence[Sequence[Sums]], beta: np.ndarray, folds: np.ndarray,
     squares = np.array([[one.squares for one in row] for row in sums])
     present = points.sum(axis=0) > 0
 
-    def solve(gram: np.ndarray, products: np.ndarray, points: np.ndarray, around: np.ndarray, strength: float,
-              roughness: float) -> np.ndarray:  # fmt: skip
+    def solve(gram: np.ndarray, products: np.ndarray, points: np.ndarray, around: np.ndarray, *,
+              strength: float, roughness: float) -> np.ndarray:  # fmt: skip
         penalty = strength * np.maximum(points, 1.0)[..., None] * np.where(rough, roughness, 1.0)
         left = products - (gram @ around[..., None])[..., 0]
         change = np.linalg.solve(gram + penalty[..., None] * np.eye(len(beta)), left[..., None])[..., 0]
@@ -80,11 +80,11 @@ def fit_own(sums: Sequence[Sequence[Sums]], beta: np.ndarray, folds: np.ndarray,
     others = gram.sum(axis=1, keepdims=True) - gram, products.sum(axis=1, keepdims=True) - products
     rest = points.sum(axis=1, keepdims=True) - points
     ratios = ROUGHNESS if rough.any() else ROUGHNESS[:1]
-    tried = {(s, r): solve(*others, rest, pooled, s, r) for s in STRENGTHS for r in ratios}
+    tried = {(s, r): solve(*others, rest, pooled, strength=s, roughness=r) for s in STRENGTHS for r in ratios}
     best = min(tried, key=lambda one: float(logs(tried[one]).mean()))
     gains = base - logs(tried[best])
     if len(gains) < 2 or sure_gain(gains) < LEAST_GAIN or float(gains.mean()) < -math.log(1 - MARGIN):
         return None
     final = solve(gram.sum(axis=1), products.sum(axis=1), points.sum(axis=1),
-                  np.broadcast_to(beta, (len(sums), len(beta))), *best)  # fmt: skip
+                  np.broadcast_to(beta, (len(sums), len(beta))), strength=best[0], roughness=best[1])  # fmt: skip
     return OwnFit(final, tried[best], math.exp(-float(gains.mean())))

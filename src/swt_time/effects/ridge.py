@@ -107,7 +107,7 @@ class Problem:
         return float(self.logs(kept, strength, roughness).mean())
 
     def strengths(self, kept: Sequence[int]) -> tuple[float, float]:
-        """The strength and the roughness with the lowest error on the folds."""
+        """Return the strength and the roughness with the lowest error on the folds."""
         used = np.isin(self.group, kept)
         ratios = ROUGHNESS if self.rough[used].any() else ROUGHNESS[:1]
         return min(((s, r) for s in STRENGTHS for r in ratios), key=lambda one: self.score(kept, *one))
@@ -160,5 +160,5 @@ def log_errors(errors: np.ndarray) -> np.ndarray:
 
 
 def sure_gain(gains: np.ndarray) -> float:
-    """A gain that is exceeded in spite of its standard error over the folds."""
+    """Return a gain that is exceeded in spite of its standard error over the folds."""
     return float(gains.mean() - DOUBT * gains.std(ddof=1) / math.sqrt(len(gains)))

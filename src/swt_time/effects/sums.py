@@ -71,7 +71,7 @@ class Sums:
 
     @classmethod
     def zero(cls, width: int) -> "Sums":
-        """Sums over nothing."""
+        """Return the sums over nothing."""
         return cls(np.zeros((width, width)), np.zeros(width), 0.0, 0)
 
 
@@ -115,6 +115,7 @@ def sum_up(
     pairs: np.ndarray,
     folds: np.ndarray,
     count: int,
+    *,
     by: Filter,
     link: Link,
     beta: np.ndarray,
@@ -148,7 +149,7 @@ def sum_up(
         held = 0
         for index in np.unique(pairs[folds == fold, 0]).tolist():
             origins = pairs[(folds == fold) & (pairs[:, 0] == index), 1]
-            for design, target in _designs(features, index, float(scales[index]), origins, by, link, beta):
+            for design, target in _designs(features, index, float(scales[index]), origins, by=by, link=link, beta=beta):
                 buffer.append((design, target))
                 held += len(target)
                 if held >= CHUNK:
@@ -166,7 +167,7 @@ def _moments(buffer: list[tuple[np.ndarray, np.ndarray]]) -> Sums:
 
 
 def _designs(
-    features: Features, index: int, scale: float, origins: np.ndarray, by: Filter, link: Link, beta: np.ndarray
+    features: Features, index: int, scale: float, origins: np.ndarray, *, by: Filter, link: Link, beta: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield design (S, p) and target (S,) of each origin; steps that were not observed are left out."""
     table, last = features.table, int(by.steps[-1]) + 1

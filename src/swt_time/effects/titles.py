@@ -74,7 +74,8 @@ class TitleGroup:
     @property
     def width(self) -> int:
         """``p``."""
-        return self.shared * (1 + self.directions.shape[1])
+        width: int = self.shared * (1 + self.directions.shape[1])
+        return width
 
     @property
     def rough(self) -> np.ndarray:
@@ -90,14 +91,15 @@ class TitleGroup:
         angle = 2 * np.pi * clock.phase(index, start, stop) / self.season
         waves = [wave(k * angle) for k in range(1, self.shared // 2 + 1) for wave in (np.sin, np.cos)]
         course = np.stack(waves, axis=1)
-        return (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
+        columns: np.ndarray = (title[:, None] * course[:, None, :]).reshape(stop - start, -1)
+        return columns
 
     def short(self, table: SeriesTable, index: int) -> bool:
         """Whether a series has so little history that its title has an effect."""
         return self.longest is None or len(table.values[index]) <= self.longest
 
     def reduced(self, table: SeriesTable, index: int) -> np.ndarray | None:
-        """The title of a series in the directions, (d,); None if it has none, or one that was not read."""
+        """Return the title of a series in the directions, (d,); None if it has none, or one that was not read."""
         titles = table.covariates.titles
         if titles is not None and titles.texts[index]:
             if titles.vectors is not None:

@@ -35,7 +35,7 @@ Edge = Annotated[int, Field(ge=0, le=LONGEST)]
 
 
 def stretches(context: int, season: int) -> tuple[int, ...]:
-    """The lags after which a stretch ends and the next one begins, (K + 1,), from 0 to ``context``.
+    """Return the lags after which a stretch ends and the next one begins, (K + 1,), from 0 to ``context``.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def stretches(context: int, season: int) -> tuple[int, ...]:
 
 
 def averages(edges: Sequence[int]) -> np.ndarray:
-    """The map from a window to its means over stretches, (T, K)."""
+    """Return the map from a window to its means over stretches, (T, K)."""
     found = np.zeros((edges[-1], len(edges) - 1))
     for number, (first, last) in enumerate(pairwise(edges)):
         found[edges[-1] - last : edges[-1] - first, number] = 1 / (last - first)
@@ -62,7 +62,8 @@ def own_windows(table: SeriesTable, pairs: np.ndarray, edges: Sequence[int]) -> 
     for row, (index, origin) in zip(found, pairs.tolist(), strict=True):
         known = table.context(index, origin, min(edges[-1], origin))
         row[len(row) - len(known) :] = known - known.mean()
-    return found @ averages(edges)
+    means: np.ndarray = found @ averages(edges)
+    return means
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Coding:
         """Code cells, (n, C); missing ones, and unknown levels, are zeros."""
         if self.levels:
             codes = level_codes(cells, {level: code for code, level in enumerate(self.levels)})
-            return (codes[:, None] == np.arange(self.width)).astype(np.float64)
+            dummies: np.ndarray = (codes[:, None] == np.arange(self.width)).astype(np.float64)
+            return dummies
         check_numbers(cells, name)
         coded = np.clip((cells - self.mean) / self.deviation, -FARTHEST, FARTHEST)
         return np.where(np.isfinite(coded), coded, 0.0)[:, None]
@@ -127,7 +129,8 @@ class PastGroup:
             known = coded[index][max(origin - context, 0) : origin]
             row[context - len(known) :] = known
         means = np.einsum("mtc,tk->mck", found, self._averages, optimize=True)
-        return means.reshape(len(pairs), -1)
+        columns: np.ndarray = means.reshape(len(pairs), -1)
+        return columns
 
     @cached_property
     def _averages(self) -> np.ndarray:
@@ -171,10 +174,11 @@ class StaticGroup:
                 cells = np.array([cell], dtype=object if isinstance(cell, str) else np.float64)
                 coded[index] = self.coding.encode(cells, self.name)[0]
         shown = np.concatenate([np.ones((len(pairs), 1)), own], axis=1)
-        return (coded[pairs[:, 0]][:, :, None] * shown[:, None, :]).reshape(len(pairs), -1)
+        columns: np.ndarray = (coded[pairs[:, 0]][:, :, None] * shown[:, None, :]).reshape(len(pairs), -1)
+        return columns
 
     def cell(self, table: SeriesTable, index: int) -> str | float | None:
-        """The value of a series; None if it is not known."""
+        """Return the value of a series; None if it is not known."""
         if self.name in table.covariates:
             found = table.covariates[self.name].values[index][0]
             return found if isinstance(found, str) else float(found)
@@ -205,7 +209,7 @@ def restore_window_group(record: Mapping[str, Any]) -> WindowGroup:
 
 
 def window_groups(table: SeriesTable, rows: Sequence[int], edges: tuple[int, ...]) -> list[WindowGroup]:
-    """The groups of the past and static covariates of a table, learned from the first rows of each series."""
+    """Return the groups of the past and static covariates of a table, learned from the first rows of each series."""
     cut, found = table.covariates.cut(rows), list[WindowGroup]()
 
     def coding(column: Covariate) -> Coding | None:

@@ -59,7 +59,7 @@ class WindowEffects:
     def change(
         self, table: SeriesTable, pairs: np.ndarray, units: np.ndarray, beta: np.ndarray | None = None
     ) -> np.ndarray:
-        """Changes of the forecasts from origins, (M, H), in the units of the table.
+        """Return the changes of the forecasts from origins, (M, H), in the units of the table.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class FittedWindows:
     folds: np.ndarray
 
     def beside(self, residuals: Residuals) -> "FittedWindows":
-        """The effects, without groups if they do not lower the errors of the forecast that was chosen as well.
+        """Return the effects, without groups if they do not lower the errors of the forecast that was chosen as well.
 
         They were learned on the errors of a closed form, which another forecast need not make. They must lower those on
         every held-out block, by `MARGIN` on average.
@@ -172,6 +172,7 @@ def fit_windows(
     table: SeriesTable,
     rows: Sequence[int],
     groups: Sequence[WindowGroup],
+    *,
     edges: tuple[int, ...],
     units: np.ndarray,
     origins: tuple[np.ndarray, np.ndarray, int],
@@ -201,8 +202,8 @@ def fit_windows(
     pairs, fold, count = origins
     names = [group.name for group in groups]
 
-    def result(kept: Sequence[int], used: np.ndarray, beta: np.ndarray, folds: np.ndarray, gains: Mapping[int, float],
-               share: float) -> FittedWindows:  # fmt: skip
+    def result(kept: Sequence[int], used: np.ndarray, beta: np.ndarray, folds: np.ndarray, *,
+               gains: Mapping[int, float], share: float) -> FittedWindows:  # fmt: skip
         effects = WindowEffects(
             tuple(groups[i] for i in kept),
             edges,
@@ -220,7 +221,9 @@ def fit_windows(
     whole = np.array([table.observed[i][row : row + horizon].all() for i, row in pairs.tolist()], dtype=bool)
     pairs, fold = pairs[whole], fold[whole]
     if by is None or len(np.unique(fold)) < 2:
-        return result((), nothing, np.zeros((len(number), horizon)), np.zeros((1, len(number), horizon)), {}, 1.0)
+        return result(
+            (), nothing, np.zeros((len(number), horizon)), np.zeros((1, len(number), horizon)), gains={}, share=1.0
+        )
     design = WindowEffects(tuple(groups), edges, np.empty(0)).features(table, pairs, units[pairs[:, 0]])
     targets = np.stack([
         (table.values[i][row : row + horizon] - by.weight @ table.context(i, row, by.context)) / units[i]
@@ -233,9 +236,11 @@ def fit_windows(
     plain = problem.score((), 1.0, 1.0)
     share = math.exp(fit.score - min(without.score, plain))
     if fit.kept == (0,) or share > 1 - MARGIN:
-        return result((), nothing, np.zeros_like(fit.beta), np.zeros((1, *fit.beta.shape)), fit.gains, 1.0)
+        return result((), nothing, np.zeros_like(fit.beta), np.zeros((1, *fit.beta.shape)), gains=fit.gains, share=1.0)
     kept = [one - 1 for one in fit.kept if one]
-    return result(kept, np.flatnonzero(np.isin(number, fit.kept)), fit.beta, fit.out_of_fold, fit.gains, share)
+    return result(
+        kept, np.flatnonzero(np.isin(number, fit.kept)), fit.beta, fit.out_of_fold, gains=fit.gains, share=share
+    )
 
 
 def _moments(design: np.ndarray, targets: np.ndarray) -> Sums:

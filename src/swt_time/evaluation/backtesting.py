@@ -58,8 +58,10 @@ class Folds:
         return _pairs(self.origins)
 
     def frame(self, like: Any) -> Any:
-        """Ids, time, ``cutoff``, true values, ``yhat`` and the columns around it in the library of a frame, see
-        `cross_validation_frame`."""
+        """Return ids, time, ``cutoff``, true values, ``yhat`` and the columns around it in the library of a frame.
+
+        See `cross_validation_frame`.
+        """
         horizon = self.yhat.shape[2]
         around = {name: one.reshape(-1, horizon) for name, one in self.around.items()}
         return cross_validation_frame(self.series, self.pairs, self.yhat.reshape(-1, horizon), like, around)
@@ -76,7 +78,7 @@ def cross_validate(
 ) -> Folds:
     """Forecast from several cutoffs of each series with a model as it is; see `Forecaster.cross_validation`."""
     horizon = trained.checkpoint.config.data.horizon
-    chosen, origins = _roll(series, horizon, windows, step, trained.least_rows, strict)
+    chosen, origins = _roll(series, horizon, windows, step, least=trained.least_rows, strict=strict)
     _note_seen(trained, series, chosen, origins)
     series = series.select(chosen)
     yhat = trained.forecast_origins(series, _pairs(origins))
@@ -119,7 +121,7 @@ def backtest(
     TableError
         No series is long enough.
     """
-    chosen, origins = _roll(series, horizon, windows, step, 1, strict=False)
+    chosen, origins = _roll(series, horizon, windows, step, least=1, strict=False)
     series = series.select(chosen)
     if len(np.unique(series.last)) > 1:
         _warn(
@@ -173,9 +175,9 @@ def _pairs(origins: np.ndarray) -> np.ndarray:
 
 
 def _roll(
-    series: SeriesTable, horizon: int, windows: int, step: int | None, least: int, strict: bool
+    series: SeriesTable, horizon: int, windows: int, step: int | None, *, least: int, strict: bool
 ) -> tuple[list[int], np.ndarray]:
-    """Indices of the series that are long enough, and their origins (N, K); a warning names the others."""
+    """Return the indices of the series that are long enough, and their origins (N, K); a warning names the others."""
     chosen: list[int] = []
     short: list[int] = []
     origins = []

@@ -79,7 +79,8 @@ class PeerTimeLLM(BaselineNetwork):
     def forward(self, context: Tensor) -> Tensor:
         """``(B, T, N)`` to ``(B, H, N)``."""
         forecast = self.network({"insample_y": context.transpose(1, 2).flatten(0, 1).unsqueeze(-1)})
-        return forecast.squeeze(-1).unflatten(0, (len(context), -1)).transpose(1, 2)
+        windows: Tensor = forecast.squeeze(-1).unflatten(0, (len(context), -1)).transpose(1, 2)
+        return windows
 
 
 def fit_baseline(name: str, parts: Parts, series: SeriesTable, config: Config) -> WindowForecaster:

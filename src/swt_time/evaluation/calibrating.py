@@ -163,8 +163,10 @@ def out_of_fold(prior: Prior | None, solved: Mapping[str, Any] | None, parts: Pa
 def _validation(
     forecaster: Scorable, part: PartWindows, most: int | None, table: SeriesTable | None = None
 ) -> Residuals | None:
-    """Residuals on the validation part, of a ``table`` with effects where the part is without; None if it has no
-    window."""
+    """Return residuals on the validation part, of a ``table`` with effects where the part is without.
+
+    None if the part has no window.
+    """
     if not len(part):
         return None
     index, horizon = evenly(len(part), min(MOST_WINDOWS, most or MOST_WINDOWS)), part.windows.horizon

@@ -43,7 +43,7 @@ def choose_effects(
 
 
 def apart_from(table: SeriesTable, fitted: FittedEffects | None) -> tuple[SeriesTable, SeriesTable]:
-    """A table without effects, and as candidates are compared on it; the table itself where there are none."""
+    """Return a table without effects, and as candidates are compared on it; the table itself where there are none."""
     if fitted is None or not fitted.effects.groups:
         return table, table
     return fitted.effects.apart(table).rest, fitted.out_of_fold.rest

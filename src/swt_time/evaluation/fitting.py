@@ -77,12 +77,13 @@ def fit_table(
         check_same(processes, series, asked)
         if not processes.first:
             return Fitted(*follow(processes, series, asked.training.device))
-        return _fit(series, asked, out, resume, start, report, processes)
+        return _fit(series, asked, out=out, resume=resume, start=start, report=report, processes=processes)
 
 
 def _fit(
     series: SeriesTable,
     asked: Config,
+    *,
     out: str | Path | None,
     resume: bool,
     start: str | Path | Start | None,
@@ -113,10 +114,12 @@ def _fit(
     with contextlib.nullcontext() if folder is None else locked(folder):
         written = None
         if folder is None or not trains:
-            model, checkpoint, result = fit_in_memory(config, parts, provenance, trains, report, begin, processes)
+            model, checkpoint, result = fit_in_memory(
+                config, parts, provenance, trains=trains, report=report, start=begin, processes=processes
+            )
         else:
             model, checkpoint, result = fit_in_folder(
-                config, parts, provenance, folder, resume, report, begin, processes
+                config, parts, provenance, folder, resume=resume, report=report, start=begin, processes=processes
             )
             written = checkpoint
         interrupted = result.ended == "interrupted"

@@ -183,12 +183,12 @@ def score_folds(folds: Folds, levels: Sequence[float] = LEVELS) -> FoldScores:
         series=count,
         horizon=horizon,
         season=season,
-        intervals=_score_intervals(folds, levels, target, forecasts[BASELINES[0]], scales, scaler.std),
+        intervals=_score_intervals(folds, levels, target, naive=forecasts[BASELINES[0]], scales=scales, std=scaler.std),
     )
 
 
 def _score_intervals(
-    folds: Folds, levels: Sequence[float], target: np.ndarray, naive: np.ndarray, scales: np.ndarray, std: np.ndarray
+    folds: Folds, levels: Sequence[float], target: np.ndarray, *, naive: np.ndarray, scales: np.ndarray, std: np.ndarray
 ) -> dict[str, IntervalScores]:
     """Scores of the intervals of the model and of seasonal naive, whose forecasts are ``naive``."""
     series, pairs, (count, windows, horizon) = folds.series, folds.pairs, folds.yhat.shape
@@ -199,16 +199,18 @@ def _score_intervals(
     for k, calibration in enumerate(own):
         rows = slice(k, None, windows)
         spread = None if folds.spread is None else folds.spread[:, :, k]
-        add_windows(found[MODEL], calibration, series, pairs[rows], folds.yhat[:, k], target[rows], spread)
+        add_windows(
+            found[MODEL], calibration, series, pairs[rows], yhat=folds.yhat[:, k], target=target[rows], spread=spread
+        )
     seasonal = SeasonalNaive(season_length(series.frequency), horizon)
     baseline = calibrate_naive(seasonal, series, folds.origins[:, 0])
     if baseline is not None:
         found[BASELINES[0]] = IntervalSums(levels, count, scales)
-        add_windows(found[BASELINES[0]], baseline, series, pairs, naive, target)
+        add_windows(found[BASELINES[0]], baseline, series, pairs, yhat=naive, target=target)
     return {name: interval_scores(sums, series.ids, std) for name, sums in found.items()}
 
 
 def _common_time(series: SeriesTable, rows: np.ndarray) -> str | None:
-    """The last known time, if it is the same in all series."""
+    """Return the last known time, if it is the same in all series."""
     times = {str(times[stop - 1]) for times, stop in zip(series.times, rows.tolist(), strict=True)}
     return times.pop() if len(times) == 1 else None

@@ -45,8 +45,10 @@ class SpreadForecaster(Protocol):
     """A forecaster that may give a spread of its own around its forecasts."""
 
     def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
-        """Distances from the median to the first and to the last decile after scaled contexts (M, T), (2, M, H); None
-        if it has no quantiles."""
+        """Return the distances from the median to the first and to the last decile after scaled contexts (M, T).
+
+        They have the shape (2, M, H); None if there are no quantiles.
+        """
         ...
 
 
@@ -58,8 +60,10 @@ def forecast_part(forecaster: Scorable, part: PartWindows, indices: np.ndarray) 
 
 
 def spread_part(forecaster: Scorable, part: PartWindows, indices: np.ndarray) -> np.ndarray | None:
-    """The forecaster's own spread below and above the forecasts of windows of a part, (2, B, H) in the units of the
-    table; None if it has none."""
+    """Return the forecaster's own spread below and above the forecasts of windows of a part.
+
+    It has the shape (2, B, H), in the units of the table; None if the forecaster has no spread.
+    """
     spread = forecaster.spread_windows(part.contexts(indices)) if isinstance(forecaster, SpreadForecaster) else None
     return None if spread is None else spread * part.scaler.std[part.series_of(indices), None]
 

@@ -63,7 +63,7 @@ def interval_score(lower: ArrayLike, upper: ArrayLike, target: ArrayLike, level:
     return _over_known(_interval_scores(low, high, known, level), target)
 
 
-def msis(
+def msis(  # noqa: PLR0917  as the other metrics, and with their training series
     lower: ArrayLike, upper: ArrayLike, target: ArrayLike, level: float, train: ArrayLike, season: int = 1
 ) -> float:
     """Mean scaled interval score: the `interval_score` in units of the seasonal naive error of the training series.
@@ -293,16 +293,20 @@ def _inside(lower: np.ndarray, upper: np.ndarray, target: np.ndarray) -> np.ndar
 
 def _interval_scores(lower: np.ndarray, upper: np.ndarray, target: np.ndarray, level: float) -> np.ndarray:
     outside = np.maximum(lower - target, 0.0) + np.maximum(target - upper, 0.0)
-    return upper - lower + 200 / (100 - level) * outside
+    scores: np.ndarray = upper - lower + 200 / (100 - level) * outside
+    return scores
 
 
 def _pinball(quantile: np.ndarray, target: np.ndarray, probability: float) -> np.ndarray:
-    return np.maximum(probability * (target - quantile), (1 - probability) * (quantile - target))
+    losses: np.ndarray = np.maximum(probability * (target - quantile), (1 - probability) * (quantile - target))
+    return losses
 
 
 def _ranks(above: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Number of known targets between neighbouring deciles, (10,), by their distances from these, (9, B, H); NaN where
-    deciles are."""
+    """Count the known targets between neighbouring deciles, (10,), by their distances from these, (9, B, H).
+
+    The counts are NaN where deciles are.
+    """
     if np.isnan(above).any():
         return np.full(len(above) + 1, np.nan)
     below, tied = (above > 0).sum(axis=0, dtype=np.int8), (above == 0).any(axis=0)

@@ -97,6 +97,7 @@ def add_windows(
     calibration: Calibration,
     table: SeriesTable,
     pairs: np.ndarray,
+    *,
     yhat: np.ndarray,
     target: np.ndarray,
     spread: np.ndarray | None = None,

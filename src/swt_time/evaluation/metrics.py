@@ -192,4 +192,5 @@ def add_rows(sums: np.ndarray, where: np.ndarray, rows: np.ndarray) -> None:
 def _mean(sums: np.ndarray, points: np.ndarray, axis: int | None) -> np.ndarray:
     """Divide sums by numbers of points along an axis; NaN if there is no point."""
     total, count = np.asarray(sums.sum(axis)), np.asarray(points.sum(axis), np.float64)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    means: np.ndarray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return means

@@ -130,7 +130,7 @@ def score(
             rows = chosen[indices]
             pairs = part.places(indices[rows]) + np.array([0, part.windows.context])
             spread = spread_part(forecaster, part, indices[rows]) if calibration.own else None
-            add_windows(around, calibration, table, pairs, yhat[rows], truth[rows], spread)
+            add_windows(around, calibration, table, pairs, yhat=yhat[rows], target=truth[rows], spread=spread)
         report(int(indices[-1]) + 1, total)
     if not scaled.points.any():
         raise TableError("no value of the scored part was observed; provide more rows, or set data.split otherwise")

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 
 def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
-    """A table with notes and titles, to learn their effects; they are read by the backbone asked for, or MiniLM."""
+    """Return a table with notes and titles, to learn their effects.
+
+    They are read by the backbone asked for, or MiniLM.
+    """
     titles = series.covariates.titles
     titled = titles is not None and any(titles.texts)
     if notes is None and not titled:
@@ -45,8 +48,9 @@ def tell(series: SeriesTable, notes: Any, config: Config) -> SeriesTable:
 
 
 def tell_again(series: SeriesTable, notes: Any, effects: Effects | None) -> SeriesTable:
-    """A table with notes and titles, to forecast it; a language model is loaded only for texts that the training did
-    not have.
+    """Return a table with notes and titles, to forecast it.
+
+    A language model is loaded only for texts that the training did not have.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def tell_again(series: SeriesTable, notes: Any, effects: Effects | None) -> Seri
 
 
 def from_ends(series: SeriesTable) -> SeriesTable:
-    """A table that is forecast from the ends of its series only: every note counts that is known there."""
+    """Return a table that is forecast from the ends of its series only: every note counts that is known there."""
     told = series.covariates.told
     return series if told is None else _with(series, replace(told, at_end=True))
 

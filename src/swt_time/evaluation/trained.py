@@ -210,7 +210,10 @@ class Trained:
         return series
 
     def apart(self, series: SeriesTable) -> Apart | None:
-        """A table without the effects of covariates; None if nothing has an effect. The last one is remembered."""
+        """Return a table without the effects of covariates; None if nothing has an effect.
+
+        The last one is remembered.
+        """
         if self.effects is None or self.effects.idle:
             return None
         found = self._apart[0] if self._apart else None
@@ -282,8 +285,11 @@ class Trained:
         return not self.is_closed_form and self.model.has_quantiles and self.short != "naive"
 
     def spreads(self, series: SeriesTable, pairs: np.ndarray) -> np.ndarray | None:
-        """Distances from the median to the first and to the last decile of the network, (2, M, H) float64, in the units
-        of the series; None if the intervals are not relative to them. The network is run once more."""
+        """Return the distances from the median to the first and to the last decile of the network.
+
+        They have the shape (2, M, H), float64, in the units of the series; None if the intervals are not relative to
+        them. The network is run once more.
+        """
         relative = self.calibration is not None and self.calibration.own
         return self.spreads_of_network(series, pairs) if relative else None
 
@@ -296,7 +302,8 @@ class Trained:
             series, factor = apart.rest, apart.ahead(pairs, self.checkpoint.config.data.horizon, 0)[1]
         scaler, _ = self._scaler(series, pairs)
         contexts = contexts_at(series, pairs, self.context, scaler)
-        return quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None] * factor
+        spread: np.ndarray = quantile_spread(self.model, contexts) * scaler.std[pairs[:, 0], None] * factor
+        return spread
 
     def spread_windows(self, contexts: np.ndarray) -> np.ndarray | None:
         """See `swt_time.evaluation.forecasting.SpreadForecaster`."""
@@ -332,8 +339,10 @@ class Trained:
         return scaler.invert(scaled, pairs[:, 0])
 
     def _scaler(self, series: SeriesTable, pairs: np.ndarray) -> tuple[Scaler, list[str]]:
-        """The scale of training; of new series, and of those in another unit, which are returned too, that of the rows
-        before their cutoff."""
+        """Return the scale of training, and the series in another unit.
+
+        Of these, and of new series, the scale is that of the rows before their cutoff.
+        """
         known = self.checkpoint.trained_on
         rows = series.lengths.copy()
         np.minimum.at(rows, pairs[:, 0], pairs[:, 1])

@@ -97,7 +97,7 @@ class Uncertainty:
         return found
 
     def probabilities(self, trained: Trained) -> dict[str, float]:
-        """The probability below the values of each column, without sample paths; as `columns`, which gives the values.
+        """Return the probability below the values of each of the `columns`, without sample paths.
 
         Raises
         ------
@@ -108,8 +108,10 @@ class Uncertainty:
         return {} if calibration is None else self._probabilities(calibration)
 
     def _calibration(self, trained: Trained) -> Calibration | None:
-        """The calibration of a model; None if it is not needed, or if nothing but `LEVELS` is asked of a model without
-        one."""
+        """Return the calibration of a model.
+
+        None if it is not needed, or if nothing but `LEVELS` is asked of a model without one.
+        """
         if not (self.levels or self.quantiles or self.samples):
             return None
         if trained.calibration is None and (tuple(self.levels) != LEVELS or self.quantiles or self.samples):

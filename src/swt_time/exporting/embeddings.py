@@ -94,13 +94,13 @@ def take(graph: Graph, z: Value, places: np.ndarray) -> Value:
 
 
 def linear_layer(graph: Graph, x: Value, layer: torch.nn.Linear) -> Value:
-    """A linear layer along the last axis."""
+    """Return a linear layer along the last axis."""
     product = graph("MatMul", x, array(layer.weight).T)
     return product if layer.bias is None else graph("Add", product, array(layer.bias))
 
 
 def gelu(graph: Graph, x: Value) -> Value:
-    """The exact GELU, ``x (1 + erf(x / sqrt(2))) / 2``."""
+    """Return the exact GELU, ``x (1 + erf(x / sqrt(2))) / 2``."""
     share = graph("Add", graph("Erf", graph("Mul", x, np.float32(np.sqrt(0.5)))), np.float32(1))
     return graph("Mul", graph("Mul", x, np.float32(0.5)), share)
 

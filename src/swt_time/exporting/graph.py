@@ -68,11 +68,11 @@ class Graph:
         return self("Cast", value, to=self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def last(self, value: Value, count: int, axis: int = 2) -> Value:
-        """The last values along an axis."""
+        """Return the last values along an axis."""
         return self.slice(value, -count, LAST, axis)
 
     def slice(self, value: Value, start: int, stop: int, axis: int) -> Value:
-        """The values from ``start`` to before ``stop`` along an axis; negative ones count from the end."""
+        """Return the values from ``start`` to before ``stop`` along an axis; negative ones count from the end."""
         return self("Slice", value, *(np.array([one], np.int64) for one in (start, stop, axis)))
 
     def reshape(self, value: Value, *shape: int) -> Value:
@@ -80,7 +80,7 @@ class Graph:
         return self("Reshape", value, np.array(shape, np.int64))
 
     def sum(self, value: Value, axis: int) -> Value:
-        """Sums along an axis, which stays with length 1."""
+        """Return the sums along an axis, which stays with length 1."""
         return self("ReduceSum", value, np.array([axis], np.int64))
 
     def any(self, value: Value, axis: int) -> Value:

@@ -20,7 +20,7 @@ from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
 
 
 def closed_form_weight(model: SWTTime) -> np.ndarray | None:
-    """The map (H, T) of a network that forecasts by its closed form alone; None for other networks."""
+    """Return the map (H, T) of a network that forecasts by its closed form alone; None for other networks."""
     return array(model.skip.weight) if model.is_closed_form and isinstance(model.skip, RidgeSkip) else None
 
 

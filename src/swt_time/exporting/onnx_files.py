@@ -119,7 +119,7 @@ def onnx_graph(trained: Trained, asked: Uncertainty) -> bytes:
 
 
 def _forecast(graph: Graph, rows: Value, trained: Trained, padded: bool, intervals: bool) -> tuple[Forecast, bool]:
-    """The forecast from rows (B, N, R), and whether it depends on the scale of training."""
+    """Return the forecast from rows (B, N, R), and whether it depends on the scale of training."""
     window = take_window(graph, rows, trained.context, padded=padded)
     if isinstance(trained.network, ClosedForm):
         return forecast_closed_form(graph, window, trained.network.weight), False
@@ -139,7 +139,7 @@ def _forecast(graph: Graph, rows: Value, trained: Trained, padded: bool, interva
 
 
 def _identifier(column: str) -> str:
-    """The name of an output: that of the column as an identifier, as the standard demands."""
+    """Return the name of an output: that of the column as an identifier, as the standard demands."""
     name = column.replace("-", "_").replace(".", "_")
     return name if name[0].isalpha() else f"quantile_{name}"
 

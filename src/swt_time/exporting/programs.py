@@ -34,7 +34,8 @@ class Prompted(nn.Module):
 
     def forward(self, context: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
         """Forecast windows; see `SWTTime.forward`."""
-        return self.model(context, Prompt(ids, lengths, self.shared))
+        forecast: Tensor = self.model(context, Prompt(ids, lengths, self.shared))
+        return forecast
 
 
 def export_program(forecaster: "Forecaster | str | Path", path: str | Path) -> Path:

@@ -35,7 +35,7 @@ class Window:
     known: Value | None
 
     def deviation(self, graph: Graph, added: Value) -> Value:
-        """The population standard deviation (B, N, 1), with ``added`` (B, N, 1) to the variance."""
+        """Return the population standard deviation (B, N, 1), with ``added`` (B, N, 1) to the variance."""
         squares = graph.sum(graph("Mul", self.centred, self.centred), 2)
         return graph("Sqrt", graph("Add", graph("Div", squares, self.count), added))
 
@@ -67,7 +67,7 @@ def take_window(graph: Graph, rows: Value, context: int, *, padded: bool) -> Win
 
 
 def last_rows(graph: Graph, rows: Value, count: int) -> Value:
-    """The last rows of (B, N, R), NaN in front where there are fewer: (B, N, count)."""
+    """Return the last rows of (B, N, R), NaN in front where there are fewer: (B, N, count)."""
     before = np.array([0, 0, count, 0, 0, 0], np.int64)
     return graph.last(graph("Pad", rows, before, np.float64(np.nan)), count)
 

@@ -121,7 +121,7 @@ def model_card(checkpoint: Checkpoint, name: HubName, license: str | None = None
 
 
 def local_backbone(checkpoint: Checkpoint) -> str | None:
-    """The folder by which a checkpoint names its language model, or one that was left out; None if it names none."""
+    """Return the folder by which a checkpoint names its language model, or one left out; None if it names none."""
     record = checkpoint.provenance.get(RECORD)
     left_out = record.get("backbone") if isinstance(record, Mapping) else None
     own = None if checkpoint.backbone is None else checkpoint.backbone.name
@@ -130,7 +130,7 @@ def local_backbone(checkpoint: Checkpoint) -> str | None:
 
 
 def _without_folder(checkpoint: Checkpoint) -> Checkpoint:
-    """A checkpoint whose language model is not named by a folder of this machine."""
+    """Return a checkpoint whose language model is not named by a folder of this machine."""
     folder, record = local_backbone(checkpoint), checkpoint.provenance.get(RECORD)
     if folder is None:
         return checkpoint
@@ -159,7 +159,7 @@ def fenced(lines: Iterable[str]) -> str:
 
 
 def _aligned(part: str) -> str:
-    """A part of a line in printable characters; blanks that align columns stay."""
+    """Return a part of a line in printable characters; blanks that align columns stay."""
     return part if BLANKS.fullmatch(part) else one_line(part)
 
 
@@ -193,7 +193,7 @@ def _table(checkpoint: Checkpoint) -> str:
 
 
 def _scores(checkpoint: Checkpoint) -> list[str]:
-    """The lines that ``forecast`` and ``info`` print: errors on held-out rows, the test of the branch, intervals."""
+    """Return the lines of ``forecast`` and ``info``: errors on held-out rows, the test of the branch, intervals."""
     lines, result = [], result_of(checkpoint)
     if result is not None and result.best_loss is not None:
         lines.append(f"validation: mean squared error {_number(result.best_loss)} on scaled values")

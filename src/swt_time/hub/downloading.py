@@ -104,7 +104,7 @@ def _copy_of(name: HubName) -> Path:
 
 
 def _cached(name: HubName) -> dict[str, Path] | None:
-    """The files in the cache of huggingface_hub; None if one is missing."""
+    """Return the files in the cache of huggingface_hub; None if one is missing."""
     from huggingface_hub import try_to_load_from_cache
 
     found = {file: try_to_load_from_cache(name.repository, file, revision=name.revision) for file in LIMITS}
@@ -113,7 +113,7 @@ def _cached(name: HubName) -> dict[str, Path] | None:
 
 
 def _downloaded(name: HubName, token: str | None) -> tuple[dict[str, Path], dict[str, "RepoSibling"]]:
-    """The files in the cache after a download, and what the hub says of them."""
+    """Return the files in the cache after a download, and what the hub says of them."""
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)

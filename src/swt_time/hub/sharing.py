@@ -110,11 +110,18 @@ class OnHub:
         HubError
             The hub cannot be reached, or refuses the token, the repository or the license.
         """
-        return push(self.trained.checkpoint, HubName.parse(repository, revision), private, license, token, message)
+        return push(
+            self.trained.checkpoint,
+            HubName.parse(repository, revision),
+            private=private,
+            license=license,
+            token=token,
+            message=message,
+        )
 
 
 def push(
-    checkpoint: Checkpoint, name: HubName, private: bool | None, license: str | None, token: str | None, message: str
+    checkpoint: Checkpoint, name: HubName, *, private: bool | None, license: str | None, token: str | None, message: str
 ) -> str:
     """Write a checkpoint and its card to the hub; see `OnHub.push_to_hub`."""
     content = {**with_manifest(content_of(checkpoint)), "README.md": model_card(checkpoint, name, license).encode()}

@@ -83,7 +83,8 @@ class Calibration:
             return np.broadcast_to(scales, (2, *scales.shape))
         assert spread is not None
         own = np.maximum(spread, LEAST_SPREAD * unit)
-        return unit ** (1 - self.own) * own**self.own * self._factors(known)
+        weighted: np.ndarray = unit ** (1 - self.own) * own**self.own * self._factors(known)
+        return weighted
 
     def _factors(self, known: Description) -> np.ndarray:
         """Scales of windows in their units, (M, H)."""
@@ -124,7 +125,8 @@ class Calibration:
         scales = self.scales(describe(histories, self.season), spread)
         found = unscale(self.scaled_quantiles(probabilities)[:, None, :], scales)
         found += yhat
-        return np.maximum(found, self._floor(yhat, histories), out=found)
+        bounded: np.ndarray = np.maximum(found, self._floor(yhat, histories), out=found)
+        return bounded
 
     def samples(
         self,
@@ -164,7 +166,8 @@ class Calibration:
         drawn = np.concatenate([draws.permutation(whole) for _ in range(passes)])[:count]
         scales = self.scales(describe(histories, self.season), spread)
         paths = yhat + unscale(self.residuals[drawn].astype(np.float64)[:, None, :], scales)
-        return np.maximum(paths, self._floor(yhat, histories))
+        bounded: np.ndarray = np.maximum(paths, self._floor(yhat, histories))
+        return bounded
 
     def scaled_quantiles(self, probabilities: ArrayLike) -> np.ndarray:
         """Quantiles of the residuals, (P, H), in units of `scales`."""
@@ -182,8 +185,10 @@ class Calibration:
         return np.where(never_negative(histories)[:, None], np.minimum(yhat, 0.0), -np.inf)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration; ``own``
-        is left out where it is 0."""
+        """Return everything as numeric arrays by name, from which `from_arrays` restores an equal calibration.
+
+        ``own`` is left out where it is 0.
+        """
         own = {"own": np.array(self.own)} if self.own else {}
         return own | {
             "season": np.array(self.season, np.float64),
@@ -227,4 +232,5 @@ class Calibration:
 def unscale(scaled: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """Multiply what is below zero by the scales below the forecast, and the rest by those above, both (..., M, H)."""
     same = scales.strides[0] == 0  # both sides are views of one array
-    return scaled * (scales[0] if same else np.where(scaled < 0, *scales))
+    unscaled: np.ndarray = scaled * (scales[0] if same else np.where(scaled < 0, *scales))
+    return unscaled

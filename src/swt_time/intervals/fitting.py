@@ -120,7 +120,7 @@ class _Held:
 
     @classmethod
     def of(cls, residuals: Residuals, known: Description, rows: np.ndarray) -> Self:
-        """Some rows of residuals."""
+        """Return some rows of residuals."""
         chosen = known.select(rows)
         unit = chosen.unit[:, None]
         spread = None if residuals.spread is None else residuals.spread[:, rows] / unit
@@ -128,7 +128,7 @@ class _Held:
         return cls(residuals.values[rows] / unit, spread, chosen, residuals.block[rows])
 
     def select(self, rows: np.ndarray) -> "_Held":
-        """Some of the rows."""
+        """Return some of the rows."""
         spread = None if self.spread is None else self.spread[:, rows]
         return _Held(self.values[rows], spread, self.known.select(rows), self.block[rows])
 
@@ -139,7 +139,7 @@ class _Held:
         return replace(twice, values=np.concatenate([self.values, -self.values]), spread=spread)
 
     def scaled(self, form: Calibration) -> np.ndarray:
-        """The residuals divided by their scales, (M, H)."""
+        """Return the residuals divided by their scales, (M, H)."""
         return np.asarray(self.values / np.where(self.values < 0, *form.scales(self.known, self.spread)))
 
 

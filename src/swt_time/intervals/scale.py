@@ -61,7 +61,7 @@ class Description:
     phases: np.ndarray
 
     def select(self, rows: np.ndarray) -> "Description":
-        """Some of the windows."""
+        """Return some of the windows."""
         return Description(self.unit[rows], self.features[rows], self.phases[rows])
 
 
@@ -126,8 +126,11 @@ def _mean(values: np.ndarray) -> np.ndarray:
     """Means of rows over what is not NaN; NaN where nothing is."""
     values = np.ascontiguousarray(values)  # so that a row is summed in the same order alone and in company
     known = ~np.isnan(values)
+    means: np.ndarray
     if known.all():
-        return values.sum(axis=1) / values.shape[1]
+        means = values.sum(axis=1) / values.shape[1]
+        return means
     count = known.sum(axis=1)
     sums = np.where(known, values, 0.0).sum(axis=1)
-    return np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
+    means = np.divide(sums, count, out=np.full(len(values), np.nan), where=count > 0)
+    return means

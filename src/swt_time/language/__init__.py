@@ -18,7 +18,8 @@ from swt_time.lazily import exports
 if TYPE_CHECKING:
     from swt_time.language.backbone import LanguageModel
     from swt_time.language.loading import load_language_model
-    from swt_time.language.prompt_reader import Prompt, ReadPrompt
+    from swt_time.language.prompt import Prompt
+    from swt_time.language.prompt_reader import ReadPrompt
     from swt_time.language.prompter import Prompter
 
 __all__ = [
@@ -37,7 +38,7 @@ __getattr__ = exports(
     {
         "LanguageModel": "backbone",
         "load_language_model": "loading",
-        "Prompt": "prompt_reader",
+        "Prompt": "prompt",
         "ReadPrompt": "prompt_reader",
         "Prompter": "prompter",
     },

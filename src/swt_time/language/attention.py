@@ -145,7 +145,7 @@ def attend(
     if shared is None:
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling)
     else:
-        mixed = attend_shared(query, shared, keys, values, mask, scaling)
+        mixed = attend_shared(query, shared, keys, values, mask, scaling=scaling)
     return mixed.transpose(1, 2), None
 
 
@@ -165,7 +165,8 @@ def attend_by_parts(
     def times(left: Tensor, right: Tensor) -> Tensor:
         """Multiply for each head and row; a right side with one row multiplies all rows in one product."""
         if len(right) == 1:
-            return (left.reshape(heads, rows * n_queries, -1) @ right[0]).unflatten(1, (rows, n_queries))
+            product: Tensor = (left.reshape(heads, rows * n_queries, -1) @ right[0]).unflatten(1, (rows, n_queries))
+            return product
         return left @ right.transpose(0, 1)
 
     scores = torch.cat([times(query, keys.mT) for keys, _ in parts], dim=-1)

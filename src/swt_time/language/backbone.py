@@ -75,6 +75,7 @@ class LanguageModel(nn.Module):
         model: Any,
         tokenizer: Any,
         name: str,
+        *,
         dtype: torch.dtype = torch.float32,
         prompt_attention: PromptAttention = "full",
         tune: Tune = "none",
@@ -118,10 +119,11 @@ class LanguageModel(nn.Module):
         if type(words) is nn.Embedding:
             return words.weight.detach().float()
         with torch.no_grad():
-            return words(torch.arange(words.num_embeddings, device=words.weight.device)).float()
+            vectors: Tensor = words(torch.arange(words.num_embeddings, device=words.weight.device)).float()
+            return vectors
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # Module has no annotation here
         if self._reader is not None and self._reader.reading == "attention":
             register_attention()  # unpickled in a process in which no backbone was loaded
 
@@ -242,7 +244,8 @@ class LanguageModel(nn.Module):
         output = self.model(
             inputs_embeds=inputs, attention_mask=mask, position_ids=position + self._first_position, use_cache=False
         )
-        return output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
+        hidden: Tensor = output.last_hidden_state[:, -n_patches:].to(tokens.dtype)
+        return hidden
 
 
 def scale_gradients(read: Callable[[Tensor], Tensor], tokens: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class Family:
 
 
 def _encoder(model_class: str, output: str, **options: Any) -> Family:
-    """An encoder with BERT's names."""
+    """Return an encoder with BERT's names."""
     return Family(model_class, causal=False, embeddings="embeddings.word_embeddings.weight", output=output, **options)
 
 

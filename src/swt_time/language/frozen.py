@@ -52,7 +52,8 @@ def _try() -> bool:
 def fused_linear(x: Tensor, weight: Tensor, bias: Tensor, gelu: Gelu | None) -> Tensor:
     """Return ``gelu(x W' + b)`` for rows ``(R, in)``; not differentiable. ``gelu=None`` applies no activation."""
     name, algorithm = ("none", "") if gelu is None else ("gelu", gelu)
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], algorithm)
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, name, [], algorithm)
+    return result
 
 
 class _Frozen(torch.autograd.Function):

@@ -89,7 +89,7 @@ def load_language_model(
         with _quiet_transformers():
             tokenizer = load_tokenizer(folder, name)
         check_vocabulary(tokenizer, config.vocab_size, name, folder)
-        return LanguageModel(model, tokenizer, name, dtype, prompt_attention, tune)
+        return LanguageModel(model, tokenizer, name, dtype=dtype, prompt_attention=prompt_attention, tune=tune)
 
 
 def resolve_precision(precision: Precision) -> torch.dtype:

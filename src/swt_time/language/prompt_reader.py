@@ -235,7 +235,8 @@ class PromptReader:
         if self.reading == "cache":
             # The model's own mask: its sizes are those of the cache.
             output = self.model(**options, attention_mask=visible, past_key_values=memory, use_cache=False)
-            return output.last_hidden_state
+            cached: Tensor = output.last_hidden_state
+            return cached
         mask = attention_mask(visible, inputs.shape[1], causal=self.causal, dtype=inputs.dtype)
         shared_first = (
             not self.learns  # its shared keys and values would need gradients
@@ -253,4 +254,5 @@ class PromptReader:
             shared_first=shared_first,
             use_cache=False,
         )
-        return output.last_hidden_state
+        hidden: Tensor = output.last_hidden_state
+        return hidden

@@ -42,7 +42,7 @@ def _try() -> bool:
         return [mixed.detach(), *torch.autograd.grad(mixed.square().sum(), (queries, keys, values))]
 
     def kernel() -> list[Tensor]:
-        return gradients(attend_shared(queries, shared, keys, values, mask, 0.5))
+        return gradients(attend_shared(queries, shared, keys, values, mask, scaling=0.5))
 
     def public() -> list[Tensor]:
         all_keys, all_values = (
@@ -60,6 +60,7 @@ def attend_shared(
     keys: Tensor,
     values: Tensor,
     mask: Tensor,
+    *,
     scaling: float,
 ) -> Tensor:
     """Compute softmax attention of each row to the shared keys and its own keys, on a CPU in float32.
@@ -79,12 +80,15 @@ def attend_shared(
     Tensor, (M, A, P, E)
     """
     mask = mask.expand(len(query), -1, query.shape[2], -1)
-    return _AttendShared.apply(query, *shared, keys, values, mask, scaling)
+    attended: Tensor = _AttendShared.apply(  # type: ignore[no-untyped-call]  # Function.apply has no annotations
+        query, *shared, keys, values, mask, scaling
+    )
+    return attended
 
 
 class _AttendShared(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917  Function.apply takes no keywords
         ctx: Any,
         query: Tensor,
         shared_keys: Tensor,
@@ -133,4 +137,5 @@ def _join_rows(x: Tensor) -> Tensor:
 
 def _split_rows(x: Tensor, rows: int) -> Tensor:
     """Invert `_join_rows`: ``(1, A, M * P, E)`` to ``(M, A, P, E)``."""
-    return x[0].unflatten(1, (rows, -1)).transpose(0, 1)
+    split: Tensor = x[0].unflatten(1, (rows, -1)).transpose(0, 1)
+    return split

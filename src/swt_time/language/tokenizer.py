@@ -67,7 +67,7 @@ class Tokenizer:
         -------
         list of list of int
         """
-        encoded = self._tokenizer([shared + text for text in [longest, *own]])["input_ids"]
+        encoded: list[list[int]] = self._tokenizer([shared + text for text in [longest, *own]])["input_ids"]
         if max(map(len, encoded)) <= self.max_tokens:
             return encoded[1:]
         common = len(encoded[0]) - self.max_tokens

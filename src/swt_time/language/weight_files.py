@@ -45,7 +45,7 @@ def read_weights(folder: Path, name: str, layers: int) -> tuple[dict[str, Tensor
         check_tensors(file, BackboneError)
         try:
             with safe_open(file, framework="pt") as opened:
-                used = [weight for weight in opened.keys() if _is_used(weight, layers)]  # noqa: SIM118
+                used = [weight for weight in opened.keys() if _is_used(weight, layers)]  # noqa: SIM118  the opened file cannot be iterated over
                 state |= {weight: opened.get_tensor(weight) for weight in used}
                 metadata |= opened.metadata() or {}
         except (SafetensorError, OSError, ValueError, RuntimeError) as error:  # PyTorch maps the file into memory

@@ -21,8 +21,10 @@ class Branch(nn.Module):
         return None
 
     def write_prompt(self, z: Tensor, observed: Tensor | None = None) -> Prompt | None:
-        """Write prompts for the observed values of normalised windows, both ``(B, N, T)``; None for a branch that reads
-        no prompt."""
+        """Write prompts for the observed values of normalised windows, both ``(B, N, T)``.
+
+        None for a branch that reads no prompt.
+        """
         return None
 
     def forward(self, tokens: Tensor, prompt: Prompt | ReadPrompt | None, visible: Tensor | None = None) -> Tensor:
@@ -86,7 +88,8 @@ class Reprogrammed(Branch):
         half = self.backbone.model.dtype == torch.bfloat16
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
             reprogrammed = self.reprogram(tokens, *self._keys_values()).to(tokens.dtype)
-        return self.backbone(prompt, reprogrammed, visible)
+        hidden: Tensor = self.backbone(prompt, reprogrammed, visible)
+        return hidden
 
     def _keys_values(self) -> tuple[Tensor, Tensor]:
         """Keys and values of the prototypes; in inference they are cached until a weight changes."""

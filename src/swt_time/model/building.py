@@ -16,7 +16,7 @@ from swt_time.model.quantiles import QuantileHead
 from swt_time.model.reprogramming import FreePrototypes, MappingPrototypes, Reprogramming
 from swt_time.model.stand_ins import AttentionStandIn, TransformerStandIn
 from swt_time.wavelets import reach, wavelet_support
-from swt_time.wavelets.stationary import check_level
+from swt_time.wavelets.boundaries import check_level
 
 GATED_STD = 20.0
 """Standard deviation from which the quantiles behind a gate start. The optimiser moves the gate by one learning rate a
@@ -69,7 +69,7 @@ def build_model(config: Config, language_model: LanguageModel | None = None, *, 
 
 
 def _build_head(config: Config, width: int) -> FlattenHead:
-    """The head on ``width`` hidden dimensions of each patch."""
+    """Return the head on ``width`` hidden dimensions of each patch."""
     sizes = width, config.n_patches, config.data.horizon, config.model.dropout
     if config.training.loss != "quantile":
         return FlattenHead(*sizes)
@@ -141,11 +141,13 @@ def _build_stand_in(config: Config) -> Branch:
     if config.backbone.name == "attention":
         return AttentionStandIn(d_model, heads, dropout)
     layers = config.backbone.layers or TRANSFORMER_LAYERS
-    return TransformerStandIn(d_model, config.n_patches, heads, config.model.d_ff, layers, dropout)
+    return TransformerStandIn(
+        d_model, config.n_patches, n_heads=heads, d_ff=config.model.d_ff, layers=layers, dropout=dropout
+    )
 
 
 def _build_reprogrammed(config: Config, language_model: LanguageModel | None, start: bool) -> tuple[Reprogrammed, int]:
-    """The language-model branch, and the number of hidden dimensions that the head reads."""
+    """Return the language-model branch, and the number of hidden dimensions that the head reads."""
     model, backbone = config.model, config.backbone
     if language_model is None:
         language_model = load_language_model(

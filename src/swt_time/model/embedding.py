@@ -27,18 +27,11 @@ from swt_time.model.patching import (
     patches,
 )
 from swt_time.remembered import Remembered, fingerprint
-from swt_time.wavelets.boundaries import Boundary
+from swt_time.wavelets.boundaries import Boundary, check_level
 from swt_time.wavelets.filters import FilterBank, filter_bank
 from swt_time.wavelets.folding import Folded, fold, folding_pays, last_filters, patch_filters, strided_patches
 from swt_time.wavelets.learnable import FreeFilters, LatticeFilters
-from swt_time.wavelets.stationary import (
-    analyse,
-    check_boundary,
-    check_level,
-    composite_filters,
-    extend,
-    reach,
-)
+from swt_time.wavelets.stationary import analyse, check_boundary, composite_filters, extend, reach
 
 CHOICES = {
     "bands": get_args(BandChoice),
@@ -119,7 +112,8 @@ class JointProjection(nn.Module):
 
     def band_kernel(self) -> Tensor:
         """Return the map as a kernel, shape (D, K, R)."""
-        return self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
+        kernel: Tensor = self.weight.unflatten(1, (-1, self.bands)).transpose(1, 2)
+        return kernel
 
     def forward(self, features: Tensor) -> Tensor:
         """Project patches of all bands: ``(M, P, R, K) -> (M, P, D)``."""
@@ -200,7 +194,7 @@ class WaveletPatchEmbedding(nn.Module):
 
     filters: Tensor | None
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  an argument for each option of the configuration
         self,
         d_model: int,
         patch_len: int = 16,
@@ -337,7 +331,7 @@ class WaveletPatchEmbedding(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WaveletPatchEmbedding:
         before = self.filters
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # Module has no annotation here
         self._folded.forget()
         if before is not None and self.filters is not None and self.filters.dtype != before.dtype:
             # A cast applies to weights only: recompute the constants in at least single precision.
@@ -357,7 +351,8 @@ class WaveletPatchEmbedding(nn.Module):
             tokens = self.folded(series) if self.folds(series) else self.plain(series)
             if self.position is not None:
                 tokens = add_positions(tokens, self.positions(self.position))
-        return self.dropout(self.semantic(tokens))
+        dropped: Tensor = self.dropout(self.semantic(tokens))
+        return dropped
 
     def folds(self, series: Tensor) -> bool:
         """Return whether series ``(M, T)`` take the folded path: all steps are linear and folding is faster."""
@@ -367,8 +362,8 @@ class WaveletPatchEmbedding(nn.Module):
             return True
         training = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         count, length = series.shape
-        sizes = (self.d_model, self.taps, self.bands, self.patch_len, self.stride)
-        return folding_pays(count, length, *sizes, training=training, gpu=series.device.type == "cuda")
+        sizes, gpu = (count, length, self.d_model, self.taps, self.bands), series.device.type == "cuda"
+        return folding_pays(*sizes, patch_len=self.patch_len, stride=self.stride, training=training, gpu=gpu)
 
     def folded(self, series: Tensor) -> Tensor:
         """Compute tokens without positions as one strided convolution: ``(M, T) -> (M, P, D)``."""
@@ -381,17 +376,19 @@ class WaveletPatchEmbedding(nn.Module):
     def plain(self, series: Tensor) -> Tensor:
         """Compute tokens without positions step by step, from the definition: ``(M, T) -> (M, P, D)``."""
         beyond = self.stride if self.pad == "signal" else 0
-        c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond)
+        c = analyse(series, self.filter_bank(), self.level, self.boundary, self.norm, beyond=beyond)
         c = extend(c[:, : self.bands], 0, self.stride - beyond, "replicate")
         if self.threshold is not None:
             c = soft_shrink(c, self.threshold)
         weights = self.weights()
         if weights is not None:
             c = c * weights.to(c.dtype).unsqueeze(-1)
-        return self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
+        projected: Tensor = self.projection(patches(c, self.patch_len, self.stride).permute(0, 2, 3, 1))
+        return projected
 
     def positions(self, table: Tensor) -> Tensor:
         """Return the position of each patch, including the projected codes of its bands, shape (P, D)."""
         if self.band_position is None:
             return table
-        return table + self.projection(self.band_position.unsqueeze(0))[0]
+        coded: Tensor = table + self.projection(self.band_position.unsqueeze(0))[0]
+        return coded

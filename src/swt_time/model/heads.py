@@ -14,11 +14,13 @@ class _Flatten(nn.Module):
 
     def flatten(self, hidden: Tensor) -> Tensor:
         """Flatten ``(B*N, P, width)``, with dropout; the flattened index is ``feature * P + patch``."""
-        return self.dropout(hidden[..., : self.features].transpose(1, 2).flatten(1))
+        flat: Tensor = self.dropout(hidden[..., : self.features].transpose(1, 2).flatten(1))
+        return flat
 
     def project(self, hidden: Tensor) -> Tensor:
         """Map ``(B*N, P, width)`` to ``(B*N, H)``."""
-        return self.linear(self.flatten(hidden))
+        forecast: Tensor = self.linear(self.flatten(hidden))
+        return forecast
 
 
 class FlattenHead(_Flatten):

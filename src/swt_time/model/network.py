@@ -133,10 +133,10 @@ class SWTTime(nn.Module):
         return denormalize(self.skip(z).unflatten(0, z.shape[:2]), scale)
 
     def write_prompt(self, context: Tensor, observed: Tensor | None = None) -> Prompt | None:
-        """Write prompts for the observed values of windows, both ``(B, T, N)``, on their device; None for a model that
-        reads no prompt.
+        """Write prompts for the observed values of windows, both ``(B, T, N)``, on their device.
 
-        The statistics are computed on the CPU, so that a window has the same prompt on every device.
+        None for a model that reads no prompt. The statistics are computed on the CPU, so that a window has the same
+        prompt on every device.
         """
         if self.language_model is None:
             return None
@@ -174,7 +174,7 @@ class SWTTime(nn.Module):
         if not isinstance(self.skip, RidgeSkip):
             return None
         context, prior = self.skip.weight.shape[1], self.embed.prior()
-        solution = solve(windows, validation, context, prior, self.closed_form, processes)
+        solution = solve(windows, validation, context, prior, self.closed_form, processes=processes)
         self.skip.weight.copy_(torch.from_numpy(solution.weight))
         return solution
 

@@ -173,7 +173,8 @@ class PatchEmbedding(nn.Module):
             tokens = self._project(x.reshape(x.shape[0] * x.shape[1], length))
             if self.position is not None:
                 tokens = add_positions(tokens, self.position)
-        return self.dropout(tokens)
+        dropped: Tensor = self.dropout(tokens)
+        return dropped
 
     def _project(self, series: Tensor) -> Tensor:
         """Compute tokens without positions: ``(M, T) -> (M, P, D)``."""

@@ -51,8 +51,10 @@ class QuantileHead(FlattenHead):
             self.distances.bias.copy_(raw.repeat_interleave(horizon))
 
     def quantiles(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Map ``(M, P, width)`` to the median ``(M, H)`` and the ascending offsets of all quantiles from it,
-        ``(M, Q, H)``."""
+        """Map ``(M, P, width)`` to the median and to the offsets of all quantiles from it.
+
+        The median has the shape ``(M, H)``, the ascending offsets ``(M, Q, H)``.
+        """
         flat = self.flatten(hidden)
         distances = F.softplus(self.distances(flat)).unflatten(1, (-1, self.horizon))
         below = -distances[:, :MEDIAN].flip(1).cumsum(1).flip(1)

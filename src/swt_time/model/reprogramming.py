@@ -106,13 +106,16 @@ class Reprogramming(nn.Module):
             mixed = torch.cat([self._dropped(q, keys, values) for q in queries.split(QUERIES_AT_ONCE, dim=2)], dim=2)
         else:
             mixed = F.scaled_dot_product_attention(queries, keys, values)
-        return self.out_projection(mixed.transpose(1, 2).reshape(*tokens.shape[:2], -1))
+        reprogrammed: Tensor = self.out_projection(mixed.transpose(1, 2).reshape(*tokens.shape[:2], -1))
+        return reprogrammed
 
     def _dropped(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attention with dropout; its weights are recomputed in the backward pass instead of stored."""
         attend = F.scaled_dot_product_attention
-        return checkpoint(attend, queries, keys, values, dropout_p=self.attention_dropout, use_reentrant=False)
+        mixed: Tensor = checkpoint(attend, queries, keys, values, dropout_p=self.attention_dropout, use_reentrant=False)
+        return mixed
 
     def _heads(self, x: Tensor) -> Tensor:
         """Reshape ``(rows, heads * width)`` to ``(1, heads, rows, width)``."""
-        return x.unflatten(-1, (self.n_heads, -1)).transpose(0, 1).unsqueeze(0)
+        heads: Tensor = x.unflatten(-1, (self.n_heads, -1)).transpose(0, 1).unsqueeze(0)
+        return heads

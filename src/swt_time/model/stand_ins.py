@@ -25,7 +25,8 @@ class AttentionStandIn(Branch):
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
         hidden = None if visible is None else ~visible
         mixed, _ = self.attention(tokens, tokens, tokens, key_padding_mask=hidden, need_weights=False)
-        return self.norm(tokens + mixed)
+        normed: Tensor = self.norm(tokens + mixed)
+        return normed
 
 
 class TransformerStandIn(Branch):
@@ -37,7 +38,7 @@ class TransformerStandIn(Branch):
     dropout : float
     """
 
-    def __init__(self, d_model: int, n_patches: int, n_heads: int, d_ff: int, layers: int, dropout: float):
+    def __init__(self, d_model: int, n_patches: int, *, n_heads: int, d_ff: int, layers: int, dropout: float):
         super().__init__()
         self.positions = nn.Parameter(torch.empty(n_patches, d_model))
         nn.init.trunc_normal_(self.positions, std=0.02)
@@ -46,4 +47,7 @@ class TransformerStandIn(Branch):
 
     def forward(self, tokens: Tensor, prompt: object = None, visible: Tensor | None = None) -> Tensor:
         """Map ``(M, P, D)`` to ``(M, P, D)``; the prompt is ignored."""
-        return self.encoder(tokens + self.positions, src_key_padding_mask=None if visible is None else ~visible)
+        hidden: Tensor = self.encoder(
+            tokens + self.positions, src_key_padding_mask=None if visible is None else ~visible
+        )
+        return hidden

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class HasTrainedState(Protocol):
     """A model that returns its trained weights by name."""
 
-    def trained_state(self) -> dict[str, Tensor]: ...
+    def trained_state(self) -> dict[str, Tensor]:
+        """Return the trained weights by name."""
 
 
 def trained_parameters(model: nn.Module) -> dict[str, Tensor]:

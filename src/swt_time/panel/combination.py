@@ -89,6 +89,7 @@ def find_sharpness(
     targets: np.ndarray,
     spread: np.ndarray,
     weights: np.ndarray,
+    *,
     series: np.ndarray,
     cut: np.ndarray,
 ) -> float:

@@ -125,7 +125,8 @@ class FittedPanel:
         scaled = np.einsum("cs,csh->sh", weights, candidates[:, now])
         limit = np.finfo(np.float64).max
         with np.errstate(over="ignore"):
-            return np.clip(np.ldexp(scaled, histories.exponent[now, None]), -limit, limit)
+            forecasts: np.ndarray = np.clip(np.ldexp(scaled, histories.exponent[now, None]), -limit, limit)
+            return forecasts
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Return everything as numeric arrays by name, from which `from_arrays` restores an equal forecaster.

@@ -98,7 +98,7 @@ def fit_panel(panel: Sequence[ArrayLike], season: int, horizon: int, margin: flo
     if chosen == COMBINATION:
         own = np.isin(origins.cut[judged], list(maps))  # the origins at which a forecast judges a series again
         series_of, cut_of = origins.series[judged][own], origins.cut[judged][own]
-        sharpness = find_sharpness(candidates[:, own], truth[own], spread[own], weights, series_of, cut_of)
+        sharpness = find_sharpness(candidates[:, own], truth[own], spread[own], weights, series=series_of, cut=cut_of)
     else:
         weights = only(chosen)
     return FittedPanel(

@@ -1,5 +1,6 @@
-"""What the history of each window says: seasonal adjustment, Theta forecasts, and the features of the pooled
-regression.
+"""What the history of each window says.
+
+That is its seasonal adjustment, Theta forecasts, and the features of the pooled regression.
 
 Shapes: ``W`` windows, ``H`` horizon, ``F`` features, ``L`` values of a history.
 """
@@ -68,7 +69,8 @@ class Scale:
     def restore(self, adjusted: np.ndarray) -> np.ndarray:
         """Undo `adjust`."""
         values = np.where(self.multiplicative[:, None], adjusted * self.index, adjusted + self.index)
-        return np.exp(np.minimum(values, LARGEST_LOG)) if self.logarithm else values
+        restored: np.ndarray = np.exp(np.minimum(values, LARGEST_LOG)) if self.logarithm else values
+        return restored
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def describe(histories: Sequence[np.ndarray], season: int, horizon: int) -> Hist
         pairs = [adjust_season(rows, season, False), adjust_season(logged, season, True)]
         thetas = theta_forecasts([adjusted for _, adjusted in pairs], horizon)
         for name, (found, adjusted), forecasts in zip(("plain", "log"), pairs, thetas, strict=True):
-            scale = describe_block(adjusted, found, forecasts, season, horizon, logarithm=name == "log")
+            scale = describe_block(adjusted, found, forecasts, season=season, horizon=horizon, logarithm=name == "log")
             part |= {f"{name} {key}": value for key, value in scale.items()}
         parts.append(part)
     back = np.argsort(np.concatenate(order))
@@ -185,6 +187,7 @@ def describe_block(
     rows: Rows,
     found: Season,
     forecasts: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
     season: int,
     horizon: int,
     logarithm: bool,

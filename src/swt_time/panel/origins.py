@@ -73,8 +73,9 @@ def cuts_of(horizon: int, count: int) -> list[int]:
 
 
 def judged_cuts(cuts: np.ndarray, horizon: int) -> list[int]:
-    """Choose the origins to judge candidates at: the latest ones with a whole horizon after them, else the earliest
-    one.
+    """Choose the origins to judge candidates at.
+
+    They are the latest ones with a whole horizon after them, else the earliest one.
 
     Parameters
     ----------

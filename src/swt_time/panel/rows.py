@@ -164,4 +164,5 @@ def interpolate(series: np.ndarray, season: int) -> np.ndarray:
             between = np.arange(seen[0], seen[-1] + 1)
             part[between] = np.interp(between, seen, part[seen])
     seen = np.flatnonzero(~np.isnan(filled))
-    return np.interp(np.arange(len(series)), seen, filled[seen])
+    whole: np.ndarray = np.interp(np.arange(len(series)), seen, filled[seen])
+    return whole

@@ -50,7 +50,8 @@ class Season:
     def restore(self, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Undo `remove`."""
         index = self.at(steps)
-        return np.where(self.multiplicative[:, None], values * index, values + index)
+        restored: np.ndarray = np.where(self.multiplicative[:, None], values * index, values + index)
+        return restored
 
 
 def find_season(rows: Rows, season: int, additive: bool = False) -> Season:

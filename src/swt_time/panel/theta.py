@@ -66,7 +66,8 @@ class Theta:
     @property
     def flat(self) -> np.ndarray:
         """The next one-step forecast (M,) without the slope of the line: a level that is shifted with the series."""
-        return self.level + self.weight * self.intercept * (1 - self.alpha) ** self.lengths
+        flat: np.ndarray = self.level + self.weight * self.intercept * (1 - self.alpha) ** self.lengths
+        return flat
 
     def forecast(self, steps: int) -> np.ndarray:
         """Forecast ``steps`` values after the last one: (M, steps)."""
@@ -120,7 +121,9 @@ def fit_theta(rows: Rows, dynamic: bool = False, through: tuple[np.ndarray, np.n
         grid = np.clip(alpha + gap * np.array([-2 / 3, -1 / 3, 1 / 3, 2 / 3])[:, None], low, high)
         gap /= 3
     error = best / np.maximum(errors.weights.sum(axis=0), FAINT)
-    return with_states(rows, (intercept, slope), alpha, initial, weight, error, dynamic)
+    return with_states(
+        rows, (intercept, slope), alpha=alpha, initial=initial, weight=weight, error=error, dynamic=dynamic
+    )
 
 
 def lines(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
@@ -240,6 +243,7 @@ def solve(sums: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndar
 def with_states(
     rows: Rows,
     line: tuple[np.ndarray, np.ndarray],
+    *,
     alpha: np.ndarray,
     initial: np.ndarray,
     weight: np.ndarray,

@@ -197,7 +197,8 @@ class Batch:
     def weeks(self) -> float:
         """Weeks of origins that have two weeks before and a horizon after them."""
         week = DAYS * self.day
-        return (self.values.shape[1] - 2 * week - self.horizon) / week
+        weeks: float = (self.values.shape[1] - 2 * week - self.horizon) / week
+        return weeks
 
     def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute the moments of windows whose origins fall on all times of the week.

@@ -80,7 +80,7 @@ def import_matplotlib() -> Any:
 def drawing(
     path: Path, width: float, height: float, rows: int = 1, *, shared: bool = False
 ) -> Iterator[tuple[Any, Any]]:
-    """A figure with ``rows`` axes in the style of all pictures; it is written to ``path`` in the end.
+    """Yield a figure with ``rows`` axes in the style of all pictures; it is written to ``path`` in the end.
 
     Parameters
     ----------

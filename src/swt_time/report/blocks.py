@@ -13,17 +13,17 @@ NUMERIC = re.compile(r"[+-]?[\d,.]+(\s%)?|–")
 
 
 def section(name: str, title: str, *content: Content) -> Markup:
-    """A section with a heading, which the contents of the report lead to."""
+    """Return a section with a heading, which the contents of the report lead to."""
     return element("section", element("h2", title, id=name), *content, aria_labelledby=name)
 
 
 def paragraph(*content: Content) -> Markup:
-    """A paragraph."""
+    """Return a paragraph."""
     return element("p", *content)
 
 
 def bullets(lines: Iterable[Content]) -> Markup:
-    """A list; empty text if there is no line."""
+    """Return a list; empty text if there is no line."""
     items = [element("li", line) for line in lines]
     return element("ul", items) if items else Markup("")
 
@@ -37,7 +37,7 @@ def facts(found: Mapping[str, Content]) -> Markup:
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]], *, best: str = "") -> Markup:
-    """A table that can be scrolled on a narrow screen; the first cell of a row is its name.
+    """Return a table that can be scrolled on a narrow screen; the first cell of a row is its name.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def _is_lowest(value: Any, others: Sequence[Any]) -> bool:
 
 
 def figure(picture: Markup, *caption: Content) -> Markup:
-    """A picture with a caption."""
+    """Return a picture with a caption."""
     return element("figure", picture, element("figcaption", *caption))
 
 
@@ -96,7 +96,7 @@ def folded(title: str, *content: Content) -> Markup:
 
 
 def key(names: Mapping[str, str]) -> Markup:
-    """What the colours of charts mean: class of a line or an area to its name."""
+    """Return what the colours of charts mean: class of a line or an area to its name."""
     return element(
         "p",
         [element("span", element("span", class_=f"swatch {kind}"), name) for kind, name in names.items()],

@@ -99,7 +99,7 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> tuple[np.n
 
 
 def points(frame: Frame, x: np.ndarray, y: np.ndarray) -> str:
-    """The commands of a path through points, with a gap at every NaN."""
+    """Return the commands of a path through points, with a gap at every NaN."""
     words, drawn = [], False
     for across, down in zip(frame.across(x).tolist(), frame.down(y).tolist(), strict=True):
         if not (np.isfinite(across) and np.isfinite(down)):
@@ -159,7 +159,7 @@ def chart(
     areas: Sequence[Area] = (),
     marks: Sequence[float] = (),
 ) -> Markup:
-    """A chart of lines over areas, with vertical marks.
+    """Return a chart of lines over areas, with vertical marks.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def bars(shares: np.ndarray, level: float, labels: Sequence[str], alt: str, heig
 
 
 def picture(parts: Sequence[Markup], height: int, alt: str) -> Markup:
-    """An SVG element that is read out as one picture."""
+    """Return an SVG element that is read out as one picture."""
     return element("svg", parts, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=alt)
 
 

@@ -39,18 +39,18 @@ class Curves:
 
 
 def in_order(series: SeriesTable) -> list[int]:
-    """Indices of the series in the order of the table."""
+    """Return the indices of the series in the order of the table."""
     return list(series.order or range(len(series.ids)))
 
 
 def span(series: SeriesTable) -> tuple[Any, Any]:
-    """The first and the last wall-clock time of a table, or count of rows."""
+    """Return the first and the last wall-clock time of a table, or count of rows."""
     ends = [wall_times(times[[0, -1]]) for times in {id(times): times for times in series.times}.values()]
     return min(one[0] for one in ends), max(one[1] for one in ends)
 
 
 def curves_ahead(ahead: Ahead, index: int) -> Curves:
-    """The curves of a forecast after the end of a series."""
+    """Return the curves of a forecast after the end of a series."""
     series, horizon = ahead.series.select([index]), ahead.yhat.shape[1]
     bounds = [
         (one, ahead.around[f"yhat-lo-{one}"][index], ahead.around[f"yhat-hi-{one}"][index]) for one in ahead.levels
@@ -67,7 +67,7 @@ def curves_ahead(ahead: Ahead, index: int) -> Curves:
 
 
 def curves_back(folds: Folds, levels: Sequence[str], index: int) -> Curves:
-    """The curves of the forecast from the last cutoff of a series."""
+    """Return the curves of the forecast from the last cutoff of a series."""
     series, origin, horizon = folds.series, int(folds.origins[index, -1]), folds.yhat.shape[2]
     times = wall_times(series.times[index])
     values, observed = series.values[index], series.observed[index]

@@ -80,8 +80,10 @@ class Past:
     how: str
 
     def by_step(self) -> tuple[dict[str, np.ndarray], str]:
-        """Errors of each step, (H,), by method, and what they are: absolute errors in the units of the table, scaled
-        ones (MASE) where there are several series."""
+        """Return the errors of each step, (H,), by method, and what they are.
+
+        They are absolute errors in the units of the table, and scaled ones (MASE) where there are several series.
+        """
         series, pairs, (many, _, horizon) = self.folds.series, self.folds.pairs, self.folds.yhat.shape
         target = values_after(series, pairs, horizon)
         forecasts = {
@@ -149,6 +151,7 @@ def look_back(
     trained: Trained,
     series: SeriesTable,
     windows: int,
+    *,
     step: int | None = None,
     levels: Sequence[float] = LEVELS,
     report: Callable[[str], None] = lambda line: None,
@@ -195,7 +198,7 @@ def look_back(
 
 
 def as_it_is(trained: Trained, series: SeriesTable, folds: Folds) -> str:
-    """What a model that forecast from past cutoffs had seen of the rows after them."""
+    """Return what a model that forecast from past cutoffs had seen of the rows after them."""
     return UNSEEN if seen_rows(trained, series, folds.series.lengths, folds.origins[:, 0]) is None else SEEN
 
 
@@ -210,8 +213,10 @@ def _roll(trained: Trained, series: SeriesTable, windows: int, step: int | None)
 
 
 def _refit(trained: Trained, series: SeriesTable, windows: int, step: int | None) -> Folds | None:
-    """Forecasts by a model of the same configuration that is fitted on the rows before the first cutoff; None if they
-    are too few."""
+    """Return forecasts by a model of the same configuration that is fitted on the rows before the first cutoff.
+
+    None if they are too few.
+    """
     config = trained.checkpoint.config
     for number in range(windows, 0, -1):
         try:

@@ -79,12 +79,14 @@ Content = str | int | float | Iterable["Content"] | None
 
 
 def shown(text: object, longest: int = LONGEST_TEXT) -> str:
-    """A text from outside on one line: invisible characters are written as codes, and a long text is cut in the middle.
+    r"""Return a text from outside on one line.
+
+    Invisible characters are written as codes, and a long text is cut in the middle.
 
     Examples
     --------
-    >>> shown("a\\u202eb\\n c"), shown("abcdefghij", 7)
-    ('a\\\\u202eb c', 'abc...j')
+    >>> shown("a\u202eb\n c"), shown("abcdefghij", 7)
+    ('a\\u202eb c', 'abc...j')
     """
     whole = str(text)
     if len(whole) > 4 * longest:  # a name may have megabytes
@@ -116,7 +118,7 @@ def joined(*content: Content) -> Markup:
 
 
 def element(tag: str, *content: Content, **attributes: object) -> Markup:
-    """An element of HTML or SVG.
+    """Return an element of HTML or SVG.
 
     Parameters
     ----------

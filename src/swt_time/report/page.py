@@ -25,29 +25,29 @@ MOST_CURVES = 600_000
 
 @cache
 def static(name: str) -> str:
-    """A file that is shipped beside this module."""
+    """Return a file that is shipped beside this module."""
     return files("swt_time.report").joinpath("static", name).read_text(encoding="utf-8")
 
 
 @cache
 def script() -> str:
-    """The one script: uPlot, and what uses it."""
+    """Return the one script: uPlot, and what uses it."""
     return static("uPlot.iife.min.js").strip() + "\n" + static("report.js")
 
 
 @cache
 def style() -> str:
-    """The one style sheet."""
+    """Return the one style sheet."""
     return static("uPlot.min.css").strip() + "\n" + static("report.css")
 
 
 def sha256(text: str) -> str:
-    """The source of a Content-Security-Policy that allows one script or style by its content."""
+    """Return the source of a Content-Security-Policy that allows one script or style by its content."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def policy() -> str:
-    """The Content-Security-Policy of a report."""
+    """Return the Content-Security-Policy of a report."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -62,7 +62,7 @@ def policy() -> str:
 
 
 def page(found: Facts) -> str:
-    """The report as HTML."""
+    """Return the report as HTML."""
     made = [(name, title, content) for name, (title, make) in SECTIONS.items() if (content := make(found)) is not None]
     links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in made]
     body = joined(

@@ -59,7 +59,7 @@ def viewer() -> Markup:
 
 
 def viewer_data(found: Facts, budget: int) -> dict[str, Any]:
-    """The curves of as many series as fit into a budget of bytes, as plain values.
+    """Return the curves of as many series as fit into a budget of bytes, as plain values.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def _total(found: Facts) -> int:
 
 
 def _all(found: Facts, levels: list[str]) -> Iterator[Curves]:
-    """The curves of all series, made one by one."""
+    """Return the curves of all series, made one by one."""
     if found.ahead is not None:
         for i in in_order(found.ahead.series):
             yield curves_ahead(found.ahead, i)

@@ -11,7 +11,7 @@ PERCENT = "\N{NO-BREAK SPACE}%"
 
 
 def number(value: float | int | None) -> str:
-    """A number of four significant digits; a dash for what is not known.
+    """Return a number of four significant digits; a dash for what is not known.
 
     Examples
     --------
@@ -30,24 +30,24 @@ def number(value: float | int | None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share in percent."""
+    """Return a share in percent."""
     return "–" if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f}{PERCENT}"
 
 
 def count(many: int, one: str, several: str | None = None) -> str:
-    """A number of things."""
+    """Return a number of things."""
     return f"{many:,} {one if many == 1 else several or one + 's'}"
 
 
 def time_text(time: object) -> str:
-    """A wall-clock time without the parts that are zero, or a count of rows."""
+    """Return a wall-clock time without the parts that are zero, or a count of rows."""
     if not isinstance(time, np.datetime64):
         return shown(time)
     return without_zeros(str(time.astype("datetime64[s]")).replace("T", " "))
 
 
 def without_zeros(text: str) -> str:
-    """A written time without a midnight or without the seconds of a full minute.
+    """Return a written time without a midnight or without the seconds of a full minute.
 
     Examples
     --------
@@ -65,7 +65,7 @@ FREQUENCIES = {
 
 
 def frequency_text(alias: str) -> str:
-    """A frequency in words, with its alias.
+    """Return a frequency in words, with its alias.
 
     Examples
     --------
@@ -88,12 +88,12 @@ def listing(names: Sequence[object], most: int = 8) -> str:
 
 
 def better(error: float, baseline: float) -> str:
-    """How an error compares with that of a baseline.
+    r"""How an error compares with that of a baseline.
 
     Examples
     --------
     >>> better(0.75, 1.0), better(1.5, 1.0)
-    ('25.0\\xa0% lower than', '50.0\\xa0% higher than')
+    ('25.0\xa0% lower than', '50.0\xa0% higher than')
     """
     if not (math.isfinite(error) and math.isfinite(baseline)):
         return "not comparable with"

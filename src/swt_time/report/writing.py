@@ -111,7 +111,7 @@ def write_series_report(
         report("forecasting the table")
         ahead = look_ahead(trained, series, levels, strict=strict)
         report("forecasting from past cutoffs")
-        past = look_back(trained, series, windows, step, levels, report)
+        past = look_back(trained, series, windows, step=step, levels=levels, report=report)
     _write(Facts(title, trained, series, ahead, past, tuple(said)), path)
 
 

@@ -47,7 +47,7 @@ def start_engine(name: Engine, workers: int | None) -> Run:
 
 
 def usable_cpus() -> int:
-    """Number of CPUs that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -134,7 +134,7 @@ def import_ray() -> Any:
         os.environ.setdefault(LOOPBACK, "0")  # read when Ray is imported
     try:
         import ray
-        import ray.exceptions
+        import ray.exceptions  # noqa: F401  which the caller reads as ray.exceptions
     except ImportError as error:
         raise MissingDependencyError("the engine ray needs another package: pip install 'swt-time[ray]'") from error
     return ray

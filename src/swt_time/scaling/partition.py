@@ -76,7 +76,9 @@ def forecast_partition(
     if sha256 is not None and found != sha256:
         raise CheckpointError(f"the model {folder} was replaced during the run; run it again")
     name = None if backbone is None else str(backbone)
-    forecaster = _loaded(str(folder), found, name, device, allow_backbone_change, short)
+    forecaster = _loaded(
+        str(folder), found, backbone=name, device=device, allow_backbone_change=allow_backbone_change, short=short
+    )
     options = dict(reading or {})
     frequency = forecaster.trained.checkpoint.trained_on.frequency
     if frequency is not None:
@@ -110,9 +112,9 @@ def model_hash(model: str | Path) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(
-    folder: str, sha256: str, backbone: str | None, device: str, allow_backbone_change: bool, short: str | None
+    folder: str, sha256: str, *, backbone: str | None, device: str, allow_backbone_change: bool, short: str | None
 ) -> Forecaster:
-    """The model of a folder with the hash of its manifest; one is kept in each process."""
+    """Return the model of a folder with the hash of its manifest; one is kept in each process."""
     forecaster = Forecaster.load(
         folder, backbone=backbone, device=device, allow_backbone_change=allow_backbone_change, short=short
     )
@@ -122,7 +124,7 @@ def _loaded(
 
 
 def _nothing(forecaster: Forecaster, series: SeriesTable, frame: Any, asked: Uncertainty) -> Any:
-    """A frame of forecasts without rows, with the columns and the types that others have."""
+    """Return a frame of forecasts without rows, with the columns and the types that others have."""
     one = series.select([0])
     yhat = np.zeros((1, forecaster.trained.checkpoint.config.data.horizon))
     return forecast_frame(one, yhat, frame, asked.columns(forecaster.trained, one, ends(one), yhat)).head(0)

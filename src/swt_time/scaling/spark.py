@@ -65,7 +65,8 @@ def forecast_spark(table: Any, model: Any, *, buckets: int | None = None, **opti
     columns = arrow.Schema.from_pandas(forecast(one.toPandas()), preserve_index=False)
 
     def forecast_bucket(rows: pd.DataFrame) -> pd.DataFrame:
-        return forecast(rows.drop(columns=BUCKET))
+        forecasts: pd.DataFrame = forecast(rows.drop(columns=BUCKET))
+        return forecasts
 
     count = buckets or int(table.sparkSession.conf.get("spark.sql.shuffle.partitions"))
     numbered = table.withColumn(BUCKET, functions.pmod(functions.hash(*ids), functions.lit(count)))

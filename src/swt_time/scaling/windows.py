@@ -72,7 +72,7 @@ class FolderSeries:
         return season_length(self.table.frequency)
 
     def windows(self, part: Part) -> "FolderWindows":
-        """The windows of a part."""
+        """Return the windows of a part."""
         data, pad = self.config.data, self.config.short == "pad"
         borders = series_borders(self.lengths, data.split, pad=pad)
         shortened = [shorten_train(one, data.steps, data.train_fraction) for one in borders]

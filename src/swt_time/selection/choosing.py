@@ -229,7 +229,7 @@ def fit_blend(table: SeriesTable, config: Config, choice: Choice) -> tuple[Blend
 
 
 def without_test(table: SeriesTable, split: str) -> SeriesTable:
-    """The rows of each series before its test part."""
+    """Return the rows of each series before its test part."""
     return table.cut([split_borders(rows, split).test[0] for rows in table.lengths.tolist()])
 
 
@@ -254,7 +254,7 @@ def _name(config: Config) -> str:
 
 
 def _settle(config: Config, context: int, wavelet: str) -> Config:
-    """The configuration with a context and a wavelet, and with levels and patches that fit them."""
+    """Return the configuration with a context and a wavelet, and with levels and patches that fit them."""
     return config.replace({"embedding.wavelet": wavelet, **fit_sizes(config, context)})
 
 
@@ -374,5 +374,5 @@ class Sample:
         return self.part.gather(self.indices[indices])
 
     def runs(self) -> list[np.ndarray] | None:
-        """The rows that all windows of the part cover, unless they are very many; sums over them take no longer."""
+        """Return the rows that all windows of the part cover, unless they are very many; their sums cost no more."""
         return self.part.runs() if len(self.part) <= MOST_CONSECUTIVE else None

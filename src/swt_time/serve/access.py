@@ -61,13 +61,13 @@ def _digest(token: bytes) -> bytes:
 
 
 def _name(host: str) -> str:
-    """The host of ``host:port``; an address of IPv6 stands in brackets."""
+    """Return the host of ``host:port``; an address of IPv6 stands in brackets."""
     name, colon, port = host.rpartition(":")
     return name if colon and not host.endswith("]") and port.isascii() and port.isdecimal() else host
 
 
 def _host_of(origin: str) -> str | None:
-    """The host and port of an origin; None if it names none."""
+    """Return the host and port of an origin; None if it names none."""
     try:
         return urlsplit(origin).netloc or None
     except ValueError:

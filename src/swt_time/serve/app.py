@@ -148,14 +148,14 @@ def _example(content: Any) -> dict[str, Any]:
 
 
 async def _http_problem(request: Request, error: Any) -> Response:
-    """An address or method that does not exist."""
+    """Answer a request for an address or method that does not exist."""
     reasons = {404: "there is no such address; GET /openapi.json lists them", 405: "the address has another method"}
     problem = Problem(error.status_code, "HTTP", reasons.get(error.status_code, str(error.detail)), error.headers)
     return JSONResponse(problem.content(request.state.request_id), problem.status, problem.headers)
 
 
 async def _validation_problem(request: Request, error: Any) -> Response:
-    """A parameter of a route that FastAPI checks."""
+    """Answer a request with a parameter that FastAPI refuses."""
     first = error.errors()[0]
     problem = Problem(422, "WrongField", f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
     return JSONResponse(problem.content(request.state.request_id), problem.status)

@@ -51,7 +51,7 @@ class Batcher:
         return answer.result()
 
     def _take(self) -> list[tuple[np.ndarray, Future[np.ndarray]]]:
-        """The callers that have waited longest, as many as fit into one batch, but at least one."""
+        """Return the callers that have waited longest, as many as fit into one batch, but at least one."""
         with self._guard:
             count, windows = 0, 0
             for rows, _ in self._waiting:

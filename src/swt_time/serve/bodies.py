@@ -35,7 +35,7 @@ class Bodies:
 
     @asynccontextmanager
     async def received(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a request, as it was sent; its memory counts until the context ends.
+        """Yield the body of a request, as it was sent; its memory counts until the context ends.
 
         Raises
         ------
@@ -101,7 +101,7 @@ def check_encoding(encoding: str | None) -> None:
 
 
 def decompressed(raw: bytes, encoding: str | None, budget: Budget) -> bytes:
-    """The content of a body with a checked ``Content-Encoding``; both count in the budget.
+    """Yield the content of a body with a checked ``Content-Encoding``; both count in the budget.
 
     Raises
     ------

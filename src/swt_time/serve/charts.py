@@ -49,7 +49,9 @@ def write_charts(path: Path, ahead: Ahead, past: Past | None) -> list[str]:
             after = future[index * horizon : (index + 1) * horizon]
             own = {name: one[index] for name, one in ahead.around.items()}
             before = _past(folds, series.ids[index])
-            chart = _chart(series, index, after, yhat[index], own, before, season_length(series.frequency))
+            chart = _chart(
+                series, index, after, yhat[index], around=own, past=before, season=season_length(series.frequency)
+            )
             print(json.dumps(chart, allow_nan=False), file=file)
     return [series.ids[i] for i in order]
 
@@ -59,6 +61,7 @@ def _chart(
     index: int,
     after: pd.Index,
     yhat: np.ndarray,
+    *,
     around: Mapping[str, np.ndarray],
     past: list[dict[str, Any]],
     season: int,
@@ -95,7 +98,8 @@ def _past(folds: Folds | None, name: str) -> list[dict[str, Any]]:
 def _times(times: pd.Index) -> list[float]:
     """Seconds of wall-clock time since 1970, or counts of rows."""
     stamps = microseconds(times, wall=True)
-    return (stamps / 1e6 if isinstance(times, pd.DatetimeIndex) else stamps).tolist()
+    seconds: list[float] = (stamps / 1e6 if isinstance(times, pd.DatetimeIndex) else stamps).tolist()
+    return seconds
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

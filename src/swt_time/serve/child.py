@@ -37,6 +37,7 @@ def run_child(
     command: Sequence[str],
     request: dict[str, Any],
     errors: Path,
+    *,
     seconds: float,
     memory: int,
     report: Callable[[dict[str, Any]], None],
@@ -79,7 +80,7 @@ def run_child(
         with contextlib.suppress(BrokenPipeError):  # the program ended at once; its exit code says more
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-        _watch(process, process.stdout, seconds, memory, report, stop)
+        _watch(process, process.stdout, seconds=seconds, memory=memory, report=report, stop=stop)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -94,6 +95,7 @@ def run_child(
 def _watch(
     process: "subprocess.Popen[bytes]",
     stream: IO[bytes],
+    *,
     seconds: float,
     memory: int,
     report: Callable[[dict[str, Any]], None],

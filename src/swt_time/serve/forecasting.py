@@ -55,7 +55,7 @@ def forecast_router(models: Models, workers: Workers, limits: Limits) -> APIRout
         check_encoding(encoding)
         asked = Asked.from_query(request.query_params)
         async with bodies.received(request) as raw:
-            make = partial(_answer, models, limits, kind, encoding, asked, raw)
+            make = partial(_answer, models, limits, kind=kind, encoding=encoding, asked=asked, raw=raw)
             content, headers = await workers.run(make, limits.request_seconds)
         request.state.logged.update(model=headers[MODEL_HEADER], bytes=len(raw))
         return Response(content, media_type=kind, headers=headers)
@@ -78,18 +78,19 @@ def _kind(given: str | None) -> str:
 def _answer(
     models: Models,
     limits: Limits,
+    alive: Callable[[], None],
+    *,
     kind: str,
     encoding: str | None,
     asked: Asked,
     raw: bytes,
-    alive: Callable[[], None],
 ) -> Made:
     """Make an answer, in a thread that works for this request alone meanwhile."""
     budget = Budget(limits.table_mib)
     raw = decompressed(raw, encoding, budget)
     with collecting() as notes:
         if kind == JSON:
-            return _answer_json(models, limits, asked, raw, budget, notes, alive)
+            return _answer_json(models, limits, asked=asked, raw=raw, budget=budget, notes=notes, alive=alive)
         served = models.get(asked.model)
         table = _read(kind, raw, served, asked, budget)
         del raw
@@ -101,6 +102,7 @@ def _answer(
 def _answer_json(
     models: Models,
     limits: Limits,
+    *,
     asked: Asked,
     raw: bytes,
     budget: Budget,

@@ -119,11 +119,11 @@ class Run:
         self.state = state  # last, since it says that the rest is complete
 
     def last(self, kind: str) -> Any:
-        """The value of the newest event of a kind; None if there is none."""
+        """Return the value of the newest event of a kind; None if there is none."""
         return next((event[kind] for event in reversed(self.events) if kind in event), None)
 
     def as_json(self) -> dict[str, Any]:
-        """What the page is told."""
+        """Return what the page is told."""
         seconds = None if self.began is None else (self.ended or time.monotonic()) - self.began
         return {"state": self.state, "events": list(self.events), "error": self.error, "seconds": seconds}
 
@@ -170,7 +170,7 @@ class Job:
             self.uploads -= 1
 
     def as_json(self) -> dict[str, Any]:
-        """What the page is told."""
+        """Return what the page is told."""
         runs: dict[str, Any] = {task: run.as_json() for task, run in self.runs.items()}
         return {"id": self.id, "names": self.names, "options": self.options, **runs}
 
@@ -218,7 +218,7 @@ class Jobs:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def create(self) -> Job:
-        """A new job, with an empty folder.
+        """Return a new job, with an empty folder.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class Jobs:
             return job
 
     def _open(self) -> Path:
-        """The folder of all jobs; it and the thread that removes idle ones begin with the first job."""
+        """Return the folder of all jobs; it and the thread that removes idle ones begin with the first job."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="swt-time-"))  # for its owner only
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # if nobody closes it
@@ -245,7 +245,7 @@ class Jobs:
         return self._folder
 
     def get(self, name: str) -> Job:
-        """The job with an id.
+        """Return the job with an id.
 
         Raises
         ------
@@ -314,7 +314,13 @@ class Jobs:
         errors = run.folder / "errors.log"
         try:
             run_child(
-                self.program, self._request(job, run), errors, seconds, self.limits.memory_mib, run.take, run.stop
+                self.program,
+                self._request(job, run),
+                errors,
+                seconds=seconds,
+                memory=self.limits.memory_mib,
+                report=run.take,
+                stop=run.stop,
             )
             run.end("done" if run.error is None else "failed")
         except Stopped:

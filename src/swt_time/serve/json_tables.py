@@ -131,7 +131,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None, so that the search goes on
         raise ValueError(f"the name {twice[:80]!r} occurs twice")
     return values
 
@@ -145,6 +145,6 @@ def _whole(text: str) -> int | float:
 
 
 def kind_of(value: Any) -> str:
-    """What a value of JSON is called in messages."""
+    """Return what a value of JSON is called in messages."""
     names = {dict: "an object", list: "an array", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -33,7 +33,7 @@ class Metrics:
         with self._guard:
             self._requests[method if method in METHODS else OTHER, path, status] += 1
             self._durations.setdefault(path, [0] * (len(BUCKETS) + 1))[bisect_left(BUCKETS, seconds)] += 1
-            self._seconds[path] += seconds  # type: ignore[assignment]
+            self._seconds[path] += seconds  # type: ignore[assignment]  # the stubs count whole numbers only
 
     def batch(self, requests: int, windows: int) -> None:
         """Count a batch of windows that a model forecast together."""

@@ -106,7 +106,7 @@ class Models:
         return sorted(name for name in found if self._folder(name) is not None)
 
     def get(self, name: str | None) -> Served:
-        """The current model of a name; without a name the only one.
+        """Return the current model of a name; without a name the only one.
 
         Raises
         ------
@@ -124,7 +124,7 @@ class Models:
             return place.served
 
     def loaded(self) -> dict[str, Served]:
-        """The models in memory, by name."""
+        """Return the models in memory, by name."""
         with self._guard:
             return {name: place.served for name, place in self._places.items() if place.served is not None}
 
@@ -148,7 +148,7 @@ class Models:
         return place
 
     def _folder(self, name: str) -> Path | None:
-        """The checkpoint folder of a name; None if there is none. Nothing is found through a link."""
+        """Return the checkpoint folder of a name; None if there is none. Nothing is found through a link."""
         if self._only is not None:
             return self._only[1] if name == self._only[0] else None
         models = self._settings.models

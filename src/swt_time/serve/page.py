@@ -147,7 +147,7 @@ def _add_jobs(router: APIRouter, jobs: Jobs) -> None:
 
     @router.get("")
     async def limits() -> JSONResponse:
-        """What the page says of the server; the first request, by which it learns whether a token is needed."""
+        """Return what the page says of the server; the first request, by which it learns whether a token is needed."""
         found = {"upload_bytes": jobs.limits.upload_bytes, "idle_seconds": jobs.limits.idle_seconds}
         return JSONResponse(found, headers=HEADERS)
 

@@ -58,12 +58,12 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def content(self, request_id: str) -> dict[str, Any]:
-        """The answer as plain values."""
+        """Return the answer as plain values."""
         return {"error": {"type": self.kind, "message": self.message}, "request_id": request_id}
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """The answer for an error of the library, or for a limit of Python; None for any other, which is a defect."""
+    """Return the answer for an error of the library, or for a limit of Python; None for others, which are defects."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, UnknownModelError):

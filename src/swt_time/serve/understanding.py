@@ -57,7 +57,7 @@ def _example(cell: object) -> str:
 
 
 def describe_series(series: SeriesTable, known: tuple[str, ...]) -> dict[str, Any]:
-    """What the library made of a table: sentences, repairs, roles of the columns, and a suggestion for the horizon."""
+    """Return what the library made of a table: sentences, repairs, roles of the columns, and a suggested horizon."""
     names = [series.ids[i] for i in _order(series)]
     return {
         "sentences": [_on_series(series), _on_time(series), _on_rows(series), _on_gaps(series), *_on_season(series)],
@@ -120,7 +120,7 @@ def _on_season(series: SeriesTable) -> list[str]:
 
 
 def describe_frequency(alias: str) -> str:
-    """A frequency in words, such as ``one row every 15 minutes``."""
+    """Return a frequency in words, such as ``one row every 15 minutes``."""
     if alias == NO_FREQUENCY:
         return "counted row by row without a calendar"
     grid = parse_frequency(alias)
@@ -143,7 +143,7 @@ def _times(count: int, unit: str) -> str:
 
 
 def format_time(moment: Any) -> str:
-    """A time without parts that are zero: ``2024-01-31``, ``2024-01-31 15:00``; or a count of rows."""
+    """Return a time without parts that are zero: ``2024-01-31``, ``2024-01-31 15:00``; or a count of rows."""
     if not isinstance(moment, pd.Timestamp):
         return f"{moment:,}"
     if moment == moment.normalize():
@@ -152,7 +152,7 @@ def format_time(moment: Any) -> str:
 
 
 def suggested_horizon(series: SeriesTable) -> int:
-    """A season, two weeks of days, a quarter of weeks, or 10 steps; at most a quarter of the rows."""
+    """Return a season, two weeks of days, a quarter of weeks, or 10 steps; at most a quarter of the rows."""
     usual = {7: 14, 5: 10, 52: 13, 1: 10}
     season = season_length(series.frequency)
     wanted = usual.get(season, season)
@@ -160,6 +160,6 @@ def suggested_horizon(series: SeriesTable) -> int:
 
 
 def _preview(series: SeriesTable, points: int = 240) -> list[float]:
-    """The newest values of the first series, for a small picture."""
+    """Return the newest values of the first series, for a small picture."""
     first = _order(series)[0]
     return [float(f"{value:.4g}") for value in np.asarray(series.values[first][-points:])]

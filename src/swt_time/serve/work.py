@@ -85,7 +85,7 @@ def _end_with_parent() -> None:
 
 
 def for_page(message: str, names: dict[str, str]) -> dict[str, Any]:
-    """A message of the library in the terms of the page, and the field of the form that it is about.
+    """Return a message of the library in the terms of the page, and the field of the form that it is about.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def read(request: dict[str, Any], report: Report) -> None:
 
 
 def _read(request: dict[str, Any], report: Report) -> tuple[Any, Any, Any]:
-    """The forecaster that the request describes, its table, and the table as series."""
+    """Return the forecaster that the request describes, its table, and the table as series."""
     from swt_time.data.reading import read_table
     from swt_time.forecaster import Forecaster
     from swt_time.serve.understanding import describe_columns
@@ -192,7 +192,7 @@ def _report_event(event: Any, report: Report) -> None:
 
 
 def _chosen(forecaster: Any) -> list[str]:
-    """What the forecast is made of, in lines."""
+    """Return what the forecast is made of, in lines."""
     effects, choice = forecaster.trained.effects, forecaster.choice
     lines = [*(effects.lines() if effects is not None else []), *(choice.lines() if choice is not None else [])]
     return [*lines, forecaster.trained.describe_intervals()]

@@ -100,5 +100,5 @@ class Workers:
 
 
 def busy(reason: str) -> Problem:
-    """The answer to a request that the server has no room for now."""
+    """Return the answer to a request that the server has no room for now."""
     return Problem(503, "Busy", f"{reason}; try again later", {"Retry-After": str(RETRY_SECONDS)})

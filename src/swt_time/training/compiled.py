@@ -60,10 +60,11 @@ class CompiledModel(TrainableModel):
 
 def _expect_other_lengths(read: ReadPrompt) -> None:
     """Mark the prompt length as dynamic, so that other lengths do not recompile the graph."""
-    torch._dynamo.maybe_mark_dynamic(read.visible, 1)
+    mark_dynamic = torch._dynamo.maybe_mark_dynamic  # noqa: SLF001  documented under this name
+    mark_dynamic(read.visible, 1)
     if not read.parts:
         return
-    torch._dynamo.maybe_mark_dynamic(read.parts[-1].position, 1)
+    mark_dynamic(read.parts[-1].position, 1)
     for keys, values in read.parts[-1].kept:
-        torch._dynamo.maybe_mark_dynamic(keys, 2)
-        torch._dynamo.maybe_mark_dynamic(values, 2)
+        mark_dynamic(keys, 2)
+        mark_dynamic(values, 2)

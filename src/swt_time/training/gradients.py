@@ -138,7 +138,7 @@ class SharedBatchGradient(BatchGradient):
                 value += error.item() / (len(indices) * target[0].numel())
                 points += target.numel()
                 observed += int((~target.isnan()).sum())
-        return self.processes.sum(value, points, observed)  # type: ignore[return-value]
+        return self.processes.sum(value, points, observed)  # type: ignore[return-value]  # as many numbers as are given
 
 
 class _Loss(nn.Module):

@@ -34,7 +34,7 @@ from swt_time.training.tracking import BestWeights, RunningMean
 from swt_time.training.trainable import Trainable
 
 
-def train(
+def train(  # noqa: PLR0913  public, with an option for each part that can be replaced
     model: Trainable,
     windows: Windows,
     validation: Windows | None,
@@ -117,9 +117,20 @@ def train(
     """
     if len(windows) == 0:
         raise TableError(NO_WINDOW)
-    objective = Objective(config.loss) if objective is None else objective
     resume = share_state(resume, processes)
-    run = _Run(model, windows, validation, config, objective, gate, random, report, save_best, save_state, processes)
+    run = _Run(
+        model,
+        windows,
+        validation,
+        config,
+        objective=Objective(config.loss) if objective is None else objective,
+        gate=gate,
+        random=random,
+        report=report,
+        save_best=save_best,
+        save_state=save_state,
+        processes=processes,
+    )
     if resume is not None:
         run.restore(resume)
     with stop_on_signals(once=processes.alone) as stop:
@@ -138,6 +149,7 @@ class _Run:
         windows: Windows,
         validation: Windows | None,
         config: TrainingConfig,
+        *,
         objective: Objective,
         gate: Tensor | None,
         random: RandomState | None,

@@ -53,7 +53,12 @@ def solve_alone(
     check_levels(config)
     began, data, training = time.monotonic(), config.data, config.training
     solution = solve(
-        parts.train, parts.validation, data.steps, prior_of(config.embedding), config.model.closed_form, processes
+        parts.train,
+        parts.validation,
+        data.steps,
+        prior_of(config.embedding),
+        config.model.closed_form,
+        processes=processes,
     )
     solved = time.monotonic() - began
     report(Solved(solution, solved))

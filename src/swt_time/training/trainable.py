@@ -11,20 +11,26 @@ from swt_time.model import SWTTime
 class Trainable(Protocol):
     """A model that `train` can train: `SWTTime`, or a baseline."""
 
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Iterate over all parameters."""
 
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Iterate over all parameters with their names."""
 
-    def train(self, mode: bool = True) -> Any: ...
+    def train(self, mode: bool = True) -> Any:
+        """Set the mode of training, or that of evaluation."""
 
-    def eval(self) -> Any: ...
+    def eval(self) -> Any:
+        """Set the mode of evaluation."""
 
     def trained_state(self) -> dict[str, Tensor]:
         """Return the trained weights by name, which are saved and restored."""
 
     def __call__(self, context: Tensor, *, observed: Tensor | None = None) -> Tensor:
-        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``; ``observed`` is given for
-        windows that are padded."""
+        """Forecast windows: ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``.
+
+        ``observed`` is given for windows that are padded.
+        """
 
 
 class TrainableModel:
@@ -43,7 +49,8 @@ class TrainableModel:
         """Forecast ``(B, T, N)`` to ``(B, H, N)``, or to quantiles ``(B, H, N, Q)``."""
         if self.model.has_quantiles:
             return self.model.quantiles(context, observed=observed)
-        return self.model(context, observed=observed)
+        forecast: Tensor = self.model(context, observed=observed)
+        return forecast
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return the parameters of the model."""

@@ -1,5 +1,7 @@
-"""Boundaries: how a signal is extended beyond its ends, and which samples a band depends on. Torch is not imported,
-which keeps this cheap."""
+"""Boundaries: how a signal is extended beyond its ends, and which samples a band depends on.
+
+Torch is not imported, which keeps this cheap.
+"""
 
 import math
 from typing import Literal, get_args

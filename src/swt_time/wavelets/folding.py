@@ -118,7 +118,8 @@ def _add_to_last(tokens: Tensor, change: Tensor) -> Tensor:
     """Add ``(M, D)`` to the last patch of ``(M, D, P, 1)``; may modify ``tokens``."""
     if torch.compiler.is_compiling():
         return torch.cat((tokens[:, :, :-1], tokens[:, :, -1:] + change[:, :, None, None]), dim=2)
-    return _AddToLast.apply(tokens, change)
+    changed: Tensor = _AddToLast.apply(tokens, change)  # type: ignore[no-untyped-call]  # Function.apply has no annotations
+    return changed
 
 
 def folding_pays(
@@ -127,9 +128,9 @@ def folding_pays(
     d_model: int,
     taps: int,
     bands: int,
+    *,
     patch_len: int,
     stride: int,
-    *,
     training: bool,
     gpu: bool = False,
 ) -> bool:

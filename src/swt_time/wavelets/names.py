@@ -40,4 +40,4 @@ def named_filters(name: str) -> tuple[tuple[float, ...], ...]:
 
 
 # The attribute that torch.compiler.assume_constant_result sets; calling it would import the whole compiler.
-named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]
+named_filters._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001  see above

@@ -209,13 +209,13 @@ def _half_bands(x: Tensor, taps: Tensor, level: int) -> list[Tensor]:
     return bands
 
 
-def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, beyond: int = 0) -> Tensor:
+def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, *, beyond: int = 0) -> Tensor:
     """Return the bands at ``0 .. T + beyond - 1`` of series ``(M, T)``, shape (M, K, T + beyond), without checks.
 
     The ``beyond`` coefficients after the end are those of the extended signal.
     """
     if convolves_in_float32(x):
-        return analyse(x.float(), bank, level, boundary, norm, beyond).to(x.dtype)
+        return analyse(x.float(), bank, level, boundary, norm, beyond=beyond).to(x.dtype)
     half = x.dtype in (torch.bfloat16, torch.float16)
     taps = analysis_taps(bank, boundary, norm).to(x.device, torch.float32 if half else x.dtype)
     if boundary == "periodic" and not half:
@@ -228,7 +228,7 @@ def analyse(x: Tensor, bank: FilterBank, level: int, boundary: str, norm: bool, 
     return torch.stack([c[:, n : n + wanted] for c, n in zip(bands, offsets, strict=True)], dim=1)
 
 
-def swt(
+def swt(  # noqa: PLR0917  as pywt.swt
     x: Tensor,
     wavelet: Wavelet,
     level: int | None = None,
@@ -382,4 +382,5 @@ def _least_squares_synthesis(c: Tensor, bank: FilterBank, boundary: str, norm: b
     weight = torch.tensor(scale, dtype=c.dtype, device=c.device).unsqueeze(-1)
     system = (columns * weight).reshape(length, bands * length).T
     wanted = (c * weight).reshape(series, bands * length).T
-    return (torch.linalg.pinv(system, rtol=LEAST_SEEN) @ wanted).T
+    solved: Tensor = (torch.linalg.pinv(system, rtol=LEAST_SEEN) @ wanted).T
+    return solved

@@ -118,7 +118,7 @@ class Row:
         return is_deterministic(self.model, self.steps if self.ended == "finished" else None)
 
     def cells(self) -> dict[str, str]:
-        """The text of each column in a results file; empty for None."""
+        """Return the text of each column in a results file; empty for None."""
         return {column: _text(column, getattr(self, column)) for column in COLUMNS}
 
 
@@ -183,7 +183,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _header(text: str, path: Path) -> list[str]:
-    """The columns of a results file; none if it is empty, or a crash of the machine cut off its first line.
+    """Return the columns of a results file; none if it is empty, or a crash of the machine cut off its first line.
 
     Raises
     ------

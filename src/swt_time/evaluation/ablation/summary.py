@@ -203,8 +203,10 @@ def _width(column: str) -> int:
 
 
 def _number(column: str, found: Difference | None, whole: Difference) -> str:
-    """Mean and spread; of a coverage the mean in percent. Empty if it is over fewer runs than ``whole``, as rows of an
-    earlier version have no intervals."""
+    """Return mean and spread; of a coverage the mean in percent.
+
+    The text is empty if it is over fewer runs than ``whole``, as rows of an earlier version have no intervals.
+    """
     if found is None or found.seeds < whole.seeds or found.places < whole.places:
         return ""
     if column.startswith("coverage"):

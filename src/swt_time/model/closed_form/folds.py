@@ -112,8 +112,10 @@ class Blocks:
 
     @classmethod
     def divide(cls, parts: Sequence[Windows], horizon: int, most: int | None = None) -> "Blocks | None":
-        """Divide at most ``most`` windows (by default `MOST_WINDOWS`) of all parts; None if they are too few, see
-        `assign_blocks`."""
+        """Divide at most ``most`` windows (by default `MOST_WINDOWS`) of all parts.
+
+        None if they are too few, see `assign_blocks`.
+        """
         ends = np.cumsum([len(one) for one in parts])
         used = evenly(int(ends[-1]), most or MOST_WINDOWS)
         part = np.searchsorted(ends, used, side="right")

@@ -45,7 +45,7 @@ def band_matrices(context: int, wavelet: str, level: int, boundary: Boundary) ->
 
 
 def _correlation(taps: tuple[float, ...], boundary: Boundary) -> np.ndarray:
-    """A normalised analysis filter as a correlation with the samples from old to new."""
+    """Return a normalised analysis filter as a correlation with the samples from old to new."""
     filter_ = np.array(taps) / math.sqrt(2)
     if boundary == "causal":
         turned, lead = turn_to_newest(taps)
@@ -60,13 +60,13 @@ def _spread(taps: np.ndarray, spacing: int) -> np.ndarray:
 
 
 def _matrix(taps: np.ndarray, before: int, context: int, boundary: Boundary) -> np.ndarray:
-    """The matrix of a correlation whose first tap lies ``before`` samples back, of an extended signal."""
+    """Return the matrix of a correlation whose first tap lies ``before`` samples back, of an extended signal."""
     after = len(taps) - 1 - before
     padded = np.pad(taps, context - 1)
     rows = sliding_window_view(padded, context + before + after)[::-1]  # row n: taps at n, n + 1, ...
     if boundary == "zero":
         return rows[:, before : before + context]
     mode = {"periodic": "wrap", "reflect": "reflect", "replicate": "edge", "causal": "edge"}[boundary]
-    sample = np.pad(np.arange(context), (before, after), mode=mode)  # type: ignore[call-overload]
+    sample = np.pad(np.arange(context), (before, after), mode=mode)  # type: ignore[call-overload]  # the stubs ask for a literal
     order = np.argsort(sample, kind="stable")
     return np.add.reduceat(rows[:, order], np.searchsorted(sample[order], np.arange(context)), axis=1)

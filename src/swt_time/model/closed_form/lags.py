@@ -129,8 +129,10 @@ class LaggedSums:
 
 
 def own_runs(runs: Sequence[np.ndarray], width: int, processes: Processes) -> list[np.ndarray]:
-    """Return the stretches of runs whose windows of ``width`` values are those of this process: of all windows in
-    order, as many as of the others."""
+    """Return the stretches of runs whose windows of ``width`` values are those of this process.
+
+    Of all windows in order, each process has as many as the others.
+    """
     ends = np.cumsum([len(run) - width + 1 for run in runs])
     total = int(ends[-1]) if len(ends) else 0
     first, last = (total * one // processes.size for one in (processes.rank, processes.rank + 1))
@@ -168,8 +170,10 @@ def lagged_products(rows: np.ndarray, count: int, width: int) -> np.ndarray:
 def spectral_products(
     rows: np.ndarray, spans: int, span: int, length: int, now: np.ndarray | None = None
 ) -> np.ndarray:
-    """Sum products of the Fourier transforms of the first ``spans`` spans of ``now``, by default ``rows``, and of as
-    many stretches of ``length`` values of the rows that begin with them."""
+    """Sum products of the Fourier transforms of spans and of the stretches of the rows that begin with them.
+
+    The spans are the first ``spans`` ones of ``now``, by default ``rows``; a stretch has ``length`` values.
+    """
     spectrum = np.zeros(length // 2 + 1, dtype=complex)
     if spans == 0:
         return spectrum

@@ -145,8 +145,10 @@ def moments(
 
 
 def _moments(x: np.ndarray, y: np.ndarray, room: int, processes: Processes) -> Moments:
-    """Moments of windows (M, T) and targets (M, H) that may be NaN; at most ``room`` windows with some NaN are used, of
-    which this process takes its part."""
+    """Compute the moments of windows (M, T) and targets (M, H) that may be NaN.
+
+    At most ``room`` windows with some NaN are used, of which this process takes its part.
+    """
     missing = np.isnan(y)
     if not missing.any():
         x, y = processes.part(x), processes.part(y)

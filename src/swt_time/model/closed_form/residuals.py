@@ -82,5 +82,5 @@ def _errors(contexts: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> np
     """Targets minus forecasts of windows; samples before the start of a series are NaN and count as the mean."""
     contexts = contexts.astype(np.float64)
     mean = np.nanmean(contexts, axis=1, keepdims=True)
-    forecast: np.ndarray = mean + np.nan_to_num(contexts - mean) @ weight.T
-    return targets - forecast
+    residuals: np.ndarray = targets - (mean + np.nan_to_num(contexts - mean) @ weight.T)
+    return residuals

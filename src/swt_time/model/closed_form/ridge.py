@@ -97,7 +97,7 @@ def lowest(near: float, error: Callable[[float], float]) -> float:
     curve of a ridge regression has one minimum nearly always, and a second one mostly at the strongest.
     """
     last = len(STRENGTHS) - 1
-    index = min({STRENGTHS.index(near), *range(last, 0, -4)}, key=lambda i: error(STRENGTHS[i]))
+    index: int = min({STRENGTHS.index(near), *range(last, 0, -4)}, key=lambda i: error(STRENGTHS[i]))
     while True:
         around = [i for i in (index - 1, index, index + 1) if 0 <= i <= last]
         best = min(around, key=lambda i: error(STRENGTHS[i]))

@@ -134,6 +134,7 @@ def solve(
     context: int,
     prior: Prior | None,
     parts: Sequence[ClosedFormPart] = (),
+    *,
     processes: Processes = ALONE,
 ) -> Solution:
     """Solve the linear forecast in the form with the lowest error on held-out windows.
@@ -235,8 +236,10 @@ def _solve(train: Moments, form: _Form, season: int) -> np.ndarray:
 def _folds(
     windows: Windows, validation: Windows | None, plain: Moments, wanted: bool, processes: Processes
 ) -> Callable[[int], list[Fold]]:
-    """Return a function from the exponent of the window weights to the folds; with exponent 0 the moments of all
-    training windows are ``plain``."""
+    """Return a function from the exponent of the window weights to the folds.
+
+    With exponent 0 the moments of all training windows are ``plain``.
+    """
     context, horizon = plain.products.shape
     held_out = validation if validation is not None and len(validation) else None
     if wanted:

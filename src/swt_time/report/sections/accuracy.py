@@ -21,7 +21,7 @@ KINDS = {MODEL: "yhat", BASELINES[0]: "naive", BASELINES[1]: "last"}
 
 
 def accuracy(found: Facts) -> Markup | None:
-    """The section."""
+    """Return the section."""
     past = found.past
     if past is None:
         return paragraph(

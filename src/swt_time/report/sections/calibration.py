@@ -12,7 +12,7 @@ from swt_time.report.words import count, percent
 
 
 def calibration(found: Facts) -> Markup | None:
-    """The section."""
+    """Return the section."""
     made = shown(found.trained.describe_intervals().removeprefix("intervals: "))
     how = paragraph(f"How the intervals were made: {made}.")
     scores = {} if found.past is None else found.past.scores.intervals

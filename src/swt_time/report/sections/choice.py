@@ -19,7 +19,7 @@ MOST_ROWS = 30
 
 
 def choice(found: Facts) -> Markup:
-    """The section."""
+    """Return the section."""
     provenance = found.trained.checkpoint.provenance
     return joined(
         _model(found),
@@ -31,12 +31,12 @@ def choice(found: Facts) -> Markup:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """A record; an empty one for anything else."""
+    """Return a record; an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def numbers(value: object) -> dict[str, float]:
-    """The entries of a record that are numbers."""
+    """Return the entries of a record that are numbers."""
     return {
         str(k): float(v) for k, v in mapping(value).items() if isinstance(v, int | float) and not isinstance(v, bool)
     }
@@ -55,7 +55,7 @@ def _model(found: Facts) -> Markup:
 
 
 def _closed_form(form: Mapping[str, Any]) -> Markup | None:
-    """The parts that the closed form tried, and what each gained on its folds."""
+    """Return the parts that the closed form tried, and what each gained on its folds."""
     gains = form.get("gains")
     rows = [
         [shown(one["part"], 40), f"{100 * float(one['gain']):+.2f}{PERCENT}", "yes" if one.get("taken") else "no"]

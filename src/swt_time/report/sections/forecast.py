@@ -20,7 +20,7 @@ MOST_STEPS = 24
 
 
 def forecast(found: Facts) -> Markup | None:
-    """The section."""
+    """Return the section."""
     ahead, past = found.ahead, found.past
     if ahead is not None:
         order, horizon, levels = in_order(ahead.series), ahead.yhat.shape[1], ahead.levels
@@ -78,7 +78,7 @@ def _figure(one: Curves) -> Markup:
 
 
 def described(one: Curves) -> str:
-    """What a picture of a forecast shows, in words."""
+    """Return what a picture of a forecast shows, in words."""
     low, high = np.nanmin(one.yhat), np.nanmax(one.yhat)
     return (
         f"Series {shown(one.name, 80)}: observed up to {time_text(one.context_times[-1])}, the last value "

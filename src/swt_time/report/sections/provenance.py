@@ -17,7 +17,7 @@ MOST_ROWS = 60
 
 
 def provenance(found: Facts) -> Markup:
-    """The section."""
+    """Return the section."""
     checkpoint = found.trained.checkpoint
     record, training = checkpoint.provenance, mapping(checkpoint.provenance.get("training"))
     (here, commit), there = loaded(), mapping(record.get("versions"))

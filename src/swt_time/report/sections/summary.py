@@ -9,7 +9,7 @@ from swt_time.report.words import better, count, percent, time_text
 
 
 def summary(found: Facts) -> Markup:
-    """The sentences."""
+    """Return the sentences."""
     said = []
     if found.ahead is not None:
         series, horizon = found.ahead.series, found.ahead.yhat.shape[1]

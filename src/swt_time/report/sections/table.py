@@ -17,7 +17,7 @@ MOST_REMARKS = 20
 
 
 def the_table(found: Facts) -> Markup:
-    """The section."""
+    """Return the section."""
     series = found.series
     rows, observed = int(series.lengths.sum()), int(sum(int(one.sum()) for one in series.observed))
     first, last = span(series)

@@ -18,7 +18,7 @@ MOST_BANDS = 8
 
 
 def wavelets(found: Facts) -> Markup | None:
-    """The section."""
+    """Return the section."""
     from swt_time.evaluation.bands import decompose  # needs PyTorch
 
     series, settings = found.series, found.trained.checkpoint.config.embedding
