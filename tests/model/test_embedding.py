@@ -1,7 +1,6 @@
 """The wavelet patch embedding against a NumPy reference implementation, and its folded path against the plain one."""
 
 import copy
-import doctest
 import itertools
 
 import numpy as np
@@ -10,7 +9,6 @@ import pywt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from swt_time.model import embedding
 from swt_time.model.embedding import CHOICES, WaveletPatchEmbedding
 from swt_time.model.patching import patch_count
 from swt_time.wavelets import BOUNDARIES, swt, wavelet_support
@@ -492,9 +490,3 @@ def test_error_messages(call, parts):
     with pytest.raises(ValueError) as error:
         call()
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
-
-
-def test_the_examples_in_the_docstrings():
-    results = doctest.testmod(embedding)
-    assert results.attempted > 0
-    assert results.failed == 0

@@ -1,13 +1,10 @@
 """The plain patch embedding against PyTorch's own layers, and its receptive field."""
 
-import doctest
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from swt_time.model import patching
 from swt_time.model.embedding import WaveletPatchEmbedding
 from swt_time.model.patching import PatchEmbedding, patch_count
 from swt_time.wavelets import reach, wavelet_support
@@ -148,9 +145,3 @@ def test_error_messages(call, parts):
     with pytest.raises(ValueError) as error:
         call()
     assert not [part for part in parts if part not in str(error.value)], str(error.value)
-
-
-def test_the_examples_in_the_docstrings():
-    results = doctest.testmod(patching)
-    assert results.attempted > 0
-    assert results.failed == 0

@@ -1,6 +1,5 @@
 """The transform against PyWavelets, and its properties under their exact conditions."""
 
-import doctest
 import os
 import warnings
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 import pywt
 import torch
 
-from swt_time.wavelets import BOUNDARIES, FilterBank, filter_bank, iswt, reach, stationary, swt, wavelet_support
+from swt_time.wavelets import BOUNDARIES, FilterBank, filter_bank, iswt, reach, swt, wavelet_support
 
 WAVELETS = pywt.wavelist(kind="discrete")
 ORTHOGONAL = [name for name in WAVELETS if pywt.Wavelet(name).orthogonal and name != "dmey"]
@@ -439,9 +438,3 @@ def test_reach_and_support():
     assert reach("db4", 3, "causal") == (49, 0)
     assert wavelet_support("db4", 3) == 50
     assert wavelet_support("haar", 1) == 2
-
-
-def test_the_examples_in_the_docstrings():
-    results = doctest.testmod(stationary)
-    assert results.attempted > 0
-    assert results.failed == 0

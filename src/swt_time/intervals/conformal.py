@@ -35,7 +35,7 @@ def conformal_quantiles(residuals: ArrayLike, probabilities: ArrayLike) -> np.nd
     Examples
     --------
     >>> conformal_quantiles([[1.0], [2.0], [4.0]], [0.25, 0.5, 0.625, 0.9]).ravel()
-    array([1., 2., 3., nan])
+    array([ 1.,  2.,  3., nan])
     """
     return quantiles_of_sorted(np.sort(np.asarray(residuals, np.float64), axis=0), probabilities)
 
