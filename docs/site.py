@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("*.md", "docs/*.md", "docs/*.png", "benchmarks/*.md", "benchmarks/results/*.csv")
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "docs/*.png",
+    "docs/*.svg",
+    "docs/tutorials/*",
+    "benchmarks/*.md",
+    "benchmarks/results/*.csv",
+)
 
 
 def main() -> None:
