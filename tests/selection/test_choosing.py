@@ -356,3 +356,13 @@ def test_nothing_after_the_rows_before_a_block_decides_on_its_weekly_map():
         )
     )
     np.testing.assert_array_equal(choosing._Before(earlier, block).weekly(24, 24)[first], found[first])
+
+
+def test_a_lower_error_that_was_not_trusted_is_explained():
+    """Otherwise the lines seem to contradict each other."""
+    errors = {"closed form, context 36, haar": 0.55, PANEL: 0.85}
+    doubted = "the panel alone, since the gain of closed form, context 36, haar differs too much between the blocks"
+    lines = Choice({CLOSED_FORM: 0.0, PANEL: 1.0}, errors, 4, 48).lines()
+    assert [line for line in lines if line.startswith(doubted)]
+    for weights, lower in (({CLOSED_FORM: 0.4, PANEL: 0.6}, errors), ({CLOSED_FORM: 0.0, PANEL: 1.0}, {PANEL: 0.5})):
+        assert not [line for line in Choice(weights, lower, 4, 48).lines() if "to be sure" in line]

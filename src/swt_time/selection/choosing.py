@@ -96,11 +96,13 @@ class Choice:
             f"forecast by: {chosen}, chosen on {self.blocks} held-out blocks ({self.points:,} values); mean absolute "
             "error in units of seasonal naive:"
         ]
-        return (
-            lines
-            + panel
-            + [f"  {name:28} {error:.4f}" for name, error in sorted(self.errors.items(), key=lambda x: x[1])]
-        )
+        ordered = sorted(self.errors.items(), key=lambda x: x[1])
+        doubted = []
+        if self.weights[PANEL] == 1 and ordered[0][0] != PANEL:
+            doubted = [
+                f"the panel alone, since the gain of {ordered[0][0]} differs too much between the blocks to be sure"
+            ]
+        return lines + panel + doubted + [f"  {name:28} {error:.4f}" for name, error in ordered]
 
 
 @one_thread()
