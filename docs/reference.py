@@ -73,7 +73,7 @@ def _signature(name: str, found: Any) -> str:
         if one.kind is one.KEYWORD_ONLY and not starred:
             shown.append("*")
             starred = True
-        text = str(one.replace(annotation=inspect.Parameter.empty))
+        text = str(one.replace(annotation=inspect.Parameter.empty)).replace("'", '"')  # as ruff formats it
         shown.append(re.sub(r"=<.*>$", "=...", text))  # the address of a function differs in each process
     line = f"{name}({', '.join(shown)})"
     return line if len(line) <= 100 else f"{name}(\n" + "".join(f"    {one},\n" for one in shown) + ")"
