@@ -75,6 +75,7 @@ def test_shared_description_is_nearly_free(backbone):
     assert 1 < description_ratio(case, "compact, free") < NEARLY_FREE
 
 
+@pytest.mark.slow
 def test_description_is_not_nearly_free_for_the_reference():
     case = Case("bert-1024", windows=1, channels=7, layers=2, precision="float32")
     assert description_ratio(case, REFERENCE) > NEARLY_FREE
