@@ -21,3 +21,16 @@ NotesOption = Annotated[
         "language model reads the texts; they are used if that lowers the error on held-out folds.",
     ),
 ]
+
+FutureOption = Annotated[
+    str | None,
+    option(
+        "--future",
+        help="Table of the rows after --data with the columns of --known, read like it; such rows may also end "
+        "--data, without a value.",
+    ),
+]
+
+StrictOption = Annotated[
+    bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
+]

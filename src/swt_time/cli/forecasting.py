@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swt_time.cli.beside import NotesOption, StaticOption
+from swt_time.cli.beside import FutureOption, NotesOption, StaticOption, StrictOption
 from swt_time.cli.options import (
     OUTPUT,
     BySeriesOption,
@@ -83,17 +83,8 @@ def forecast(
         str | None,
         option("--cutoff", help="Forecast as if the table ended at this time; what follows is drawn as truth."),
     ] = None,
-    future: Annotated[
-        str | None,
-        option(
-            "--future",
-            help="Table of the rows after --data with the columns of --known, read like it; such rows may also end "
-            "--data, without a value.",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
-    ] = False,
+    future: FutureOption = None,
+    strict: StrictOption = False,
     engine: EngineOption = None,
     workers: WorkersOption = None,
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from swt_time.cli.beside import NotesOption, StaticOption
+from swt_time.cli.beside import FutureOption, NotesOption, StaticOption, StrictOption
 from swt_time.cli.forecasting import load_forecaster, read_for
 from swt_time.cli.options import (
     OUTPUT,
@@ -47,17 +47,8 @@ def report(
     title: Annotated[str, option("--title", help="Heading of the report.", panel=OUTPUT)] = "Forecast report",
     static: StaticOption = None,
     notes: NotesOption = None,
-    future: Annotated[
-        str | None,
-        option(
-            "--future",
-            help="Table of the rows after --data with the columns of --known, read like it; such rows may also end "
-            "--data, without a value.",
-        ),
-    ] = None,
-    strict: Annotated[
-        bool, option("--strict", help="Refuse a table with a series that is too short, instead of leaving it out.")
-    ] = False,
+    future: FutureOption = None,
+    strict: StrictOption = False,
 ) -> None:
     """Write what there is to know about a forecast as one HTML file, to be opened in a browser or mailed.
 

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 
 from swt_time.data.opening import is_address
 from swt_time.errors import MissingDependencyError, SWTTimeError, TableError
-from swt_time.folders import explained, replace_file
+from swt_time.folders import check_place, replace_file
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 STANDARD_OUTPUT = "-"
@@ -38,13 +37,7 @@ def check_output(path: str | Path) -> Path:
         return path
     if not path.name.lower().endswith(SUFFIXES):
         raise TableError(f"cannot determine the format of {path}; expected a name ending in {', '.join(SUFFIXES)}")
-    with explained(f"cannot write {path}", TableError, "choose another path"):
-        if path.is_dir():
-            raise TableError(f"cannot write {path}: it is a folder; expected a file name")
-        if not path.parent.is_dir():
-            raise TableError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
-        if not os.access(path.parent, os.W_OK):
-            raise TableError(f"cannot write {path}: the folder {path.parent} is not writable; choose another folder")
+    check_place(path, f"cannot write {path}", TableError)
     return path
 
 

@@ -12,6 +12,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.data.told import ALWAYS, Span
 from swt_time.data.zones import DAY, microseconds
 from swt_time.effects.clock import Clock
+from swt_time.effects.directions import main_directions
 from swt_time.language.text_key import text_key
 
 NOTES = "notes"
@@ -141,11 +142,7 @@ class NotesGroup:
         vectors = told.vectors[distinct].astype(np.float64)
         if not vectors.any():
             return None
-        _, sizes, directions = np.linalg.svd(vectors, full_matrices=False)
-        count = int((sizes[:MOST_DIRECTIONS] > 1e-6).sum())
-        # the sign of a direction is arbitrary: that of its largest entry makes it the same on every machine
-        chosen = directions[:count].T
-        chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
+        chosen = main_directions(vectors, MOST_DIRECTIONS)
         kept = dict(sorted(keys.items())[:MOST_KEPT])
         reduced = told.vectors[list(kept.values())].astype(np.float64) @ chosen
         return cls(horizon, told.backbone, told.sha256, tuple(kept), chosen, reduced)

@@ -8,6 +8,7 @@ import numpy as np
 
 from swt_time.data.series import SeriesTable
 from swt_time.effects.clock import Clock
+from swt_time.effects.directions import main_directions
 from swt_time.language.text_key import text_key
 
 TITLES = "titles"
@@ -168,13 +169,9 @@ class TitleGroup:
             return None
         found = titles.vectors[[first[key] for key in keys]].astype(np.float64)
         mean = found.mean(axis=0)
-        _, sizes, directions = np.linalg.svd(found - mean, full_matrices=False)
-        count = int((sizes[:MOST_DIRECTIONS] > 1e-6).sum())
-        if not count:
+        chosen = main_directions(found - mean, MOST_DIRECTIONS)
+        if not chosen.shape[1]:
             return None
-        # the sign of a direction is arbitrary: that of its largest entry makes it the same on every machine
-        chosen = directions[:count].T
-        chosen = chosen * np.sign(chosen[np.abs(chosen).argmax(axis=0), np.arange(count)])
         places = {key: place for place, key in enumerate(keys)}
         series = {table.ids[i]: places[text_key(titles.texts[i])] for i in used}
         return cls(season, titles.backbone, titles.sha256, tuple(keys), series, mean, chosen, (found - mean) @ chosen)

@@ -1,11 +1,10 @@
 """Files that a model is exported to."""
 
-import os
 from pathlib import Path
 
 from swt_time.errors import ConfigError, SaveError
 from swt_time.files import expand_user
-from swt_time.folders import explained, replace_file
+from swt_time.folders import check_place, replace_file
 
 SUFFIXES = (".onnx", ".pt2")
 """Endings of the files: an ONNX graph, a program of ``torch.export``."""
@@ -22,13 +21,7 @@ def check_target(path: str | Path, *suffixes: str) -> Path:
     path = expand_user(path, ConfigError)
     if path.suffix.lower() not in suffixes:
         raise ConfigError(f"cannot determine the format of {path}; expected a name ending in {' or '.join(suffixes)}")
-    with explained(f"cannot write {path}", ConfigError, "choose another path"):
-        if path.is_dir():
-            raise ConfigError(f"cannot write {path}: it is a folder; expected a file name")
-        if not path.parent.is_dir():
-            raise ConfigError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
-        if not os.access(path.parent, os.W_OK):
-            raise ConfigError(f"cannot write {path}: the folder {path.parent} is not writable; choose another folder")
+    check_place(path, f"cannot write {path}", ConfigError)
     return path
 
 

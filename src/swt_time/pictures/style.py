@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from swt_time.errors import InputError, MissingDependencyError
-from swt_time.folders import explained, replace_file
+from swt_time.folders import check_place, explained, replace_file
 
 INK, SOFT, RULE = "#1f2430", "#5a6172", "#d9dce3"
 """Text and observed values; what is less important; grids."""
@@ -138,11 +138,7 @@ def check_picture(path: Path) -> None:
     formats = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lower().lstrip(".") not in formats:
         raise InputError(f"cannot draw {path}: expected a name that ends in one of {', '.join(sorted(formats))}")
-    with explained(f"cannot draw {path}", InputError, "choose another path"):
-        if path.is_dir():
-            raise InputError(f"cannot draw {path}: it is a folder; expected a file name")
-        if not path.parent.is_dir():
-            raise InputError(f"cannot draw {path}: the folder {path.parent} does not exist; create it first")
+    check_place(path, f"cannot draw {path}", InputError, writable=False)
 
 
 def tint(colour: str, share: float) -> tuple[float, ...]:

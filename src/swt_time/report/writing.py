@@ -8,7 +8,7 @@ from swt_time.data.series import SeriesTable
 from swt_time.errors import InputError
 from swt_time.evaluation.trained import Trained
 from swt_time.evaluation.uncertainty import LEVELS
-from swt_time.folders import explained, replace_file
+from swt_time.folders import check_place, explained, replace_file
 from swt_time.report.facts import Facts, Past, collected, look_ahead, look_back
 from swt_time.report.page import page
 
@@ -29,13 +29,7 @@ def check_report(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"cannot write the report {path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    with explained(f"cannot write the report {path}", InputError, "choose another path"):
-        if path.is_dir():
-            raise InputError(f"cannot write the report {path}: it is a folder; expected a file name")
-        if not path.parent.is_dir():
-            raise InputError(
-                f"cannot write the report {path}: the folder {path.parent} does not exist; create it first"
-            )
+    check_place(path, f"cannot write the report {path}", InputError, writable=False)
     return path
 
 
