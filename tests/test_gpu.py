@@ -1,5 +1,8 @@
 """Training and forecasting on a GPU: the same forecasts as on a CPU, in every precision, compiled or not."""
 
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import torch
 
 from support.models import TINY
 from swt_time import Forecaster
+from swt_time.training.events import Step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -62,3 +66,34 @@ def test_compiled_training_on_a_gpu(tiny_backbones, family, hourly_wide):
 def test_equal_seeds_give_equal_forecasts_on_a_gpu(tiny_backbones, hourly_wide):
     first, again = (make(tiny_backbones["gpt2"]).fit(hourly_wide).predict(hourly_wide) for _ in range(2))
     pd.testing.assert_frame_equal(first, again, check_exact=True)
+
+
+@pytest.mark.parametrize("tune", ["none", "norms", "lora"])
+def test_a_resumed_run_ends_with_the_same_bits_on_a_gpu(tiny_backbones, tune, hourly_wide, tmp_path):
+    if tune == "lora":
+        pytest.importorskip("peft")
+
+    def stop(event):
+        if isinstance(event, Step) and event.step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    whole, cut = (make(tiny_backbones["gpt2"], tune=tune) for _ in range(2))
+    whole.fit(hourly_wide, out=tmp_path / "whole")
+    with pytest.raises(SystemExit):
+        cut.fit(hourly_wide, out=tmp_path / "cut", report=stop)
+    torch.rand(7, device="cuda")  # the states of the global generators must not matter
+    again = make(tiny_backbones["gpt2"], tune=tune).fit(hourly_wide, out=tmp_path / "cut", resume=True)
+    assert (whole.result.steps, whole.result.best_loss) == (again.result.steps, again.result.best_loss)
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("name", ["transformer", "llama"])
+def test_forecasts_with_intervals_from_several_cutoffs_are_those_of_a_cpu(tiny_backbones, name, hourly_wide, tmp_path):
+    make(tiny_backbones.get(name, name)).fit(hourly_wide).save(tmp_path / "m")
+    on_gpu, on_cpu = (
+        Forecaster.load(tmp_path / "m", device=device).cross_validation(hourly_wide, windows=4).select_dtypes("number")
+        for device in ("cuda", "cpu")
+    )
+    assert on_gpu.shape == on_cpu.shape
+    assert difference(on_gpu.to_numpy(), on_cpu.to_numpy()) < 1e-4
