@@ -448,6 +448,8 @@ def forecast_in_zone(forecaster: Forecaster, zone: str, path: Path) -> None:
 @pytest.mark.parametrize("zone", HARD_ZONES)
 def test_zones_of_any_name(model, zone, tmp_path):
     pytest.importorskip("pyarrow")
+    if zone not in zoneinfo.available_timezones():
+        pytest.skip("this system does not know the former names of zones")
     forecast_in_zone(model, zone, tmp_path / "t.parquet")
 
 

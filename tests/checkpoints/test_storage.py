@@ -172,16 +172,23 @@ def test_mixture_of_old_and_new_files_is_detected(tmp_path):
 def test_readers_during_writes_see_complete_files(tmp_path):
     folder = tmp_path / "m"
     replace_files(Location(folder), FORMER, "checkpoint")
+    enough, seen = threading.Event(), []
 
     def write():
-        for turn in range(60):
+        for turn in range(10_000):
+            if enough.is_set():
+                return
             replace_files(Location(folder), LATTER if turn % 2 else FORMER, "checkpoint")
 
-    writer, seen = threading.Thread(target=write), []
+    writer = threading.Thread(target=write)
     writer.start()
-    while writer.is_alive():
-        seen.append(read_files(Location(folder), NAMES, "checkpoint"))
-    writer.join()
+    try:
+        # How often the reader runs between two writes depends on the machine and its load.
+        while writer.is_alive() and not (len(seen) >= 60 and FORMER in seen and LATTER in seen):
+            seen.append(read_files(Location(folder), NAMES, "checkpoint"))
+    finally:
+        enough.set()
+        writer.join()
     assert all(content in (FORMER, LATTER) for content in seen)
     assert FORMER in seen
     assert LATTER in seen

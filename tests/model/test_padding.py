@@ -121,10 +121,11 @@ def test_patches_of_padding_have_no_part_in_the_forecast(tiny_backbones, layer, 
 
 
 def test_a_mask_without_padding_changes_no_forecast(tiny_backbones, family):
-    """Up to rounding: the mean of observed values is summed in another order."""
+    """Up to rounding: the mean of observed values is summed in another order, which may turn a digit of a prompt."""
     model, context = make_model(tiny_backbones[family]), windows(4)
+    prompt, observed = model.write_prompt(context), torch.ones_like(context, dtype=torch.bool)
     with torch.no_grad():
-        whole, masked = model(context), model(context, observed=torch.ones_like(context, dtype=torch.bool))
+        whole, masked = model(context, prompt), model(context, prompt, observed=observed)
     assert torch.allclose(masked, whole, rtol=1e-4, atol=1e-4 * float(context.abs().max()))
 
 

@@ -52,7 +52,8 @@ class ClosedForm:
         (M, H) float64 array
         """
         contexts = np.asarray(contexts, np.float64)
-        weight = self.weight.T.astype(np.float64)
+        # One order in memory, saved or not: on some processors the last digits of a product depend on it.
+        weight = self.weight.T.astype(np.float64, order="C")
         found = np.empty((len(contexts), weight.shape[1]))
         x = np.zeros((BATCH_SIZE, len(weight)))
         for begin in range(0, len(contexts), BATCH_SIZE):
