@@ -52,7 +52,11 @@ class Hub:
         self.elsewhere: list[dict[str, str]] = []
         self.page: bytes | None = None
         self._servers = [self._serve(Front), self._serve(Storage)]
-        self.url, self.storage_url = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
+        # Two names of this machine, since huggingface_hub tells the hub and its storage apart by their hosts.
+        self.url, self.storage_url = (
+            f"http://{host}:{server.server_port}"
+            for host, server in zip(("127.0.0.1", "localhost"), self._servers, strict=True)
+        )
 
     def _serve(self, kind: type["Handler"]) -> ThreadingHTTPServer:
         server = ThreadingHTTPServer(("127.0.0.1", 0), type(kind.__name__, (kind,), {"hub": self}))
