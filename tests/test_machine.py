@@ -86,6 +86,18 @@ def test_the_precision_that_a_host_chose_for_products_is_not_used(choose):
     assert precisions()[1:3] == before[1:3]
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_cudnn_computes_no_attention_and_the_choice_of_the_host_is_kept(chosen):
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(chosen)
+        with torch_defaults():
+            assert not torch.backends.cuda.cudnn_sdp_enabled()
+        assert torch.backends.cuda.cudnn_sdp_enabled() is chosen
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU decides before the CPU")
 @pytest.mark.parametrize(
     ("capability", "supported", "expected"), [("AVX512", True, True), ("AVX512", False, False), ("AVX2", True, False)]

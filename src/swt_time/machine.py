@@ -36,8 +36,11 @@ def torch_defaults() -> Iterator[None]:
     """Compute in full float32 on the CPU by default, with gradients and without autocast, whatever the host has set.
 
     Products and convolutions of float32 are not rounded to TensorFloat32, which PyTorch does to convolutions on a GPU.
-    The default number type and the precision of products belong to the whole process. They are set by the first thread
-    that enters and set back by the last one that leaves.
+    Attention on a GPU is not computed by cuDNN, which builds a plan for each new shape, and the length of prompts
+    changes from batch to batch.
+
+    The default number type, the precision of products and the choice of attention belong to the whole process. They are
+    set by the first thread that enters and set back by the last one that leaves.
     """
     import torch
 
@@ -64,7 +67,7 @@ def torch_defaults() -> Iterator[None]:
 
 
 def _set_process_defaults() -> Callable[[], None]:
-    """Set float32 and its full precision for the whole process; return what sets back the host's choice."""
+    """Set these defaults for the whole process; return what sets back the host's choice."""
     import torch
 
     backends: Any = torch.backends
@@ -79,11 +82,14 @@ def _set_process_defaults() -> Callable[[], None]:
     torch.set_default_dtype(torch.float32)
     torch.set_float32_matmul_precision("highest")
     backends.cudnn.allow_tf32 = False
+    attention = backends.cuda.cudnn_sdp_enabled()
+    backends.cuda.enable_cudnn_sdp(False)
 
     def give_back() -> None:
         torch.set_default_dtype(dtype)
         torch.set_float32_matmul_precision(products)
         backends.cudnn.allow_tf32 = convolutions
+        backends.cuda.enable_cudnn_sdp(attention)
         for operation, value in single:
             operation.fp32_precision = value
 
