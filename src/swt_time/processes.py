@@ -3,7 +3,7 @@
 A launcher such as ``torchrun`` starts one program several times, and tells each process by environment variables its
 rank, the number of processes and the address of the first one. Every process runs the same code on the same table.
 Between them they exchange sums, and what the first process has decided. Exchanged are numbers and bytes, never pickled
-objects. PyTorch is imported only by what needs several processes.
+objects. NumPy and PyTorch are imported only by what needs several processes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-
 from swt_time.errors import ConfigError, ProcessError, first_line
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -119,12 +118,15 @@ class Joined(Processes):
 
     def sum(self, *values: float) -> tuple[float, ...]:
         """Sum numbers in the order of the ranks, so that the result has the same bits everywhere."""
+        import numpy as np
+
         found = self._gather(np.array([time.monotonic(), *map(float, values)]))
         self._now = float(found[0, 0])
         return tuple(float(sum(column)) for column in found.T[1:])
 
     def add(self, array: np.ndarray) -> np.ndarray:
         """Sum arrays of float64 over the processes."""
+        import numpy as np
         import torch
         from torch import distributed
 
@@ -134,6 +136,8 @@ class Joined(Processes):
 
     def concatenate(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows of all processes, in the order of their ranks."""
+        import numpy as np
+
         counts = self._gather(np.array([float(len(rows))]))[:, 0].astype(int).tolist()
         if not any(counts):
             return rows
