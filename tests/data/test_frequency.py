@@ -53,6 +53,13 @@ ALIASES = [
     "BYS-JAN",
     "2YS-MAR",
 ]
+
+
+def seconds(*times: str) -> np.ndarray:
+    """Times beyond the nanoseconds that pandas 2 reads texts in."""
+    return np.array(times, dtype="datetime64[s]")
+
+
 STARTS = ["1850-01-05", "1969-12-30 06:00", "2020-01-30", "2024-02-27 23:45", "2210-05-05"]
 
 
@@ -138,9 +145,9 @@ def test_times_of_the_longest_steps_are_right_or_refused(alias):
     [
         pd.Index([-(2**62) + 1, 2**62 - 1]),
         pd.Index([2**62 - 2**43, 2**62 - 1]),
-        pd.DatetimeIndex(["1700-01-01", "9000-01-01"]),
-        pd.DatetimeIndex(["1700-01-01", "5000-01-01 00:00:01"]),
-        pd.DatetimeIndex(["1700-01-01", "5000-01-01 00:00:01"]).tz_localize("Etc/GMT-2"),
+        pd.DatetimeIndex(seconds("1700-01-01", "9000-01-01")),
+        pd.DatetimeIndex(seconds("1700-01-01", "5000-01-01T00:00:01")),
+        pd.DatetimeIndex(seconds("1700-01-01", "5000-01-01T00:00:01")).tz_localize("Etc/GMT-2"),
     ],
 )
 @pytest.mark.parametrize("horizon", [1, 2, 3, 2**10, 2**20])
