@@ -96,6 +96,7 @@ def test_wheel_installs_its_dependencies(wheel, tmp_path):
 
 
 def test_wheel_holds_only_the_package(wheel):
+    assert wheel.stat().st_size < 1_000_000
     names = zipfile.ZipFile(wheel).namelist()
     assert "swt_time/py.typed" in names
     assert all(name.startswith(("swt_time/", "swt_time-")) for name in names)

@@ -121,12 +121,13 @@ def test_a_model_without_residuals_says_so_when_asked(rows):
             fitted.predict(rows.iloc[:6], **asked)
 
 
-def test_a_table_that_never_changes_has_no_intervals_for_that_reason(rows, swt_time, tmp_path):
-    rows.iloc[:60].assign(y=5.0).to_csv(tmp_path / "t.csv", index=False)
+@pytest.mark.parametrize("values", [np.full(60, 5.0), np.tile([1.0, 5.0, 2.0, 8.0, 3.0, 3.0, 9.0], 9)[:60]])
+def test_a_table_that_repeats_itself_has_no_intervals_for_that_reason(rows, swt_time, tmp_path, values):
+    rows.iloc[:60].assign(y=values).to_csv(tmp_path / "t.csv", index=False)
     words = ("forecast", "--data", tmp_path / "t.csv", "--horizon", HORIZON, "--out", "-")
     run = swt_time(*words, "--levels", 80, check=False)
     assert run.returncode == 2
-    why = "no value changed in the rows that it was not fitted to"
+    why = "each value of the rows that it was not fitted to repeats the one a season before"
     assert f"error: the model has no intervals: {why}; ask for the forecast alone (--levels none)" in run.stderr
     assert f"intervals: the model has none, since {why}\n" in swt_time(*words).stderr
 

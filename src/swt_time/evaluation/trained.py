@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from swt_time.model import SWTTime
 
 NEVER_CHANGED = "never_changed"
-"""In place of how intervals were made: all values before the forecasts with known errors are equal."""
+"""In place of how intervals were made: all values before forecasts with known errors repeat the season before."""
 
 
 def why_no_intervals(provenance: Mapping[str, Any]) -> str:
     """Why a checkpoint has no intervals, from its provenance."""
     if provenance.get("intervals") == NEVER_CHANGED:
-        return "no value changed in the rows that it was not fitted to"
+        return "each value of the rows that it was not fitted to repeats the one a season before"
     return "there were no rows that it was not fitted to"
 
 
