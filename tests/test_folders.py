@@ -2,11 +2,16 @@
 
 import errno
 import os
+import re
 
 import pytest
 
+from swt_time.data.writing import check_output
 from swt_time.errors import CheckpointError, InputError
+from swt_time.exporting.files import check_target
 from swt_time.folders import Folder, explained, replace_file
+from swt_time.pictures import check_picture
+from swt_time.report import check_report
 
 LONGEST = 255
 """Most bytes of a file name."""
@@ -133,3 +138,21 @@ def test_errors_are_explained():
         raise OSError(errno.ESTALE, "stale")
     with pytest.raises(KeyError), explained("cannot read it", CheckpointError):
         raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        (check_report, "r.html"),
+        (check_picture, "p.svg"),
+        (lambda path: check_target(path, ".onnx"), "m.onnx"),
+        (check_output, "t.csv"),
+    ],
+    ids=["report", "picture", "export", "table"],
+)
+def test_a_folder_that_may_not_be_written_is_refused_at_the_door(check, name, tmp_path, monkeypatch):
+    """As root every folder may be written, so the answer of the system is replaced."""
+    check(tmp_path / name)
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(InputError, match=f"the folder {re.escape(str(tmp_path))} is not writable; choose another"):
+        check(tmp_path / name)

@@ -36,23 +36,14 @@ def explained(what: str, error_type: type[Exception], remedy: str = "") -> Itera
         raise error_type(f"{what}: {error.strerror or error}{end}") from error
 
 
-def check_place(path: Path, what: str, error_type: type[Exception], *, writable: bool = True) -> None:
-    """Check that a file can be written at a path, before any work; ``what`` begins the message, as in `explained`.
-
-    Parameters
-    ----------
-    path : Path
-    what : str
-    error_type : type
-    writable : bool
-        Whether a folder that may not be written is refused too.
-    """
+def check_place(path: Path, what: str, error_type: type[Exception]) -> None:
+    """Check that a file can be written at a path, before any work; ``what`` begins the message, as in `explained`."""
     with explained(what, error_type, "choose another path"):
         if path.is_dir():
             raise error_type(f"{what}: it is a folder; expected a file name")
         if not path.parent.is_dir():
             raise error_type(f"{what}: the folder {path.parent} does not exist; create it first")
-        if writable and not os.access(path.parent, os.W_OK):
+        if not os.access(path.parent, os.W_OK):
             raise error_type(f"{what}: the folder {path.parent} is not writable; choose another folder")
 
 

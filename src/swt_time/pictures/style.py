@@ -130,7 +130,7 @@ def check_picture(path: Path) -> None:
     MissingDependencyError
         Matplotlib is not installed.
     InputError
-        Unknown format, or a folder that does not exist.
+        Unknown format, or a folder that does not exist or is not writable.
     """
     import_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
@@ -138,7 +138,7 @@ def check_picture(path: Path) -> None:
     formats = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.lower().lstrip(".") not in formats:
         raise InputError(f"cannot draw {path}: expected a name that ends in one of {', '.join(sorted(formats))}")
-    check_place(path, f"cannot draw {path}", InputError, writable=False)
+    check_place(path, f"cannot draw {path}", InputError)
 
 
 def tint(colour: str, share: float) -> tuple[float, ...]:

@@ -24,12 +24,12 @@ def check_report(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        The name does not end in .html, the folder does not exist, or the path is a folder.
+        The name does not end in .html, the folder does not exist or is not writable, or the path is a folder.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"cannot write the report {path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    check_place(path, f"cannot write the report {path}", InputError, writable=False)
+    check_place(path, f"cannot write the report {path}", InputError)
     return path
 
 
