@@ -231,8 +231,11 @@ def test_ids_cannot_be_guessed():
 
 
 def test_limits_are_checked():
-    with pytest.raises(ConfigError, match="the limit fits of jobs must be greater than 0; got 0"):
-        JobLimits(fits=0)
+    for name, value in (("fits", 0), ("seconds", float("inf")), ("seconds", float("nan"))):
+        with pytest.raises(
+            ConfigError, match=f"the limit {name} of jobs must be greater than 0 and finite; got {value}"
+        ):
+            JobLimits(**{name: value})
 
 
 def test_the_program_ends_with_its_server():

@@ -6,6 +6,7 @@ files are in a folder that only the user of the server can read, and are removed
 
 import contextlib
 import logging
+import math
 import secrets
 import shutil
 import sys
@@ -71,8 +72,8 @@ class JobLimits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not value > 0:
-                raise ConfigError(f"the limit {name} of jobs must be greater than 0; got {value}")
+            if not 0 < value < math.inf:
+                raise ConfigError(f"the limit {name} of jobs must be greater than 0 and finite; got {value}")
 
 
 class UnknownJobError(SWTTimeError):
