@@ -20,14 +20,10 @@ Errors are of all windows of the test part, in squared standard deviations of th
 """
 
 import argparse
-import csv
-import datetime
-import platform
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -41,46 +37,20 @@ from swt_time.data.notes import read_notes
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.data.told import Notes, Told
 from swt_time.effects.notes import NotesGroup
-from swt_time.language import load_language_model
-from swt_time.language.sentences import SentenceReader
-from swt_time.provenance import package_versions, source_commit
+from text_vectors import TextVectors, write_stamped
 
 ARMS = ("no text", "kind", "bag of words", "TF-IDF", "random weights", "MiniLM", "shuffled", "empty")
-VERSIONS = ("swt-time", "numpy", "torch", "transformers")
 CONTEXT = 336
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1.0))
-
-
-class Arms:
-    """Vectors of the texts of events, for each arm."""
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.kinds = list(plan["kinds"])
-        self.readers = {
-            name: SentenceReader(load_language_model("minilm", precision="float32", random_init=name != "MiniLM"))
-            for name in ("MiniLM", "random weights")
-        }
-
-    def vectors(self, arm: str, events: Sequence[Event], before: int, seed: int) -> np.ndarray:
-        """(n, L) vectors; ``before`` is the number of events before the test part."""
-        texts = [event.text for event in events]
-        if arm == "empty":
-            return np.zeros((len(events), 1))
-        if arm == "kind":
-            return np.eye(len(self.kinds))[[self.kinds.index(event.kind) for event in events]]
-        if arm in ("bag of words", "TF-IDF"):
-            from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-
-            words = (CountVectorizer if arm == "bag of words" else TfidfVectorizer)().fit(texts[:before])
-            return unit(words.transform(texts).toarray().astype(np.float64))
-        found = unit(self.readers["random weights" if arm == "random weights" else "MiniLM"](texts).astype(np.float64))
-        if arm == "shuffled":
-            found[:before] = found[np.random.default_rng(seed).permutation(before)]
-        return found
+def arm_vectors(read: TextVectors, arm: str, events: Sequence[Event], before: int, seed: int) -> np.ndarray:
+    """(n, L) vectors; ``before`` is the number of events before the test part."""
+    if arm == "empty":
+        return np.zeros((len(events), 1))
+    found = read(arm, [event.text for event in events], [event.kind for event in events], before)
+    if arm == "shuffled":
+        found[:before] = found[np.random.default_rng(seed).permutation(before)]
+    return found
 
 
 def with_told(table: SeriesTable, notes: Notes, vectors: np.ndarray) -> SeriesTable:
@@ -88,7 +58,7 @@ def with_told(table: SeriesTable, notes: Notes, vectors: np.ndarray) -> SeriesTa
 
 
 def run(
-    plan: dict[str, Any], one: dict[str, str], data: Path, seed: int, arms: Sequence[str], readers: Arms
+    plan: dict[str, Any], one: dict[str, str], data: Path, seed: int, arms: Sequence[str], read: TextVectors
 ) -> list[dict[str, Any]]:
     """Rows of results of one series and seed."""
     frame, horizon = pd.read_csv(data / one["file"]), plan["horizon"]
@@ -115,7 +85,7 @@ def run(
     found = []
     for arm in arms:
         began = time.process_time()
-        series = table if arm == "no text" else with_told(table, notes, readers.vectors(arm, events, before, seed))
+        series = table if arm == "no text" else with_told(table, notes, arm_vectors(read, arm, events, before, seed))
         forecaster = Forecaster(horizon=horizon, context=CONTEXT, preset="fast", split="none", seed=seed)
         forecaster.fit_series(series.cut([test]))
         errors = (forecaster.trained.forecast_origins(series, pairs) - table.values[0][steps]) ** 2
@@ -145,27 +115,12 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     asked = parser.parse_args()
     plan = read_plan()
-    readers, arms = Arms(plan), asked.arms.split(",")
+    read, arms = TextVectors(plan["kinds"]), asked.arms.split(",")
     seeds = range(plan["seeds"]) if asked.seeds is None else map(int, asked.seeds.split(","))
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "commit": source_commit(),
-        "machine": f"{platform.machine()}, one thread",
-        "versions": "; ".join(f"{name} {package_versions()[name]}" for name in VERSIONS)
-        + f"; scikit-learn {version('scikit-learn')}",
-    }
+    some = [one for one in plan["series"] if asked.only in one["name"]]
     warnings.simplefilter("ignore")
-    writer = None
-    with asked.out.open("w", newline="") as file:
-        for seed in seeds:
-            for one in plan["series"]:
-                if asked.only in one["name"]:
-                    for row in run(plan, one, asked.data, seed, arms, readers):
-                        writer = writer or csv.DictWriter(file, [*row, *stamp], lineterminator="\n")
-                        if file.tell() == 0:
-                            writer.writeheader()
-                        writer.writerow({**row, **stamp})
-                    file.flush()
+    rows = (row for seed in seeds for one in some for row in run(plan, one, asked.data, seed, arms, read))
+    write_stamped(asked.out, rows)
 
 
 if __name__ == "__main__":

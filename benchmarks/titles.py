@@ -19,15 +19,11 @@ Errors are squared, in units of the level of each series.
 """
 
 import argparse
-import csv
-import datetime
 import json
-import platform
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +35,10 @@ from swt_time.data.covariates import Covariates
 from swt_time.data.series import SeriesTable, to_series
 from swt_time.data.titles import Titles
 from swt_time.effects.titles import TitleGroup
-from swt_time.language import load_language_model
-from swt_time.language.sentences import SentenceReader
-from swt_time.provenance import package_versions, source_commit
+from text_vectors import TextVectors, write_stamped
 
 PLAN = Path(__file__).with_name("titles.json")
 ARMS = ("none", "kind", "bag of words", "random weights", "MiniLM", "shuffled")
-VERSIONS = ("swt-time", "numpy", "torch", "transformers")
 
 
 def planted(plan: dict[str, Any], part: str, seed: int) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -74,41 +67,19 @@ def planted(plan: dict[str, Any], part: str, seed: int) -> tuple[pd.DataFrame, l
     return pd.concat(rows, ignore_index=True), found
 
 
-class Arms:
-    """Vectors of titles, for each arm."""
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.kinds = list(plan["kinds"])
-        self.readers = {
-            name: SentenceReader(load_language_model("minilm", precision="float32", random_init=name != "MiniLM"))
-            for name in ("MiniLM", "random weights")
-        }
-
-    def vectors(self, arm: str, known: Sequence[Any], new: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors of the fitted series and of the new ones."""
-        texts = [one["title"] for one in (*known, *new)]
-        if arm == "kind":
-            found = np.eye(len(self.kinds))[[self.kinds.index(one["kind"]) for one in (*known, *new)]]
-        elif arm == "bag of words":
-            from sklearn.feature_extraction.text import CountVectorizer
-
-            words = CountVectorizer().fit(texts[: len(known)])
-            found = unit(words.transform(texts).toarray().astype(np.float64))
-        else:
-            reader = self.readers["random weights" if arm == "random weights" else "MiniLM"]
-            found = unit(reader(texts).astype(np.float64))
-        before, after = found[: len(known)], found[len(known) :]
-        if arm == "shuffled":  # series with the same title keep the same vector
-            distinct = sorted({one["title"] for one in known})
-            other = dict(zip(distinct, np.random.default_rng(seed).permutation(distinct), strict=True))
-            of = {one["title"]: vector for one, vector in zip(known, before, strict=True)}
-            before = np.stack([of[str(other[one["title"]])] for one in known])
-        return before, after
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1.0))
+def arm_vectors(
+    read: TextVectors, arm: str, known: Sequence[Any], new: Sequence[Any], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors of the titles of the fitted series and of the new ones."""
+    both = [*known, *new]
+    found = read(arm, [one["title"] for one in both], [one["kind"] for one in both], len(known))
+    before, after = found[: len(known)], found[len(known) :]
+    if arm == "shuffled":  # series with the same title keep the same vector
+        distinct = sorted({one["title"] for one in known})
+        other = dict(zip(distinct, np.random.default_rng(seed).permutation(distinct), strict=True))
+        of = {one["title"]: vector for one, vector in zip(known, before, strict=True)}
+        before = np.stack([of[str(other[one["title"]])] for one in known])
+    return before, after
 
 
 def with_titles(table: SeriesTable, found: Sequence[Any], vectors: np.ndarray) -> SeriesTable:
@@ -118,7 +89,7 @@ def with_titles(table: SeriesTable, found: Sequence[Any], vectors: np.ndarray) -
     return replace(table, covariates=Covariates(titles=Titles(texts, vectors[order], "benchmark", "0" * 64)))
 
 
-def run(plan: dict[str, Any], seed: int, arms: Sequence[str], readers: Arms) -> list[dict[str, Any]]:
+def run(plan: dict[str, Any], seed: int, arms: Sequence[str], read: TextVectors) -> list[dict[str, Any]]:
     """Rows of results of one seed."""
     horizon, parts = plan["horizon"], {}
     for part in ("known", "new"):
@@ -133,7 +104,7 @@ def run(plan: dict[str, Any], seed: int, arms: Sequence[str], readers: Arms) -> 
     for arm in arms:
         began, tables = time.process_time(), {part: one[0] for part, one in parts.items()}
         if arm != "none":
-            vectors = readers.vectors(arm, parts["known"][1], parts["new"][1], seed)
+            vectors = arm_vectors(read, arm, parts["known"][1], parts["new"][1], seed)
             for part, some in zip(("known", "new"), vectors, strict=True):
                 tables[part] = with_titles(tables[part], parts[part][1], some)
         forecaster = Forecaster(horizon=horizon, seed=seed).fit_series(tables["known"])
@@ -164,25 +135,10 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     asked = parser.parse_args()
     plan: dict[str, Any] = json.loads(PLAN.read_text())
-    readers = Arms(plan)
+    read = TextVectors(plan["kinds"])
     seeds = range(plan["seeds"]) if asked.seeds is None else map(int, asked.seeds.split(","))
-    stamp = {
-        "date": datetime.date.today().isoformat(),
-        "commit": source_commit(),
-        "machine": f"{platform.machine()}, one thread",
-        "versions": "; ".join(f"{name} {package_versions()[name]}" for name in VERSIONS)
-        + f"; scikit-learn {version('scikit-learn')}",
-    }
     warnings.simplefilter("ignore")
-    with asked.out.open("w", newline="") as file:
-        writer = None
-        for seed in seeds:
-            for row in run(plan, seed, asked.arms.split(","), readers):
-                writer = writer or csv.DictWriter(file, [*row, *stamp], lineterminator="\n")
-                if file.tell() == 0:
-                    writer.writeheader()
-                writer.writerow({**row, **stamp})
-            file.flush()
+    write_stamped(asked.out, (row for seed in seeds for row in run(plan, seed, asked.arms.split(","), read)))
 
 
 if __name__ == "__main__":

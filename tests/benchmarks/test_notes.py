@@ -6,6 +6,7 @@ import pytest
 import notes as benchmark
 import notes_results
 from planting import plant, read_plan
+from text_vectors import TextVectors
 
 PLAN = read_plan()
 VALUES = np.random.default_rng(0).normal(size=17420)
@@ -44,8 +45,8 @@ def test_seven_kinds_in_ten_phrasings_each():
 def test_vectors_of_the_arms():
     _, events = plant(VALUES, TEST, PLAN, 0)
     before = sum(one.start < TEST for one in events)
-    arms = benchmark.Arms(PLAN)
-    vectors = {arm: arms.vectors(arm, events, before, 0) for arm in benchmark.ARMS[1:]}
+    read = TextVectors(PLAN["kinds"])
+    vectors = {arm: benchmark.arm_vectors(read, arm, events, before, 0) for arm in benchmark.ARMS[1:]}
     assert vectors["kind"].sum(axis=1).tolist() == [1] * len(events)
     assert not vectors["empty"].any()
     np.testing.assert_array_equal(vectors["shuffled"][before:], vectors["MiniLM"][before:])

@@ -23,11 +23,12 @@ def test_titles_of_new_series_do_not_occur_among_the_others(seed):
 
 
 def test_shuffled_series_keep_the_title_that_they_share():
-    arms = benchmark.Arms.__new__(benchmark.Arms)
-    arms.readers = {"MiniLM": lambda texts: np.array([[len(text), ord(text[0])] for text in texts], dtype=float)}
-    known = [{"title": title} for title in ("a", "bb", "ccc", "a", "bb")]
-    plain, _ = arms.vectors("MiniLM", known, known[:1], 0)
-    found, new = arms.vectors("shuffled", known, known[:1], 0)
+    def read(arm, texts, kinds, known):
+        return np.array([[len(text), ord(text[0])] for text in texts], dtype=float)
+
+    known = [{"title": title, "kind": "a kind"} for title in ("a", "bb", "ccc", "a", "bb")]
+    plain, _ = benchmark.arm_vectors(read, "MiniLM", known, known[:1], 0)
+    found, new = benchmark.arm_vectors(read, "shuffled", known, known[:1], 0)
     assert not np.array_equal(found, plain)
     np.testing.assert_array_equal(found[[0, 1]], found[[3, 4]])
     np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(plain, axis=0))
