@@ -34,6 +34,7 @@ ORDER = [
     "evaluation",
     "hub",
     "forecaster",
+    "tuning",
     "pictures",
     "scaling",
     "exporting",
@@ -47,7 +48,7 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
-ONLY_IN |= {"huggingface_hub": {"language", "hub"}}
+ONLY_IN |= {"huggingface_hub": {"language", "hub"}, "optuna": {"tuning"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 

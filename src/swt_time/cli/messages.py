@@ -17,6 +17,8 @@ ARGUMENTS = {
     "levels=None": "--levels none",
     "notes=...": "--notes",
     "tokens=...": "--token-file FILE",
+    "space=...": "--search",
+    "folds=...": "--folds",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""
 

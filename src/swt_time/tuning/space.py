@@ -163,23 +163,47 @@ def check_space(asked: Mapping[str, Range | Sequence[Any]], base: Config) -> dic
     """
     if not asked:
         raise ConfigError("space=...: nothing is searched; name at least one key, such as data.context=168,336,512")
-    found: dict[str, Dimension] = {}
-    for key, one in asked.items():
+    for key in asked:
         _check_key(key)
+    typed = {key: _as_typed(key, one) if isinstance(one, Range) else tuple(one) for key, one in asked.items()}
+    ends = {key: (one.low, one.high) if isinstance(one, Range) else one for key, one in typed.items()}
+    found: dict[str, Dimension] = {}
+    for key, one in typed.items():
+        own = value_of(base, key)
+        # a value may need others that are searched too: it is tried beside the base, and beside their first and last
+        beside = [base, *(_with(base, {other: values[i] for other, values in ends.items()}) for i in (0, -1))]
+        allowed = [_first_that_works(beside, key, value) for value in ends[key]]
         if isinstance(one, Range):
-            one = _as_typed(key, one)
-            ends = (one.low, one.high)
             found[key] = one
         else:
-            ends = tuple(one)
-            values = [value_of(base, key)] + [value_of(configured(base, key, value), key) for value in ends]
-            found[key] = Choices(tuple({name_of(value): value for value in values}.values()))
-            if len(found[key].record()) < 2:
-                raise ConfigError(f"space=...: {key} has the single value {name_of(values[0])}, that of the base")
-        hashes = {config_hash(configured(base, key, value)) for value in (*ends, value_of(base, key))}
-        if len(hashes) == 1:
+            distinct = {name_of(value): value for value in (own, *(value_of(config, key) for config in allowed))}
+            if len(distinct) < 2:
+                raise ConfigError(f"space=...: {key} has the single value {name_of(own)}, that of the base")
+            found[key] = Choices(tuple(distinct.values()))
+        changed = [_with(base, {key: value}) for value in (own, *ends[key])]
+        if len({None if config is None else config_hash(config) for config in changed}) < 2:
             warnings.warn(f"{key} has no effect beside the base configuration", SWTTimeWarning, stacklevel=3)
     return found
+
+
+def _with(base: Config, changes: Mapping[str, Any]) -> Config | None:
+    """Return the base with all changes that are possible together; None if they are not."""
+    try:
+        return base.replace(changes)
+    except ConfigError:
+        return None
+
+
+def _first_that_works(beside: Sequence[Config | None], key: str, value: Any) -> Config:
+    """Return the first of some configurations that can have a value; otherwise raise the error of the first one."""
+    errors = []
+    for config in beside:
+        if config is not None:
+            try:
+                return configured(config, key, value)
+            except ConfigError as error:
+                errors.append(error)
+    raise errors[0]
 
 
 def _check_key(key: str) -> None:

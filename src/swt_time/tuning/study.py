@@ -129,20 +129,33 @@ def open_study(optuna: Any, path: Path | None, own: Mapping[str, Any]) -> Iterat
         yield Journal([], lambda trial: None)
         return
     check_study(path)
-    with explained(f"cannot write the study {path}", SWTTimeError), _locked(path):
-        _remove_torn_line(path)
-        study = _load(optuna, path)
-        former = study.user_attrs.get(NAME)
-        if former is None and study.trials:
-            raise InputError(f"{path} is a study of Optuna that swt-time has not made; choose another file")
-        if former is None:
-            study.set_user_attr(NAME, dict(own))
-        elif found := _differences(path, former, own):
-            raise ConfigError(
-                f"the study {path} was started with other options; it differs in {'; '.join(found)}: give the former "
-                "ones to go on with it, or another file to start a new study"
-            )
-        yield Journal(study.trials, study.add_trial)
+    with contextlib.ExitStack() as stack:
+        with explained(f"cannot open the study {path}", SWTTimeError):
+            stack.enter_context(_locked(path))
+            _remove_torn_line(path)
+            study = _load(optuna, path)
+            former = study.user_attrs.get(NAME)
+            if former is None and study.trials:
+                raise InputError(f"{path} is a study of Optuna that swt-time has not made; choose another file")
+            if former is None:
+                study.set_user_attr(NAME, dict(own))
+            elif found := _differences(path, former, own):
+                raise ConfigError(
+                    f"the study {path} was started with other options; it differs in {'; '.join(found)}: give the "
+                    "former ones to go on with it, or another file to start a new study"
+                )
+
+        def add(trial: Any) -> None:
+            with explained(f"cannot add a trial to the study {path}", SWTTimeError):
+                study.add_trial(trial)
+
+        try:
+            yield Journal(study.trials, add)
+        except BaseException:
+            if not study.trials:  # the base cannot be fitted: nothing is left behind
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
 
 
 def check_study(path: Path) -> None:
@@ -166,7 +179,9 @@ def _locked(path: Path) -> Iterator[None]:
             lock_file(descriptor, wait=False)
         except OSError as error:
             if error.errno in HELD:
-                raise InputError(f"another process uses the study {path}; wait for it, or choose another file") from None
+                raise InputError(
+                    f"another process uses the study {path}; wait for it, or choose another file"
+                ) from None
             if error.errno not in UNSUPPORTED:
                 raise
         yield
@@ -196,7 +211,9 @@ def _load(optuna: Any, path: Path) -> Any:
     backend = optuna.storages.journal.JournalFileBackend(os.fspath(path), lock_obj=_Unlocked())
     try:
         storage = optuna.storages.JournalStorage(backend)
-        return optuna.create_study(storage=storage, study_name=NAME, direction="minimize", load_if_exists=True)
+        if NAME in optuna.get_all_study_names(storage):
+            return optuna.load_study(study_name=NAME, storage=storage)
+        return optuna.create_study(storage=storage, study_name=NAME, direction="minimize")
     except OSError:
         raise
     except Exception as error:  # Optuna raises whatever a wrong line leads to
