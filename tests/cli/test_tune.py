@@ -73,10 +73,10 @@ def test_a_space_file_and_flags_beside_it(run, tmp_path):
     words = ["--space", "space.toml", "--search", "data.train_fraction=0.7,1.0"]
     code, out, err = run(*BASE, "--study", "study.log", "--trials", "1", "--folds", "2", *words)
     assert code == 0, err
-    assert "1 trials (1 finished), 2 folds" in out
+    assert "1 trial (1 finished), 2 folds" in out
     code, _, err = run(*BASE, "--study", "study.log", "--trials", "1", *words)
     assert code == 2
-    assert "it differs in --folds 3 (not 2): give the former ones" in err
+    assert "it differs in folds 3 (not 2): give the former ones" in err
 
 
 @pytest.mark.parametrize(

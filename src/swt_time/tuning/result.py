@@ -115,7 +115,8 @@ class Tuned:
         base, best = self.trials[0], self.best
         states = [one.state for one in self.trials]
         counts = [f"{states.count(state)} {state}" for state in ("finished", "pruned", "failed") if state in states]
-        yield f"{len(self.trials)} trials ({', '.join(counts)}), {len(base.folds)} folds"
+        many = "trial" if len(self.trials) == 1 else "trials"
+        yield f"{len(self.trials)} {many} ({', '.join(counts)}), {len(base.folds)} folds"
         yield f"base:        {_errors(base)}"
         judgement = self.judgement
         if judgement is None:
