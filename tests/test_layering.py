@@ -161,7 +161,7 @@ def test_import_of_the_package_is_light():
 def test_commands_load_no_package_of_the_service():
     loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
     assert "pandas" in loaded
-    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve", "optuna", "swt_time.tuning"})
 
 
 def test_the_panel_needs_numpy_alone():
