@@ -45,6 +45,7 @@ def commands():
 
 def quick(command):
     """Return the command or snippet with a smaller budget."""
+    command = re.sub(r"(trials[ =])\d+", r"\g<1>2", command)
     return re.sub(r"max_steps=\d+", "max_steps=4", re.sub(r"--max-time \w+", "--max-time 2s", command))
 
 

@@ -48,10 +48,10 @@ def test_the_p_value_counts_the_trials_among_which_the_best_was_chosen():
     gains = (base - better).ravel()
     p = student_tail(gains.mean() / (gains.std(ddof=1) / np.sqrt(24)), 23)
     found = [trial(0, base), trial(1, better)]
-    assert judge(found).p == pytest.approx(p)
+    assert judge(found).p == pytest.approx(2 * p)
     assert is_clear(found)
     others = [trial(i, base + 1, state="pruned") for i in range(2, 2 + int(0.05 / p))]
-    assert judge([*found, *others]).p == pytest.approx(p * (1 + len(others)))
+    assert judge([*found, *others]).p == pytest.approx(p * (2 + len(others)))
     assert not is_clear([*found, *others])
 
 
@@ -75,7 +75,7 @@ def test_lines_name_best_difference_and_recommendation():
         "trial 1: data.context=1",
         "-10.0% (95 % interval -10.0% to -10.0%)",
         "24 stretches",
-        "best of 3 trials; lower in 3 of 3 folds",
+        "best of 4 trials; lower in 3 of 3 folds",
         "recommended: the best trial",
         "rows: some",
     ):

@@ -80,7 +80,16 @@ def test_the_first_trial_is_the_base_and_others_have_their_turn(whole):
     states = [one.state for one in whole.trials]
     assert states[0] == "finished"
     assert {"finished", "pruned"} <= set(states)
-    assert len({json.dumps(one.parameters) for one in whole.trials}) > 5
+    assert len({json.dumps(one.parameters) for one in whole.trials}) == len(whole.trials)
+
+
+def test_what_was_tried_is_drawn_again_only_if_nothing_is_left():
+    found = tune_table(TABLE, BASE, trials=5, space={"data.context": (12, 48)})
+    assert {one.parameters["data.context"] for one in found.trials[:3]} == {"12", "24", "48"}
+    errors = {one.parameters["data.context"]: one.error for one in found.trials[:3]}
+    assert [one.error for one in found.trials[3:]] == [
+        errors[one.parameters["data.context"]] for one in found.trials[3:]
+    ]
 
 
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(whole, tmp_path, monkeypatch):
@@ -196,6 +205,12 @@ def test_other_files_are_refused_and_stay(tmp_path):
     other.add_trial(optuna.trial.create_trial(value=0.0))
     with pytest.raises(InputError, match="that swt-time has not made"):
         tune_table(TABLE, BASE, trials=1, space=SPACE, study=path)
+    path.unlink()
+    tune_table(TABLE, BASE, trials=1, space=SPACE, study=path)
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    optuna.load_study(study_name="swt-time", storage=optuna.storages.JournalStorage(backend)).ask()
+    with pytest.raises(InputError, match="that swt-time has not made"):
+        tune_table(TABLE, BASE, trials=2, space=SPACE, study=path)
 
 
 def test_two_processes_do_not_share_a_study(tmp_path):

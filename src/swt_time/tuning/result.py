@@ -144,13 +144,13 @@ def best_of(trials: Sequence[Trial]) -> Trial:
 def judge(trials: Sequence[Trial]) -> Judgement | None:
     """Compare the best trial with the base; see `swt_time.selection.keeping.compare`.
 
-    The p-value is multiplied by the number of trials beside the base, among which the best was chosen.
+    The p-value is multiplied by the number of trials, among which the best was chosen.
     """
     base, best = trials[0], best_of(trials)
     if best.number == 0:
         return None
     errors = [[one for fold in trial.folds for one in fold.stretches] for trial in (base, best)]
-    return compare(np.array(errors).T, UNITS, len(errors[0]), len(trials) - 1)
+    return compare(np.array(errors).T, UNITS, len(errors[0]), len(trials))
 
 
 def is_clear(trials: Sequence[Trial]) -> bool:

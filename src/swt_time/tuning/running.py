@@ -1,32 +1,26 @@
-"""Run a study: draw configurations, fit and score them on held-out blocks, and compare the best with the base."""
+"""The trials of a study: draw a configuration, fit and score it on every fold, and prune it where others are better."""
 
 import contextlib
+import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from swt_time.config import Config
 from swt_time.config.identity import config_hash
-from swt_time.data.series import SeriesTable
-from swt_time.data.splits import filled_parts
-from swt_time.errors import ConfigError, InputError, SWTTimeError, first_line
-from swt_time.evaluation.told import tell
-from swt_time.evaluation.trained import read_noted
-from swt_time.files import expand_user
-from swt_time.tuning.defaults import default_space
-from swt_time.tuning.folds import FoldErrors, Folds, check_count, mean_error
-from swt_time.tuning.result import State, Trial, Tuned, best_of, is_clear
-from swt_time.tuning.space import Range, Space, check_space, configuration, parameters_of
-from swt_time.tuning.study import identity, import_optuna, open_study, quiet
-
-FOLDS, TRIALS = 3, 20
+from swt_time.errors import ConfigError, SWTTimeError, first_line
+from swt_time.tuning.folds import FoldErrors, Folds, mean_error
+from swt_time.tuning.result import State, Trial
+from swt_time.tuning.space import Range, Space, configuration, parameters_of
 
 FEWEST = 5
 """Finished trials before the first one is pruned."""
+
+DRAWS = 10
+"""Most draws of a trial whose configuration was tried before; the last one counts, at no cost."""
 
 FAILURES = (SWTTimeError, MemoryError, RuntimeError)
 """What a trial may fail by: PyTorch raises a RuntimeError where memory is short."""
@@ -35,103 +29,11 @@ TINY = 1e-12
 """Smallest error that others are divided by."""
 
 
-def tune_table(
-    table: Any,
-    config: Config,
-    *,
-    trials: int = TRIALS,
-    study: str | Path | None = None,
-    space: Mapping[str, Range | Sequence[Any]] | None = None,
-    folds: int = FOLDS,
-    static: Any = None,
-    notes: Any = None,
-    report: Callable[[Trial], None] = lambda trial: None,
-) -> Tuned:
-    """Search configurations with Optuna, judged by forecasts of held-out blocks of the rows before the test part.
-
-    Every block is forecast by a model that is fitted on the rows before it. The first trial is the base configuration,
-    and the base is recommended unless the best trial is clearly better: by at least 1 %, with a p-value of at most
-    0.05 over stretches of a horizon, multiplied by the number of trials, and in every fold.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As in `Forecaster.fit`.
-    config : Config
-        The base, such as ``Forecaster(horizon=24, preset="fast").config``. Its ``training.seed`` is also that of the
-        study.
-    trials : int
-        Number of trials in all, those of a study that is continued included.
-    study : path, optional
-        File of the study, in Optuna's journal format. If it exists, the study is continued.
-    space : mapping, optional
-        What is searched, by dotted key: a `Range`, or a sequence of values. By default a few keys that matter for the
-        kind of the base.
-    folds : int
-        Number of held-out blocks, at least 2.
-    static, notes : DataFrame, optional
-        As in `Forecaster.fit`.
-    report : callable
-        Called with each trial when it has ended.
-
-    Returns
-    -------
-    Tuned
-        With ``config`` (recommended), ``trials``, ``best`` and ``lines()``.
-
-    Raises
-    ------
-    ConfigError
-        The space is not valid, or the study belongs to another table, base or space (the message names which).
-    TableError
-        The table has too few rows for the folds, or for the base.
-    MissingDependencyError
-        Optuna is not installed.
-    """
-    import_optuna()
-    series = tell(read_noted(table, config.data, static=static), notes, config)
-    return tune_series(series, config, trials=trials, study=study, space=space, folds=folds, report=report)
-
-
-def tune_series(
-    series: SeriesTable,
-    base: Config,
-    *,
-    trials: int = TRIALS,
-    study: str | Path | None = None,
-    space: Mapping[str, Range | Sequence[Any]] | None = None,
-    folds: int = FOLDS,
-    report: Callable[[Trial], None] = lambda trial: None,
-) -> Tuned:
-    """Search configurations for a table that was read before; otherwise as `tune_table`."""
-    optuna = import_optuna()
-    if trials < 1:
-        raise ConfigError(f"trials=...: expected at least 1, got {trials}")
-    check_count(folds)
-    blocks = Folds(series, base, folds)
-    searched = check_space(default_space(base, blocks.contexts(base)) if space is None else space, base)
-    path, own = None if study is None else expand_user(study, InputError), identity(blocks.table, base, searched, folds)
-    with quiet(optuna), open_study(optuna, path, own) as journal:
-        runner = Runner(optuna, blocks, base, searched, journal.trials)
-        while len(runner.trials) < trials:
-            journal.add(runner.run())
-            report(runner.trials[-1])
-        found = tuple(runner.trials)
-    best = configuration(base, searched, best_of(found).parameters) if best_of(found).number else base
-    return Tuned(base, found, best if is_clear(found) else base, best, _rows(base.data.split))
-
-
-def _rows(split: str) -> str:
-    if split != "auto" and "test" in filled_parts(split):
-        return f"rows:        those before the test part (data.split {split}), which was not read"
-    return f"rows:        all, since data.split {split} has no test part: errors on these rows are not independent"
-
-
 class Runner:
     """Runs the trials of a study one after the other.
 
-    Trials are drawn in memory, from those before them and from a generator that is seeded for each trial. So a study
-    that was interrupted goes on as if it had not been.
+    Every trial is drawn from those before it, in a study of its own and by a generator that is seeded for it. So a
+    study that was interrupted goes on as if it had not been.
 
     Parameters
     ----------
@@ -149,21 +51,23 @@ class Runner:
 
     def __init__(self, optuna: Any, blocks: Folds, base: Config, space: Space, former: Sequence[Any]) -> None:
         self._optuna, self._blocks, self._base, self._space = optuna, blocks, base, space
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=FEWEST)
-        self._study = optuna.create_study(direction="minimize", pruner=pruner)
-        self._study.add_trials(former)
         self._distributions = {key: distribution(optuna, one) for key, one in space.items()}
+        self._former = list(former)
         self._known: dict[str, list[FoldErrors]] = {}
+        self._tried: set[str] = set()
         self._said: set[str] = set()
         self.trials = [self._described(one) for one in former]
         for one in self.trials:
+            self._tried.add(self._name(one.parameters) if one.number else config_hash(base))
             if one.folds:
-                self._remember(self._configuration(one), one.folds)
+                known = self._known.setdefault(config_hash(self._configuration(one)), [])
+                known += one.folds[len(known) :]
 
     def run(self) -> Any:
         """Run the next trial, and return it as one of Optuna."""
         with self._each_warning_once():
             found = self._run() if self.trials else self._run_base()
+        self._former.append(found)
         self.trials.append(self._described(found))
         return found
 
@@ -173,7 +77,8 @@ class Runner:
         found = [self._errors(self._base, fold) for fold in range(len(self._blocks))]
         # a value that a range does not hold (auto, or none) is no parameter of Optuna
         parameters = parameters_of(self._base, self._space)
-        self._study.add_trial(
+        study = self._optuna.create_study(direction="minimize")
+        study.add_trial(
             self._optuna.trial.create_trial(
                 params=parameters,
                 distributions={key: self._distributions[key] for key in parameters},
@@ -182,13 +87,36 @@ class Runner:
                 user_attrs=_attributes(found, "", time.monotonic() - began),
             )
         )
-        return self._study.trials[-1]
+        self._tried.add(config_hash(self._base))
+        return study.trials[-1]
+
+    def _draw(self) -> tuple[Any, Any]:
+        """Draw a trial from those before it, again if it was tried before; return it with the study that it is in."""
+        optuna, number = self._optuna, len(self.trials)
+        for attempt in range(DRAWS):
+            seed = np.random.SeedSequence([self._base.training.seed, number, attempt]).generate_state(1)
+            study = optuna.create_study(
+                direction="minimize",
+                sampler=optuna.samplers.TPESampler(seed=int(seed[0])),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=FEWEST),
+            )
+            study.add_trials(self._former)
+            trial = study.ask(self._distributions)
+            if self._name(trial.params) not in self._tried:
+                break
+        self._tried.add(self._name(trial.params))
+        return study, trial
+
+    def _name(self, parameters: Mapping[str, Any]) -> str:
+        """Return what is equal for trials that compute the same."""
+        try:
+            return config_hash(configuration(self._base, self._space, parameters))
+        except ConfigError:
+            return json.dumps(dict(parameters), sort_keys=True)
 
     def _run(self) -> Any:
-        number, states = len(self.trials), self._optuna.trial.TrialState
-        seed = np.random.SeedSequence([self._base.training.seed, number]).generate_state(1)
-        self._study.sampler = self._optuna.samplers.TPESampler(seed=int(seed[0]))
-        trial, began = self._study.ask(self._distributions), time.monotonic()
+        states = self._optuna.trial.TrialState
+        (study, trial), began = self._draw(), time.monotonic()
         found: list[FoldErrors] = []
         state, message = states.COMPLETE, ""
         try:
@@ -208,8 +136,8 @@ class Runner:
             state, message = states.FAIL, first_line(error, longest=500)
         for name, value in _attributes(found, message, time.monotonic() - began).items():
             trial.set_user_attr(name, value)
-        self._study.tell(trial, mean_error(found) if state == states.COMPLETE else None, state=state)
-        return self._study.trials[-1]
+        study.tell(trial, mean_error(found) if state == states.COMPLETE else None, state=state)
+        return study.trials[-1]
 
     def _errors(self, config: Config, fold: int) -> FoldErrors:
         """Errors on a fold; those of a configuration that had its turn are not computed again."""
@@ -217,10 +145,6 @@ class Runner:
         if fold == len(known):
             known.append(self._blocks.errors(config, fold))
         return known[fold]
-
-    def _remember(self, config: Config, folds: Sequence[FoldErrors]) -> None:
-        known = self._known.setdefault(config_hash(config), [])
-        known += folds[len(known) :]
 
     def _configuration(self, trial: Trial) -> Config:
         return self._base if trial.number == 0 else configuration(self._base, self._space, trial.parameters)

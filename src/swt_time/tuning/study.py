@@ -135,7 +135,7 @@ def open_study(optuna: Any, path: Path | None, own: Mapping[str, Any]) -> Iterat
             _remove_torn_line(path)
             study = _load(optuna, path)
             former = study.user_attrs.get(NAME)
-            if former is None and study.trials:
+            if (former is None and study.trials) or not all(map(_is_ours, study.trials)):
                 raise InputError(f"{path} is a study of Optuna that swt-time has not made; choose another file")
             if former is None:
                 study.set_user_attr(NAME, dict(own))
@@ -218,6 +218,10 @@ def _load(optuna: Any, path: Path) -> Any:
         raise
     except Exception as error:  # Optuna raises whatever a wrong line leads to
         raise InputError(f"cannot read the study {path}: {first_line(error)}; choose another file") from error
+
+
+def _is_ours(trial: Any) -> bool:
+    return bool(trial.state.is_finished()) and trial.user_attrs.keys() >= {"folds", "message", "seconds"}
 
 
 def _differences(path: Path, former: Any, own: Mapping[str, Any]) -> list[str]:
