@@ -19,8 +19,9 @@ from swt_time.tuning.space import Range, Space, configuration, parameters_of
 FEWEST = 5
 """Finished trials before the first one is pruned."""
 
-DRAWS = 10
-"""Most draws of a trial whose configuration was tried before; the last one counts, at no cost."""
+DRAWS = 20
+"""Most draws of a trial whose configuration was tried before, the second half of them evenly over the space; the last
+one counts, at no cost."""
 
 FAILURES = (SWTTimeError, MemoryError, RuntimeError)
 """What a trial may fail by: PyTorch raises a RuntimeError where memory is short."""
@@ -95,9 +96,11 @@ class Runner:
         optuna, number = self._optuna, len(self.trials)
         for attempt in range(DRAWS):
             seed = np.random.SeedSequence([self._base.training.seed, number, attempt]).generate_state(1)
+            samplers = optuna.samplers
+            sampler = samplers.TPESampler if 2 * attempt < DRAWS else samplers.RandomSampler
             study = optuna.create_study(
                 direction="minimize",
-                sampler=optuna.samplers.TPESampler(seed=int(seed[0])),
+                sampler=sampler(seed=int(seed[0])),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=FEWEST),
             )
             study.add_trials(self._former)
