@@ -293,6 +293,15 @@ def test_a_warning_is_shown_once():
     assert ["the branch is not trained" in str(one.message) for one in caught] == [True]
 
 
+def test_series_that_the_base_leaves_out_are_not_judged():
+    long = TABLE.melt("date", var_name="unique_id", value_name="y").rename(columns={"date": "ds"})
+    mixed = long[(long["unique_id"] == "load") | (long["ds"] < long["ds"].iloc[60])]  # 48 rows before the test part
+    wider = BASE.replace({"data.context": 44})
+    with pytest.warns(SWTTimeWarning, match="1 of 2 series are too short and left out: 'heat'"):
+        found = tune_table(mixed, wider, trials=1, space=SPACE)
+    assert told(found) == told(tune_table(long[long["unique_id"] == "load"], wider, trials=1, space=SPACE))
+
+
 def test_optuna_says_nothing_and_keeps_the_settings_of_the_host(capfd):
     optuna.logging.set_verbosity(optuna.logging.INFO)
     with warnings.catch_warnings():

@@ -30,6 +30,8 @@ ELSEWHERE = {
     "static=...": "--static of train",
     "notes=...": "--notes of train",
     "tokens=...": "--token-file of serve",
+    "space=...": "--search of tune",
+    "folds=...": "--folds of tune",
 }
 """Arguments whose flags another command has, for commands that lack them."""
 

@@ -5,6 +5,7 @@ validation part that such a fit needs, to stop and to choose weights, lies befor
 on rows that decided nothing in the fit.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,10 +13,10 @@ import numpy as np
 
 from swt_time.config import Config
 from swt_time.data.frequency import season_length
-from swt_time.data.series import SeriesTable
+from swt_time.data.series import SeriesTable, too_short
 from swt_time.data.splits import parse_split
 from swt_time.data.windows import plan_split
-from swt_time.errors import ConfigError, TableError
+from swt_time.errors import ConfigError, SWTTimeWarning, TableError
 from swt_time.evaluation.fitting import fit_table
 from swt_time.panel import longest_history
 from swt_time.selection.blocks import Block, held_out_blocks
@@ -75,7 +76,7 @@ class Folds:
                 f"the rows before the test part have {len(found)} held-out blocks of data.horizon {horizon} and "
                 f"{count} are asked for; provide more rows, or set folds=... to at most {max(len(found), 1)}"
             )
-        self.blocks = [replace(block, later=block.later[:0]) for block in found]
+        self.blocks = [_forecastable(block, config, self.table) for block in found]
         self._held_out = [HeldOut(self.table, [block], horizon, self.season) for block in self.blocks]
 
     def __len__(self) -> int:
@@ -121,6 +122,19 @@ class Folds:
             raise_as_usual(fitted.result.signal)
         forecasts = fitted.trained.forecast_origins(used, _places(block))
         return FoldErrors(held_out.error(forecasts), tuple(held_out.absolute_by_group(forecasts).tolist()))
+
+
+def _forecastable(block: Block, config: Config, table: SeriesTable) -> Block:
+    """Return a block without the series that the base leaves out, because they are shorter than its context."""
+    least = config.data.steps if config.short == "skip" and config.data.context != "auto" else 1
+    kept = block.series[block.rows >= least]
+    short = np.setdiff1d(block.series, kept)
+    if len(kept) and len(short):
+        reason = f"the base has a context of {least} rows"
+        warnings.warn(too_short(table, short.tolist(), reason), SWTTimeWarning, stacklevel=4)
+        pairs = block.pairs[np.isin(block.pairs[:, 0], kept)]
+        block = replace(block, series=kept, rows=block.rows[block.rows >= least], pairs=pairs)
+    return replace(block, later=block.later[:0])
 
 
 def _places(block: Block) -> np.ndarray:
