@@ -141,7 +141,8 @@ def tune(
     try:
         found = tune_table(frame, base, trials=trials, study=study, folds=folds, report=report, **asked)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(f"interrupted; the trials that have ended are in {study}: the same command goes on", err=True)
+        kept = f"the trials that have ended are in {study}: the same command goes on"
+        typer.echo(f"interrupted; {kept if study.exists() else 'no trial has ended'}", err=True)
         raise typer.Exit(Said(INTERRUPTED)) from None
     lines = found.lines()
     for line in lines:
