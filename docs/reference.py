@@ -10,6 +10,7 @@ PUBLIC: dict[str, Sequence[str]] = {
     "swt_time": ("Forecaster",),
     "swt_time.wavelets": ("swt", "iswt", "filter_bank", "FilterBank", "LatticeFilters", "FreeFilters", "reach"),
     "swt_time.layers": ("WaveletPatchEmbedding", "PatchEmbedding"),
+    "swt_time.tuning": ("tune_table", "Range", "Tuned", "Trial"),
     "swt_time.pictures": ("plot_forecast",),
     "swt_time.report": ("write_report",),
     "swt_time.scaling": ("forecast_partition", "forecast_folder", "forecast_spark", "fit_folder"),

@@ -107,6 +107,9 @@ class Cases:
                 good = content is None or content == b"" or content.endswith(b"\n")
                 rows = len(read_rows(self.folder / name))
                 found += [] if good and (rows == 2 or not succeeded) else [f"{name} has {rows} rows"]
+            elif name.endswith("study.log"):
+                trials = 0 if content is None else content.count(b'"op_code":4')
+                found += [] if trials == 2 or not succeeded else [f"{name} has {trials} trials"]
             elif content not in ((self.new[name],) if succeeded else (self.new[name], old)):
                 found.append(f"{name} is neither old nor new")
         return found

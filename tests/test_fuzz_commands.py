@@ -37,9 +37,9 @@ SECONDS = 60
 
 CLAIM = "arbitrary command lines end in a result or in one line of error, and overwrite nothing"
 
-INPUTS = ("--data", "--config", "--axes", "--model", "--folder", "--trained-on", "--backbone", "STATE_DICT")
-OUTPUTS = ("--out", "--plot", "--to")
-SECTIONED = ("--set", "--axis", "--variant")
+INPUTS = ("--data", "--config", "--axes", "--model", "--folder", "--trained-on", "--backbone", "--space", "STATE_DICT")
+OUTPUTS = ("--out", "--plot", "--to", "--study")
+SECTIONED = ("--set", "--axis", "--variant", "--search")
 TINY = ("d_model=4", "level=1", "patch_len=4", "stride=4")
 MODEL = ("--model", "in/model", "--device", "cpu")
 TRAIN = ("--horizon", "4", "--context", "16", "--backbone", "none", "--max-steps", "1", "--device", "cpu")
@@ -53,6 +53,18 @@ BASES: dict[str, tuple[str, ...]] = {
     "backtest": ("--data", "in/table.csv", "--windows", "1", *MODEL),
     "report": ("--data", "in/table.csv", "--out", "out/report.html", "--windows", "1", *MODEL),
     "ablate": ("--data", "in/table.csv", "--out", "out/results.csv", "--list", "--seeds", "0"),
+    "tune": (
+        "--data",
+        "in/table.csv",
+        "--study",
+        "out/study.log",
+        "--trials",
+        "1",
+        *TRAIN[:6],
+        "--max-steps",
+        "0",
+        *SETS[:8],
+    ),
     "import": ("in/weights.pt", "--out", "out/model", "--backbone", "none"),
     "bands": ("--data", "in/table.csv", "--out", "out/picture.txt"),
     "info": ("--model", "in/model"),

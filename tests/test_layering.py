@@ -34,6 +34,7 @@ ORDER = [
     "evaluation",
     "hub",
     "forecaster",
+    "tuning",
     "pictures",
     "scaling",
     "exporting",
@@ -47,7 +48,7 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
-ONLY_IN |= {"huggingface_hub": {"language", "hub"}}
+ONLY_IN |= {"huggingface_hub": {"language", "hub"}, "optuna": {"tuning"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 
@@ -160,7 +161,7 @@ def test_import_of_the_package_is_light():
 def test_commands_load_no_package_of_the_service():
     loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
     assert "pandas" in loaded
-    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve", "optuna", "swt_time.tuning"})
 
 
 def test_the_panel_needs_numpy_alone():

@@ -15,7 +15,7 @@ from support.backbones import save_tiny_backbone
 
 ROOT = Path(__file__).parent.parent
 GUIDES = ("forecasting", "intervals", "covariates", "notes", "scoring", "evidence", "training", "language-models")
-GUIDES += ("wavelets", "ablation", "configure", "speed", "report")
+GUIDES += ("wavelets", "ablation", "configure", "speed", "report", "tuning")
 PAGES = ("README.md", *(f"docs/{name}.md" for name in GUIDES))
 """In the order in which their commands run: some use what earlier ones wrote."""
 
@@ -45,6 +45,7 @@ def commands():
 
 def quick(command):
     """Return the command or snippet with a smaller budget."""
+    command = re.sub(r"(trials[ =])\d+", r"\g<1>2", command)
     return re.sub(r"max_steps=\d+", "max_steps=4", re.sub(r"--max-time \w+", "--max-time 2s", command))
 
 

@@ -98,3 +98,15 @@ def test_few_origins_have_later_ones_whose_targets_run_past_the_block():
     assert all(len(block.later) == 0 for block in held_out_blocks([20_000], horizon))
     long_history = held_out_blocks(lengths, horizon, history=MOST_VALUES // 8)
     assert all(len(block.origins) <= 8 for block in long_history)
+
+
+def test_the_number_of_blocks_can_be_given():
+    assert [block.rows.tolist() for block in held_out_blocks([100], 10, count=2)] == [[90], [80]]
+    assert [block.rows.tolist() for block in held_out_blocks([100], 10, count=20)] == [[n] for n in range(90, 9, -10)]
+    assert [block.rows.tolist() for block in held_out_blocks([1000], 10, count=5)] == [
+        [n] for n in range(900, 400, -100)
+    ]
+    blocks = held_out_blocks(np.full(MANY, 100), 10, count=4)
+    series = [set(block.series.tolist()) for block in blocks]
+    assert len(blocks) == 4
+    assert not set.intersection(*series)

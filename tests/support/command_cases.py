@@ -29,6 +29,9 @@ IMPORT = ["--context", 48, "--horizon", 12, "--d-model", 8, "--d-ff", 8, "--n-he
 ABLATE = ["--preset", "fast", "--seeds", 0, "--horizons", 12, "--context", 48, "--set", "embedding.level=2"]
 ABLATE += ["--axis", "model.dropout=0.2", "--plot", "differences.png"]
 
+TUNE = ["--preset", "fast", "--trials", 2, "--horizon", 12, "--context", 48, "--set", "embedding.level=2"]
+TUNE += ["--search", "data.context=36,48"]
+
 COMMANDS = {
     "train": ["train", "--data", "table.csv", "--out", "model", "--overwrite", *TRAIN],
     "resume": ["train", "--data", "table.csv", "--out", "stopped", "--resume"],
@@ -45,6 +48,7 @@ COMMANDS = {
     "convert": ["backbone", "convert", "pickled", "converted"],
     "export": ["export", "model.onnx", "--model", "model"],
     "ablate": ["ablate", "--data", "table.csv", "--out", "results.csv", *ABLATE],
+    "tune": ["tune", "--data", "table.csv", "--study", "study.log", "--out", "best.toml", *TUNE],
 }
 """The words of each command; names of files are relative to the folder of the case."""
 
@@ -65,11 +69,12 @@ OUTPUTS = {
     "convert": {"converted"},
     "export": {"model.onnx"},
     "ablate": {"results.csv", "differences.png"},
+    "tune": {"study.log", "best.toml"},
 }
 """What each command may write."""
 
 EXISTING = {"forecast.csv", "f.parquet", "forecast.png", "bands.png", "series.csv", "folds.csv", "model.onnx"}
-EXISTING |= {"report.html"}
+EXISTING |= {"report.html", "best.toml"}
 """Outputs that exist before the command, with the content ``old``."""
 
 

@@ -36,6 +36,7 @@ from swt_time.cli.serving import serve
 from swt_time.cli.streams import Said, discard_output, prepare_streams, say
 from swt_time.cli.tables import bands, data_get
 from swt_time.cli.training import train
+from swt_time.cli.tuning import tune
 from swt_time.cli.updating import update
 from swt_time.errors import InputError, SWTTimeError, SWTTimeWarning, first_line, one_line
 
@@ -74,7 +75,7 @@ data.command("get")(data_get)
 backbone = typer.Typer(help="Language models on this machine.", no_args_is_help=True)
 backbone.command("convert")(backbone_convert)
 
-for _command in (train, update, forecast, evaluate, backtest, report, ablate, export, serve):
+for _command in (train, update, forecast, evaluate, backtest, report, ablate, tune, export, serve):
     app.command()(_command)
 app.command("import")(import_)
 app.command()(bands)

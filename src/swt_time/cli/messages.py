@@ -17,6 +17,8 @@ ARGUMENTS = {
     "levels=None": "--levels none",
     "notes=...": "--notes",
     "tokens=...": "--token-file FILE",
+    "space=...": "--search",
+    "folds=...": "--folds",
 }
 """Arguments of Python functions that the library's messages name, and their flags."""
 
@@ -28,6 +30,8 @@ ELSEWHERE = {
     "static=...": "--static of train",
     "notes=...": "--notes of train",
     "tokens=...": "--token-file of serve",
+    "space=...": "--search of tune",
+    "folds=...": "--folds of tune",
 }
 """Arguments whose flags another command has, for commands that lack them."""
 

@@ -60,7 +60,9 @@ class Block:
         return np.concatenate([self.pairs, self.later])
 
 
-def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: int = 1) -> list[Block]:
+def held_out_blocks(
+    lengths: Sequence[int] | np.ndarray, horizon: int, history: int = 1, *, count: int | None = None
+) -> list[Block]:
     """Divide the ends of all series into blocks, the latest first.
 
     A block has as many rows as the horizon, or a tenth of the series if that is more. At least as many rows as the
@@ -74,6 +76,8 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: 
         ``H``.
     history : int
         Values that a forecast looks back at, which limits the number of origins.
+    count : int, optional
+        Most blocks; by default `BLOCKS`, or up to `SHORT_BLOCKS` where they are one horizon long.
 
     Returns
     -------
@@ -84,23 +88,24 @@ def held_out_blocks(lengths: Sequence[int] | np.ndarray, horizon: int, history: 
     size = np.maximum(horizon, lengths // SHARE)
     least = max(horizon, 2)
     most = min(MOST_ORIGINS, max(MOST_VALUES // history, FEWEST_ORIGINS))
+    always = count or BLOCKS
     blocks = []
-    for number in range(1, SHORT_BLOCKS + 1):
+    for number in range(1, (count or SHORT_BLOCKS) + 1):
         rows = lengths - number * size
         enough = rows >= least
-        if number > BLOCKS:
+        if number > always:
             enough &= (size == horizon) & (2 * rows >= lengths) & (len(lengths) < MANY)
         series = np.flatnonzero(enough)
         if not len(series):
             break
         if len(series) >= MANY:
-            sample = np.linspace(0, len(series) - 1, BLOCKS * max(most // 2, 1))
-            series = series[sample[number - 1 :: BLOCKS].round().astype(np.int64)]
+            sample = np.linspace(0, len(series) - 1, always * max(most // 2, 1))
+            series = series[sample[number - 1 :: always].round().astype(np.int64)]
         elif len(series) > most:
             series = series[np.linspace(0, len(series) - 1, most).round().astype(np.int64)]
-        count = max(most // len(series), 1)
+        each = max(most // len(series), 1)
         pairs = [
-            np.stack(np.broadcast_arrays(i, _origins(int(rows[i]), int(size[i]) - horizon, count)), axis=1)
+            np.stack(np.broadcast_arrays(i, _origins(int(rows[i]), int(size[i]) - horizon, each)), axis=1)
             for i in series.tolist()
         ]
         found = np.concatenate(pairs)

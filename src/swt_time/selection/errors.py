@@ -83,6 +83,15 @@ class HeldOut:
         A group is a block, or a stretch of a long block whose origins lie within one horizon; so groups hardly overlap.
         Series have equal shares.
         """
+        absolute, squared = self._group_means(forecasts)
+        return np.asarray(absolute + np.sqrt(squared)) / 2
+
+    def absolute_by_group(self, forecasts: np.ndarray) -> np.ndarray:
+        """Mean absolute error in each group of origins with an observed target; see `by_group`."""
+        return self._group_means(forecasts)[0]
+
+    def _group_means(self, forecasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean absolute and mean squared error in each group of origins with an observed target."""
         errors = np.abs(forecasts - self.targets) / self.units
         known = ~np.isnan(errors)
         absolute, squared, shares = (
@@ -90,8 +99,7 @@ class HeldOut:
             for one in (np.where(known, errors, 0.0), np.where(known, errors**2, 0.0), known)
         )
         counted = shares > 0
-        means = absolute[counted] / shares[counted], squared[counted] / shares[counted]
-        return np.asarray(means[0] + np.sqrt(means[1])) / 2
+        return absolute[counted] / shares[counted], squared[counted] / shares[counted]
 
     def residuals(self, forecasts: np.ndarray) -> Residuals:
         """Observed values minus forecasts (M, H), from all origins."""

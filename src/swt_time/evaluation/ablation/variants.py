@@ -89,7 +89,7 @@ def read_axes(path: Path) -> list[Axis]:
         fits = isinstance(entry, dict) and set(entry) == {"axis", "name", "set"} and isinstance(entry["set"], dict)
         if not fits:
             raise ConfigError(f"{path}: [[variant]] {number}: expected exactly axis, name and set = {{...}}")
-        found.setdefault(str(entry["axis"]), []).append(Variant(str(entry["name"]), dict(_flatten(entry["set"]))))
+        found.setdefault(str(entry["axis"]), []).append(Variant(str(entry["name"]), dict(flatten(entry["set"]))))
     return [Axis(name, tuple(variants)) for name, variants in found.items()]
 
 
@@ -141,10 +141,10 @@ def _divide(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+def flatten(values: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     """Yield dotted keys, whether they were written with dots or as tables."""
     for key, value in values.items():
         if isinstance(value, dict):
-            yield from ((f"{key}.{name}", one) for name, one in _flatten(value))
+            yield from ((f"{key}.{name}", one) for name, one in flatten(value))
         else:
             yield key, value
