@@ -187,9 +187,16 @@ def test_a_study_of_something_else_is_refused_by_what_differs(tmp_path):
     tune_table(TABLE, BASE.replace({"training.device": "cpu"}), trials=1, space=SPACE, study=path)  # the same results
 
 
+@pytest.mark.parametrize("left", [b"", b'{"op_code"', b'{"op_code":0,"worker'])
+def test_what_a_process_killed_while_it_creates_a_study_leaves_is_a_new_study(whole, tmp_path, left):
+    path = tmp_path / "study.log"
+    path.write_bytes(left)
+    assert told(tune_table(TABLE, BASE, trials=2, space=SPACE, study=path)) == told(whole)[:2]
+
+
 def test_other_files_are_refused_and_stay(tmp_path):
     path = tmp_path / "study.log"
-    for content in (b"", b"x,y\n1,2\n", b"\0" * 100):
+    for content in (b"x,y\n1,2\n", b"\0" * 100):
         path.write_bytes(content)
         with pytest.raises(InputError, match="is not a study of swt-time"):
             tune_table(TABLE, BASE, trials=1, space=SPACE, study=path)

@@ -161,12 +161,15 @@ def open_study(optuna: Any, path: Path | None, own: Mapping[str, Any]) -> Iterat
 def check_study(path: Path) -> None:
     """Check that a path is a study, or that one can be created there; change nothing.
 
+    A process that is killed as it creates a study leaves an empty file, or a part of the first line.
+
     Raises
     ------
     InputError
     """
     check_place(path, f"cannot write the study {path}", InputError)
-    if path.exists() and not read_bytes(path, LIMIT, InputError).startswith(FIRST):
+    content = read_bytes(path, LIMIT, InputError) if path.exists() else b""
+    if not (content.startswith(FIRST) or FIRST.startswith(content)):
         raise InputError(f"{path} is not a study of swt-time; choose another file")
 
 
