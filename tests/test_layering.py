@@ -31,6 +31,7 @@ ORDER = [
     "selection",
     "effects",
     "checkpoints",
+    "callbacks",
     "evaluation",
     "hub",
     "forecaster",
@@ -47,6 +48,7 @@ ORDER = [
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
+ONLY_IN |= {"mlflow": {"callbacks"}, "tensorboard": {"callbacks"}}
 ONLY_IN |= {"huggingface_hub": {"language", "hub"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""

@@ -1,6 +1,7 @@
 """A training run in an output folder, where its best weights and its state are saved so that it can be resumed."""
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from swt_time.checkpoints.checkpoint import (
     write_checkpoint,
 )
 from swt_time.checkpoints.output import check_output_entries
-from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
+from swt_time.checkpoints.run_state import SavedRun, discard_run, new_id, read_run, recorded, write_run
 from swt_time.checkpoints.start import Start
 from swt_time.checkpoints.updating import with_sums
 from swt_time.config import STAND_INS, Config
@@ -28,11 +29,12 @@ from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model.alone import ClosedForm
 from swt_time.processes import ALONE, Processes
-from swt_time.training import Event, TrainingResult, leave_unsolved, solve_alone, solves_alone
+from swt_time.training import Event, Run, TrainingResult, leave_unsolved, solve_alone, solves_alone
 
 if TYPE_CHECKING:
     from swt_time.model import SWTTime
     from swt_time.training import TrainingState
+    from swt_time.training.state import Progress
 
 
 NONE, CLOSED_FORM, LAYERS = b"none", b"closed form", b"layers"
@@ -113,7 +115,7 @@ def fit_in_folder(
         provenance = {**provenance, "started_from": origin}
         if state is None and start is None:
             start = Start.again(origin)
-    run = SavedRun(config, sha256, started_from=origin)
+    run = SavedRun(config, sha256, started_from=origin, id=new_id() if saved is None else saved.id)
     with contextlib.ExitStack() as stack:
         keep = stack.enter_context(recorded(folder, run)) if state is None else _nothing
         random = stack.enter_context(seeded(config.training))
@@ -137,6 +139,7 @@ def fit_in_folder(
             write_run(folder, replace(run, backbone=backbone, state=state))
             keep()
 
+        report(_begun(run.id, config, parts, provenance, None if state is None else _progress(state)))
         result = train_model(
             model,
             parts.train,
@@ -171,7 +174,10 @@ def fit_in_memory(
     """
     model: SWTTime | ClosedForm
     alone = solves_alone(config) and start is None
+    if trains and start is not None:
+        provenance = {**provenance, "started_from": start.record()}
     processes.share({"training": NONE if not trains else CLOSED_FORM if alone else LAYERS})
+    report(_begun(new_id(), config, parts, provenance))
     if alone:
         model, result = solve_alone(config, parts, report, processes) if trains else leave_unsolved(config)
         return model, _ended(config, model, parts, provenance, result), result
@@ -183,7 +189,6 @@ def fit_in_memory(
         model, result = fit_model(config, parts, report=report, processes=processes)
     else:
         model, result = fit_model(config, parts, start=start.load_into, report=report, processes=processes)
-        provenance = {**provenance, "started_from": start.record()}
     return model, _ended(config, model, parts, provenance, result), result
 
 
@@ -205,6 +210,21 @@ def fit_beside(
     from swt_time.training import fit_model
 
     return fit_model(config, parts, processes=processes)
+
+
+def _begun(
+    id: str, config: Config, parts: Parts, provenance: Mapping[str, Any], before: "Progress | None" = None
+) -> Run:
+    """Return the event that a run begins, or continues from what was done ``before``."""
+    run = Run(id, config, provenance, len(parts.table.ids), len(parts.train), len(parts.validation))
+    return run if before is None else replace(run, steps=before.steps, history=tuple(before.history))
+
+
+def _progress(state: "TrainingState") -> "Progress":
+    """Return the plain values of a state; that it fits the configuration is checked where it is restored."""
+    from swt_time.training.state import Progress
+
+    return Progress.parse(state.progress, sys.maxsize)
 
 
 def _ended(
