@@ -43,16 +43,18 @@ class Calls:
 
     def __call__(self, event: Event) -> None:
         """Pass an event on."""
-        self._report(event)
         if isinstance(event, Run):
             self._steps, self._history = event.steps, list(event.history)
-            for callback in self._callbacks:
-                callback.on_train_begin(event)
-                self._begun.append(callback)
         elif isinstance(event, Step):
             self._steps = event.step
         elif isinstance(event, Validation):
             self._history.append(event)
+        self._report(event)
+        if isinstance(event, Run):
+            for callback in self._callbacks:
+                callback.on_train_begin(event)
+                self._begun.append(callback)
+        elif isinstance(event, Validation):
             self._call(lambda callback: callback.on_validation(event))
 
     def ended(self, result: TrainingResult, checkpoint: Checkpoint) -> None:

@@ -104,6 +104,12 @@ class MLflowCallback(Callback):
     def on_train_end(self, result: Outcome) -> None:
         """Record the scores and how the run ended."""
         status = STATUS.get(result.ended, "FINISHED")
+        try:
+            self._record_end(result, status)
+        finally:
+            self._client.set_terminated(self._id, status)
+
+    def _record_end(self, result: Outcome, status: str) -> None:
         self._client.set_tag(self._id, "swt_time.ended", result.ended)
         if result.error is not None:
             error = f"{type(result.error).__name__}: {first_line(result.error)}"
@@ -116,7 +122,6 @@ class MLflowCallback(Callback):
                 with tempfile.TemporaryDirectory() as folder:
                     write_checkpoint(Path(folder) / "model", result.checkpoint)
                     self._client.log_artifacts(self._id, str(Path(folder) / "model"), "model")
-        self._client.set_terminated(self._id, status)
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(self.experiment)

@@ -22,7 +22,7 @@ def final_scores(result: Outcome) -> dict[str, float]:
     """Return the numbers of a run that has ended.
 
     ``best_validation_loss``, ``best_step``, ``steps`` and ``seconds``; ``held_out_mse`` of the closed form; and
-    ``choice.NAME``, the error of each candidate on held-out blocks in units of seasonal naive.
+    ``choice_error``, the lowest error of a candidate on held-out blocks in units of seasonal naive, if there was a choice.
     """
     found: dict[str, Any] = {
         "best_validation_loss": result.best_loss,
@@ -31,8 +31,8 @@ def final_scores(result: Outcome) -> dict[str, float]:
         "seconds": result.seconds,
         "held_out_mse": (result.closed_form or {}).get("held_out_mse"),
     }
-    choice = {} if result.checkpoint is None else result.checkpoint.provenance.get("choice", {}).get("errors", {})
-    found |= {f"choice.{name}": error for name, error in choice.items()}
+    choice = {} if result.checkpoint is None else result.checkpoint.provenance.get("choice", {})
+    found["choice_error"] = min(choice.get("errors", {}).values(), default=None)
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
