@@ -157,7 +157,7 @@ def test_a_server_that_fails_later_loses_no_run(address, hourly_wide, monkeypatc
 
 def test_an_address_that_mlflow_refuses_is_refused_at_once(monkeypatch):
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
-    with pytest.raises(ConfigError, match="MLflow at file:/nowhere: .*maintenance mode"):
+    with pytest.raises(ConfigError, match=r"MLflow at file:/nowhere: .*maintenance mode"):
         MLflowCallback("file:/nowhere")
     with pytest.raises(ConfigError, match="MLflow at nonsense://host: ") as refused:
         MLflowCallback("nonsense://user:password@host")

@@ -168,7 +168,7 @@ def of_two(state):
 
 
 def fit(frame, folder, options, resume=False):
-    """Fit a forecaster; only the first process may write. Return its forecast, what it tells of its training, and calls."""
+    """Fit a forecaster; only the first process may write. Return its forecast, results and calls."""
     rank = int(os.environ.get("RANK", "0"))
     own = folder / f"of-{rank}"
     with warnings.catch_warnings():

@@ -22,7 +22,7 @@ def final_scores(result: Outcome) -> dict[str, float]:
     """Return the numbers of a run that has ended.
 
     ``best_validation_loss``, ``best_step``, ``steps`` and ``seconds``; ``held_out_mse`` of the closed form; and
-    ``choice_error``, the lowest error of a candidate on held-out blocks in units of seasonal naive, if there was a choice.
+    ``choice_error``, the lowest error of a candidate on held-out blocks in units of seasonal naive.
     """
     found: dict[str, Any] = {
         "best_validation_loss": result.best_loss,

@@ -1,7 +1,6 @@
 """A training run in an output folder, where its best weights and its state are saved so that it can be resumed."""
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,7 +33,6 @@ from swt_time.training import Event, Run, TrainingResult, leave_unsolved, solve_
 if TYPE_CHECKING:
     from swt_time.model import SWTTime
     from swt_time.training import TrainingState
-    from swt_time.training.state import Progress
 
 
 NONE, CLOSED_FORM, LAYERS = b"none", b"closed form", b"layers"
@@ -139,7 +137,6 @@ def fit_in_folder(
             write_run(folder, replace(run, backbone=backbone, state=state))
             keep()
 
-        report(_begun(run.id, config, parts, provenance, None if state is None else _progress(state)))
         result = train_model(
             model,
             parts.train,
@@ -147,6 +144,7 @@ def fit_in_folder(
             config.training,
             random=random,
             resume=state,
+            begin=_reporting(report, run.id, config, provenance, parts),
             report=report,
             save_best=save_best,
             save_state=save_state,
@@ -177,18 +175,21 @@ def fit_in_memory(
     if trains and start is not None:
         provenance = {**provenance, "started_from": start.record()}
     processes.share({"training": NONE if not trains else CLOSED_FORM if alone else LAYERS})
-    report(_begun(new_id(), config, parts, provenance))
+    begin = _reporting(report, new_id(), config, provenance, parts)
+    if not trains:
+        begin(TrainingResult(0, 0, None, "running", 0.0))
     if alone:
-        model, result = solve_alone(config, parts, report, processes) if trains else leave_unsolved(config)
+        model, result = solve_alone(config, parts, report, processes, begin=begin) if trains else leave_unsolved(config)
         return model, _ended(config, model, parts, provenance, result), result
     from swt_time.training import fit_model, leave_untrained
 
     if not trains:
         model, result = leave_untrained(config)
     elif start is None:
-        model, result = fit_model(config, parts, report=report, processes=processes)
+        model, result = fit_model(config, parts, begin=begin, report=report, processes=processes)
     else:
-        model, result = fit_model(config, parts, start=start.load_into, report=report, processes=processes)
+        weights = start.load_into
+        model, result = fit_model(config, parts, start=weights, begin=begin, report=report, processes=processes)
     return model, _ended(config, model, parts, provenance, result), result
 
 
@@ -212,19 +213,13 @@ def fit_beside(
     return fit_model(config, parts, processes=processes)
 
 
-def _begun(
-    id: str, config: Config, parts: Parts, provenance: Mapping[str, Any], before: "Progress | None" = None
-) -> Run:
-    """Return the event that a run begins, or continues from what was done ``before``."""
-    run = Run(id, config, provenance, len(parts.table.ids), len(parts.train), len(parts.validation))
-    return run if before is None else replace(run, steps=before.steps, history=tuple(before.history))
-
-
-def _progress(state: "TrainingState") -> "Progress":
-    """Return the plain values of a state; that it fits the configuration is checked where it is restored."""
-    from swt_time.training.state import Progress
-
-    return Progress.parse(state.progress, sys.maxsize)
+def _reporting(
+    report: Callable[[Event], None], id: str, config: Config, provenance: Mapping[str, Any], parts: Parts
+) -> Callable[[TrainingResult], None]:
+    """Return a function that reports that a run begins, or continues from what it has done so far."""
+    sizes = len(parts.table.ids), len(parts.train), len(parts.validation)
+    run = Run(id, config, provenance, *sizes)
+    return lambda so_far: report(replace(run, steps=so_far.steps, history=tuple(so_far.history)))
 
 
 def _ended(
