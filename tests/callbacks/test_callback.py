@@ -59,6 +59,14 @@ def test_a_closed_form_has_one_validation(hourly_wide, tmp_path, folder):
     assert seen.result.closed_form["held_out_mse"] > 0
 
 
+def test_a_forecast_by_the_panel_alone_begins_and_ends(hourly_wide):
+    seen = Recorder()
+    forecaster = Forecaster(horizon=12).fit(hourly_wide.head(30), callbacks=[seen])
+    assert forecaster.choice.weights["closed form"] == 0
+    assert seen.names == ["begin", "end"]
+    assert (seen.result.ended, seen.result.steps, seen.result.best_loss) == ("finished", 0, None)
+
+
 def test_an_interrupted_run_ends_and_is_the_same_when_it_is_resumed(hourly_wide, tmp_path):
     first, second, late, whole = Recorder(), Recorder(), Recorder(), Recorder()
     fit_and_stop(hourly_wide, 6, out=tmp_path / "m", callbacks=[first])

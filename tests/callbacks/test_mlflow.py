@@ -19,19 +19,12 @@ NAMES = {"train_loss", "validation_loss", "learning_rate", "windows_per_second"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture(autouse=True)
-def _inside(folder, monkeypatch):
-    """Work where MLflow keeps the artifacts of a database: in the present folder."""
-    monkeypatch.chdir(folder)
-
-
-@pytest.fixture(scope="module")
-def address(folder):
-    return f"sqlite:///{folder / 'runs.db'}"
+def address(tmp_path_factory):
+    """A database, in whose folder the tests run: MLflow keeps artifacts in the folder in which it was first opened."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield f"sqlite:///{folder / 'runs.db'}"
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +47,10 @@ def artifact(client, run, path):
 
 
 @pytest.fixture(scope="module")
-def finished(hourly_wide, address, folder):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        seen = Recorder()
-        callback = MLflowCallback(address, "finished", "by name", log_model=True)
-        return make(seed=5).fit(hourly_wide, callbacks=[callback, seen]), seen
+def finished(hourly_wide, address):
+    seen = Recorder()
+    callback = MLflowCallback(address, "finished", "by name", log_model=True)
+    return make(seed=5).fit(hourly_wide, callbacks=[callback, seen]), seen
 
 
 def test_validations_are_metrics_by_step(client, finished):
@@ -90,6 +81,7 @@ def test_artifacts_are_the_configuration_the_provenance_and_the_model_if_asked(c
     forecaster, _ = finished
     run = only_run(client, "finished")
     assert Config.parse(json.loads(artifact(client, run, "config.json").read_text())) == forecaster.config
+    assert Path(run.info.artifact_uri).is_relative_to(Path.cwd() / "mlruns")
     provenance = json.loads(artifact(client, run, "provenance.json").read_text())
     assert provenance["training"]["ended"] == "finished"
     loaded = Forecaster.load(artifact(client, run, "model"))
