@@ -1,6 +1,7 @@
 """``swt-time train --log-to``: checked before any work, and written in one process."""
 
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -39,12 +40,22 @@ def test_a_run_is_recorded_in_both(swt_time, hourly_wide, tmp_path, monkeypatch)
         ("mlflow=nonsense://host", "MLflow at nonsense://host"),
     ],
 )
-def test_wrong_places_are_refused_before_any_work(swt_time, tmp_path, monkeypatch, asked, said):
+def test_wrong_places_are_refused(tmp_path, monkeypatch, asked, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text("not read")
-    refused = swt_time("train", "--data", "table.csv", "--out", "model", *FAST, "--log-to", asked, check=False)
-    assert refused.returncode == 2
-    assert said in refused.stderr
+    with pytest.raises(ConfigError) as refused:
+        make_callbacks([asked], Path("model"))
+    assert said in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_refusal_comes_before_any_work(swt_time, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "table.csv").write_text("not read")
+    words = ("train", "--data", "table.csv", "--out", "model", *FAST, "--log-to", "tensorboard=model")
+    refused = swt_time(*words, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "error: --log-to model lies in the folder --out model; choose another place\n"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 
 
@@ -57,7 +68,7 @@ def test_a_folder_of_tables_is_not_recorded(swt_time, tmp_path):
 
 
 def test_only_the_first_process_records(tmp_path, monkeypatch):
-    asked = (f"tensorboard={tmp_path / 'runs'}", f"mlflow=sqlite:///{tmp_path / 'runs.db'}")
+    asked = (f"tensorboard={tmp_path / 'runs'}", "mlflow=http://localhost:1")
     assert [type(one) for one in make_callbacks(asked, tmp_path / "m")] == [TensorBoardCallback, MLflowCallback]
     for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
