@@ -159,10 +159,11 @@ def test_import_of_the_package_is_light():
     assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib", "fastapi", "uvicorn", "swt_time.serve"})
 
 
-def test_commands_load_no_package_of_the_service():
+def test_commands_load_no_package_of_the_service_and_of_trackers():
     loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
     assert "pandas" in loaded
     assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
+    assert loaded.isdisjoint({"mlflow", "tensorboard", "torch.utils.tensorboard"})
 
 
 def test_the_panel_needs_numpy_alone():
