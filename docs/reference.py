@@ -14,6 +14,7 @@ PUBLIC: dict[str, Sequence[str]] = {
     "swt_time.pictures": ("plot_forecast",),
     "swt_time.report": ("write_report",),
     "swt_time.scaling": ("forecast_partition", "forecast_folder", "forecast_spark", "fit_folder"),
+    "swt_time.callbacks": ("Callback", "Run", "Validation", "Outcome", "TensorBoardCallback", "MLflowCallback"),
     "swt_time.exporting": ("export_onnx", "export_program"),
     "swt_time.compat": ("load_time_llm",),
 }

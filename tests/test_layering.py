@@ -31,6 +31,7 @@ ORDER = [
     "selection",
     "effects",
     "checkpoints",
+    "callbacks",
     "evaluation",
     "hub",
     "forecaster",
@@ -49,6 +50,7 @@ ORDER = [
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
 ONLY_IN |= {"huggingface_hub": {"language", "hub"}, "optuna": {"tuning"}}
+ONLY_IN |= {"mlflow": {"callbacks"}, "tensorboard": {"callbacks"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 
@@ -158,10 +160,12 @@ def test_import_of_the_package_is_light():
     assert loaded.isdisjoint({"transformers", "pandas", "torch", "matplotlib", "fastapi", "uvicorn", "swt_time.serve"})
 
 
-def test_commands_load_no_package_of_the_service():
+def test_commands_load_no_package_of_the_service_and_of_trackers():
     loaded = modules_after("from swt_time import cli\ncli.run(['forecast', '--help'])\nimport swt_time.forecaster")
     assert "pandas" in loaded
-    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve", "optuna", "swt_time.tuning"})
+    assert loaded.isdisjoint({"fastapi", "starlette", "uvicorn", "h11", "swt_time.serve"})
+    assert loaded.isdisjoint({"optuna", "swt_time.tuning"})
+    assert loaded.isdisjoint({"mlflow", "tensorboard", "torch.utils.tensorboard"})
 
 
 def test_the_panel_needs_numpy_alone():

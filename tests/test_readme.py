@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from support.backbones import save_tiny_backbone
 
 ROOT = Path(__file__).parent.parent
-GUIDES = ("forecasting", "intervals", "covariates", "notes", "scoring", "evidence", "training", "language-models")
-GUIDES += ("wavelets", "ablation", "configure", "speed", "report", "tuning")
+GUIDES = ("forecasting", "intervals", "covariates", "notes", "scoring", "evidence", "training", "callbacks")
+GUIDES += ("language-models", "wavelets", "ablation", "configure", "speed", "report", "tuning")
 PAGES = ("README.md", *(f"docs/{name}.md" for name in GUIDES))
 """In the order in which their commands run: some use what earlier ones wrote."""
 

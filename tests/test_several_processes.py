@@ -50,14 +50,23 @@ def two(trained, tmp_path_factory):
 @pytest.mark.parametrize(("name", "tolerance"), [("trained", 1e-3), ("automatic", 1e-9)])
 def test_a_fit_gives_all_processes_the_forecaster_of_one(alone, two, name, tolerance):
     """A network with a language model; and what is chosen on held-out blocks, with the effect of a covariate."""
-    expected, config, result, choice = alone[name]
+    expected, config, result, choice, _ = alone[name]
     (first, *_), (other, *_) = (one[name] for one in two[1])
     pd.testing.assert_frame_equal(other, first)
     pd.testing.assert_frame_equal(first, expected, rtol=tolerance, atol=tolerance)
-    for _, same, ended, chosen in (one[name] for one in two[1]):
+    for _, same, ended, chosen, _ in (one[name] for one in two[1]):
         assert same == config
         assert (ended.steps, ended.ended) == (result.steps, result.ended)
         assert (chosen and chosen.weights) == (choice and choice.weights)
+
+
+@pytest.mark.parametrize("name", ["trained", "automatic"])
+def test_only_the_first_process_calls_callbacks(alone, two, name):
+    (*_, first), (*_, other) = (one[name] for one in two[1])
+    assert first == alone[name][-1]
+    assert first[0] == "begin"
+    assert first[-1] == "end"
+    assert other == []
 
 
 def test_only_the_first_process_writes(two):

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import numpy as np
 
+from swt_time.callbacks import Callback
 from swt_time.checkpoints import Start
 from swt_time.config import Config, asked_config
 from swt_time.data.forecasts import forecast_frame
@@ -14,7 +15,7 @@ from swt_time.data.parts import PartWindows
 from swt_time.data.series import SeriesTable
 from swt_time.errors import CheckpointError
 from swt_time.evaluation.backtesting import backtest, cross_validate
-from swt_time.evaluation.fitting import fit_table
+from swt_time.evaluation.fitting import FitOptions, fit_table
 from swt_time.evaluation.short_series import forecastable
 from swt_time.evaluation.told import from_ends, tell, tell_again
 from swt_time.evaluation.trained import Trained, read_noted
@@ -168,6 +169,7 @@ class Forecaster(OnHub):
         resume: bool = False,
         start: str | Path | Start | None = None,
         report: Callable[[Event], None] = lambda event: None,
+        callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Train on a table.
 
@@ -188,7 +190,9 @@ class Forecaster(OnHub):
         start : path, optional
             Checkpoint folder whose trained weights a new run starts from; see `swt_time.checkpoints.start`.
         report : callable
-            Called with each event of the run: the plan, every step, every validation.
+            Called with each event of the run: the plan, every step, every validation. What it raises stops the run.
+        callbacks : sequence of Callback
+            Told when training begins, at each validation, and how it ended; see `swt_time.callbacks`.
 
         Returns
         -------
@@ -206,19 +210,11 @@ class Forecaster(OnHub):
             Ctrl-C or SIGTERM, after the current step and after the best weights and the state were saved in ``out``.
         """
         series = tell(read_noted(table, self._asked.data, static=static), notes, self._asked)
-        return self.fit_series(series, out=out, resume=resume, start=start, report=report)
+        return self.fit_series(series, out=out, resume=resume, start=start, report=report, callbacks=callbacks)
 
-    def fit_series(
-        self,
-        series: SeriesTable,
-        *,
-        out: str | Path | None = None,
-        resume: bool = False,
-        start: str | Path | Start | None = None,
-        report: Callable[[Event], None] = lambda event: None,
-    ) -> Self:
+    def fit_series(self, series: SeriesTable, **how: Unpack[FitOptions]) -> Self:
         """Train on a table that was read before; otherwise as `fit`."""
-        found = fit_table(series, self._asked, out=out, resume=resume, start=start, report=report)
+        found = fit_table(series, self._asked, **how)
         self.config, self._found, self.result, self.choice = found.config, found.trained, found.result, found.choice
         if found.result.ended == "interrupted":
             raise_as_usual(found.result.signal)

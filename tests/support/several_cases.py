@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from support.recorder import Recorder
 from support.runs import SMALL, Sines
 from swt_time import Config, Forecaster, SWTTimeError
 from swt_time.data.parts import split_table
@@ -167,19 +168,20 @@ def of_two(state):
 
 
 def fit(frame, folder, options, resume=False):
-    """Fit a forecaster; only the first process may write. Return its forecast, and what it tells of its training."""
+    """Fit a forecaster; only the first process may write. Return its forecast, results and calls."""
     rank = int(os.environ.get("RANK", "0"))
     own = folder / f"of-{rank}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        forecaster = Forecaster(**options).fit(frame, out=own, resume=resume)
+        told = Recorder()
+        forecaster = Forecaster(**options).fit(frame, out=own, resume=resume, callbacks=[told])
     forecaster.save(folder / f"saved-by-{rank}", overwrite=True)
     future = None
     if "c" in frame:
         later = pd.date_range(frame["date"].iloc[-1], periods=13, freq="h")[1:]
         future = pd.DataFrame({"date": later, "c": np.linspace(-1, 1, 12)})
     forecast = forecaster.predict(frame, future=future)
-    return forecast, forecaster.config, forecaster.result, forecaster.choice
+    return forecast, forecaster.config, forecaster.result, forecaster.choice, told.names
 
 
 def other_table(frame):

@@ -17,7 +17,7 @@ from swt_time.checkpoints.checkpoint import (
     write_checkpoint,
 )
 from swt_time.checkpoints.output import check_output_entries
-from swt_time.checkpoints.run_state import SavedRun, discard_run, read_run, recorded, write_run
+from swt_time.checkpoints.run_state import SavedRun, discard_run, new_id, read_run, recorded, write_run
 from swt_time.checkpoints.start import Start
 from swt_time.checkpoints.updating import with_sums
 from swt_time.config import STAND_INS, Config
@@ -28,7 +28,7 @@ from swt_time.language.finding import absolute_name
 from swt_time.machine import resolve_device
 from swt_time.model.alone import ClosedForm
 from swt_time.processes import ALONE, Processes
-from swt_time.training import Event, TrainingResult, leave_unsolved, solve_alone, solves_alone
+from swt_time.training import Event, Run, TrainingResult, leave_unsolved, solve_alone, solves_alone
 
 if TYPE_CHECKING:
     from swt_time.model import SWTTime
@@ -113,7 +113,7 @@ def fit_in_folder(
         provenance = {**provenance, "started_from": origin}
         if state is None and start is None:
             start = Start.again(origin)
-    run = SavedRun(config, sha256, started_from=origin)
+    run = SavedRun(config, sha256, started_from=origin, id=new_id() if saved is None else saved.id)
     with contextlib.ExitStack() as stack:
         keep = stack.enter_context(recorded(folder, run)) if state is None else _nothing
         random = stack.enter_context(seeded(config.training))
@@ -144,6 +144,7 @@ def fit_in_folder(
             config.training,
             random=random,
             resume=state,
+            begin=_reporting(report, run.id, config, provenance, parts),
             report=report,
             save_best=save_best,
             save_state=save_state,
@@ -171,19 +172,24 @@ def fit_in_memory(
     """
     model: SWTTime | ClosedForm
     alone = solves_alone(config) and start is None
+    if trains and start is not None:
+        provenance = {**provenance, "started_from": start.record()}
     processes.share({"training": NONE if not trains else CLOSED_FORM if alone else LAYERS})
+    begin = _reporting(report, new_id(), config, provenance, parts)
+    if not trains:
+        begin(TrainingResult(0, 0, None, "running", 0.0))
     if alone:
-        model, result = solve_alone(config, parts, report, processes) if trains else leave_unsolved(config)
+        model, result = solve_alone(config, parts, report, processes, begin=begin) if trains else leave_unsolved(config)
         return model, _ended(config, model, parts, provenance, result), result
     from swt_time.training import fit_model, leave_untrained
 
     if not trains:
         model, result = leave_untrained(config)
     elif start is None:
-        model, result = fit_model(config, parts, report=report, processes=processes)
+        model, result = fit_model(config, parts, begin=begin, report=report, processes=processes)
     else:
-        model, result = fit_model(config, parts, start=start.load_into, report=report, processes=processes)
-        provenance = {**provenance, "started_from": start.record()}
+        weights = start.load_into
+        model, result = fit_model(config, parts, start=weights, begin=begin, report=report, processes=processes)
     return model, _ended(config, model, parts, provenance, result), result
 
 
@@ -205,6 +211,15 @@ def fit_beside(
     from swt_time.training import fit_model
 
     return fit_model(config, parts, processes=processes)
+
+
+def _reporting(
+    report: Callable[[Event], None], id: str, config: Config, provenance: Mapping[str, Any], parts: Parts
+) -> Callable[[TrainingResult], None]:
+    """Return a function that reports that a run begins, or continues from what it has done so far."""
+    sizes = len(parts.table.ids), len(parts.train), len(parts.validation)
+    run = Run(id, config, provenance, *sizes)
+    return lambda so_far: report(replace(run, steps=so_far.steps, history=tuple(so_far.history)))
 
 
 def _ended(

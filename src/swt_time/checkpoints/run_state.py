@@ -1,7 +1,7 @@
 """The state of a training run, from which it is resumed: a folder inside the output folder, never pickled.
 
 ======================  =========================================================================
-``run.json``            what identifies the run: configuration, hashes of table and backbone
+``run.json``            what identifies the run: its id, configuration, hashes of table and backbone
 ``progress.json``       plan, counts, losses, history
 ``state.safetensors``   weights, best weights, moments of the optimiser, states of the random generators
 ======================  =========================================================================
@@ -13,8 +13,11 @@ The folder is removed when the run has ended.
 
 import contextlib
 import json
+import re
+import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +40,13 @@ FILES = {
 }
 WHAT = "training state"
 
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+
+
+def new_id() -> str:
+    """Return an id for a new run: the time in UTC and eight random digits."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+
 
 @dataclass(frozen=True)
 class SavedRun:
@@ -53,6 +63,8 @@ class SavedRun:
         None before the first save.
     started_from : mapping or None
         Folder and hash of the checkpoint that the run started from (`swt_time.checkpoints.start.Start.record`).
+    id : str
+        By which trackers outside of the folder recognise a run that is resumed.
     """
 
     config: Config
@@ -60,6 +72,7 @@ class SavedRun:
     backbone: BackboneIdentity | None = None
     state: "TrainingState | None" = None
     started_from: Mapping[str, str] | None = None
+    id: str = field(default_factory=new_id)
 
 
 def write_run(folder: Path, run: SavedRun) -> None:
@@ -81,6 +94,7 @@ def write_run(folder: Path, run: SavedRun) -> None:
         "data_sha256": run.data_sha256,
         "backbone": asdict(run.backbone) if run.backbone else None,
         "started_from": run.started_from,
+        "id": run.id,
     }
     content = {
         "run.json": _json(identity),
@@ -118,7 +132,10 @@ def read_run(folder: Path) -> SavedRun | None:
             raise CheckpointError(f"its sizes need at least {config.least_weights:,} weights, it holds {held:,}")
         found = identity.get("started_from")
         started_from = None if found is None else {key: str(found[key]) for key in ("folder", "sha256")}
-        return SavedRun(config, str(identity["data_sha256"]), backbone, state, started_from)
+        own = identity.get("id", "")  # a run of an older version has none
+        if own and ID.fullmatch(str(own)) is None:
+            raise CheckpointError("its id is not a time and eight digits")
+        return SavedRun(config, str(identity["data_sha256"]), backbone, state, started_from, str(own) or new_id())
     except (SafetensorError, CheckpointError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"the {WHAT} {folder / FOLDER} is damaged: {error}; start a new run with overwrite=True"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from swt_time.training import Compared, Event, Plan, Solved, Step
+from swt_time.training import Compared, Event, Plan, Run, Solved, Step
 
 PLAIN_SECONDS = 10.0
 """Minimum time between two plain lines about steps."""
@@ -23,8 +23,10 @@ def format_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def describe(event: Event) -> str:
-    """Describe an event in one line."""
+def describe(event: Event) -> str | None:
+    """Describe an event in one line; None for the beginning of a run, whose table and choice were described."""
+    if isinstance(event, Run):
+        return None
     if isinstance(event, Plan):
         return f"plan: {event.total_steps} steps, about {format_seconds(event.seconds)} in all"
     if isinstance(event, Compared):
@@ -54,10 +56,10 @@ def training_progress(console: Console) -> Iterator[Callable[[Event], None]]:
 
         def report(event: Event) -> None:
             if isinstance(event, Step):
-                note = describe(event).partition("  ")[2]
+                _, _, note = str(describe(event)).partition("  ")
                 progress.update(task, completed=event.step, total=event.total_steps, note=note)
-            else:
-                progress.console.print(describe(event), highlight=False)
+            elif (line := describe(event)) is not None:
+                progress.console.print(line, highlight=False)
 
         yield report
 
@@ -67,11 +69,11 @@ def _plain_reporter(console: Console) -> Callable[[Event], None]:
 
     def report(event: Event) -> None:
         nonlocal last
-        now = time.monotonic()
-        if isinstance(event, Step) and now - last < PLAIN_SECONDS:
+        now, line = time.monotonic(), describe(event)
+        if line is None or (isinstance(event, Step) and now - last < PLAIN_SECONDS):
             return
         last = now
-        console.print(describe(event), highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
 
     return report
 

@@ -8,6 +8,7 @@ import typer
 
 from swt_time.cli.beside import NotesOption, StaticOption
 from swt_time.cli.forecasting import read_told
+from swt_time.cli.logging_runs import LogToOption, make_callbacks
 from swt_time.cli.options import (
     INTERRUPTED,
     OUTPUT,
@@ -72,6 +73,7 @@ def train(
             panel=TRAINING,
         ),
     ] = None,
+    log_to: LogToOption = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace the checkpoint in --out.", panel=OUTPUT)] = False,
     resume: Annotated[
         bool,
@@ -113,6 +115,7 @@ def train(
     check_outputs({"--out": out}, {**inputs, "--backbone": backbone_folder(config)}, {"--from": from_})
     if os.path.isdir(data):
         lone = {"--static": static, "--notes": notes, "--from": from_, "--resume": resume or None}
+        lone |= {"--log-to": ", ".join(log_to) if log_to else None}
         train_parts(Path(data), out, config, overwrite, lone)
         return
 
@@ -123,6 +126,7 @@ def train(
     from swt_time.forecaster import Forecaster
 
     check_output_folder(out, overwrite or resume)
+    callbacks = make_callbacks(log_to or (), out)
     how = config.data
     with reading_progress(stderr()):
         frame, fixed = (
@@ -135,7 +139,16 @@ def train(
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:
-            forecaster.fit(frame, static=fixed, notes=told, out=out, resume=resume, start=start, report=report)
+            forecaster.fit(
+                frame,
+                static=fixed,
+                notes=told,
+                out=out,
+                resume=resume,
+                start=start,
+                report=report,
+                callbacks=callbacks,
+            )
         except (KeyboardInterrupt, SystemExit):
             if forecaster.result is None:  # before training
                 raise

@@ -1,10 +1,12 @@
 """Fit a forecaster to a table: what is open is chosen on held-out blocks, then it is trained and given intervals."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
+from swt_time.callbacks import Callback, Calls
 from swt_time.checkpoints import (
     Start,
     check_output_folder,
@@ -59,6 +61,16 @@ class Fitted:
     effects: FittedEffects | None = None
 
 
+class FitOptions(TypedDict, total=False):
+    """How a table is fitted; see `swt_time.forecaster.Forecaster.fit`."""
+
+    out: str | Path | None
+    resume: bool
+    start: str | Path | Start | None
+    report: Callable[[Event], None]
+    callbacks: Sequence[Callback]
+
+
 def fit_table(
     series: SeriesTable,
     asked: Config,
@@ -67,17 +79,25 @@ def fit_table(
     resume: bool = False,
     start: str | Path | Start | None = None,
     report: Callable[[Event], None] = lambda event: None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Fit a forecaster; parameters and errors are those of `swt_time.forecaster.Forecaster.fit`.
 
     A training that was stopped by a signal gives a result that says so, and no intervals yet. In processes that a
-    launcher started, all train together and return the same; the first one writes and reports.
+    launcher started, all train together and return the same; the first one writes, reports and calls the callbacks.
     """
+    calls = Calls(callbacks, report)
     with joined() as processes:
         check_same(processes, series, asked)
         if not processes.first:
             return Fitted(*follow(processes, series, asked.training.device))
-        return _fit(series, asked, out=out, resume=resume, start=start, report=report, processes=processes)
+        try:
+            found = _fit(series, asked, out=out, resume=resume, start=start, report=calls, processes=processes)
+        except BaseException as error:
+            calls.failed(error)
+            raise
+        calls.ended(found.result, found.trained.checkpoint)
+        return found
 
 
 def _fit(

@@ -13,7 +13,7 @@
 from typing import TYPE_CHECKING
 
 from swt_time.lazily import exports
-from swt_time.training.events import Compared, Event, Plan, Solved, Step, TrainingResult, Validation
+from swt_time.training.events import Compared, Event, Plan, Run, Solved, Step, TrainingResult, Validation
 from swt_time.training.signals import raise_as_usual
 from swt_time.training.solving import leave_unsolved, solve_alone, solves_alone
 
@@ -34,6 +34,7 @@ __all__ = [
     "Compared",
     "Event",
     "Plan",
+    "Run",
     "Solved",
     "Step",
     "TrainingResult",

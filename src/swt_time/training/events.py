@@ -1,8 +1,10 @@
 """Events that a training run reports, and its result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from swt_time.config import Config
 from swt_time.model.closed_form import Solution
 
 
@@ -104,7 +106,42 @@ class Compared:
     seconds: float
 
 
-Event = Plan | Compared | Solved | Step | Validation
+@dataclass(frozen=True)
+class Run:
+    """A training run begins, or is resumed, after everything that was open has been chosen.
+
+    Attributes
+    ----------
+    id : str
+        Time of its first start and random digits, such as ``20261126-150848-1a2b3c4d``; the same when it is resumed.
+    config : Config
+        With the values that were chosen in place of ``auto``.
+    provenance : mapping
+        Versions, commit, seed, hash and size of the table, time and machine.
+    series, train_windows, validation_windows : int
+        Their numbers.
+    steps : int
+        Steps taken before; 0 in a new run.
+    history : tuple of Validation
+        Validations before; empty in a new run.
+    """
+
+    id: str
+    config: Config
+    provenance: Mapping[str, Any]
+    series: int
+    train_windows: int
+    validation_windows: int
+    steps: int = 0
+    history: tuple[Validation, ...] = ()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a state of the run was saved before, from which it continues."""
+        return self.steps > 0 or bool(self.history)
+
+
+Event = Run | Plan | Compared | Solved | Step | Validation
 
 Ending = Literal["finished", "early stopping", "time budget", "interrupted"]
 
@@ -122,7 +159,7 @@ class TrainingResult:
     best_loss : float or None
         Lowest validation loss; None without a validation part.
     ended : str
-        Why the run ended; ``running`` until then.
+        Why the run ended; ``running`` until then. What callbacks are told may also be ``failed``.
     seconds : float
         Training time, over all parts of a run that was stopped and resumed.
     history : list of Validation
@@ -135,7 +172,7 @@ class TrainingResult:
     steps: int
     best_step: int
     best_loss: float | None
-    ended: Ending | Literal["running"]
+    ended: Ending | Literal["running", "failed"]
     seconds: float
     history: list[Validation] = field(default_factory=list)
     signal: int | None = None

@@ -58,6 +58,7 @@ def train_model(
     *,
     random: RandomState | None = None,
     resume: TrainingState | None = None,
+    begin: Callable[[TrainingResult], None] = lambda so_far: None,
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
@@ -77,6 +78,7 @@ def train_model(
         gate=model.gate,
         random=random,
         resume=resume,
+        begin=begin,
         report=report,
         save_best=save_best,
         save_state=save_state,
@@ -117,10 +119,11 @@ def fit_model(
     parts: Parts,
     *,
     start: Callable[[SWTTime, Config], None] | None = None,
+    begin: Callable[[TrainingResult], None] = lambda so_far: None,
     report: Callable[[Event], None] = lambda event: None,
     processes: Processes = ALONE,
 ) -> tuple[SWTTime, TrainingResult]:
-    """Build the model of a configuration, change its initial weights by ``start``, and train it.
+    """Build the model of a configuration, change its initial weights by ``start``, and train it; see `train`.
 
     Raises
     ------
@@ -134,6 +137,13 @@ def fit_model(
         if start is not None:
             start(model, config)
         result = train_model(
-            model, parts.train, parts.validation, config.training, random=random, report=report, processes=processes
+            model,
+            parts.train,
+            parts.validation,
+            config.training,
+            random=random,
+            begin=begin,
+            report=report,
+            processes=processes,
         )
     return model, result

@@ -24,12 +24,7 @@ from swt_time.training.random_state import RandomState, step_seed
 from swt_time.training.sharing import share_state
 from swt_time.training.signals import StopRequest, stop_on_signals
 from swt_time.training.solving import NO_WINDOW
-from swt_time.training.state import (
-    Progress,
-    StateTensors,
-    TrainingState,
-    optimizer_moments,
-)
+from swt_time.training.state import Progress, StateTensors, TrainingState, optimizer_moments
 from swt_time.training.tracking import BestWeights, RunningMean
 from swt_time.training.trainable import Trainable
 
@@ -45,6 +40,7 @@ def train(  # noqa: PLR0913  public, with an option for each part that can be re
     gate: Tensor | None = None,
     random: RandomState | None = None,
     resume: TrainingState | None = None,
+    begin: Callable[[TrainingResult], None] = lambda so_far: None,
     report: Callable[[Event], None] = lambda event: None,
     save_best: Callable[[TrainingResult], None] = lambda result: None,
     save_state: Callable[[TrainingState], None] = lambda state: None,
@@ -73,6 +69,8 @@ def train(  # noqa: PLR0913  public, with an option for each part that can be re
     resume : TrainingState, optional
         A state that ``save_state`` received in a run with the same model, windows and configuration; that run is
         resumed.
+    begin : callable
+        Called before anything is computed, with what a run that is resumed has done so far.
     report : callable
         Called with every event: the plan, the closed-form solution, every step and every validation.
     save_best : callable
@@ -133,6 +131,7 @@ def train(  # noqa: PLR0913  public, with an option for each part that can be re
     )
     if resume is not None:
         run.restore(resume)
+    begin(run.result)
     with stop_on_signals(once=processes.alone) as stop:
         try:
             return run.loop(solve, stop)

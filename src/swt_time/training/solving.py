@@ -38,8 +38,12 @@ def solve_alone(
     parts: Parts,
     report: Callable[[Event], None] = lambda event: None,
     processes: Processes = ALONE,
+    *,
+    begin: Callable[[TrainingResult], None] = lambda so_far: None,
 ) -> tuple[ClosedForm, TrainingResult]:
     """Solve the closed form of a configuration (`swt_time.model.alone`) on the parts of a table.
+
+    It calls ``begin`` and ``report`` as `swt_time.training.train` does.
 
     Raises
     ------
@@ -51,6 +55,7 @@ def solve_alone(
     if len(parts.train) == 0:
         raise TableError(NO_WINDOW)
     check_levels(config)
+    begin(TrainingResult(0, 0, None, "running", 0.0))
     began, data, training = time.monotonic(), config.data, config.training
     solution = solve(
         parts.train,
