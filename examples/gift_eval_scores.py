@@ -24,6 +24,7 @@ from gluonts.model.forecast import QuantileForecast
 from gluonts.time_feature import get_seasonality
 
 from swt_time import Forecaster
+from swt_time.compat.complete import fill_ends, forecast_all
 
 QUANTILES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 LONGEST = 10_000
@@ -63,7 +64,7 @@ def read(entries: Iterable[dict[str, Any]]) -> pd.DataFrame:
         start = entry["start"] + (len(entry["target"]) - len(values))
         times = pd.period_range(start, periods=len(values), freq=start.freq).to_timestamp()
         frames.append(pd.DataFrame({"unique_id": str(position), "ds": times, "y": values}))
-    return pd.concat(frames, ignore_index=True)
+    return fill_ends(pd.concat(frames, ignore_index=True), "unique_id", "y")
 
 
 class Predictor:
@@ -79,20 +80,11 @@ class Predictor:
             yield from self._batch(entries[first : first + BATCH])
 
     def _batch(self, entries: list[dict[str, Any]]) -> Iterator[QuantileForecast]:
-        horizon = self.forecaster.config.data.horizon
-        table = read(entries)
-        # rows without a value at the end are filled here; a forecast begins after the last known value otherwise
-        table["y"] = table.groupby("unique_id")["y"].ffill()
-        keys = ["yhat", *map(str, QUANTILES)]
-        found = self.forecaster.predict(table, levels=None, quantiles=QUANTILES)
-        parts = {name: part[keys].to_numpy().T for name, part in found.groupby("unique_id")}
-        last = table.groupby("unique_id")["y"].last().fillna(0.0)
-        for position, entry in enumerate(entries):
-            name = str(position)
-            flat = np.full((len(keys), horizon), last[name])  # of a series without known values
+        found = forecast_all(self.forecaster, read(entries), QUANTILES)
+        for entry, arrays in zip(entries, found.values(), strict=True):
             yield QuantileForecast(
-                forecast_arrays=parts.get(name, flat),
-                forecast_keys=["mean", *keys[1:]],
+                forecast_arrays=arrays,
+                forecast_keys=["mean", *map(str, QUANTILES)],
                 start_date=entry["start"] + len(entry["target"]),
                 item_id=entry["item_id"],
             )
@@ -103,7 +95,8 @@ def score(configuration: str, properties: dict[str, Any]) -> list[Any]:
     folder, _, term = configuration.rpartition("/")
     univariate = Dataset(folder, term).target_dim > 1
     dataset = Dataset(folder, term, to_univariate=univariate)
-    forecaster = Forecaster(horizon=dataset.prediction_length, fill="linear").fit(read(dataset.validation_dataset))
+    options = {"id_column": "unique_id", "target": "y", "fill": "linear"}
+    forecaster = Forecaster(horizon=dataset.prediction_length, **options).fit(read(dataset.validation_dataset))
     found = evaluate_model(
         Predictor(forecaster),
         test_data=dataset.test_data,

@@ -126,19 +126,6 @@ def test_values_missing_before_the_cutoff_do_not_shift_the_forecast(fev):
     np.testing.assert_allclose(found["target"]["predictions"][2], np.arange(74.0, 80.0), atol=1.0)
 
 
-def test_a_quantile_that_was_left_out_is_the_nearest_one_given():
-    past = pd.DataFrame({"id": ["a", "a"], "y": [3.0, np.nan]})
-    tables = adapter.WindowTables(past, None, None, ["a"], {"id_column": "id", "target": "y"})
-    forecast = pd.DataFrame({"id": ["a", "a"], "yhat": [1.0, 2.0], "0.25": [0.0, 1.0], "0.5": [5.0, 6.0]})
-    (one,) = adapter.predictions(forecast, tables, ["y"], 2, [0.1, 0.25, 0.5, 0.95])["y"]
-    lowest, middle = [0.0, 1.0], [5.0, 6.0]
-    assert one == {"predictions": [1.0, 2.0], "0.1": lowest, "0.25": lowest, "0.5": middle, "0.95": middle}
-    (one,) = adapter.predictions(forecast[["id", "yhat"]], tables, ["y"], 2, [0.9])["y"]
-    assert one == {"predictions": [1.0, 2.0], "0.9": [1.0, 2.0]}
-    (one,) = adapter.predictions(forecast[:0], tables, ["y"], 2, [0.9])["y"]
-    assert one == {"predictions": [3.0, 3.0], "0.9": [3.0, 3.0]}
-
-
 def test_series_too_short_for_intervals_have_a_forecast(fev):
     task = Task(panel(series=1, rows=9), 6, "MS", quantile_levels=LEVELS)
     (found,), _ = run(task)

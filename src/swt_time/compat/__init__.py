@@ -1,7 +1,8 @@
 """Where swt-time meets other software.
 
 - ``originals``: the former import path of the state dicts of Time-LLM and SWT-Time;
-- ``fev``: the library of forecast evaluation.
+- ``fev``: the library of forecast evaluation;
+- ``complete``: forecasts without gaps, for benchmarks.
 """
 
 from typing import TYPE_CHECKING

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from swt_time.compat.complete import fill_ends, forecast_all
 from swt_time.errors import MissingDependencyError
 from swt_time.forecaster import Forecaster
 
@@ -27,13 +28,12 @@ class WindowTables:
     Parameters
     ----------
     past : DataFrame
-        Long: ids, times, the target, and the columns that change with time. Several targets are series of their own.
+        Long: ids, times, the target, and the columns that change with time. Several targets are series of their own:
+        the targets of the first item, those of the second one, and so on.
     future : DataFrame or None
         Ids, times and known columns of the steps to forecast; None if nothing is known of them.
     static : DataFrame or None
         A row for each series.
-    ids : sequence of str
-        The series in fev's order: the targets of the first item, those of the second one, and so on.
     options : dict
         Options of the forecaster that the window determines.
     """
@@ -41,7 +41,6 @@ class WindowTables:
     past: pd.DataFrame
     future: pd.DataFrame | None
     static: pd.DataFrame | None
-    ids: Sequence[str]
     options: dict[str, Any]
 
 
@@ -64,10 +63,6 @@ def read_window(fev: Any, window: Any, frequency: str | None) -> WindowTables:
     past, future, static = fev.convert_input_data(
         window, adapter="pandas", as_univariate=True, univariate_target_column=target
     )
-    ids = past[window.id_column]
-    # missing values at the end are filled here: a table may end with rows of known columns alone, which are the future
-    values = past[target].groupby(ids, sort=False)
-    past[target] = past[target].where(values.bfill().notna(), values.ffill())
     options = {
         "id_column": window.id_column,
         "time_column": window.timestamp_column,
@@ -79,31 +74,13 @@ def read_window(fev: Any, window: Any, frequency: str | None) -> WindowTables:
         "static": tuple(window.static_columns) or None,
     }
     known = future if window.known_dynamic_columns else None
-    return WindowTables(past, known, static, [str(one) for one in ids.unique()], options)
+    return WindowTables(fill_ends(past, window.id_column, target), known, static, options)
 
 
-def predictions(
-    forecast: pd.DataFrame, tables: WindowTables, targets: Sequence[str], horizon: int, levels: Sequence[float]
-) -> Predictions:
-    """Return a forecast as fev expects it: a value and quantiles for each step of each series, in fev's order.
-
-    The forecast itself is the point forecast. A quantile that the forecaster left out is the nearest one that it gave,
-    and the forecast itself if there is none. A series without a forecast, since nothing of it is known, repeats its
-    last value, or is zero.
-    """
-    id_column, target = tables.options["id_column"], tables.options["target"]
-    given = [level for level in levels if f"{level:g}" in forecast]
-    nearest = {level: min(given, key=lambda one: abs(one - level), default=None) for level in levels}
-    columns = {"predictions": "yhat"}
-    columns |= {str(level): "yhat" if one is None else f"{one:g}" for level, one in nearest.items()}
-    parts = dict(iter(forecast.groupby(forecast[id_column].astype(str), sort=False)))
-    last = tables.past[target].groupby(tables.past[id_column].astype(str), sort=False).last().fillna(0.0)
-    series = []
-    for one in tables.ids:
-        if one in parts:
-            series.append({name: parts[one][column].tolist() for name, column in columns.items()})
-        else:
-            series.append(dict.fromkeys(columns, np.full(horizon, last[one]).tolist()))
+def predictions(forecasts: Sequence[np.ndarray], targets: Sequence[str], levels: Sequence[float]) -> Predictions:
+    """Return forecasts of a window, (1 + Q, H) for each series in the order of `WindowTables`, as fev expects them."""
+    names = ("predictions", *map(str, levels))
+    series = [dict(zip(names, one.tolist(), strict=True)) for one in forecasts]
     return {name: series[index :: len(targets)] for index, name in enumerate(targets)}
 
 
@@ -161,11 +138,9 @@ def _model_class(base: Any) -> Any:
             with self._record_training_time():
                 forecaster = Forecaster(**{"horizon": task.horizon, **tables.options, **self.options})
                 forecaster.fit(tables.past, static=tables.static)
-            has_intervals = forecaster.trained.calibration is not None
-            quantiles = task.quantile_levels if has_intervals else None
             with self._record_inference_time():
-                forecast = forecaster.predict(tables.past, levels=None, quantiles=quantiles, future=tables.future)
-            return predictions(forecast, tables, task.target_columns, task.horizon, task.quantile_levels)
+                found = forecast_all(forecaster, tables.past, task.quantile_levels, future=tables.future)
+            return predictions(list(found.values()), task.target_columns, task.quantile_levels)
 
     SWTTimeModel.__qualname__ = "SWTTimeModel"
     return SWTTimeModel
