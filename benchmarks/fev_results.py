@@ -48,9 +48,9 @@ def explanation(rows: Rows) -> str:
     """What the tables are."""
     tasks, version = {row["task_name"] for row in rows}, rows[0]["fev_version"]
     return (
-        f"fev {version}, {len(tasks)} tasks from local tables, windows at the end of each series. SQL: the scaled error "
-        "of nine quantiles, MASE: that of the forecast. Skill: 1 minus the geometric mean of the error relative to "
-        "SeasonalNaive, with fev's 95 % bootstrap interval over tasks; win rate: the share of pairs of a task and "
+        f"fev {version}, {len(tasks)} tasks from local tables, windows at the end of each series. SQL: the scaled "
+        "error of nine quantiles, MASE: that of the forecast. Skill: 1 minus the geometric mean of the error relative "
+        "to SeasonalNaive, with fev's 95 % bootstrap interval over tasks; win rate: the share of pairs of a task and "
         "another model in which the error is lower. swt-time fits without options on what each window shows; the "
         "others are those of statsforecast as in fev's own wrapper. Only swt-time uses the weather. "
         "`python benchmarks/fev_tasks.py`"

@@ -1,5 +1,7 @@
 """The model of fev: the forecasts of a `Forecaster` for each window, in fev's form and order."""
 
+import os
+import re
 import subprocess
 import sys
 import warnings
@@ -159,36 +161,38 @@ def test_the_stand_in_refuses_what_fev_refuses(fev):
         check(Task(panel(), 6, "MS"), [{"target": [{"predictions": [np.nan] * 6}] * 4}])
 
 
+PAGE = (ROOT / "docs" / "other-benchmarks.md").read_text(encoding="utf-8")
+
 REAL = """
-import fev, pandas as pd
-from swt_time.compat.fev import SWTTimeModel
-frame = pd.read_csv("panel.csv", parse_dates=["timestamp"])
-frame.to_parquet("panel.parquet", index=False)
-task = fev.Task(
-    dataset_path="panel.parquet", horizon=6, num_windows=2, seasonality=12, eval_metric="SQL", extra_metrics=["MASE"],
-    quantile_levels=[0.1, 0.5, 0.9], known_dynamic_columns=["weather"], static_columns=["kind"],
-)
-model = fev.ForecastingModel.get_model_cls(SWTTimeModel.model_name)()
-summary = task.evaluation_summary(
-    model.fit_predict(task), "swt-time", training_time_s=model.training_time, inference_time_s=model.inference_time
-)
-assert summary["num_forecasts"] == 8
-assert model.training_time > model.inference_time > 0
+import pandas as pd
+frame = pd.read_csv("demand.csv", parse_dates=["timestamp"])
+frame.to_parquet("demand.parquet", index=False)
+{snippet}
+assert type(model) is fev.ForecastingModel.get_model_cls("swt-time")
+assert summary["num_forecasts"] == 6
+assert summary["training_time_s"] > summary["inference_time_s"] > 0
+board = fev.leaderboard([summary, {{**summary, "model_name": "worse", "test_error": 9.0}}], baseline_model="worse")
+assert board.loc["swt-time", "win_rate"] == 1.0
 print(summary["MASE"])
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_task_of_fev_itself(tmp_path):
+def test_the_snippet_of_the_page_runs_with_fev_itself(tmp_path):
     """In an environment with fev from the package index, on top of the packages of this one."""
-    panel(rows=80).to_csv(tmp_path / "panel.csv", index=False)
+    (snippet,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    days = panel(series=2, rows=24 * 20).rename(columns={"target": "demand", "weather": "wind"})
+    days["timestamp"] = np.tile(pd.date_range("2024-01-01", periods=24 * 20, freq="h"), 2)
+    days[["id", "timestamp", "demand", "wind"]].to_csv(tmp_path / "demand.csv", index=False)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     python = tmp_path / "env" / "bin" / "python"
     (place,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
     here = [str(ROOT / "src"), *(path for path in sys.path if path.endswith("site-packages"))]
     (place / "here.pth").write_text("\n".join(here))
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "fev>=0.10,<1"], check=True)
-    run = [python, "-c", REAL]
-    shown = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True, env={"HF_HUB_OFFLINE": "1"})
+    online = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without the offline hook
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "fev>=0.10,<1"], check=True, env=online)
+    offline = {**os.environ, "HF_HOME": str(tmp_path / "cache")}
+    run = [python, "-c", REAL.format(snippet=snippet)]
+    shown = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True, env=offline)
     assert 0 < float(shown.stdout.split()[-1]) < 0.5
