@@ -48,7 +48,7 @@ ORDER = [
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
 ONLY_IN |= {"huggingface_hub": {"language", "hub"}}
-ONLY_IN |= {"fev": {"compat"}}
+ONLY_IN |= {"fev": {"compat"}, "sktime": {"compat"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 

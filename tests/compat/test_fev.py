@@ -1,23 +1,21 @@
 """The model of fev: the forecasts of a `Forecaster` for each window, in fev's form and order."""
 
 import os
-import re
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from support.environments import environment_with, snippet_of_the_page
 from support.fev_stand_in import Task, check, convert_input_data, stand_in
 from swt_time import ConfigError, Forecaster
 from swt_time.compat import fev as adapter
 from swt_time.errors import MissingDependencyError, SWTTimeWarning
 
-ROOT = Path(__file__).parents[2]
 LEVELS = [0.1, 0.5, 0.9]
 
 
@@ -161,8 +159,6 @@ def test_the_stand_in_refuses_what_fev_refuses(fev):
         check(Task(panel(), 6, "MS"), [{"target": [{"predictions": [np.nan] * 6}] * 4}])
 
 
-PAGE = (ROOT / "docs" / "other-benchmarks.md").read_text(encoding="utf-8")
-
 REAL = """
 import pandas as pd
 frame = pd.read_csv("demand.csv", parse_dates=["timestamp"])
@@ -181,17 +177,11 @@ print(summary["MASE"])
 @pytest.mark.timeout(900)
 def test_the_snippet_of_the_page_runs_with_fev_itself(tmp_path):
     """In an environment with fev from the package index, on top of the packages of this one."""
-    (snippet,) = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    snippet = snippet_of_the_page("import fev")
     days = panel(series=2, rows=24 * 20).rename(columns={"target": "demand", "weather": "wind"})
     days["timestamp"] = np.tile(pd.date_range("2024-01-01", periods=24 * 20, freq="h"), 2)
     days[["id", "timestamp", "demand", "wind"]].to_csv(tmp_path / "demand.csv", index=False)
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    python = tmp_path / "env" / "bin" / "python"
-    (place,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
-    here = [str(ROOT / "src"), *(path for path in sys.path if path.endswith("site-packages"))]
-    (place / "here.pth").write_text("\n".join(here))
-    online = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # without the offline hook
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "fev>=0.10,<1"], check=True, env=online)
+    python = environment_with(tmp_path / "env", "fev>=0.10,<1")
     offline = {**os.environ, "HF_HOME": str(tmp_path / "cache")}
     run = [python, "-c", REAL.format(snippet=snippet)]
     shown = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True, env=offline)

@@ -2,7 +2,8 @@
 
 - ``originals``: the former import path of the state dicts of Time-LLM and SWT-Time;
 - ``fev``: the library of forecast evaluation;
-- ``complete``: forecasts without gaps, for benchmarks.
+- ``sktime``: a forecaster of sktime;
+- ``complete``: forecasts without gaps, which both want.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Forecasts without gaps, as benchmarks want them: for every series, at every step, with every quantile."""
+"""Forecasts without gaps, as other software wants them: for every series, at every step, with every quantile."""
 
 from collections.abc import Sequence
 
