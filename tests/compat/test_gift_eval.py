@@ -15,6 +15,8 @@ from swt_time import Forecaster
 SCRIPT = Path(__file__).parents[2] / "examples" / "gift_eval_scores.py"
 HORIZON = 4
 
+pytestmark = pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
+
 
 @dataclass
 class QuantileForecast:
@@ -81,7 +83,6 @@ def recipe(monkeypatch):
     return script, given
 
 
-@pytest.mark.filterwarnings("ignore::swt_time.errors.SWTTimeWarning")
 def test_every_window_is_forecast_after_its_last_row(recipe, monkeypatch):
     script, given = recipe
     monkeypatch.setattr(script, "BATCH", 3)
