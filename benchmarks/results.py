@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import covariate_results
+import fev_results
 import notes_results
 import tuning_results
 from plan import HERE, RESULTS, SEEDS, Planned, key_of, plan_cells, read_plan
@@ -54,6 +55,7 @@ def page(folder: Path) -> str:
         covariates(folder),
         notes(folder),
         public_tables(folder),
+        by_fev(folder),
         *speed(folder),
         origin(found),
         not_run(planned, rows),
@@ -300,6 +302,12 @@ def public_tables(folder: Path) -> str:
             f"{machines}, commit {commits}, {versions}.",
         ]
     )
+
+
+def by_fev(folder: Path) -> str:
+    """Return errors and leaderboards by fev; empty if they were not measured."""
+    rows, board = read_csv(folder / "fev.csv"), read_csv(folder / "fev_leaderboard.csv")
+    return "\n\n".join(fev_results.section(rows, board, table, values_of(rows))) if rows and board else ""
 
 
 ORIGIN = ("versions", "commit", "machine")

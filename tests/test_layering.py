@@ -45,12 +45,13 @@ ORDER = [
     "layers",
     "compat",
 ]
-"""Every module and room of swt_time, from the foundation to what a person sees, then two former import paths."""
+"""Every module and room of swt_time, from the foundation to what a person sees, then other import paths."""
 
 ANYWHERE = {"__version__"}
 ONLY_IN = {"transformers": {"language"}, "narwhals": {"data"}, "matplotlib": {"pictures"}, "onnx": {"exporting"}}
 ONLY_IN |= {"huggingface_hub": {"language", "hub"}, "optuna": {"tuning"}}
 ONLY_IN |= {"mlflow": {"callbacks"}, "tensorboard": {"callbacks"}}
+ONLY_IN |= {"fev": {"compat"}, "sktime": {"compat"}}
 ONLY_IN |= {"starlette": {"serve"}, "uvicorn": {"serve", "cli"}, "fastapi": {"serve", "cli"}}
 """Third-party packages that exactly these modules may import."""
 

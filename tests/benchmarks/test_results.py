@@ -184,3 +184,31 @@ def test_missing_cells_are_listed_with_their_command(tmp_path, planned):
     part = results.page(tmp_path).partition("## Cells not run")[2]
     assert "3 of" in part
     assert "| llm | attention | 3 | ETTh1 96 | `python benchmarks/accuracy.py --data FOLDER --only 'llm/*/atte" in part
+
+
+def test_the_section_by_fev_shows_its_rows(tmp_path):
+    assert results.by_fev(tmp_path) == ""
+    for name in ("fev.csv", "fev_leaderboard.csv"):
+        shutil.copy(plan.HERE / "results" / name, tmp_path)
+    rows = results.read_csv(tmp_path / "fev.csv")
+    with (tmp_path / "fev.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**one, "SQL": "7.5" if one is rows[0] else one["SQL"]} for one in rows[:-1])
+    page = results.by_fev(tmp_path)
+    assert line_of(page, "| SQL | forecasts", rows[0]["task_name"])[2] == "7.5000"
+    assert line_of(page, "| MASE | forecasts", rows[-1]["task_name"])[-1] == " |"  # a row that was not run
+
+
+def test_the_leaderboard_is_that_of_the_rows():
+    """The skill is 1 minus the geometric mean of the errors relative to those of SeasonalNaive."""
+    rows = results.read_csv(plan.HERE / "results" / "fev.csv")
+    board = results.read_csv(plan.HERE / "results" / "fev_leaderboard.csv")
+    assert len(board) == 2 * len({row["model_name"] for row in rows})
+    for line in board:
+        mine, base = (
+            {row["task_name"]: float(row[line["metric"]]) for row in rows if row["model_name"] == name}
+            for name in (line["model_name"], "SeasonalNaive")
+        )
+        ratios = [mine[task] / base[task] for task in base]
+        assert float(line["skill_score"]) == pytest.approx(1 - statistics.geometric_mean(ratios), abs=1e-4)
