@@ -17,6 +17,7 @@ import struct
 import sys
 import zipfile
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -1055,6 +1056,8 @@ def _():
 
 @parquet_case("a deep schema", "damaged Parquet")
 def _():
+    if int(version("pyarrow").split(".")[0]) < 26:
+        pytest.skip("the parser of Arrow overflows its stack")
     return with_footer({1: 1, 2: [root(1), *[{3: 0, 4: b"a", 5: 1}] * 10**5, leaf("y")], 3: Long(0), 4: []})
 
 

@@ -102,6 +102,8 @@ def not_in_cache(cause):
 
 
 def incomplete():
+    if not hasattr(errors, "IncompleteSnapshotError"):
+        pytest.skip("this huggingface_hub does not tell interrupted downloads apart")
     return errors.IncompleteSnapshotError("incomplete", snapshot_path="/cache/snapshot")
 
 
