@@ -224,9 +224,9 @@ def test_options_by_section():
 
 def documented(method: str) -> set[str]:
     """The parameters that the docstring of a method describes, or those of another method to which it refers."""
-    text = getattr(Forecaster, method).__doc__
-    section = re.search(r"Parameters\n +-+\n(.*?)(\n\n|$)", text, re.DOTALL)
-    heads = [] if section is None else re.findall(r"^ {8}(\S[^:\n]*)", section[1], re.MULTILINE)
+    text = inspect.getdoc(getattr(Forecaster, method))  # without the indentation, which Python 3.13 removes
+    section = re.search(r"Parameters\n-+\n(.*?)(\n\n|$)", text, re.DOTALL)
+    heads = [] if section is None else re.findall(r"^(\S[^:\n]*)", section[1], re.MULTILINE)
     others = re.findall(r"otherwise as `(\w+)`", text)
     return set(re.findall(r"\w+", " ".join(heads))).union(*map(documented, others))
 

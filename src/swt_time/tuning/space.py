@@ -19,8 +19,10 @@ from swt_time.model import build_embedding
 OF_DATA = {"data.context", "data.train_fraction", "data.description"}
 """Keys of the section ``data`` that can be searched: the others change the rows or the targets that are scored."""
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-RANGE = re.compile(rf"\s*({NUMBER})\s*\.\.\s*({NUMBER})\s*(:\s*log)?\s*")
+RANGE = re.compile(
+    r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*"
+    r"\.\.\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(:\s*log)?\s*"
+)
 
 EXPECTED = "section.key=low..high, section.key=low..high:log or section.key=value,value"
 
