@@ -21,7 +21,7 @@ OF_DATA = {"data.context", "data.train_fraction", "data.description"}
 
 RANGE = re.compile(
     r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*"
-    r"\.\.\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(:\s*log)?\s*"
+    r"\.\.\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(:\s*log\s*)?"
 )
 
 EXPECTED = "section.key=low..high, section.key=low..high:log or section.key=value,value"
