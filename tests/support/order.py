@@ -17,10 +17,17 @@ LONGEST = (
     "test_fuzz.py",
     "test_planted_links.py",
     "benchmarks/test_measure_speed.py",
-    "checkpoints/test_killed_early.py",
     "evaluation/ablation/test_command.py",
-    "cli/test_cli.py",
+    "serve/test_page.py",
     "test_demo.py",
+    "checkpoints/test_killed_early.py",
+    "cli/test_cli.py",
+    "test_pickling.py",
+    "training/test_compiled.py",
+    "test_determinism.py",
+    "test_tutorials.py",
+    "checkpoints/test_run.py",
+    "test_several_processes.py",
 )
 """Modules that take more than ten seconds, below ``tests``, the longest first."""
 
