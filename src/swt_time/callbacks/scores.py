@@ -1,11 +1,10 @@
 """What is recorded of a training run, as plain numbers and texts by name."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from swt_time.callbacks.callback import Outcome
-from swt_time.config import Config, dotted_keys
+from swt_time.config import Config
 from swt_time.training import Run, Validation
 
 MEASURED = ("train_loss", "validation_loss", "learning_rate", "gate", "windows_per_second")
@@ -38,8 +37,8 @@ def final_scores(result: Outcome) -> dict[str, float]:
 
 def flat(config: Config) -> dict[str, Any]:
     """Return every value of a configuration by its dotted key."""
-    values = config.model_dump(mode="json")
-    return {key: values[section][name] for key, (section, name) in _keys().items()}
+    sections = config.model_dump(mode="json")
+    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
 
 
 def changed(config: Config) -> dict[str, Any]:
@@ -60,8 +59,3 @@ def origin(run: Run) -> dict[str, str]:
 def text(value: object) -> str:
     """Return a value as JSON, a text as it is."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _keys() -> Mapping[str, tuple[str, str]]:
-    parts = {key: key.split(".") for key in dotted_keys(Config)}
-    return {key: (section, name) for key, (section, name) in parts.items()}

@@ -37,6 +37,7 @@ HorizonOption = Annotated[
 ]
 
 if TYPE_CHECKING:
+    from swt_time.config import DataConfig
     from swt_time.data.series import SeriesTable
     from swt_time.forecaster import Forecaster
 
@@ -296,6 +297,21 @@ def read_for(
         )
         told = read_told(notes, reading.get("memory_limit"))
         return frame, forecaster.read_series(frame, later, told, fixed, **reading)
+
+
+def read_to_fit(data: str, static: str | None, notes: str | None, how: "DataConfig") -> tuple[Any, Any, Any]:
+    """Read a table to fit, the table of what is fixed for its series, and notes on it, as frames."""
+    from swt_time.cli.progress import reading_progress
+    from swt_time.data.reading import read_table
+
+    with reading_progress(stderr()):
+        frame, fixed = (
+            None
+            if path is None
+            else read_table(path, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
+            for path in (data, static)
+        )
+        return frame, fixed, read_told(notes, how.memory_limit)
 
 
 def read_told(notes: str | None, memory_limit: int | None) -> Any:

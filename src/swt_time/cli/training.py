@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swt_time.cli.beside import NotesOption, StaticOption
-from swt_time.cli.forecasting import read_told
+from swt_time.cli.forecasting import read_to_fit
 from swt_time.cli.logging_runs import LogToOption, make_callbacks
 from swt_time.cli.options import (
     INTERRUPTED,
@@ -121,21 +121,12 @@ def train(
 
     from swt_time.checkpoints import check_output_folder
     from swt_time.checkpoints.branch_record import describe_branch
-    from swt_time.cli.progress import format_seconds, reading_progress, training_progress
-    from swt_time.data.reading import read_table
+    from swt_time.cli.progress import format_seconds, training_progress
     from swt_time.forecaster import Forecaster
 
     check_output_folder(out, overwrite or resume)
     callbacks = make_callbacks(log_to or (), out)
-    how = config.data
-    with reading_progress(stderr()):
-        frame, fixed = (
-            None
-            if path is None
-            else read_table(path, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
-            for path in (data, static)
-        )
-        told = read_told(notes, how.memory_limit)
+    frame, fixed, told = read_to_fit(data, static, notes, config.data)
     forecaster = Forecaster.from_config(config)
     with training_progress(stderr()) as report:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swt_time.cli.beside import NotesOption, StaticOption
-from swt_time.cli.forecasting import read_told
+from swt_time.cli.forecasting import read_to_fit
 from swt_time.cli.options import (
     INTERRUPTED,
     OUTPUT,
@@ -109,8 +109,6 @@ def tune(
     inputs = {"--data": data, "--static": static, "--notes": notes, "--config": options.config, "--space": space}
     check_outputs({"--study": study, "--out": out}, {**inputs, "--backbone": backbone_folder(base)})
 
-    from swt_time.cli.progress import reading_progress
-    from swt_time.data.reading import read_table
     from swt_time.tuning import tune_table
     from swt_time.tuning.space import parse_search, read_space
     from swt_time.tuning.study import check_study, import_optuna
@@ -122,15 +120,7 @@ def tune(
     check_study(study)
     if out is not None:
         check_config_output(out, base)
-    how = base.data
-    with reading_progress(stderr()):
-        frame, fixed = (
-            None
-            if path is None
-            else read_table(path, id_column=how.id_column, encoding=how.encoding, memory_limit=how.memory_limit)
-            for path in (data, static)
-        )
-        told = read_told(notes, how.memory_limit)
+    frame, fixed, told = read_to_fit(data, static, notes, base.data)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # handled like Ctrl-C
     say = partial(stderr().print, highlight=False, markup=False, soft_wrap=True)
 

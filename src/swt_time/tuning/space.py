@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from swt_time.config import Config, dotted_keys, nearest_names, read_config_file
+from swt_time.config import Config, dotted_keys, read_config_file
 from swt_time.config.identity import NEVER_MATTER, config_hash
+from swt_time.config.keys import did_you_mean
 from swt_time.errors import ConfigError, SWTTimeWarning
 from swt_time.evaluation.ablation import parse_axis
 from swt_time.evaluation.ablation.variants import flatten
@@ -211,9 +212,7 @@ def _first_that_works(beside: Sequence[Config | None], key: str, value: Any) -> 
 def _check_key(key: str) -> None:
     known = dotted_keys(Config)
     if key not in known:
-        close = nearest_names(key, known)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ConfigError(f"unknown configuration key {key!r} to search{hint}")
+        raise ConfigError(f"unknown configuration key {key!r} to search{did_you_mean(key, known)}")
     if key == "training.seed":
         raise ConfigError("space=...: training.seed cannot be searched: a lucky seed says nothing about later rows")
     if key.startswith("data.") and key not in OF_DATA:
